@@ -1,0 +1,152 @@
+"""What one server should be: its first boot, its configuration, and the command that releases. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.settings import Settings
+from components.templates import render, text
+
+# The login that delivers releases; the same on every target.
+USER = "deploy"
+PACKAGES = ("nginx", "nftables", "python3-pip-whl")
+SOCKET = "/var/lib/gantry/web.sock"
+MAX_BODY = "32m"
+# How long a request may go on after its release was replaced.
+GRACEFUL_SECONDS = 30
+HOST_PROGRAM = Path(__file__).resolve().parent.parent / "host"
+
+# Where each file of cloud-init/first-boot goes, and who may do what with it.
+FIRST_BOOT_FILES = (
+    ("/etc/ssh/sshd_config.d/gantry.conf", "0644", "sshd.conf"),
+    ("/etc/nftables.conf", "0755", "firewall.nft"),
+    ("/etc/tmpfiles.d/gantry.conf", "0644", "tmpfiles.conf"),
+    ("/etc/nginx/sites-available/gantry", "0644", "placeholder.nginx.conf"),
+    ("/etc/systemd/system/gantry-host-key.service", "0644", "gantry-host-key.service"),
+    ("/etc/systemd/system/gantry-host-key.timer", "0644", "gantry-host-key.timer"),
+    ("/opt/gantry/gunicorn.txt", "0644", "gunicorn.txt"),
+    ("/opt/gantry/uv.txt", "0644", "uv.txt"),
+    ("/usr/local/bin/gantry", "0755", "gantry.sh"),
+    ("/usr/local/lib/gantry/host-key", "0755", "host-key.sh"),
+    ("/usr/local/lib/gantry/install", "0755", "install.sh"),
+    ("/usr/local/lib/gantry/ready", "0755", "ready.sh"),
+)
+
+
+def user_data(hostname: str, public_key: str, host_private_key: str, host_public_key: str) -> str:
+    """cloud-init's user-data: a server that waits for its first release. Secret, for the first contact's host key."""
+    files = [
+        {"path": path, "permissions": permissions, "content": text(f"first-boot/{name}")}
+        for path, permissions, name in FIRST_BOOT_FILES
+    ]
+    return render(
+        "user-data.yaml.j2",
+        hostname=hostname,
+        user=USER,
+        public_key=public_key,
+        host_private_key=host_private_key,
+        host_public_key=host_public_key,
+        packages=PACKAGES,
+        files=files,
+    )
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The files and links of a server that may change while it runs, by absolute path."""
+
+    files: dict[str, str]
+    links: dict[str, str]
+
+    def document(self) -> str:
+        """As JSON with a line of text on a line of its own, so that a preview shows which lines change."""
+        lines = {path: content.split("\n") for path, content in self.files.items()}
+        return json.dumps({"files": lines, "links": self.links}, indent=1)
+
+    def digest(self) -> str:
+        """Six hex digits over what a web process starts with: a change of it is a release of its own."""
+        starts_with = [self.files[path] for path in ("/etc/gantry/gunicorn.conf.py", WEB_UNIT)]
+        return hashlib.sha256(json.dumps(starts_with).encode()).hexdigest()[:6]
+
+
+WEB_UNIT = "/etc/systemd/system/gantry-web@.service"
+
+
+def configuration(settings: Settings, host_program: str) -> Configuration:
+    """The configuration for ``settings``, run by the host program uploaded to ``host_program``."""
+    # Three workers on two cores served the most requests of the shapes that docs/performance.md compares.
+    workers = settings.workers or "len(os.sched_getaffinity(0)) + 1"
+    gunicorn = render(
+        "gunicorn.conf.py.j2", workers=workers, threads=settings.threads, graceful_seconds=GRACEFUL_SECONDS
+    )
+    return Configuration(
+        files={
+            "/etc/nginx/sites-available/gantry": render(
+                "site.nginx.conf.j2", domain=settings.domain, socket=SOCKET, max_body=MAX_BODY
+            ),
+            "/etc/gantry/gunicorn.conf.py": gunicorn,
+            WEB_UNIT: render("web.service.j2", graceful_seconds=GRACEFUL_SECONDS),
+            "/etc/systemd/system/gantry.service": text("gantry.service"),
+        },
+        links={
+            "/etc/nginx/sites-enabled/gantry": "../sites-available/gantry",
+            "/opt/gantry/host.pyz": host_program,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """The host program packed as a zip application; ``path`` is where it goes on a server."""
+
+    content: bytes
+    path: str
+
+    def write(self, folder: Path) -> Path:
+        """The program as a file in ``folder``."""
+        file = folder / Path(self.path).name
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.content)
+        return file
+
+
+def host_program() -> HostProgram:
+    """The same bytes for the same sources: stored, sorted, and without times."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in sorted(_sources().items()):
+            archive.writestr(zipfile.ZipInfo(name), content)
+    content = stream.getvalue()
+    return HostProgram(content, f"/opt/gantry/incoming/host-{hashlib.sha256(content).hexdigest()[:12]}.pyz")
+
+
+def _sources() -> dict[str, bytes]:
+    sources = {f"host/{path.name}": path.read_bytes() for path in HOST_PROGRAM.glob("*.py")}
+    return {**sources, "__main__.py": sources["host/__main__.py"]}
+
+
+# The first contact prints the server's own host key. The scripts came with the user-data, so that this text never
+# changes: after the first contact its connection, pinned to the first host key, would no longer be accepted.
+READY_COMMAND = "sudo /usr/local/lib/gantry/ready"
+CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local/lib/gantry/host-key confirm"
+
+
+def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
+    """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
+    host = settings.domain or "localhost"
+    return f"sudo gantry release {release} --settings {configuration.digest()} --health {settings.health_path} --host {host}"
+
+
+def release_input(variables: dict[str, str], release: str, stack: str) -> str:
+    """What goes to the release command's standard input, as JSON: the app's variables, secrets among them."""
+    given: dict[str, Any] = {"RELEASE": release, "GANTRY_STACK": stack, **variables}
+    return json.dumps({"variables": given})
+
+

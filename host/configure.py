@@ -1,0 +1,88 @@
+"""Bringing a server's files to what the stack's settings say: site, units, Gunicorn's settings."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import files
+from host.console import phase, say
+from host.errors import ReleaseError
+from host.lock import exclusive
+from host.paths import Paths
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a server holds besides releases: contents by absolute path, and links by absolute path."""
+
+    files: Mapping[str, str]
+    links: Mapping[str, str]
+
+
+def configure(paths: Paths, wanted: Configuration, run: Callable[[list[str]], None] | None = None) -> None:
+    """Write what differs and make Nginx and systemd read it; a site that Nginx refuses is put back."""
+    run = run or _run
+    # Until this file is gone, the services may not have read what was written: a killed run is made good.
+    pending = paths.state / "configuring"
+    with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
+        stale = _stale(paths.root, wanted)
+        if not stale and not pending.exists():
+            notes.append("unchanged")
+            return
+        files.write(pending, b"", 0o600)
+        before = {path: path.read_bytes() for path in map(paths.root.joinpath, _relative(stale)) if path.is_file()}
+        _apply(paths.root, wanted)
+        _reload(paths.root, stale, before, run)
+        pending.unlink()
+        notes.append(f"{len(stale)} changed")
+    for path in stale:
+        say(f"  {path}")
+
+
+def _stale(root: Path, wanted: Configuration) -> list[str]:
+    """The paths that aren't as wanted."""
+    contents = [path for path, text in wanted.files.items() if not _holds(root / path.lstrip("/"), text)]
+    links = [link for link, target in wanted.links.items() if not _points(root / link.lstrip("/"), target)]
+    return contents + links
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def _points(link: Path, target: str) -> bool:
+    return link.is_symlink() and str(link.readlink()) == target
+
+
+def _relative(names: list[str]) -> list[str]:
+    return [name.lstrip("/") for name in names]
+
+
+def _apply(root: Path, wanted: Configuration) -> None:
+    for path, text in wanted.files.items():
+        files.write(root / path.lstrip("/"), text.encode(), 0o644)
+    for link, target in wanted.links.items():
+        if not _points(root / link.lstrip("/"), target):
+            files.point(root / link.lstrip("/"), target)
+
+
+def _reload(root: Path, stale: list[str], before: dict[Path, bytes], run: Callable[[list[str]], None]) -> None:
+    try:
+        run(["nginx", "-t", "-q"])
+    except ReleaseError:
+        for path in map(root.joinpath, _relative(stale)):
+            if path in before:
+                files.write(path, before[path], 0o644)
+        raise
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "enable", "--quiet", "gantry.service"])
+    run(["systemctl", "reload", "nginx"])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ReleaseError(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()}")

@@ -1,0 +1,30 @@
+"""Lines for the person who waits: one for each phase, with its time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def say(line: str) -> None:
+    """Print a line; a reader that went away must not stop a release half-way."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (stays open until the program ends)
+
+
+@contextmanager
+def phase(name: str) -> Iterator[list[str]]:
+    """Time a phase. What the block appends to the list it gets is printed behind the name."""
+    notes: list[str] = []
+    start = time.monotonic()
+    try:
+        yield notes
+    except BaseException:
+        say(f"{name:<12} {time.monotonic() - start:6.2f} s  failed")
+        raise
+    say(f"{name:<12} {time.monotonic() - start:6.2f} s  {', '.join(notes)}".rstrip())

@@ -1,0 +1,36 @@
+"""Writing files so that a reader, or a power cut, finds the old one or the new one and nothing between."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write(path: Path, content: bytes, mode: int) -> bool:
+    """Make ``path`` hold ``content`` with ``mode``; False when it already does."""
+    if not path.is_symlink() and path.is_file() and path.read_bytes() == content:
+        if path.stat().st_mode & 0o7777 == mode:
+            return False
+        path.chmod(mode)
+        return True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), mode)
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    return True
+
+
+def point(link: Path, target: Path | str) -> None:
+    """Make ``link`` a symbolic link to ``target``, replacing the old one in one step."""
+    temporary = _beside(link)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -1,0 +1,117 @@
+"""Instances: a release with its environment, as one systemd unit on a Unix socket of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import files
+from host.errors import ReleaseError
+from host.paths import Paths
+from host.procfile import processes
+
+JOURNAL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What is started: the code, its virtual environment, its variables, and the settings that it starts with."""
+
+    release: str
+    settings: str
+    variables: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """``<release>-<6 hex digits of everything else>``: the same inputs have the same name."""
+        rest = json.dumps([self.settings, sorted(self.variables.items())]).encode()
+        return f"{self.release}-{hashlib.sha256(rest).hexdigest()[:6]}"
+
+
+def unit(instance: str) -> str:
+    return f"gantry-web@{instance}.service"
+
+
+def release_of(instance: str) -> str:
+    return instance.partition("-")[0]
+
+
+def prepare(paths: Paths, instance: Instance, venv: Path) -> None:
+    """Write what the unit needs: the command, its links, and its environment file."""
+    release = paths.releases / instance.release
+    folder = paths.instances / instance.name
+    folder.mkdir(parents=True, exist_ok=True)
+    files.point(folder / "app", release)
+    files.point(folder / "venv", venv)
+    command = processes((release / "Procfile").read_text())["web"]
+    # exec: systemd's signals must reach Gunicorn itself, not a shell. env: assignments may precede the command.
+    files.write(folder / "web", f"#!/bin/sh\nexec /usr/bin/env {command}\n".encode(), 0o755)
+    files.write(paths.environments / instance.name, environment_file(instance.variables).encode(), 0o600)
+
+
+def environment_file(variables: Mapping[str, str]) -> str:
+    """The variables in systemd's EnvironmentFile format: double-quoted values keep newlines, ``$`` and ``%``."""
+    return "".join(f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items()))
+
+
+def _escape(value: str) -> str:
+    for character in ("\\", '"', "`", "$"):
+        value = value.replace(character, "\\" + character)
+    return value
+
+
+def start(instance: str) -> None:
+    """Start it and wait until Gunicorn has imported the app; raises ReleaseError with its last words."""
+    if _systemctl("start", unit(instance)).returncode != 0:
+        raise ReleaseError(f"the app doesn't start:\n{journal(instance)}")
+
+
+def is_active(instance: str) -> bool:
+    return _systemctl("is-active", "--quiet", unit(instance)).returncode == 0
+
+
+def discard(paths: Paths, instance: str) -> None:
+    """Stop an instance that must not serve, and forget it."""
+    _systemctl("kill", "--signal=SIGKILL", unit(instance))
+    _systemctl("stop", unit(instance))
+    _systemctl("reset-failed", unit(instance))
+    forget(paths, instance)
+
+
+def retire(instance: str) -> None:
+    """Let an instance finish its requests and end; doesn't wait for it (the unit's TimeoutStopSec bounds it)."""
+    _systemctl("stop", "--no-block", unit(instance))
+
+
+def forget(paths: Paths, instance: str) -> None:
+    """Remove the files of an instance that has stopped."""
+    shutil.rmtree(paths.instances / instance, ignore_errors=True)
+    (paths.environments / instance).unlink(missing_ok=True)
+    paths.instance_socket(instance).unlink(missing_ok=True)
+
+
+def running() -> list[str]:
+    """Names of the instances that run, are starting or are stopping."""
+    listed = _systemctl("list-units", "--plain", "--no-legend", "--all", "gantry-web@*.service").stdout
+    loaded = [line.split() for line in listed.splitlines()]
+    return [words[0][len("gantry-web@") : -len(".service")] for words in loaded if words[2] not in ("inactive", "failed")]
+
+
+def journal(instance: str) -> str:
+    """The last lines that an instance wrote, or what systemd says of it where it wrote none."""
+    # The match on _SYSTEMD_UNIT leaves systemd's own lines out: the app's words matter.
+    return _journal(f"_SYSTEMD_UNIT={unit(instance)}") or _journal(f"--unit={unit(instance)}")
+
+
+def _journal(selection: str) -> str:
+    command = ["journalctl", selection, "--output=cat", "--no-pager", "--quiet", f"--lines={JOURNAL_LINES}"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True)

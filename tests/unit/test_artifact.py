@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from components.artifact import ArtifactError, pack, tarball
+from components.webcommand import WebCommandError
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    folder = tmp_path / "app"
+    (folder / "static").mkdir(parents=True)
+    (folder / "requirements.txt").write_text("flask\n")
+    (folder / "Procfile").write_text("web: gunicorn hello:app\n")
+    (folder / "hello.py").write_text("app = None\n")
+    (folder / "static/style.css").write_text("a {}")
+    return folder
+
+
+def members(app: Path) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(tarball(app))) as archive:
+        return {entry.name: entry for entry in archive}
+
+
+def test_the_digest_is_a_golden_value_that_no_machine_may_change(tmp_path: Path):
+    app = tmp_path / "golden"
+    app.mkdir()
+    (app / "requirements.txt").write_text("flask==3.1.3\n")
+    (app / "Procfile").write_text("web: gunicorn hello:app\n")
+    (app / "hello.py").write_bytes("app = 'ü'\n".encode())
+    assert hashlib.sha256(tarball(app)).hexdigest()[:12] == "d40c7b0f5702"
+
+
+def test_owner_time_mode_bits_and_order_of_creation_leave_the_digest_alone(app: Path, tmp_path: Path):
+    before = tarball(app)
+    os.utime(app / "hello.py", (1, 1))
+    (app / "hello.py").chmod(0o600)
+    (app / "static").rename(app / "moved")
+    (app / "moved").rename(app / "static")
+    assert tarball(app) == before
+
+
+def test_an_edit_of_the_same_length_changes_the_file_time_so_that_browsers_fetch_it(app: Path):
+    before = members(app)["static/style.css"].mtime
+    (app / "static/style.css").write_text("b {}")
+    assert members(app)["static/style.css"].mtime != before
+
+
+def test_an_executable_stays_executable_and_nothing_is_writable_by_others(app: Path):
+    (app / "run.sh").write_text("#!/bin/sh\n")
+    (app / "run.sh").chmod(0o777)
+    assert members(app)["run.sh"].mode == 0o755
+    assert members(app)["hello.py"].mode == 0o644
+
+
+def test_gitignore_files_above_in_and_below_the_app_are_honoured_as_git_does(tmp_path: Path):
+    repository = tmp_path / "repository"
+    app = repository / "apps/shop"
+    (app / "data/keep").mkdir(parents=True)
+    (repository / ".git").mkdir()
+    (repository / ".gitignore").write_text("*.log\n/apps/shop/secret.txt\nbuild/\n")
+    (app / ".gitignore").write_text("data/*\n!data/keep\n!important.log\n")
+    (app / "data/keep/.gitignore").write_text("*.tmp\n")
+    for name in ("requirements.txt", "secret.txt", "a.log", "important.log", "data/x", "data/keep/y", "data/keep/z.tmp"):
+        (app / name).write_text("")
+    (app / "Procfile").write_text("web: gunicorn a:b\n")
+    (app / "build").mkdir()
+    (app / "build/out").write_text("")
+    kept = set(members(app))
+    assert kept == {".gitignore", "Procfile", "requirements.txt", "important.log", "data/keep/y", "data/keep/.gitignore"}
+
+
+def test_a_gitignore_above_the_repository_counts_for_nothing(tmp_path: Path, app: Path):
+    (tmp_path / ".gitignore").write_text("*\n")
+    assert "hello.py" in members(app)
+
+
+def test_git_caches_and_virtual_environments_never_travel(app: Path):
+    for name in (".git/config", "__pycache__/hello.pyc", ".venv/bin/python"):
+        (app / name).parent.mkdir(parents=True)
+        (app / name).write_text("")
+    assert not [name for name in members(app) if name.startswith((".git/", "__pycache__", ".venv"))]
+
+
+def test_a_link_inside_the_app_is_kept_as_a_link(app: Path):
+    (app / "latest.css").symlink_to("static/style.css")
+    assert members(app)["latest.css"].linkname == "static/style.css"
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "static/../../outside"])
+def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target: str):
+    (app / "link").symlink_to(target)
+    with pytest.raises(ArtifactError, match=target):
+        tarball(app)
+
+
+def test_a_pipe_in_the_app_is_refused_and_not_read(app: Path):
+    os.mkfifo(app / "pipe")
+    with pytest.raises(ArtifactError, match="neither a file nor a folder"):
+        tarball(app)
+
+
+def test_an_app_without_requirements_is_refused_with_the_remedy(app: Path):
+    (app / "requirements.txt").unlink()
+    with pytest.raises(ArtifactError, match=r"requirements\.txt: add one"):
+        tarball(app)
+
+
+def test_a_missing_procfile_is_made_from_the_app_that_flask_would_find(app: Path):
+    (app / "Procfile").unlink()
+    (app / "wsgi.py").write_text("from hello import app\n")
+    with tarfile.open(fileobj=io.BytesIO(tarball(app))) as archive:
+        stream = archive.extractfile("Procfile")
+        assert stream and stream.read() == b"web: gunicorn wsgi:app\n"
+
+
+def test_a_factory_is_called(app: Path):
+    (app / "Procfile").unlink()
+    (app / "app.py").write_text("def create_app():\n    pass\n")
+    with tarfile.open(fileobj=io.BytesIO(tarball(app))) as archive:
+        stream = archive.extractfile("Procfile")
+        assert stream and stream.read() == b"web: gunicorn 'app:create_app()'\n"
+
+
+def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
+    (app / "Procfile").unlink()
+    with pytest.raises(WebCommandError, match="web: gunicorn yourmodule:app"):
+        tarball(app)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("worker: rq", "no web process"),
+        ("web gunicorn a:b", "not of the form"),
+        ("web: gunicorn -b 0.0.0.0:80 a:b", "-b"),
+        ("web: gunicorn --bind=0.0.0.0:$PORT a:b", "chooses its own address"),
+        ("web: gunicorn -b0.0.0.0 a:b", "chooses its own address"),
+        ("web: cd src && gunicorn a:b", "one command"),
+        ("web: gunicorn a:b | tee log", "one command"),
+        ("web: gunicorn 'a:b", "can't be read"),
+    ],
+)
+def test_a_web_process_that_cannot_work_is_refused_before_anything_is_touched(app: Path, line: str, reason: str):
+    (app / "Procfile").write_text(line + "\n")
+    with pytest.raises(WebCommandError, match=reason):
+        tarball(app)
+
+
+def test_operators_inside_quotes_are_the_apps_own_business(app: Path):
+    (app / "Procfile").write_text("web: gunicorn 'site:create_app(debug=\"a;b\")' --log-level info\n")
+    assert "Procfile" in members(app)
+
+
+def test_a_pack_is_named_by_its_digest_and_written_once(app: Path, tmp_path: Path):
+    first = pack(app, tmp_path / "out")
+    second = pack(app, tmp_path / "out")
+    assert first == second
+    assert hashlib.sha256(first.path.read_bytes()).hexdigest().startswith(first.release)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{first.release}.tar"]

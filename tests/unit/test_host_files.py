@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from host import files
+from host.configure import Configuration, configure
+from host.errors import ReleaseError
+from host.lock import exclusive
+from host.paths import Paths
+from host.procfile import processes
+from host.web import environment_file
+
+
+def test_a_written_file_has_its_mode_and_leaves_nothing_beside_it(tmp_path: Path):
+    assert files.write(tmp_path / "sub/file", b"x", 0o640)
+    assert (tmp_path / "sub/file").stat().st_mode & 0o7777 == 0o640
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["file"]
+
+
+def test_a_file_that_is_as_wanted_is_not_written_again(tmp_path: Path):
+    files.write(tmp_path / "file", b"x", 0o600)
+    inode = (tmp_path / "file").stat().st_ino
+    assert not files.write(tmp_path / "file", b"x", 0o600)
+    assert (tmp_path / "file").stat().st_ino == inode
+
+
+def test_a_wrong_mode_alone_is_mended(tmp_path: Path):
+    files.write(tmp_path / "file", b"x", 0o644)
+    assert files.write(tmp_path / "file", b"x", 0o600)
+    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o600
+
+
+def test_a_link_is_never_missing_while_it_is_replaced(tmp_path: Path):
+    link = tmp_path / "link"
+    files.point(link, "a")
+    code = "import sys, pathlib; l = pathlib.Path(sys.argv[1])\nfor _ in range(20000): l.readlink()"
+    reader = subprocess.Popen([sys.executable, "-c", code, str(link)])
+    while reader.poll() is None:
+        files.point(link, "b")
+        files.point(link, "a")
+    assert reader.returncode == 0
+
+
+class Services:
+    """Records the commands; refuses those that start with ``refuse``."""
+
+    def __init__(self, refuse: str | None = None) -> None:
+        self.commands: list[str] = []
+        self.refuse = refuse
+
+    def __call__(self, command: list[str]) -> None:
+        self.commands.append(" ".join(command))
+        if self.refuse and command[0] == self.refuse:
+            raise ReleaseError("refused")
+
+
+WANTED = Configuration({"/etc/site": "new\n"}, {"/etc/enabled": "site"})
+
+
+def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
+    services = Services()
+    configure(Paths(tmp_path), WANTED, services)
+    assert (tmp_path / "etc/enabled").read_text() == "new\n"
+    assert services.commands == [
+        "nginx -t -q",
+        "systemctl daemon-reload",
+        "systemctl enable --quiet gantry.service",
+        "systemctl reload nginx",
+    ]
+
+
+def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    configure(Paths(tmp_path), WANTED, Services())
+    services = Services()
+    configure(Paths(tmp_path), WANTED, services)
+    assert services.commands == []
+    assert "unchanged" in capsys.readouterr().out
+
+
+def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
+    configure(Paths(tmp_path), WANTED, Services())
+    with pytest.raises(ReleaseError):
+        configure(Paths(tmp_path), Configuration({"/etc/site": "broken"}, {}), Services(refuse="nginx"))
+    assert (tmp_path / "etc/site").read_text() == "new\n"
+
+
+def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):
+    with pytest.raises(ReleaseError):
+        configure(Paths(tmp_path), WANTED, Services(refuse="systemctl"))
+    services = Services()
+    configure(Paths(tmp_path), WANTED, services)
+    assert "systemctl reload nginx" in services.commands
+
+
+def test_who_waits_for_the_lock_is_told_its_holder(tmp_path: Path):
+    with exclusive(tmp_path / "lock", "a release of 3f2a"), pytest.raises(ReleaseError, match="a release of 3f2a"):
+        with exclusive(tmp_path / "lock", "another", wait=0.2):
+            pass
+
+
+def test_the_lock_of_a_killed_holder_is_free(tmp_path: Path):
+    code = (
+        "import sys, time, pathlib; from host.lock import exclusive\n"
+        "with exclusive(pathlib.Path(sys.argv[1]), 'the dead'):\n    print('held', flush=True); time.sleep(60)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, cwd=root)
+    assert holder.stdout
+    with holder.stdout as said:
+        assert said.readline() == b"held\n"
+        holder.kill()
+        holder.wait()
+    start = time.monotonic()
+    with exclusive(tmp_path / "lock", "the living"):
+        assert time.monotonic() - start < 1
+
+
+def test_a_procfile_has_comments_blank_lines_and_several_processes():
+    text = "# shop\n\nweb: gunicorn 'a:b()'\nworker:  rq worker  \n"
+    assert processes(text) == {"web": "gunicorn 'a:b()'", "worker": "rq worker"}
+
+
+def test_a_line_of_another_form_is_quoted_in_the_error():
+    with pytest.raises(ValueError, match="'web gunicorn'"):
+        processes("web gunicorn\n")
+
+
+def test_the_environment_file_quotes_what_systemd_would_interpret():
+    text = environment_file({"B": 'say "hi" for $5 `now` \\', "A": "two\nlines % and ü"})
+    assert text == 'A="two\nlines % and ü"\nB="say \\"hi\\" for \\$5 \\`now\\` \\\\"\n'
+
+
+def test_the_output_going_away_does_not_end_the_program():
+    code = "from host.console import say\nimport sys\nfor _ in range(3): say('line')\nsys.stderr.write('done')"
+    read, write = os.pipe()
+    os.close(read)
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, cwd=root)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "done")
+
+
+def test_status_of_an_empty_server_is_json_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    import argparse
+
+    from host import cli
+
+    cli._status(Paths(tmp_path), argparse.Namespace())  # pyright: ignore[reportPrivateUsage]
+    assert json.loads(capsys.readouterr().out) == {"release": None, "instance": None, "active": False, "kept": []}

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from host import environment, health, release, web
+from host.errors import ReleaseError
+from host.paths import Paths
+
+HEALTH = health.Health("/healthz", "rocket.test", timeout=1)
+
+
+class Machine:
+    """A server without systemd: instances are names in a set, and what is asked of it is written down."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths = Paths(root)
+        self.active: set[str] = set()
+        self.calls: list[str] = []
+        self.refuse: dict[str, str] = {}
+        monkeypatch.setattr(web, "start", self.start)
+        monkeypatch.setattr(web, "retire", self.retire)
+        monkeypatch.setattr(web, "is_active", lambda name: name in self.active)  # pyright: ignore
+        monkeypatch.setattr(web, "running", lambda: sorted(self.active))
+        monkeypatch.setattr(web, "discard", self.discard)
+        monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
+        monkeypatch.setattr(environment, "environment", lambda paths, folder: (root / "venv", "installed"))  # pyright: ignore
+        monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))  # pyright: ignore
+        monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))  # pyright: ignore
+        monkeypatch.setattr(health, "answers", lambda asked: self.ask("site") == "200")  # pyright: ignore
+
+    def start(self, name: str) -> None:
+        self.calls.append(f"start {name[:12]}")
+        self.fail("start")
+        self.active.add(name)
+
+    def retire(self, name: str) -> None:
+        self.calls.append(f"retire {name[:12]}")
+        self.active.discard(name)
+
+    def discard(self, paths: Paths, name: str) -> None:
+        self.calls.append(f"discard {name[:12]}")
+        self.active.discard(name)
+        web.forget(paths, name)
+
+    def ask(self, where: str) -> str:
+        self.calls.append(f"ask {where}")
+        self.fail(where)
+        return "200"
+
+    def fail(self, step: str) -> None:
+        if step in self.refuse:
+            raise ReleaseError(self.refuse[step])
+
+    def upload(self, page: str) -> str:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, text in (("Procfile", "web: gunicorn a:b\n"), ("page", page)):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text)
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        digest = hashlib.sha256(stream.getvalue()).hexdigest()[:12]
+        self.paths.incoming.mkdir(parents=True, exist_ok=True)
+        (self.paths.incoming / f"{digest}.tar").write_bytes(stream.getvalue())
+        return digest
+
+    def release(self, digest: str, **variables: str) -> None:
+        self.calls.clear()
+        release.release(self.paths, release.Request(web.Instance(digest, "s1", variables), HEALTH))
+
+    def page(self) -> str:
+        """What a visitor would be served: by way of the link that Nginx follows."""
+        instance = self.paths.socket.readlink().name.removesuffix(".sock")
+        return (self.paths.instances / instance / "app/page").read_text()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_a_release_is_started_asked_switched_to_and_asked_again_before_the_old_one_is_retired(machine: Machine):
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    machine.release(second)
+    assert machine.calls == [f"start {second}", "ask socket", "ask nginx", f"retire {first}"]
+    assert machine.page() == "two"
+
+
+def test_the_release_that_serves_already_is_left_alone(machine: Machine, capsys: pytest.CaptureFixture[str]):
+    digest = machine.upload("one")
+    machine.release(digest)
+    machine.release(digest)
+    assert machine.calls == ["ask site"]
+    assert "is serving already" in capsys.readouterr().out
+
+
+def test_a_changed_variable_alone_is_an_instance_of_its_own(machine: Machine):
+    digest = machine.upload("one")
+    machine.release(digest, COLOUR="red")
+    machine.release(digest, COLOUR="blue")
+    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx", f"retire {digest}"]
+
+
+@pytest.mark.parametrize("step", ["start", "socket", "nginx"])
+def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(machine: Machine, step: str):
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    machine.refuse[step] = "no such luck"
+    with pytest.raises(ReleaseError, match="no such luck"):
+        machine.release(second)
+    assert machine.page() == "one"
+    assert machine.calls[-1] == f"discard {second}"
+    assert release.current(machine.paths) == next(iter(machine.active))
+
+
+@pytest.mark.parametrize("step", ["start", "socket", "nginx"])
+def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, step: str):
+    machine.refuse[step] = "no such luck"
+    with pytest.raises(ReleaseError):
+        machine.release(machine.upload("one"))
+    assert not machine.paths.socket.is_symlink()
+    assert release.current(machine.paths) is None
+
+
+def test_an_unhealthy_release_says_its_last_words(machine: Machine):
+    machine.refuse["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError, match="unhealthy\nlast words"):
+        machine.release(machine.upload("one"))
+
+
+@pytest.mark.parametrize("killed_after", ["unpack", "start", "first link", "second link"])
+def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, killed_after: str
+):
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    with monkeypatch.context() as patch:
+        die_after(patch, killed_after)
+        with pytest.raises(SystemError):
+            machine.release(second)
+    machine.release(second)
+    assert machine.page() == "two"
+    assert len(machine.active) == 1
+
+
+def die_after(patch: pytest.MonkeyPatch, step: str) -> None:
+    """As SIGKILL would: at that point everything ends, the handlers too."""
+
+    def die(*_: object) -> None:
+        raise SystemError
+
+    patch.setattr(release, "_keep", die)
+    if step == "unpack":
+        patch.setattr(environment, "environment", die)
+    elif step == "start":
+        patch.setattr(health, "check_socket", die)
+    else:
+        point, links = release.files.point, 0
+
+        def count(link: Path, target: Path | str) -> None:
+            nonlocal links
+            point(link, target)
+            links += link.name in ("web.sock", "current")
+            if links == (1 if step == "first link" else 2):
+                raise SystemError
+
+        patch.setattr(release.files, "point", count)
+
+
+def test_an_upload_that_was_cut_off_is_refused_by_its_digest(machine: Machine):
+    digest = machine.upload("one")
+    with (machine.paths.incoming / f"{digest}.tar").open("r+b") as stream:
+        stream.truncate(1024)
+    with pytest.raises(ReleaseError, match="cut off or changed"):
+        machine.release(digest)
+    assert not (machine.paths.releases / digest).exists()
+
+
+def test_a_release_that_was_never_uploaded_is_named(machine: Machine):
+    with pytest.raises(ReleaseError, match="cafe00000000 is neither kept"):
+        machine.release("cafe00000000")
+
+
+def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(machine: Machine):
+    digests = [machine.upload(str(number)) for number in range(6)]
+    for age, digest in enumerate(digests[:5]):
+        machine.release(digest)
+        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+    machine.release(digests[0])
+    machine.release(digests[5])
+    kept = {path.name for path in machine.paths.releases.iterdir()}
+    assert kept == {digests[0], *digests[2:]}
+    assert [path.name for path in machine.paths.instances.iterdir()] == list(machine.active)
+    assert not list(machine.paths.incoming.iterdir())
+
+
+def test_after_a_reboot_the_current_release_is_started(machine: Machine):
+    digest = machine.upload("one")
+    machine.release(digest)
+    machine.active.clear()
+    machine.calls.clear()
+    release.resume(machine.paths)
+    assert machine.calls == [f"start {digest}"]

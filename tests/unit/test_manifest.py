@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import manifest
+from components.settings import Settings
+
+HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom(290)).decode() + "\n"
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Settings:
+    return Settings(
+        target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
+        workers=None, threads=4, network=None, env={},
+    )  # fmt: skip
+
+
+def site(settings: Settings) -> str:
+    return manifest.configuration(settings, "/h.pyz").files["/etc/nginx/sites-available/gantry"]
+
+
+def user_data() -> str:
+    return manifest.user_data("dev-0", "ssh-ed25519 AAAA", HOST_KEY, "ssh-ed25519 BBBB")
+
+
+def test_the_user_data_is_yaml_that_says_what_cloud_init_needs():
+    document = yaml.safe_load(user_data())
+    assert user_data().startswith("#cloud-config\n")
+    assert document["hostname"] == "dev-0"
+    assert document["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA"]
+    assert document["ssh_keys"] == {"ed25519_private": HOST_KEY, "ed25519_public": "ssh-ed25519 BBBB"}
+    assert "nginx" in document["packages"]
+
+
+def test_every_file_of_the_first_boot_arrives_as_it_is_in_the_repository():
+    written = {file["path"]: file["content"] for file in yaml.safe_load(user_data())["write_files"]}
+    folder = Path(manifest.__file__).parents[1] / "cloud-init/first-boot"
+    assert sorted(written.values()) == sorted(path.read_text() for path in folder.iterdir())
+
+
+def test_the_user_data_fits_into_what_ec2_takes_once_compressed():
+    # 16 KiB: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
+    assert len(gzip.compress(user_data().encode())) < 16 * 1024
+
+
+def test_the_user_data_knows_nothing_of_the_app_so_that_no_release_rebuilds_a_server(wanted: Settings):
+    document = user_data()
+    for word in ("rocket", wanted.health_path, "RELEASE"):
+        assert word not in document
+
+
+def test_gunicorn_and_uv_are_pinned_with_hashes():
+    for name in ("gunicorn.txt", "uv.txt"):
+        text = (Path(manifest.__file__).parents[1] / "cloud-init/first-boot" / name).read_text()
+        assert re.match(r"^[a-z]+==[\d.]+ \\\n    --hash=sha256:", text), name
+
+
+def test_www_is_redirected_permanently_to_the_bare_domain(wanted: Settings):
+    assert "server_name www.rocket.test;" in site(wanted)
+    assert "return 301 $scheme://rocket.test$request_uri;" in site(wanted)
+
+
+def test_without_a_domain_any_name_is_served_and_nothing_redirected(wanted: Settings):
+    text = site(replace(wanted, domain=None))
+    assert "server_name _;" in text
+    assert "301" not in text
+    assert "www" not in text
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "proxy_set_header Host $host;",
+        "proxy_set_header X-Real-IP $remote_addr;",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "proxy_set_header X-Forwarded-Proto $scheme;",
+        "add_header Retry-After 5 always;",
+        "server_tokens off;",
+    ],
+)
+def test_the_site_has(wanted: Settings, directive: str):
+    assert directive in site(wanted)
+
+
+def test_gunicorn_listens_on_a_unix_socket_and_nowhere_else(wanted: Settings):
+    unit = manifest.configuration(wanted, "/h.pyz").files[manifest.WEB_UNIT]
+    assert re.findall(r"--bind (\S+)", unit) == ['unix:/run/gantry/%i.sock"']
+
+
+@pytest.mark.parametrize(
+    "directive",
+    ["User=app", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "CapabilityBoundingSet="],
+)
+def test_the_web_unit_is_confined(wanted: Settings, directive: str):
+    unit = manifest.configuration(wanted, "/h.pyz").files[manifest.WEB_UNIT]
+    assert directive in unit.splitlines()
+
+
+def test_systemd_waits_longer_than_gunicorn_for_requests_in_flight(wanted: Settings):
+    files = manifest.configuration(wanted, "/h.pyz").files
+    graceful = int(re.search(r"graceful_timeout = (\d+)", files["/etc/gantry/gunicorn.conf.py"])[1])  # type: ignore
+    stop = int(re.search(r"TimeoutStopSec=(\d+)", files[manifest.WEB_UNIT])[1])  # type: ignore
+    assert stop > graceful
+
+
+def test_nginx_gives_idle_connections_up_before_a_stopping_gunicorn_does(wanted: Settings):
+    from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
+
+    found = re.search(r"keepalive_timeout (\d+)s;", site(wanted))
+    assert found and int(found[1]) < STOP_KEEPALIVE_LINGER
+
+
+def test_gunicorns_settings_are_python_and_hold_the_numbers_given(wanted: Settings):
+    text = manifest.configuration(replace(wanted, workers=7, threads=3), "/h.pyz").files["/etc/gantry/gunicorn.conf.py"]
+    compile(text, "gunicorn.conf.py", "exec")
+    assert "workers = 7\nthreads = 3\n" in text
+
+
+def test_the_document_shows_each_line_of_a_file_on_a_line_of_its_own(wanted: Settings):
+    configuration = manifest.configuration(wanted, "/h.pyz")
+    document = json.loads(configuration.document())
+    assert {path: "\n".join(lines) for path, lines in document["files"].items()} == configuration.files
+    assert any("return 301" in line and line.count(";") == 1 for line in configuration.document().splitlines())
+
+
+def test_what_a_web_process_starts_with_changes_the_release_command_and_the_site_does_not(wanted: Settings):
+    def command(settings: Settings) -> str:
+        return manifest.release_command("3f2a91c0ffee", manifest.configuration(settings, "/h.pyz"), wanted)
+
+    assert command(wanted) != command(replace(wanted, threads=5))
+    assert command(wanted) == command(replace(wanted, domain="other.test"))
+
+
+def test_variables_of_the_app_are_joined_by_the_release_and_the_stack():
+    given = json.loads(manifest.release_input({"A": "b"}, "3f2a91c0ffee", "dev"))
+    assert given == {"variables": {"A": "b", "RELEASE": "3f2a91c0ffee", "GANTRY_STACK": "dev"}}
+
+
+def test_the_host_program_has_the_same_bytes_each_time_and_runs_from_its_zip(tmp_path: Path):
+    program = manifest.host_program()
+    assert program == manifest.host_program()
+    with zipfile.ZipFile(io.BytesIO(program.content)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    file = program.write(tmp_path)
+    done = subprocess.run([sys.executable, "-I", str(file), "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "switches releases" in done.stdout
+
+
+def test_the_host_program_imports_nothing_but_the_standard_library():
+    names = set[str]()
+    for path in manifest.HOST_PROGRAM.glob("*.py"):
+        names.update(re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
+    assert names - set(sys.stdlib_module_names) == {"host"}
