@@ -1,0 +1,44 @@
+# `make` lists the targets. The work is in tools/setup, which needs only Python 3.11 or newer.
+SHELL := /bin/bash
+PYTHON ?= python3
+STACK ?= dev
+SETUP := $(PYTHON) -m tools.setup
+export PATH := $(CURDIR)/.gantry/venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up preview destroy test check bench lock development
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Get the engine, the Python environment and the command plugin
+	@$(SETUP) setup
+
+up: ## Bring the stack to what is configured; prints its URL (STACK=dev)
+	@$(SETUP) up --stack $(STACK)
+
+preview: ## Show what `make up` would change (STACK=dev)
+	@$(SETUP) preview --stack $(STACK)
+
+destroy: ## Take away all that the stack has made (STACK=dev)
+	@$(SETUP) destroy --stack $(STACK)
+
+test: ## Run all tests, or those of ARGS='tests/unit -k name'
+	@$(SETUP) test $(ARGS)
+
+check: development ## Check format, lint, types, scripts and workflows
+	ruff format --check .
+	ruff check .
+	basedpyright --warnings
+	shellcheck .ci/run bin/pulumi cloud-init/first-boot/*.sh components/local/*.sh
+	yamllint --strict .
+	zizmor --offline --quiet .github
+
+bench: development ## Measure boots, updates and releases (ARGS='--boots 5 --updates 10')
+	python bench/run.py $(ARGS)
+
+lock: ## Lock the requirements anew, with hashes
+	@$(SETUP) lock
+
+development:
+	@$(SETUP) setup --development

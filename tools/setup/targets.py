@@ -1,0 +1,74 @@
+"""What the Makefile's targets do: each brings its stack to where it can work, and runs the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from tools.setup import backend
+from tools.setup.environment import for_command, set_up
+from tools.setup.packages import LOCAL_TARGET, TESTS, install_packages
+from tools.setup.paths import ROOT, VENV
+from tools.setup.report import SetupError
+
+COMMANDS = {
+    "up": ["up", "--yes", "--skip-preview"],
+    "preview": ["preview", "--diff"],
+    "destroy": ["destroy", "--yes", "--skip-preview"],
+}
+
+
+def is_local(stack: str, folder: Path = ROOT) -> bool:
+    """Whether the stack's machines are on this computer."""
+    config = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    return backend.target_in(config.read_text() if config.is_file() else "") == "local"
+
+
+def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
+    """Why this user cannot run the target, or nothing."""
+    if not local or user == 0:
+        return None
+    again = f"sudo make {target}" + ("" if stack == backend.DEV else f" STACK={stack}")
+    return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {again}'
+
+
+def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
+    """Sets up what the stack needs, makes the stack if there is none yet, and runs the engine on it."""
+    env = for_command([target, "--stack", stack], environ)
+    local = is_local(stack)
+    if fault := root_fault(target, stack, local, os.geteuid()):
+        raise SetupError(fault)
+    if local:
+        install_packages(LOCAL_TARGET, environ)
+    pulumi = str(set_up(environ).program)
+    select = [pulumi, "stack", "select", "--create", "--stack", stack]
+    command = [pulumi, *COMMANDS[target], "--stack", stack]
+    code = _code_of(select, env) or _code_of(command, env)
+    if target == "up" and code == 0 and (url := _url(pulumi, stack, env)):
+        print(f"\n{url}", flush=True)
+    return code
+
+
+def test(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """All suites. In CI nothing may be skipped, so there all that they need of the system is installed."""
+    if environ.get("CI") == "true":
+        install_packages(TESTS, environ)
+    elif os.geteuid() == 0:
+        install_packages(LOCAL_TARGET, environ)
+    set_up(environ, development=True)
+    return _code_of([str(VENV / "bin" / "python"), "-m", "pytest", *arguments], environ)
+
+
+def _code_of(command: list[str], env: Mapping[str, str]) -> int:
+    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+
+
+def _url(pulumi: str, stack: str, env: Mapping[str, str]) -> str | None:
+    command = [pulumi, "stack", "output", "--json", "--stack", stack]
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+    url = cast("dict[str, object]", json.loads(done.stdout)).get("url")
+    return str(url) if url else None
