@@ -46,7 +46,7 @@ def pack(app: Path, into: Path) -> Artifact:
 
 
 def tarball(app: Path) -> bytes:
-    """The tarball's bytes. Not compressed: compressors differ between zlib's versions, and with them the digest would."""
+    """The tarball's bytes. Not compressed: compressors differ from machine to machine, and so would the digest."""
     app = app.resolve()
     if not app.is_dir():
         raise ArtifactError(f"{app} is not a folder")
@@ -91,7 +91,9 @@ def _content(app: Path, name: str) -> bytes:
         return path.read_bytes()
     target = path.readlink()
     if target.is_absolute() or not path.resolve().is_relative_to(app.resolve()):
-        raise ArtifactError(f"{path} is a symbolic link that leaves the app ({target}): the server won't have its target")
+        raise ArtifactError(
+            f"{path} is a symbolic link that leaves the app ({target}): the server won't have its target"
+        )
     return os.fsencode(target)
 
 

@@ -140,13 +140,11 @@ CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local
 
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
-    host = settings.domain or "localhost"
-    return f"sudo gantry release {release} --settings {configuration.digest()} --health {settings.health_path} --host {host}"
+    asked = f"--health {settings.health_path} --host {settings.domain or 'localhost'}"
+    return f"sudo gantry release {release} --settings {configuration.digest()} {asked}"
 
 
 def release_input(variables: dict[str, str], release: str, stack: str) -> str:
     """What goes to the release command's standard input, as JSON: the app's variables, secrets among them."""
     given: dict[str, Any] = {"RELEASE": release, "GANTRY_STACK": stack, **variables}
     return json.dumps({"variables": given})
-
-

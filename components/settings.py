@@ -1,4 +1,4 @@
-"""The stack's settings: the only reader of pulumi.Config. Every mistake is reported at once, before anything is touched."""
+"""The stack's settings: the only reader of pulumi.Config. All mistakes come at once, before anything is touched."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import pulumi
 from components.errors import UserError
 
 TARGETS = ("local",)
+# https://www.rfc-editor.org/rfc/rfc1918#section-3
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -74,13 +76,17 @@ class _Reader:
         except ValueError:
             given = None
         if not isinstance(given, dict):
-            self.mistakes.append(f"{key} must be a map; set a variable with: pulumi config set --path {key}.NAME <value>")
+            self.mistakes.append(
+                f"{key} must be a map; set a variable with: pulumi config set --path {key}.NAME <value>"
+            )
             return {}
         found = cast(dict[str, object], given)
         for name in found:
             if not _VARIABLE.match(name):
                 remedy = f"pulumi config rm --path '{key}[\"{name}\"]'"
-                self.mistakes.append(f"{key}.{name}: a variable's name has letters, digits and _; remove it with: {remedy}")
+                self.mistakes.append(
+                    f"{key}.{name}: a variable's name has letters, digits and _; remove it with: {remedy}"
+                )
         return {name: _text(value) for name, value in found.items()}
 
     def unknown(self) -> None:
@@ -140,4 +146,5 @@ def _cidr(value: str) -> str | None:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
         return f"must be an IPv4 network such as 10.77.5.0/24 ({error})"
-    return None if network.is_private and network.prefixlen <= 28 else "must be a private network of at least /28"
+    private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in PRIVATE)
+    return None if private and network.prefixlen <= 28 else f"must be a part of {', '.join(PRIVATE)}, of at least /28"

@@ -46,7 +46,9 @@ def check(procfile: str) -> str:
     if command is None:
         raise WebCommandError("the Procfile has no web process: add a line such as 'web: gunicorn yourmodule:app'")
     if operators:
-        raise WebCommandError(f"web: {command!r} has {operators[0]!r}: it must be one command; put several into a script")
+        raise WebCommandError(
+            f"web: {command!r} has {operators[0]!r}: it must be one command; put several into a script"
+        )
     binds = [word for word in words if re.match(r"-b|--bind\b", word) or "$PORT" in word]
     if binds:
         raise WebCommandError(f"web: {command!r} chooses its own address ({binds[0]}): leave that out, Gantry binds it")

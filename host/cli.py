@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from host import health, release, web
@@ -38,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--health", required=True, help="path that must answer 2xx or 3xx")
     added.add_argument("--host", required=True, help="Host header to ask with")
     added = commands.add_parser("resume", help="start what served before the machine was shut down")
-    added.set_defaults(run=lambda paths, options: release.resume(paths))  # pyright: ignore[reportUnknownLambdaType]
+    added.set_defaults(run=_resume)
     added = commands.add_parser("status", help="print what serves, as JSON")
     added.set_defaults(run=_status)
     return parser
@@ -57,9 +56,13 @@ def _release(paths: Paths, options: argparse.Namespace) -> None:
     release.release(paths, release.Request(instance, health.Health(options.health, options.host)))
 
 
+def _resume(paths: Paths, options: argparse.Namespace) -> None:
+    release.resume(paths)
+
+
 def _status(paths: Paths, options: argparse.Namespace) -> None:
     name = release.current(paths)
-    known = [folder.name for folder in sorted(Path(paths.releases).glob("[!.]*"), key=lambda f: f.stat().st_mtime)]
+    known = [folder.name for folder in sorted(paths.releases.glob("[!.]*"), key=lambda f: f.stat().st_mtime)]
     say(json.dumps({
         "release": name and web.release_of(name),
         "instance": name,

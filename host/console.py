@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def say(line: str) -> None:
@@ -14,11 +15,11 @@ def say(line: str) -> None:
     try:
         print(line, flush=True)
     except OSError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (stays open until the program ends)
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (stays open until the program ends)
 
 
 @contextmanager
-def phase(name: str) -> Iterator[list[str]]:
+def phase(name: str) -> Generator[list[str]]:
     """Time a phase. What the block appends to the list it gets is printed behind the name."""
     notes: list[str] = []
     start = time.monotonic()

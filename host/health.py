@@ -11,7 +11,6 @@ from pathlib import Path
 
 from host.errors import ReleaseError
 
-
 GOOD = frozenset(map(str, range(200, 400)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ WAIT_SECONDS = 5.0
 
 
 @contextmanager
-def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Iterator[None]:
+def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[None]:
     """Hold the lock at ``path``; a dead holder's lock is free, since the kernel keeps it.
 
     Raises ReleaseError that names the holder when it isn't free within ``wait`` seconds.

@@ -18,6 +18,11 @@ class Paths:
         return self.root / "opt/gantry/incoming"
 
     @property
+    def program(self) -> Path:
+        """This program: a symbolic link to the upload that was configured last."""
+        return self.root / "opt/gantry/host.pyz"
+
+    @property
     def releases(self) -> Path:
         """Unpacked apps, one folder a digest, never changed once they are there."""
         return self.root / "opt/gantry/releases"

@@ -29,6 +29,9 @@ def prune(paths: Paths, serving: str) -> str:
     for upload in paths.incoming.glob("*.tar"):
         if (paths.releases / upload.stem).is_dir():
             upload.unlink()
+    for program in paths.incoming.glob("host-*.pyz"):
+        if program != paths.program.resolve():
+            program.unlink()
     return f"{len(kept)} kept"
 
 

@@ -6,6 +6,7 @@ repeatable, so that a run that was killed at any point needs no repair: the next
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,3 +118,7 @@ def _keep(paths: Paths, failed: str, previous: str | None) -> None:
         paths.socket.unlink(missing_ok=True)
         paths.current.unlink(missing_ok=True)
     web.discard(paths, failed)
+    # Not among the five that are kept: it never served. With its upload still here, nothing is lost.
+    release = web.release_of(failed)
+    if (paths.incoming / f"{release}.tar").exists():
+        shutil.rmtree(paths.releases / release)

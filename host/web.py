@@ -99,7 +99,9 @@ def running() -> list[str]:
     """Names of the instances that run, are starting or are stopping."""
     listed = _systemctl("list-units", "--plain", "--no-legend", "--all", "gantry-web@*.service").stdout
     loaded = [line.split() for line in listed.splitlines()]
-    return [words[0][len("gantry-web@") : -len(".service")] for words in loaded if words[2] not in ("inactive", "failed")]
+    return [
+        words[0][len("gantry-web@") : -len(".service")] for words in loaded if words[2] not in ("inactive", "failed")
+    ]
 
 
 def journal(instance: str) -> str:

@@ -67,13 +67,28 @@ def test_gitignore_files_above_in_and_below_the_app_are_honoured_as_git_does(tmp
     (repository / ".gitignore").write_text("*.log\n/apps/shop/secret.txt\nbuild/\n")
     (app / ".gitignore").write_text("data/*\n!data/keep\n!important.log\n")
     (app / "data/keep/.gitignore").write_text("*.tmp\n")
-    for name in ("requirements.txt", "secret.txt", "a.log", "important.log", "data/x", "data/keep/y", "data/keep/z.tmp"):
+    for name in (
+        "requirements.txt",
+        "secret.txt",
+        "a.log",
+        "important.log",
+        "data/x",
+        "data/keep/y",
+        "data/keep/z.tmp",
+    ):
         (app / name).write_text("")
     (app / "Procfile").write_text("web: gunicorn a:b\n")
     (app / "build").mkdir()
     (app / "build/out").write_text("")
     kept = set(members(app))
-    assert kept == {".gitignore", "Procfile", "requirements.txt", "important.log", "data/keep/y", "data/keep/.gitignore"}
+    assert kept == {
+        ".gitignore",
+        "Procfile",
+        "requirements.txt",
+        "important.log",
+        "data/keep/y",
+        "data/keep/.gitignore",
+    }
 
 
 def test_a_gitignore_above_the_repository_counts_for_nothing(tmp_path: Path, app: Path):

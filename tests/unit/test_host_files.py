@@ -100,9 +100,10 @@ def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_pa
 
 
 def test_who_waits_for_the_lock_is_told_its_holder(tmp_path: Path):
-    with exclusive(tmp_path / "lock", "a release of 3f2a"), pytest.raises(ReleaseError, match="a release of 3f2a"):
-        with exclusive(tmp_path / "lock", "another", wait=0.2):
-            pass
+    lock = tmp_path / "lock"
+    named = pytest.raises(ReleaseError, match="a release of 3f2a")
+    with exclusive(lock, "a release of 3f2a"), named, exclusive(lock, "another", wait=0.2):
+        pass
 
 
 def test_the_lock_of_a_killed_holder_is_free(tmp_path: Path):

@@ -116,6 +116,7 @@ def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(mac
         machine.release(second)
     assert machine.page() == "one"
     assert machine.calls[-1] == f"discard {second}"
+    assert [path.name for path in machine.paths.releases.iterdir()] == [first]
     assert release.current(machine.paths) == next(iter(machine.active))
 
 
@@ -198,6 +199,15 @@ def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(ma
     assert kept == {digests[0], *digests[2:]}
     assert [path.name for path in machine.paths.instances.iterdir()] == list(machine.active)
     assert not list(machine.paths.incoming.iterdir())
+
+
+def test_an_older_host_program_is_removed_and_the_configured_one_stays(machine: Machine):
+    digest = machine.upload("one")
+    for name in ("host-old.pyz", "host-new.pyz"):
+        (machine.paths.incoming / name).touch()
+    machine.paths.program.symlink_to(machine.paths.incoming / "host-new.pyz")
+    machine.release(digest)
+    assert [path.name for path in machine.paths.incoming.iterdir()] == ["host-new.pyz"]
 
 
 def test_after_a_reboot_the_current_release_is_started(machine: Machine):

@@ -61,13 +61,14 @@ def test_an_empty_string_and_zero_workers_mean_the_default(root: Path):
         ("healthPath", "/a b", "no spaces"),
         ("workers", "many", "whole number from 0 to 64"),
         ("threads", "0", "whole number from 1 to 64"),
-        ("network", "8.8.8.0/24", "private network"),
+        ("network", "8.8.8.0/24", "a part of 10.0.0.0/8"),
+        ("network", "127.0.0.0/24", "a part of 10.0.0.0/8"),
         ("network", "10.77.5.1/24", "host bits set"),
         ("network", "10.0.0.0/30", "at least /28"),
     ],
 )
 def test_a_value_that_cannot_work_is_named_with_its_rule_and_remedy(root: Path, key: str, value: str, rule: str):
-    text = mistakes(root, **{key: value})
+    text = mistakes(root, None, **{key: value})
     assert f"{key} is {value!r}" in text
     assert rule in text
     assert f"pulumi config set {key}" in text

@@ -1,0 +1,219 @@
+"""One stack from nothing to a page, through edits good and bad, to nothing again. The tests run in their order."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Stack, copy_of_rocket, get
+
+pytestmark = pytest.mark.machine
+
+SECRET = "correct-horse-battery-staple"
+RELEASES_UNDER_LOAD = 5
+POST = """
+wrk.method = "POST"
+wrk.body = string.rep("x", 512)
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("requests=%d status=%d connect=%d read=%d write=%d timeout=%d\\n",
+    summary.requests, e.status, e.connect, e.read, e.write, e.timeout))
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("first-light")
+    app = copy_of_rocket(folder)
+    stack = Stack("first-light", folder, {"app": str(app), "domain": "rocket.test", "healthPath": "/healthz"})
+    try:
+        yield stack
+    finally:
+        stack.destroy()
+
+
+@pytest.fixture(scope="module")
+def url(stack: Stack) -> str:
+    stack.up()
+    return stack.outputs()["url"]
+
+
+def edit(stack: Stack, old: str, new: str) -> None:
+    source = Path(str(stack.settings["app"])) / "rocket.py"
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new))
+
+
+def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
+    answer = get(url)
+    assert (answer.status, answer.text) == (200, "Hello World!\n")
+    assert answer.headers["Server"] == "nginx"
+
+
+def test_the_app_sees_the_visitors_address_and_url(url: str):
+    with socket.create_connection((host_of(url), 80)) as connection:
+        own = connection.getsockname()[0]
+    assert json.loads(get(f"{url}visitor", host="rocket.test").text) == {
+        "address": own,
+        "url": "http://rocket.test/visitor",
+    }
+
+
+def test_www_is_redirected_permanently_to_the_bare_domain(url: str):
+    answer = get(f"{url}some/page", host="www.rocket.test")
+    assert (answer.status, answer.headers["Location"]) == (301, "http://rocket.test/some/page")
+
+
+def test_nothing_but_ssh_and_http_can_be_reached(stack: Stack, url: str):
+    listening = stack.ssh("sudo ss --listening --tcp --numeric --no-header").stdout
+    reachable = {line.split()[3].rpartition(":")[2] for line in listening.splitlines()}
+    assert reachable == {"22", "80"}
+    for port in (443, 5000, 8000):
+        with pytest.raises(OSError):
+            socket.create_connection((host_of(url), port), timeout=1).close()
+
+
+def test_the_outputs_are_ready_to_copy(stack: Stack, url: str):
+    outputs = stack.outputs()
+    assert {"url", "release", "servers", "ssh", "logs"} <= set(outputs)
+    server = outputs["servers"][0]
+    assert server["name"] == "first-light-0"
+    assert url == f"http://{server['address']}/"
+    assert server["instance_id"]
+    assert outputs["ssh"] == "bin/ssh --stack first-light first-light-0"
+    assert outputs["release"] in stack.ssh("sudo gantry status").stdout
+
+
+def test_the_host_key_of_the_user_data_is_no_longer_served(stack: Stack, url: str):
+    first = next(
+        resource["outputs"]["public_key"]
+        for resource in json.loads(stack.pulumi("stack", "export").stdout)["deployment"]["resources"]
+        if resource["urn"].endswith("first-light-0-first-host-key")
+    )
+    served = subprocess.run(["ssh-keyscan", host_of(url)], capture_output=True, text=True, check=True).stdout
+    keys = {line.split()[2] for line in served.splitlines() if not line.startswith("#")}
+    assert keys == {stack.outputs()["servers"][0]["host_key"].split()[1]}
+    assert first.split()[1] not in keys
+
+
+def test_up_without_a_change_does_nothing_and_opens_no_ssh_connection(stack: Stack, url: str):
+    before = logins(stack)
+    done = stack.up()
+    assert re.search(r"\d+ unchanged", done.stdout)
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", done.stdout)
+    assert stack.steps() == {}
+    assert logins(stack) == before + 1  # its own
+
+
+def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: Stack, url: str):
+    old = stack.outputs()["release"]
+    edit(stack, "Hello World!", "Hello Mars!")
+    assert stack.steps() == {"first-light-0-artifact": "update", "first-light-0-release": "update"}
+    shown = stack.pulumi("preview", "--diff").stdout
+    digests = set(re.findall(r"gantry release (\w{12})", shown))
+    assert old in digests
+    assert get(url).text == "Hello World!\n"
+    stack.up()
+    assert get(url).text == "Hello Mars!\n"
+    assert digests == {old, stack.outputs()["release"]}
+
+
+def test_no_request_fails_over_releases_under_load(stack: Stack, url: str, tmp_path: Path):
+    script = tmp_path / "post.lua"
+    script.write_text(POST)
+    command = ["wrk", "--threads=1", "--connections=16", "--duration=120s", f"--script={script}", f"{url}echo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as load:
+        try:
+            time.sleep(1)
+            for number in range(RELEASES_UNDER_LOAD):
+                edit(stack, "Hello Mars!", f"Hello Mars {number}!")
+                stack.up()
+                assert get(url).text == f"Hello Mars {number}!\n"
+                edit(stack, f"Hello Mars {number}!", "Hello Mars!")
+            time.sleep(3)  # the last old release finishes
+            assert load.poll() is None, "the load ended before the releases did"
+        finally:
+            load.send_signal(signal.SIGINT)
+            said = load.communicate(timeout=30)[0]
+    counts = dict(re.findall(r"(\w+)=(\d+)", said))
+    assert int(counts.pop("requests")) > 5000, said
+    assert set(counts.values()) == {"0"}, said
+
+
+def test_an_app_that_does_not_import_fails_the_up_with_its_traceback_and_the_old_page_serves(stack: Stack, url: str):
+    before = get(url).text
+    edit(stack, "app = Flask", "import no_such_module\n\napp = Flask")
+    done = stack.up(check=False)
+    assert done.returncode != 0
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in done.stdout + done.stderr
+    assert get(url).text == before
+    assert stack.ssh("systemctl list-units --plain --no-legend 'gantry-web@*' | wc -l").stdout.strip() == "1"
+    edit(stack, "import no_such_module\n\napp = Flask", "app = Flask")
+    stack.up()
+    assert get(url).text == "Hello Mars!\n"
+
+
+def test_a_secret_variable_reaches_the_app_and_nothing_else(stack: Stack, url: str):
+    edit(stack, 'return "Hello Mars!\\n"', 'import os\n    return os.environ["TOKEN"]')
+    stack.pulumi("config", "set", "--secret", "--path", "gantry:env.TOKEN", SECRET)
+    shown = stack.pulumi("preview", "--diff").stdout
+    done = stack.up()
+    assert get(url).text == SECRET
+    exported = stack.pulumi("stack", "export").stdout
+    assert SECRET not in shown + done.stdout + done.stderr + exported
+    seen = "ps -eo args; sudo journalctl --no-pager; sudo cat /var/lib/cloud/instance/user-data.txt"
+    assert SECRET not in stack.ssh(seen).stdout
+
+
+def test_a_different_app_with_a_factory_templates_and_static_files(stack: Stack, url: str, tmp_path: Path):
+    package = tmp_path / "shop/site"
+    (package / "templates").mkdir(parents=True)
+    (package / "static").mkdir()
+    (package / "__init__.py").write_text(
+        "from flask import Flask, render_template\n\n\ndef create_app():\n    app = Flask(__name__)\n\n"
+        '    @app.route("/")\n    def index():\n        return render_template("index.html", name="shop")\n\n'
+        "    return app\n"
+    )
+    (package / "templates/index.html").write_text("<p>{{ name }}</p>")
+    (package / "static/style.css").write_text("p { color: red }")
+    (tmp_path / "shop/Procfile").write_text("web: gunicorn 'site:create_app()'\n")
+    (tmp_path / "shop/requirements.txt").write_text("flask\n")
+    stack.configure(app=str(tmp_path / "shop"), healthPath="/", env=None)
+    stack.up()
+    assert get(url).text == "<p>shop</p>"
+    assert get(f"{url}static/style.css").text == "p { color: red }"
+
+
+def test_after_a_reboot_the_server_serves_what_it_served(stack: Stack, url: str):
+    stack.ssh("sudo systemctl reboot", check=False)
+    deadline = time.monotonic() + 60
+    time.sleep(2)
+    while not serves(url, "<p>shop</p>"):
+        assert time.monotonic() < deadline, "the page didn't come back within a minute"
+        time.sleep(0.5)
+
+
+def serves(url: str, text: str) -> bool:
+    try:
+        return get(url).text == text
+    except OSError:
+        return False
+
+
+def host_of(url: str) -> str:
+    return url.removeprefix("http://").rstrip("/")
+
+
+def logins(stack: Stack) -> int:
+    """How often somebody has logged in, this time included."""
+    return int(stack.ssh("sudo journalctl --no-pager --unit=ssh | grep -c Accepted").stdout)

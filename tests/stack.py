@@ -1,0 +1,123 @@
+"""A stack of this project for a test, driven through bin/pulumi as a user would, with state and settings of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_SECONDS = 400
+# The commands that take --config-file.
+READ_SETTINGS = {"config", "destroy", "preview", "refresh", "up"}
+
+
+@dataclass
+class Answer:
+    """What a visitor got."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass
+class Stack:
+    """``folder`` holds the state, the settings and whatever the test adds."""
+
+    name: str
+    folder: Path
+    settings: dict[str, object] = field(default_factory=dict[str, object])
+
+    def __post_init__(self) -> None:
+        (self.folder / "state").mkdir()
+        self.pulumi("stack", "init", self.name)
+        # Pulumi has written the stack's salt into the project's folder, where a test leaves nothing.
+        made = ROOT / self._config.name
+        self._write_settings(yaml.safe_load(made.read_text())["encryptionsalt"])
+        made.unlink()
+
+    def configure(self, **settings: object) -> None:
+        """Change settings; None takes one away."""
+        self.settings.update(settings)
+        self._write_settings()
+
+    def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run bin/pulumi; with ``check``, a failure fails the test with all that was printed."""
+        chosen = ["--config-file", str(self._config)] if words[0] in READ_SETTINGS else []
+        chosen += [] if words[:2] == ("stack", "init") else ["--stack", self.name]
+        command = [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *chosen]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(words)} failed:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def up(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("up", "--yes", "--skip-preview", *words, check=check)
+
+    def destroy(self) -> None:
+        self.pulumi("destroy", "--yes", "--skip-preview")
+
+    def steps(self, *words: str) -> dict[str, str]:
+        """What a preview would do: the operation by resource name, without what stays the same."""
+        preview = json.loads(self.pulumi("preview", "--json", *words).stdout)
+        operations = {step["urn"].rpartition("::")[2]: step["op"] for step in preview["steps"]}
+        return {name: operation for name, operation in operations.items() if operation != "same"}
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
+
+    def ssh(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on the first server by way of bin/ssh."""
+        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", *command]
+        done = subprocess.run(
+            words, env=self.environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def environment(self) -> dict[str, str]:
+        state = f"file://{self.folder}/state"
+        return {**os.environ, "PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": "test"}
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    def _write_settings(self, salt: str | None = None) -> None:
+        salt = salt or yaml.safe_load(self._config.read_text())["encryptionsalt"]
+        given = {f"gantry:{key}": value for key, value in self.settings.items() if value is not None}
+        self._config.write_text(yaml.safe_dump({"config": given, "encryptionsalt": salt}))
+
+
+def get(url: str, host: str | None = None, method: str = "GET") -> Answer:
+    """Ask once, without following a redirect."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=10)
+    try:
+        connection.request(method, parts.path or "/", headers={"Host": host} if host else {})
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+    finally:
+        connection.close()
+
+
+def copy_of_rocket(folder: Path) -> Path:
+    """The example app, to be edited, with an address that answers POST."""
+    app = folder / "app"
+    shutil.copytree(ROOT / "examples/rocket", app, ignore=shutil.ignore_patterns("__pycache__"))
+    route = '\n\n@app.route("/echo", methods=["POST"])\ndef echo():\n    return request.get_data()\n'
+    (app / "rocket.py").write_text((app / "rocket.py").read_text() + route)
+    return app

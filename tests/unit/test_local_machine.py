@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections import namedtuple
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from components.local import apt, host, image, launch, lifecycle, machine, store
+from components.local.host import LocalError
+
+LAUNCH = launch.Launch(
+    id="i-0a1b2c3d",
+    folder=Path("/var/lib/gantry/machines/i-0a1b2c3d"),
+    image=Path("/var/cache/gantry/images/abc/root"),
+    veth="gveth-01234567",
+    bridge="gantry-a1b2c3",
+    address="10.77.5.2/24",
+    gateway="10.77.5.1",
+    hostname="web-0",
+)
+RECIPE = image.Recipe(
+    mirror=apt.Mirror(archive="http://m.test/debian", security="http://m.test/debian-security"),
+    apt_options="",
+    certificates="",
+    script="true",
+)
+USER_DATA = "#cloud-config\n"
+OLD = {
+    "network": "gantry-a1b2c3",
+    "hostname": "web-0",
+    "user_data_sha256": lifecycle.digest(USER_DATA),
+    "built_from": "abc",
+}
+NEW = {"network": "gantry-a1b2c3", "hostname": "web-0", "user_data": USER_DATA}
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(store, "STATE", tmp_path)
+    monkeypatch.setattr(store, "MACHINES", tmp_path / "machines")
+    monkeypatch.setattr(store, "NETWORKS", tmp_path / "networks")
+    return tmp_path
+
+
+# Errors of the computer
+
+
+def test_without_root_the_error_says_sudo(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match=r"user 1000.*sudo"):
+        host.require_root_and_tools()
+
+
+def test_missing_tools_are_named_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(LocalError, match=r"sudo apt-get install no-such-package$"):
+        host.require_root_and_tools({"no-such-tool": "no-such-package", "sh": "dash"})
+
+
+def test_too_little_room_is_told_with_both_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 700 * 2**20))
+    with pytest.raises(LocalError, match=r"700 MiB free. A machine needs 1000 MiB.*prune-images"):
+        host.require_room(tmp_path, 1000, "A machine")
+
+
+def test_a_failed_command_is_told_with_what_it_said():
+    with pytest.raises(LocalError, match=r"`sh -c .*` failed: no such thing"):
+        host.run(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+
+# The base image
+
+
+def test_every_part_of_the_recipe_names_another_image():
+    changed = (
+        replace(RECIPE, mirror=replace(RECIPE.mirror, archive="http://n.test/debian")),
+        replace(RECIPE, apt_options="Acquire::Check-Date false;"),
+        replace(RECIPE, certificates="x"),
+        replace(RECIPE, script="false"),
+        replace(RECIPE, installed=("cloud-init",)),
+    )
+    assert len({RECIPE.digest, *(recipe.digest for recipe in changed)}) == 1 + len(changed)
+
+
+def test_the_build_runs_in_namespaces_that_end_with_it():
+    command = image.bootstrap_command(RECIPE, Path("/x"))
+    assert command[: len(image.contained())] == image.contained()
+    assert "--kill-child" in command
+    assert command[-3:] == ["trixie", "/x", "http://m.test/debian"]
+
+
+def test_only_certificates_that_debian_lacks_are_added():
+    def certificate(body: str) -> str:
+        return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+    bundle = certificate("AAA") + "# a company's\n" + certificate("BBB")
+    assert image.extra_certificates(bundle, {certificate("AAA").strip()}) == [certificate("BBB")]
+
+
+# Commands of a machine
+
+
+def test_the_whole_command_of_a_machine_under_systemd():
+    assert launch.service_command(LAUNCH) == [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--unit=gantry-i-0a1b2c3d.service",
+        "--property=Description=Gantry machine i-0a1b2c3d",
+        "--property=Delegate=yes",
+        "--property=KillMode=mixed",
+        "--property=TimeoutStopSec=30",
+        "--property=TasksMax=16384",
+        "--property=StandardOutput=append:/var/lib/gantry/machines/i-0a1b2c3d/console.log",
+        "--property=StandardError=append:/var/lib/gantry/machines/i-0a1b2c3d/console.log",
+        "sh",
+        "/var/lib/gantry/machines/i-0a1b2c3d/supervise.sh",
+        "/var/lib/gantry/machines/i-0a1b2c3d",
+    ]
+
+
+def test_without_systemd_a_machine_is_a_session_of_its_own():
+    assert launch.daemon_command(LAUNCH) == [
+        "setsid",
+        "--fork",
+        "sh",
+        "/var/lib/gantry/machines/i-0a1b2c3d/supervise.sh",
+        "/var/lib/gantry/machines/i-0a1b2c3d",
+    ]
+
+
+def test_what_the_supervisor_reads_survives_a_shell():
+    text = launch.Launch(**{**LAUNCH.__dict__, "hostname": "web-0"}).environment([Path("/sys/a b")])
+    read = subprocess.run(
+        ["sh", "-c", f'{text}\nprintf "%s\\n" "$CGROUPS" "$IMAGE" "$ARGUMENTS"'],
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert read == ["/sys/a b", "/var/cache/gantry/images/abc/root", " ".join(LAUNCH.arguments())]
+
+
+def test_no_argument_of_the_machine_is_more_than_one_word():
+    assert all(shlex.split(argument) == [argument] for argument in LAUNCH.arguments())
+
+
+def test_a_copied_disk_needs_no_image():
+    assert "IMAGE=''\n" in replace(LAUNCH, image=None).environment([])
+
+
+def test_cgroups_are_made_in_each_hierarchy_that_the_host_has(tmp_path: Path):
+    for name in ("unified", "systemd", "memory"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cgroup.procs").touch()
+    assert launch.own_cgroups("m", tmp_path) == [tmp_path / "unified/gantry/m", tmp_path / "systemd/gantry/m"]
+    (tmp_path / "cgroup.procs").touch()
+    (tmp_path / "cgroup.controllers").touch()
+    assert launch.own_cgroups("m", tmp_path) == [tmp_path / "gantry/m"]
+
+
+# Finding the process again
+
+
+def record(folder: Path, pid: int, started: str, boot: str) -> None:
+    (folder / "process").write_text(f"{pid} {started} {boot}\n")
+
+
+def own_start() -> str:
+    return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def test_the_recorded_process_is_found_while_it_lives(tmp_path: Path):
+    record(tmp_path, os.getpid(), own_start(), host.boot_id())
+    assert launch.supervisor(tmp_path) == os.getpid()
+
+
+def test_another_process_with_the_same_number_is_never_taken_for_it(tmp_path: Path):
+    record(tmp_path, os.getpid(), str(int(own_start()) - 1), host.boot_id())
+    assert launch.supervisor(tmp_path) is None
+    record(tmp_path, os.getpid(), own_start(), "another-boot")
+    assert launch.supervisor(tmp_path) is None
+
+
+def test_a_process_that_ended_is_not_found(tmp_path: Path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    record(tmp_path, ended.pid, "1", host.boot_id())
+    assert launch.supervisor(tmp_path) is None
+
+
+# Records
+
+
+def spec(id: str = "i-1", owner: str = "net/web", **values: bool) -> machine.Spec:
+    return machine.Spec(
+        id=id,
+        owner=owner,
+        network="gantry-a1b2c3",
+        hostname="web",
+        image="abc",
+        address="10.77.0.2",
+        **values,
+    )
+
+
+def keep(state: Path, *specs: machine.Spec) -> None:
+    for one in specs:
+        one.folder.mkdir(parents=True)
+        store.write_json(one.folder / "spec.json", asdict(one))
+
+
+def test_a_machine_is_read_back_as_it_was_recorded(state: Path):
+    keep(state, spec())
+    assert machine.find("i-1") == spec()
+    assert machine.find("i-2") is None
+
+
+def test_a_folder_without_a_record_is_half_made(state: Path):
+    (state / "machines/i-1").mkdir(parents=True)
+    assert machine.status("i-1") == "half-made"
+    assert machine.status("i-2") == "gone"
+
+
+def test_orphans_are_what_is_unfinished_or_was_never_seen_again(state: Path, monkeypatch: pytest.MonkeyPatch):
+    keep(
+        state,
+        spec("i-half"),
+        spec("i-unseen", complete=True),
+        spec("i-good", complete=True, claimed=True),
+        spec("i-other", owner="net/else"),
+    )
+    destroyed: list[str] = []
+    monkeypatch.setattr(machine, "destroy", destroyed.append)
+    machine.destroy_orphans("net/web")
+    assert destroyed == ["i-half", "i-unseen"]
+
+
+def test_a_claimed_machine_stays_claimed(state: Path):
+    keep(state, spec())
+    machine.claim("i-1")
+    machine.claim("i-gone")
+    assert machine.find("i-1") == replace(spec(), claimed=True)
+
+
+@pytest.mark.parametrize("id", ["", "../x", "A", "a/b", ".doomed-x", "x" * 41])
+def test_an_id_never_leads_out_of_the_folder_of_machines(id: str):
+    with pytest.raises(ValueError, match=r"not the id of a machine"):
+        machine.folder_of(id)
+
+
+def test_link_names_differ_and_fit():
+    names = {machine.veth_of(f"i-{number}") for number in range(1000)}
+    assert len(names) == 1000
+    assert max(map(len, names)) <= 15
+
+
+def test_a_removal_that_was_killed_is_finished_later(state: Path):
+    (state / ".doomed-i-1/disk").mkdir(parents=True)
+    store.sweep(state)
+    assert not list(state.iterdir())
+
+
+def test_a_lock_keeps_another_process_out(tmp_path: Path):
+    program = "import sys; from components.local import store; from pathlib import Path\n"
+    program += "with store.lock(Path(sys.argv[1])): print('in', flush=True)"
+    with store.lock(tmp_path):
+        other = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
+    assert other.communicate(timeout=10)[0] == b"in\n"
+
+
+def test_a_lock_on_a_folder_that_is_gone_holds_nothing(tmp_path: Path):
+    with store.lock(tmp_path / "gone", create=False):
+        assert not (tmp_path / "gone").exists()
+
+
+# What is a change
+
+
+def change(news: dict[str, str], status: machine.Status = "running") -> lifecycle.Change:
+    return lifecycle.machine_change(OLD, {**NEW, **news}, status)
+
+
+def test_a_running_machine_with_the_same_inputs_is_no_change():
+    assert change({}) == lifecycle.Change(changes=False)
+
+
+@pytest.mark.parametrize("status", ["stopped", "unreachable"])
+def test_a_machine_found_down_is_mended_in_place(status: machine.Status):
+    assert change({}, status) == lifecycle.Change(changes=True)
+
+
+@pytest.mark.parametrize("status", ["gone", "half-made"])
+def test_a_machine_without_its_disk_is_replaced(status: machine.Status):
+    assert change({}, status).replaces == ("status",)
+
+
+@pytest.mark.parametrize("key", ["user_data", "network", "hostname", "image"])
+def test_what_makes_another_machine_replaces_it(key: str):
+    assert change({key: "another"}) == lifecycle.Change(changes=True, replaces=(key,))
+
+
+def test_user_data_that_is_not_known_yet_replaces():
+    assert change({"user_data": lifecycle.rpc.UNKNOWN}).replaces == ("user_data",)
+
+
+def test_a_newer_base_image_is_no_reason_to_rebuild_a_server():
+    assert not change({}).changes
+    assert not change({"image": "abc"}).changes
+
+
+def test_a_network_is_replaced_for_another_range_but_not_for_leaving_it_open():
+    olds = {"range": "10.77.0.0/24"}
+    assert lifecycle.network_change(olds, {"cidr": "10.9.0.0/24"}, "up").replaces == ("cidr",)
+    assert not lifecycle.network_change(olds, {"cidr": "10.77.0.0/24"}, "up").changes
+    assert not lifecycle.network_change(olds, {}, "up").changes
+    assert lifecycle.network_change(olds, {}, "down") == lifecycle.Change(changes=True)
+
+
+def test_compressed_user_data_is_unpacked_from_its_text_form():
+    packed = gzip.compress(b"#cloud-config\n")
+    assert lifecycle.decoded(base64.b64encode(packed).decode()) == packed
+    assert lifecycle.decoded("#cloud-config\n") == b"#cloud-config\n"
+
+
+# The shape towards the project
+
+
+def test_importing_the_library_loads_no_sdk():
+    program = "import sys, components.local.machine; print([m for m in sys.modules if m.startswith('pulumi')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_provider_is_in_the_state_by_name_alone():
+    import pulumi.dynamic.dynamic as dynamic
+
+    from components.local import resources
+
+    for provider in (resources.NetworkProvider(), resources.MachineProvider()):
+        pickled = base64.b64decode(dynamic.serialize_provider(provider))
+        assert b"components.local.resources" in pickled
+        assert len(pickled) < 100, "code has got into the state: an edit of it would show as a change"
+
+
+@pytest.mark.parametrize(
+    ("name", "hostname"),
+    [("dev-0", "dev-0"), ("My App_1", "my-app-1"), ("--", "server"), ("a" * 70, "a" * 63)],
+)
+def test_a_resource_name_becomes_a_host_name(name: str, hostname: str):
+    from components.local.server import hostname_of
+
+    assert hostname_of(name) == hostname
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname_of(name))

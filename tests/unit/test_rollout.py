@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+from pulumi_command import remote
+
+from components.manifest import READY_COMMAND
+from components.rollout import Host, Rollout, RolloutArgs
+
+SECRET = "correct-horse-battery-staple"
+
+
+@dataclass
+class Recorder(Mocks):
+    """Writes every registration down, in its order."""
+
+    registered: list[MockResourceArgs] = field(default_factory=list[MockResourceArgs])
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.registered.append(args)
+        outputs = dict(args.inputs)
+        if args.name.endswith("-ready"):
+            outputs["stdout"] = f"ssh-ed25519 OWN-{args.name}\n"
+        return f"{args.name}-id", outputs
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"nothing is looked up, but {args.token} was")
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        return next(args.inputs for args in self.registered if args.name == name)
+
+    def names(self) -> list[str]:
+        return [args.name for args in self.registered if args.custom]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    """Everything that a rollout to two servers registers."""
+    recorder = Recorder()
+    for name in ("host.pyz", "app.tar"):
+        (tmp_path / name).write_text(name)
+    pulumi.runtime.set_mocks(recorder, project="gantry", stack="dev", preview=False)
+
+    @pulumi.runtime.test
+    def roll_out() -> pulumi.Output[Any]:
+        hosts = [Host(name=name, instance_id=f"i-{name}", first_contact=first_contact(name)) for name in ("a", "b")]
+        rollout = Rollout("rollout", hosts, arguments(tmp_path))
+        return pulumi.Output.all(rollout.release, *rollout.host_keys.values()).apply(check)
+
+    def check(found: list[str]) -> None:
+        assert found == ["3f2a91c0ffee", "ssh-ed25519 OWN-a-ready", "ssh-ed25519 OWN-b-ready"]
+
+    roll_out()
+    return recorder
+
+
+def first_contact(name: str) -> remote.ConnectionArgs:
+    return remote.ConnectionArgs(host=f"{name}.test", user="deploy", private_key="key", host_key=f"ssh-ed25519 {name}")
+
+
+def arguments(folder: Path) -> RolloutArgs:
+    return RolloutArgs(
+        host_program=folder / "host.pyz",
+        host_program_path="/opt/gantry/incoming/host-1.pyz",
+        configuration='{"files": {}}',
+        tarball=folder / "app.tar",
+        release="3f2a91c0ffee",
+        release_command="sudo gantry release 3f2a91c0ffee --settings s",
+        release_input=pulumi.Output.secret(json.dumps({"variables": {"TOKEN": SECRET}})),
+    )
+
+
+def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(recorder: Recorder):
+    steps = ["ready", "host-program", "configure", "artifact", "release"]
+    names = recorder.names()
+    assert sorted(names) == sorted(f"{server}-{step}" for server in "ab" for step in steps)
+    assert names.index("b-release") > names.index("a-release")
+
+
+def test_the_instance_id_is_the_only_trigger_of_every_step(recorder: Recorder):
+    for name in recorder.names():
+        assert recorder.inputs(name)["triggers"] == [f"i-{name[0]}"], name
+
+
+def test_every_connection_checks_a_host_key_and_only_the_first_that_of_the_user_data(recorder: Recorder):
+    for name in recorder.names():
+        expected = f"ssh-ed25519 {name[0]}" if name.endswith("-ready") else f"ssh-ed25519 OWN-{name[0]}-ready"
+        assert recorder.inputs(name)["connection"]["value"]["hostKey"] == expected, name
+
+
+def test_no_step_has_another_text_for_an_update_or_anything_to_run_at_destroy(recorder: Recorder):
+    for name in recorder.names():
+        assert not {"update", "delete"} & set(recorder.inputs(name)), name
+
+
+def test_no_command_text_holds_a_secret_and_none_gets_its_previous_output(recorder: Recorder):
+    for name in recorder.names():
+        inputs = recorder.inputs(name)
+        assert SECRET not in inputs.get("create", ""), name
+        if "create" in inputs:
+            assert inputs["addPreviousOutputInEnv"] is False, name
+
+
+def test_the_first_contact_has_a_text_that_never_changes(recorder: Recorder):
+    assert recorder.inputs("a-ready")["create"] == READY_COMMAND == "sudo /usr/local/lib/gantry/ready"
+
+
+def test_the_tarball_goes_to_a_path_named_by_its_release(recorder: Recorder):
+    assert recorder.inputs("a-artifact")["remotePath"] == "/opt/gantry/incoming/3f2a91c0ffee.tar"
