@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import base64
-import gzip
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.local import apt, host, image, launch, lifecycle, machine, store
+from components.local import apt, host, image, launch, machine, store
 from components.local.host import LocalError
 
 LAUNCH = launch.Launch(
@@ -32,14 +29,6 @@ RECIPE = image.Recipe(
     certificates="",
     script="true",
 )
-USER_DATA = "#cloud-config\n"
-OLD = {
-    "network": "gantry-a1b2c3",
-    "hostname": "web-0",
-    "user_data_sha256": lifecycle.digest(USER_DATA),
-    "built_from": "abc",
-}
-NEW = {"network": "gantry-a1b2c3", "hostname": "web-0", "user_data": USER_DATA}
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -199,7 +188,7 @@ def test_a_process_that_ended_is_not_found(tmp_path: Path):
 # Records
 
 
-def spec(id: str = "i-1", owner: str = "net/web", **values: bool) -> machine.Spec:
+def spec(id: str = "i-1", owner: str = "net/web", complete: bool = False, claimed: bool = False) -> machine.Spec:
     return machine.Spec(
         id=id,
         owner=owner,
@@ -207,7 +196,8 @@ def spec(id: str = "i-1", owner: str = "net/web", **values: bool) -> machine.Spe
         hostname="web",
         image="abc",
         address="10.77.0.2",
-        **values,
+        complete=complete,
+        claimed=claimed,
     )
 
 
@@ -281,83 +271,3 @@ def test_a_lock_keeps_another_process_out(tmp_path: Path):
 def test_a_lock_on_a_folder_that_is_gone_holds_nothing(tmp_path: Path):
     with store.lock(tmp_path / "gone", create=False):
         assert not (tmp_path / "gone").exists()
-
-
-# What is a change
-
-
-def change(news: dict[str, str], status: machine.Status = "running") -> lifecycle.Change:
-    return lifecycle.machine_change(OLD, {**NEW, **news}, status)
-
-
-def test_a_running_machine_with_the_same_inputs_is_no_change():
-    assert change({}) == lifecycle.Change(changes=False)
-
-
-@pytest.mark.parametrize("status", ["stopped", "unreachable"])
-def test_a_machine_found_down_is_mended_in_place(status: machine.Status):
-    assert change({}, status) == lifecycle.Change(changes=True)
-
-
-@pytest.mark.parametrize("status", ["gone", "half-made"])
-def test_a_machine_without_its_disk_is_replaced(status: machine.Status):
-    assert change({}, status).replaces == ("status",)
-
-
-@pytest.mark.parametrize("key", ["user_data", "network", "hostname", "image"])
-def test_what_makes_another_machine_replaces_it(key: str):
-    assert change({key: "another"}) == lifecycle.Change(changes=True, replaces=(key,))
-
-
-def test_user_data_that_is_not_known_yet_replaces():
-    assert change({"user_data": lifecycle.rpc.UNKNOWN}).replaces == ("user_data",)
-
-
-def test_a_newer_base_image_is_no_reason_to_rebuild_a_server():
-    assert not change({}).changes
-    assert not change({"image": "abc"}).changes
-
-
-def test_a_network_is_replaced_for_another_range_but_not_for_leaving_it_open():
-    olds = {"range": "10.77.0.0/24"}
-    assert lifecycle.network_change(olds, {"cidr": "10.9.0.0/24"}, "up").replaces == ("cidr",)
-    assert not lifecycle.network_change(olds, {"cidr": "10.77.0.0/24"}, "up").changes
-    assert not lifecycle.network_change(olds, {}, "up").changes
-    assert lifecycle.network_change(olds, {}, "down") == lifecycle.Change(changes=True)
-
-
-def test_compressed_user_data_is_unpacked_from_its_text_form():
-    packed = gzip.compress(b"#cloud-config\n")
-    assert lifecycle.decoded(base64.b64encode(packed).decode()) == packed
-    assert lifecycle.decoded("#cloud-config\n") == b"#cloud-config\n"
-
-
-# The shape towards the project
-
-
-def test_importing_the_library_loads_no_sdk():
-    program = "import sys, components.local.machine; print([m for m in sys.modules if m.startswith('pulumi')])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
-def test_a_provider_is_in_the_state_by_name_alone():
-    import pulumi.dynamic.dynamic as dynamic
-
-    from components.local import resources
-
-    for provider in (resources.NetworkProvider(), resources.MachineProvider()):
-        pickled = base64.b64decode(dynamic.serialize_provider(provider))
-        assert b"components.local.resources" in pickled
-        assert len(pickled) < 100, "code has got into the state: an edit of it would show as a change"
-
-
-@pytest.mark.parametrize(
-    ("name", "hostname"),
-    [("dev-0", "dev-0"), ("My App_1", "my-app-1"), ("--", "server"), ("a" * 70, "a" * 63)],
-)
-def test_a_resource_name_becomes_a_host_name(name: str, hostname: str):
-    from components.local.server import hostname_of
-
-    assert hostname_of(name) == hostname
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname_of(name))

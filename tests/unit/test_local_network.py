@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.local import bridge, firewall, resolver
+from components.local import bridge, firewall, resolver, store
 from components.local.host import LocalError
 
 NETWORK = bridge.Network(id="gantry-a1b2c3", owner="test", cidr="10.77.5.0/29")
@@ -138,3 +138,30 @@ def test_a_stub_resolver_is_no_name_server_for_a_machine(tmp_path: Path):
 def test_no_name_server_at_all_is_an_error_with_its_remedy(tmp_path: Path):
     with pytest.raises(LocalError, match=r"/etc/gantry/resolv.conf"):
         resolver.resolv_conf((tmp_path / "missing",))
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_forwarding_is_set_back_to_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str):
+    forwarding = tmp_path / "ip_forward"
+    forwarding.write_text(f"{before}\n")
+    monkeypatch.setattr(bridge, "_FORWARDING", forwarding)
+    monkeypatch.setattr(bridge, "_FORWARDING_BEFORE", tmp_path / "before.json")
+    for _ in range(2):
+        bridge._forward()
+        assert forwarding.read_text().strip() == "1"
+    bridge._restore_forwarding()
+    assert forwarding.read_text().strip() == before
+    assert not (tmp_path / "before.json").exists()
+
+
+def test_what_was_forwarded_before_a_restart_of_the_computer_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    forwarding = tmp_path / "ip_forward"
+    forwarding.write_text("1\n")
+    monkeypatch.setattr(bridge, "_FORWARDING", forwarding)
+    monkeypatch.setattr(bridge, "_FORWARDING_BEFORE", tmp_path / "before.json")
+    store.write_json(tmp_path / "before.json", {"boot": "an earlier one", "value": "0"})
+    bridge._forward()
+    bridge._restore_forwarding()
+    assert forwarding.read_text().strip() == "1"

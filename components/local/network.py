@@ -1,0 +1,32 @@
+"""The network of a stack's machines on this computer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components.local.resources import NetworkResource
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    cidr: str | None = None  # a private range such as 10.77.5.0/24; None picks a free one
+
+
+class Network(pulumi.ComponentResource):
+    """A bridge with an address range that nothing else on this computer uses, and NAT to the outside."""
+
+    network_id: pulumi.Output[str]
+    cidr: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gantry:local:Network", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        # Two checkouts of a project may have stacks of the same name on one computer.
+        owner = f"{pulumi.get_project()}/{pulumi.get_stack()}/{name}@{Path.cwd()}"
+        bridge = NetworkResource(name, owner=owner, cidr=args.cidr, opts=child)
+        self.network_id = bridge.id
+        self.cidr = bridge.range
+        self.register_outputs({"network_id": self.network_id, "cidr": self.cidr})

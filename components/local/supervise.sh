@@ -1,0 +1,69 @@
+#!/bin/sh
+# Runs one machine: `sh supervise.sh FOLDER` prepares and then becomes the first process of namespaces of its own, so
+# that when it ends, by itself or by force, the kernel ends all its processes and takes back its mounts and links.
+# machine.env, written at each boot, tells ID IMAGE VETH BRIDGE ADDRESS GATEWAY CGROUPS and ARGUMENTS.
+set -eu
+cd "$1"
+# shellcheck source=/dev/null
+. ./machine.env
+
+# Where systemd started this, the unit's own control group is ours to divide.
+if [ -z "$CGROUPS" ] && [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    CGROUPS=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+    CGROUPS=${CGROUPS%/keeper}
+fi
+
+if [ "${2-}" != inside ]; then
+    # The 22nd field is the time at which the process started; with it a reused number can't be mistaken for this one.
+    echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $(cat /proc/sys/kernel/random/boot_id)" > process.new
+    mv process.new process
+    # Controllers pass to a group's children only while no process is in the group itself.
+    for cgroup in $CGROUPS; do
+        mkdir -p "$cgroup/keeper" "$cgroup/machine"
+        echo 0 > "$cgroup/keeper/cgroup.procs"
+        # shellcheck disable=SC2013
+        for controller in $(cat "$cgroup/cgroup.controllers" 2> /dev/null); do
+            echo "+$controller" > "$cgroup/cgroup.subtree_control" || true
+        done
+    done
+    exec 9< /proc/self/ns/net
+    exec unshare --mount --propagation private --net --pid --fork --kill-child --mount-proc \
+        sh ./supervise.sh . inside
+fi
+
+in_host_network() {
+    nsenter --net=/proc/self/fd/9 "$@"
+}
+
+if [ -n "$IMAGE" ]; then
+    mount -t overlay "$ID" -o "lowerdir=$IMAGE,upperdir=disk,workdir=work" root
+    root=root
+else
+    root=disk
+fi
+# systemd-nspawn leaves folders in /run; these end with the machine.
+mount -t tmpfs -o mode=755 "$ID" /run
+
+ip link set lo up
+in_host_network ip link add "$VETH" type veth peer name eth0 netns 1
+in_host_network ip link set "$VETH" master "$BRIDGE" up
+ip address add "$ADDRESS" dev eth0
+ip link set eth0 up
+ip route add default via "$GATEWAY"
+exec 9<&-
+
+boot() (
+    for cgroup in $CGROUPS; do
+        echo 0 > "$cgroup/machine/cgroup.procs"
+    done
+    # shellcheck disable=SC2086
+    SYSTEMD_NSPAWN_API_VFS_WRITABLE=network exec systemd-nspawn --directory="$root" $ARGUMENTS < /dev/null
+)
+
+# 133 is systemd-nspawn's word for "the machine asks for a reboot".
+status=133
+while [ "$status" -eq 133 ]; do
+    status=0
+    boot || status=$?
+done
+exit "$status"

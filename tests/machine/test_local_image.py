@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.local import image, store
+from components.local.host import LocalError
+
+pytestmark = pytest.mark.machine
+
+
+@pytest.fixture
+def own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_image: str) -> Iterator[Path]:
+    monkeypatch.setattr(store, "IMAGES", tmp_path / "images")
+    yield tmp_path / "images"
+
+
+def test_a_build_that_fails_or_was_killed_is_never_taken_for_whole(own_images: Path, monkeypatch: pytest.MonkeyPatch):
+    killed = own_images / ".building-000000000000/root"
+    killed.mkdir(parents=True)
+    monkeypatch.setattr(image, "bootstrap_command", lambda *_: ["sh", "-c", "echo no such mirror; exit 1"])
+    with pytest.raises(LocalError, match="no such mirror"):
+        image.ensure(lambda _: None)
+    assert not list(own_images.iterdir())
+
+
+def test_two_who_want_the_image_build_it_once(own_images: Path, monkeypatch: pytest.MonkeyPatch):
+    builds: list[str] = []
+
+    def build(recipe: image.Recipe, _: image.Progress) -> None:
+        builds.append(recipe.digest)
+        time.sleep(0.5)
+        image.root_of(recipe.digest).mkdir(parents=True)
+
+    monkeypatch.setattr(image, "_build", build)
+    threads = [threading.Thread(target=image.ensure, args=(lambda _: None,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(builds) == 1
+    assert image.prune(set()) == builds

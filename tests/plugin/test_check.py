@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plugin.client import (
+    COPY,
+    LOCAL,
+    REMOTE,
+    SIGNATURE,
+    UNKNOWN,
+    Plugin,
+    archive,
+    asset,
+    secret,
+    text_asset,
+)
+
+DEFAULTS = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
+
+
+def test_a_connection_gets_its_defaults_and_becomes_secret(plugin: Plugin) -> None:
+    inputs, failures = plugin.check(REMOTE, {"create": "true", "connection": {"host": "h"}})
+    assert not failures
+    assert inputs == {"create": "true", "connection": secret({"host": "h", **DEFAULTS})}
+
+
+def test_a_secret_connection_is_not_wrapped_twice(plugin: Plugin) -> None:
+    inputs, _ = plugin.check(REMOTE, {"connection": secret({"host": "h"})})
+    assert inputs["connection"] == secret({"host": "h", **DEFAULTS})
+
+
+def test_what_a_connection_says_is_kept(plugin: Plugin) -> None:
+    own = {"host": "h", "user": "u", "port": 1, "dialErrorLimit": -1, "perDialTimeout": 0, "hostKey": "k"}
+    inputs, _ = plugin.check(REMOTE, {"connection": own})
+    assert inputs["connection"] == secret(own)
+
+
+def test_a_proxy_gets_the_same_defaults(plugin: Plugin) -> None:
+    inputs, _ = plugin.check(REMOTE, {"connection": {"host": "h", "proxy": {"host": "p"}}})
+    assert inputs["connection"]["value"]["proxy"] == {"host": "p", **DEFAULTS}
+
+
+def test_an_unknown_host_stays_unknown(plugin: Plugin) -> None:
+    inputs, failures = plugin.check(REMOTE, {"connection": secret({"host": UNKNOWN})})
+    assert not failures
+    assert inputs["connection"]["value"]["host"] == UNKNOWN
+
+
+def test_an_unknown_connection_is_accepted(plugin: Plugin) -> None:
+    _, failures = plugin.check(REMOTE, {"connection": UNKNOWN})
+    assert not failures
+
+
+def test_the_inputs_of_a_local_command_are_taken_as_they_are(plugin: Plugin) -> None:
+    given: dict[str, Any] = {
+        "create": "c",
+        "update": "u",
+        "delete": "d",
+        "dir": "/",
+        "interpreter": ["/bin/sh", "-c"],
+        "environment": {"A": secret("a")},
+        "stdin": secret("s"),
+        "logging": "none",
+        "triggers": ["a", 1, {"b": True}, UNKNOWN],
+        "assetPaths": ["*"],
+        "archivePaths": ["*"],
+        "addPreviousOutputInEnv": False,
+    }
+    assert plugin.check(LOCAL, given) == (given, {})
+
+
+def test_a_missing_connection_is_told(plugin: Plugin) -> None:
+    _, failures = plugin.check(REMOTE, {"create": "true"})
+    assert list(failures) == ["connection"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        (LOCAL, {"create": 1}),
+        (LOCAL, {"create": "true", "environment": {"A": ["list"]}}),
+        (LOCAL, {"create": "true", "interpreter": "sh"}),
+        (LOCAL, {"create": "true", "colour": "red"}),
+        (REMOTE, {"connection": {"host": "h", "port": "ssh"}}),
+        (REMOTE, {"connection": {"host": "h", "bastion": "b"}}),
+        (REMOTE, {"connection": {"user": "root"}}),
+    ],
+)
+def test_what_does_not_fit_is_told(plugin: Plugin, kind: str, inputs: dict[str, Any]) -> None:
+    _, failures = plugin.check(kind, inputs)
+    assert failures
+
+
+def test_a_failure_inside_a_connection_names_a_path_so_that_the_engine_prints_no_key(
+    ours: None, plugin: Plugin
+) -> None:
+    _, failures = plugin.check(REMOTE, {"connection": secret({"host": "h", "privateKey": "KEY", "ports": 1})})
+    assert list(failures) == ["connection.ports"]
+    assert "KEY" not in str(failures)
+
+
+def _copied(plugin: Plugin, source: Any) -> dict[str, str]:
+    _, failures = plugin.check(COPY, {"connection": {"host": "h"}, "source": source, "remotePath": "/x"})
+    return failures
+
+
+def test_files_folders_and_texts_can_be_copied(plugin: Plugin, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for source in (asset(tmp_path / "file"), archive(tmp_path), text_asset("hello")):
+        assert not _copied(plugin, source)
+
+
+def test_a_composed_archive_cannot_be_copied(plugin: Plugin) -> None:
+    composed = {SIGNATURE: archive("")[SIGNATURE], "hash": "1", "assets": {"a": text_asset("a")}}
+    assert "archive must be a path" in str(_copied(plugin, composed))
+
+
+def test_a_remote_asset_cannot_be_copied(plugin: Plugin) -> None:
+    remote = {SIGNATURE: asset("")[SIGNATURE], "hash": "1", "uri": "https://example.com/x"}
+    assert "path-based file asset" in str(_copied(plugin, remote))
+
+
+def test_a_copy_needs_a_source(plugin: Plugin) -> None:
+    _, failures = plugin.check(COPY, {"connection": {"host": "h"}, "remotePath": "/x"})
+    assert failures
+
+
+def test_a_source_that_is_not_known_yet_is_accepted(ours: None, plugin: Plugin) -> None:
+    assert not _copied(plugin, UNKNOWN)

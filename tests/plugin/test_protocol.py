@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import provider_pb2
+
+from tests.plugin.client import LOCAL, REMOTE, Plugin, PluginError, running_plugin, secret
+
+
+def test_the_plugin_says_the_version_whose_place_it_takes(plugin: Plugin) -> None:
+    version = plugin.stub.GetPluginInfo(empty_pb2.Empty()).version
+    assert version.removeprefix("v") == "1.2.1"
+
+
+def test_flags_of_the_engine_may_come_before_its_address(executable: Path) -> None:
+    with running_plugin(executable, flags=["--logtostderr", "-v=3"]) as plugin:
+        assert plugin.create(LOCAL, {"create": "echo here"}).state["stdout"] == "here"
+        assert plugin.logged(LOCAL) == "here"
+
+
+def test_an_unknown_type_is_an_error(plugin: Plugin) -> None:
+    with pytest.raises(PluginError):
+        plugin.create("command:remote:Telegraph", {})
+
+
+def test_an_unknown_function_is_an_error(plugin: Plugin) -> None:
+    with pytest.raises(grpc.RpcError):
+        plugin.stub.Invoke(provider_pb2.InvokeRequest(tok="command:local:walk"))
+
+
+def test_reading_returns_the_state_as_it_is(plugin: Plugin) -> None:
+    inputs: dict[str, Any] = {"create": "true", "connection": secret({"host": "h"})}
+    state = {**inputs, "stdout": "x", "stderr": ""}
+    assert plugin.read(REMOTE, state, inputs) == ("1", state, inputs)
+
+
+def test_the_type_of_a_child_is_found_behind_those_of_its_parents(plugin: Plugin) -> None:
+    request = provider_pb2.CheckRequest(urn=f"urn:pulumi:test::project::gantry:local:Server${LOCAL}::it")
+    assert not plugin.stub.Check(request).failures
+
+
+def test_it_is_ready_soon(ours: None, executable: Path) -> None:
+    begin = time.monotonic()
+    with running_plugin(executable):
+        assert time.monotonic() - begin < 3
+
+
+def test_it_imports_neither_the_sdk_nor_the_ssh_library_at_its_start(ours: None, executable: Path) -> None:
+    code = "import sys, command_plugin.server; print({'paramiko', 'cryptography', 'pulumi.output'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=executable.parent, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_it_ends_when_the_engine_is_gone(ours: None, executable: Path) -> None:
+    # A shell in the engine's place, which dies without a word to its child.
+    shell = subprocess.run(
+        ["/bin/sh", "-c", '"$0" 127.0.0.1:1 >/dev/null 2>&1 & echo $!; sleep 1', executable],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    plugin = Path("/proc") / shell.stdout.strip()
+    deadline = time.monotonic() + 10
+    while plugin.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not plugin.exists()
