@@ -67,7 +67,7 @@ def require_root_and_tools(tools: Mapping[str, str] = TOOLS) -> None:
         raise LocalError(
             f"The local target runs as user {os.geteuid()}, not as root",
             "Booting machines, bridges and firewall rules need root",
-            "Run the same command with sudo, or choose a cloud: pulumi config set target digitalocean",
+            "Run the same command with sudo",
         )
     if packages := missing_packages(tools):
         raise LocalError(

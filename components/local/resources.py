@@ -6,10 +6,12 @@ this small. What they do is in lifecycle.py, so that an edit of it is no change 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
+    CheckFailure,
     CheckResult,
     CreateResult,
     DiffResult,
@@ -20,15 +22,24 @@ from pulumi.dynamic import (
 )
 
 from components.local import lifecycle, machine
+from components.local.host import LocalError
 
 Properties = dict[str, Any]
+
+
+def _checked(check: Callable[[Properties, Properties], Properties], olds: Properties, news: Properties) -> CheckResult:
+    """What can't work here is an answer that the engine shows to the user; an exception would come as a traceback."""
+    try:
+        return CheckResult(check(olds, news), [])
+    except LocalError as error:
+        return CheckResult(news, [CheckFailure("", str(error))])
 
 
 class NetworkProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        return CheckResult(lifecycle.check_network(_olds, news), [])
+        return _checked(lifecycle.check_network, _olds, news)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         change = lifecycle.diff_network(_id, _olds, _news)
@@ -52,7 +63,7 @@ class MachineProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        return CheckResult(lifecycle.check_machine(_olds, news), [])
+        return _checked(lifecycle.check_machine, _olds, news)
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
         change = lifecycle.diff_machine(_id, _olds, _news)

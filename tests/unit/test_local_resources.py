@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.local import lifecycle
+from components.local.host import LocalError
+from components.local.resources import MachineProvider, NetworkProvider
+
+
+@pytest.mark.parametrize(
+    ("provider", "check"), [(NetworkProvider(), "check_network"), (MachineProvider(), "check_machine")]
+)
+def test_what_cannot_work_on_this_computer_is_a_failed_check_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, provider: NetworkProvider | MachineProvider, check: str
+):
+    def refuse(_olds: dict[str, Any], _news: dict[str, Any]) -> dict[str, Any]:
+        raise LocalError("This computer lacks nftables", "The rule", "sudo apt-get install nftables")
+
+    monkeypatch.setattr(lifecycle, check, refuse)
+    result = provider.check({}, {"hostname": "web"})
+    assert result.inputs == {"hostname": "web"}
+    assert "sudo apt-get install nftables" in result.failures[0].reason
