@@ -55,7 +55,7 @@ def tarball(app: Path) -> bytes:
     members = {path: _content(app, path) for path in _files(app)}
     if not (app / "Procfile").exists():
         members["Procfile"] = f"web: {webcommand.guess(app)}\n".encode()
-    webcommand.check(members["Procfile"].decode())
+    webcommand.check(members["Procfile"].decode("utf-8-sig", errors="replace"))
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(members):

@@ -13,6 +13,8 @@ from host.procfile import processes
 # Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main")
 NAMES = ("app", "application", "create_app", "make_app")
+# With variables before it, by a path, or as a module.
+_GUNICORN = re.compile(r"^(\w+=\S*\s+)*(\S*/)?(gunicorn|python3? -m gunicorn)\s")
 _OPERATORS = re.compile(r"^(&&|\|\||[;|&<>]|>>)$")
 
 
@@ -45,6 +47,8 @@ def check(procfile: str) -> str:
         raise WebCommandError(f"the Procfile can't be read: {error}") from None
     if command is None:
         raise WebCommandError("the Procfile has no web process: add a line such as 'web: gunicorn yourmodule:app'")
+    if not _GUNICORN.match(command):
+        raise WebCommandError(f"web: {command!r} isn't Gunicorn: start the app with 'gunicorn yourmodule:app'")
     if operators:
         raise WebCommandError(
             f"web: {command!r} has {operators[0]!r}: it must be one command; put several into a script"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from host.paths import Paths
 # Building a package runs its code: this user owns the environments and nothing else.
 BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
+# Other files of requirements and constraints, and packages that are folders or files of the app.
+_NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*([^\s#]+)")
+_OWN_CODE = re.compile(r"^\s*(?:-e|--editable|\.|/)|^[^#]*\bfile:")
 # Written last: an environment without it was interrupted and is built again.
 MARK = ".complete"
 
@@ -24,25 +28,42 @@ def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     requirements = release / "requirements.txt"
     if not requirements.is_file():
         raise ReleaseError("the app has no requirements.txt: add one that lists at least your web framework")
-    folder = paths.venvs / key(requirements.read_bytes(), paths.gunicorn.read_bytes())
-    if (folder / MARK).exists():
-        return folder, "unchanged"
-    shutil.rmtree(folder, ignore_errors=True)
+    wanted = folder(paths, release)
+    if (wanted / MARK).exists():
+        return wanted, "unchanged"
+    shutil.rmtree(wanted, ignore_errors=True)
     try:
-        _build(paths, requirements, folder)
+        _build(paths, requirements, wanted)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(wanted, ignore_errors=True)
         raise
-    (folder / MARK).touch()
-    return folder, "installed"
+    (wanted / MARK).touch()
+    return wanted, "installed"
 
 
-def key(requirements: bytes, gunicorn: bytes) -> str:
+def folder(paths: Paths, release: Path) -> Path:
+    """Where the environment of the release in folder ``release`` is, or would be."""
+    return paths.venvs / key(release, paths.gunicorn.read_bytes())
+
+
+def key(release: Path, gunicorn: bytes) -> str:
     """Name of the environment: 12 hex digits over the requirements, our Gunicorn's and the Python version."""
     digest = hashlib.sha256()
-    for part in (requirements, gunicorn, sys.version.encode()):
+    for part in (*_requirements(release / "requirements.txt"), gunicorn, sys.version.encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
+
+
+def _requirements(file: Path) -> list[bytes]:
+    """The file and those that it names, in order; where one installs from the app's own folder, the release too."""
+    content = file.read_bytes()
+    parts = [content]
+    for line in content.decode(errors="replace").splitlines():
+        if named := _NAMED_FILE.match(line):
+            parts += _requirements(file.parent / named[1])
+        elif _OWN_CODE.match(line):
+            parts.append(str(file.parent).encode())
+    return parts
 
 
 def _build(paths: Paths, requirements: Path, folder: Path) -> None:

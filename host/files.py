@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
@@ -30,6 +31,13 @@ def point(link: Path, target: Path | str) -> None:
     temporary = _beside(link)
     temporary.symlink_to(target)
     temporary.replace(link)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that must never be found half removed; a rest, hidden by its name, is for prune to clear."""
+    hidden = _beside(folder)
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
 
 
 def _beside(path: Path) -> Path:

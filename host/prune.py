@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import web
+from host import environment, files, web
 from host.paths import Paths
 
 KEEP = 5
@@ -15,17 +15,14 @@ def prune(paths: Paths, serving: str) -> str:
     """Remove what is older than the newest ``KEEP`` releases; says how many are kept."""
     live = {serving, *web.running()}
     (paths.releases / web.release_of(serving)).touch()  # the newest, also when it was rolled back to
-    kept = _newest(paths.releases) | {web.release_of(name) for name in live}
+    newest = sorted(_folders(paths.releases), key=_age)[-KEEP:]
+    kept = {folder.name for folder in newest} | {web.release_of(name) for name in live}
     for instance in _folders(paths.instances):
         if instance.name not in live:
             web.forget(paths, instance.name)
-    used = {(folder / "venv").resolve() for folder in _folders(paths.instances)}
-    for release in _folders(paths.releases):
-        if release.name not in kept:
-            shutil.rmtree(release)
-    environments = [venv for venv in _folders(paths.venvs) if venv.resolve() not in used]
-    for venv in sorted(environments, key=_age)[:-KEEP]:
-        shutil.rmtree(venv)
+    _keep_only(paths.releases, kept)
+    # The packages of every kept release stay, so that going back to it asks no registry.
+    _keep_only(paths.venvs, {environment.folder(paths, release).name for release in _folders(paths.releases)})
     for upload in paths.incoming.glob("*.tar"):
         if (paths.releases / upload.stem).is_dir():
             upload.unlink()
@@ -35,8 +32,12 @@ def prune(paths: Paths, serving: str) -> str:
     return f"{len(kept)} kept"
 
 
-def _newest(releases: Path) -> set[str]:
-    return {folder.name for folder in sorted(_folders(releases), key=_age)[-KEEP:]}
+def _keep_only(parent: Path, names: set[str]) -> None:
+    for folder in _folders(parent):
+        if folder.name not in names:
+            files.remove_tree(folder)
+    for interrupted in parent.glob(".*"):
+        shutil.rmtree(interrupted)
 
 
 def _folders(parent: Path) -> list[Path]:

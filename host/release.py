@@ -6,7 +6,6 @@ repeatable, so that a run that was killed at any point needs no repair: the next
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,4 +120,4 @@ def _keep(paths: Paths, failed: str, previous: str | None) -> None:
     # Not among the five that are kept: it never served. With its upload still here, nothing is lost.
     release = web.release_of(failed)
     if (paths.incoming / f"{release}.tar").exists():
-        shutil.rmtree(paths.releases / release)
+        files.remove_tree(paths.releases / release)

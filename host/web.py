@@ -48,7 +48,7 @@ def prepare(paths: Paths, instance: Instance, venv: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files.point(folder / "app", release)
     files.point(folder / "venv", venv)
-    command = processes((release / "Procfile").read_text())["web"]
+    command = processes((release / "Procfile").read_text("utf-8-sig"))["web"]
     # exec: systemd's signals must reach Gunicorn itself, not a shell. env: assignments may precede the command.
     files.write(folder / "web", f"#!/bin/sh\nexec /usr/bin/env {command}\n".encode(), 0o755)
     files.write(paths.environments / instance.name, environment_file(instance.variables).encode(), 0o600)

@@ -157,7 +157,10 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
         ("web: gunicorn -b 0.0.0.0:80 a:b", "-b"),
         ("web: gunicorn --bind=0.0.0.0:$PORT a:b", "chooses its own address"),
         ("web: gunicorn -b0.0.0.0 a:b", "chooses its own address"),
-        ("web: cd src && gunicorn a:b", "one command"),
+        ("web: cd src && gunicorn a:b", "isn't Gunicorn"),
+        ("web: gunicorn a:b && true", "one command"),
+        ("web: waitress-serve a:b", "isn't Gunicorn"),
+        ("web: gunicorn", "isn't Gunicorn"),
         ("web: gunicorn a:b | tee log", "one command"),
         ("web: gunicorn 'a:b", "can't be read"),
     ],
@@ -166,6 +169,20 @@ def test_a_web_process_that_cannot_work_is_refused_before_anything_is_touched(ap
     (app / "Procfile").write_text(line + "\n")
     with pytest.raises(WebCommandError, match=reason):
         tarball(app)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "web: python -m gunicorn a:b",
+        "web: LEVEL=debug bin/gunicorn a:b",
+        "web: gunicorn --config own.py a:b\r",
+        "\ufeffweb: gunicorn a:b",
+    ],
+)
+def test_other_ways_to_name_gunicorn_and_other_editors_files_are_fine(app: Path, line: str):
+    (app / "Procfile").write_text(line + "\n", "utf-8")
+    assert "Procfile" in members(app)
 
 
 def test_operators_inside_quotes_are_the_apps_own_business(app: Path):

@@ -29,6 +29,8 @@ class Machine:
         monkeypatch.setattr(web, "running", lambda: sorted(self.active))
         monkeypatch.setattr(web, "discard", self.discard)
         monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
+        self.paths.venvs.mkdir(parents=True)
+        self.paths.gunicorn.write_text("gunicorn")
         monkeypatch.setattr(environment, "environment", lambda paths, folder: (root / "venv", "installed"))  # pyright: ignore
         monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))  # pyright: ignore
         monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))  # pyright: ignore
@@ -57,10 +59,10 @@ class Machine:
         if step in self.refuse:
             raise ReleaseError(self.refuse[step])
 
-    def upload(self, page: str) -> str:
+    def upload(self, page: str, needs: str = "flask") -> str:
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as archive:
-            for name, text in (("Procfile", "web: gunicorn a:b\n"), ("page", page)):
+            for name, text in (("Procfile", "web: gunicorn a:b\n"), ("requirements.txt", needs), ("page", page)):
                 entry = tarfile.TarInfo(name)
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))
@@ -199,6 +201,38 @@ def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(ma
     assert kept == {digests[0], *digests[2:]}
     assert [path.name for path in machine.paths.instances.iterdir()] == list(machine.active)
     assert not list(machine.paths.incoming.iterdir())
+
+
+def test_the_packages_of_kept_releases_stay_and_those_of_others_go(machine: Machine):
+    digests = [machine.upload(str(number), needs=f"flask=={number}") for number in range(6)]
+    for age, digest in enumerate(digests):
+        machine.release(digest)
+        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+        environment.folder(machine.paths, machine.paths.releases / digest).mkdir()
+    oldest = environment.folder(machine.paths, machine.paths.releases / digests[1])
+    machine.release(machine.upload("6"))
+    assert not oldest.exists()
+    kept = {environment.folder(machine.paths, machine.paths.releases / digest) for digest in digests[2:]}
+    assert set(machine.paths.venvs.iterdir()) == kept
+
+
+def test_what_a_killed_removal_left_is_no_release_and_is_cleared(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    digests = [machine.upload(str(number)) for number in range(6)]
+    for age, digest in enumerate(digests[:5]):
+        machine.release(digest)
+        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+
+    def killed_while_removing(folder: Path, **_: object) -> None:
+        if "partial" not in folder.name:
+            raise SystemError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(release.files.shutil, "rmtree", killed_while_removing)
+        with pytest.raises(SystemError):
+            machine.release(digests[5])
+    assert not (machine.paths.releases / digests[0]).exists()
+    machine.release(digests[5])
+    assert not list(machine.paths.releases.glob(".*"))
 
 
 def test_an_older_host_program_is_removed_and_the_configured_one_stays(machine: Machine):
