@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tarfile
 from typing import Any
 
 from host import health, release, web
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(Paths(), options)
-    except (ReleaseError, OSError, ValueError) as error:
+    except (ReleaseError, OSError, ValueError, tarfile.TarError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -33,9 +33,9 @@ def configure(paths: Paths, wanted: Configuration, run: Callable[[list[str]], No
             notes.append("unchanged")
             return
         files.write(pending, b"", 0o600)
-        before = {path: path.read_bytes() for path in map(paths.root.joinpath, _relative(stale)) if path.is_file()}
+        before = {path: _found(path) for path in map(paths.root.joinpath, _relative(stale))}
         _apply(paths.root, wanted)
-        _reload(paths.root, stale, before, run)
+        _reload(before, run)
         pending.unlink()
         notes.append(f"{len(stale)} changed")
     for path in stale:
@@ -69,17 +69,32 @@ def _apply(root: Path, wanted: Configuration) -> None:
             files.point(root / link.lstrip("/"), target)
 
 
-def _reload(root: Path, stale: list[str], before: dict[Path, bytes], run: Callable[[list[str]], None]) -> None:
+def _reload(before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]) -> None:
     try:
         run(["nginx", "-t", "-q"])
     except ReleaseError:
-        for path in map(root.joinpath, _relative(stale)):
-            if path in before:
-                files.write(path, before[path], 0o644)
+        for path, found in before.items():
+            _put_back(path, found)
         raise
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "enable", "--quiet", "gantry.service"])
-    run(["systemctl", "reload", "nginx"])
+    run(["systemctl", "reload-or-restart", "nginx"])
+
+
+def _found(path: Path) -> bytes | str | None:
+    """What is at a path: a file's content, a link's target, or nothing."""
+    if path.is_symlink():
+        return str(path.readlink())
+    return path.read_bytes() if path.is_file() else None
+
+
+def _put_back(path: Path, found: bytes | str | None) -> None:
+    if found is None:
+        path.unlink(missing_ok=True)
+    elif isinstance(found, str):
+        files.point(path, found)
+    else:
+        files.write(path, found, 0o644)
 
 
 def _run(command: list[str]) -> None:

@@ -10,84 +10,102 @@ import subprocess
 import sys
 from pathlib import Path
 
+from host import files
 from host.errors import ReleaseError
 from host.paths import Paths
 
 # Building a package runs its code: this user owns the environments and nothing else.
 BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
-# Other files of requirements and constraints, and packages that are folders or files of the app.
-_NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*([^\s#]+)")
-_OWN_CODE = re.compile(r"^\s*(?:-e|--editable|\.|/)|^[^#]*\bfile:")
+# Another file of requirements or constraints, named by a path; one at an address is taken as it is.
+_NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
+LOSSLESS_GUNICORN = (27, 0, 1)
 # Written last: an environment without it was interrupted and is built again.
 MARK = ".complete"
 
 
 def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     """The virtual environment for the release in folder ``release``, and what was done to have it."""
-    requirements = release / "requirements.txt"
-    if not requirements.is_file():
+    if not (release / "requirements.txt").is_file():
         raise ReleaseError("the app has no requirements.txt: add one that lists at least your web framework")
-    wanted = folder(paths, release)
-    if (wanted / MARK).exists():
-        return wanted, "unchanged"
-    shutil.rmtree(wanted, ignore_errors=True)
+    requirements = _requirements(release / "requirements.txt", {})
+    folder = paths.venvs / key(requirements, paths.gunicorn.read_bytes())
+    # Pruning must know what a release uses also when Python, and with it the key, has changed since.
+    paths.venv_links.mkdir(parents=True, exist_ok=True)
+    files.point(paths.venv_links / release.name, folder)
+    if (folder / MARK).exists():
+        return folder, "unchanged"
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        _build(paths, requirements, wanted)
+        warning = _build(paths, release, folder, hashed=any(b"--hash=" in content for content in requirements))
     except BaseException:
-        shutil.rmtree(wanted, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    (wanted / MARK).touch()
-    return wanted, "installed"
+    (folder / MARK).touch()
+    return folder, f"installed{warning}"
 
 
-def folder(paths: Paths, release: Path) -> Path:
-    """Where the environment of the release in folder ``release`` is, or would be."""
-    return paths.venvs / key(release, paths.gunicorn.read_bytes())
-
-
-def key(release: Path, gunicorn: bytes) -> str:
+def key(requirements: list[bytes], gunicorn: bytes) -> str:
     """Name of the environment: 12 hex digits over the requirements, our Gunicorn's and the Python version."""
     digest = hashlib.sha256()
-    for part in (*_requirements(release / "requirements.txt"), gunicorn, sys.version.encode()):
+    for part in (*requirements, gunicorn, sys.version.encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
 
 
-def _requirements(file: Path) -> list[bytes]:
-    """The file and those that it names, in order; where one installs from the app's own folder, the release too."""
-    content = file.read_bytes()
-    parts = [content]
-    for line in content.decode(errors="replace").splitlines():
-        if named := _NAMED_FILE.match(line):
-            parts += _requirements(file.parent / named[1])
-        elif _OWN_CODE.match(line):
-            parts.append(str(file.parent).encode())
-    return parts
+def _requirements(file: Path, seen: dict[Path, bytes]) -> list[bytes]:
+    """What is in the file and in those that it names, each once."""
+    try:
+        seen[file] = file.read_bytes()
+    except OSError as error:
+        raise ReleaseError(f"the requirements name {file.name}, which can't be read: {error.strerror}") from None
+    for line in seen[file].decode(errors="replace").splitlines():
+        named = _NAMED_FILE.match(line)
+        if named and (other := file.parent / named[1]) not in seen:
+            _requirements(other, seen)
+    return list(seen.values())
 
 
-def _build(paths: Paths, requirements: Path, folder: Path) -> None:
+def _build(paths: Paths, release: Path, folder: Path, *, hashed: bool) -> str:
+    """Install everything; returns a warning, or nothing."""
     # The folder is made for the build user, who may not write beside it.
     folder.mkdir(parents=True)
     shutil.chown(folder, BUILD_USER, BUILD_USER)
-    python = str(folder / "bin/python")
     uv = str(paths.uv)
-    _run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)])
-    install = [uv, "pip", "install", "--compile-bytecode", "--python", python, "--requirement"]
-    # uv enforces hashes by itself as soon as one line of the file has one.
-    _run([*install, str(requirements)])
-    if not (folder / "bin/gunicorn").exists():
-        _run([*install, str(paths.gunicorn)])
+    _run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], release)
+    install = [uv, "pip", "install", "--compile-bytecode", "--python", str(folder / "bin/python")]
+    # By itself uv checks just the hashes that are given; one that is missing is as bad as a wrong one.
+    enforce = ["--require-hashes"] if hashed else []
+    _run([*install, *enforce, "--requirement", "requirements.txt"], release)
+    if (folder / "bin/gunicorn").exists():
+        return _warning_of(folder)
+    ours = [*install, "--require-hashes", "--requirement", str(paths.gunicorn)]
+    try:
+        # uv's cache has had it since the first boot; the registry may be out of reach by now.
+        _run([*ours, "--offline"], release)
+    except ReleaseError:
+        _run(ours, release)
+    return ""
 
 
-def _run(command: list[str]) -> None:
+def _warning_of(folder: Path) -> str:
+    """What is to be said of the Gunicorn that the app has chosen."""
+    found = next(folder.glob("lib/python3*/site-packages/gunicorn-*.dist-info"), None)
+    version = found.name.removeprefix("gunicorn-").removesuffix(".dist-info") if found else ""
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= LOSSLESS_GUNICORN:
+        return ""
+    wanted = ".".join(map(str, LOSSLESS_GUNICORN))
+    return f"; the app's gunicorn {version} may cut requests off at a release, {wanted} and newer don't"
+
+
+def _run(command: list[str], folder: Path) -> None:
     environment = {**os.environ, "HOME": "/var/cache/gantry", "UV_CACHE_DIR": "/var/cache/gantry/uv"}
     # The certificates that the server trusts, which may include those of its owner's registry.
     environment.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true")
     try:
         done = subprocess.run(
             command,
-            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd="/var/cache/gantry",
+            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd=folder,
             env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -33,6 +33,11 @@ class Paths:
         return self.root / "opt/gantry/venvs"
 
     @property
+    def venv_links(self) -> Path:
+        """Which virtual environment each release uses: symbolic links by the release's name."""
+        return self.root / "opt/gantry/venv-of"
+
+    @property
     def instances(self) -> Path:
         """What the units run: one folder for each release with its environment."""
         return self.root / "opt/gantry/instances"
@@ -41,6 +46,10 @@ class Paths:
     def gunicorn(self) -> Path:
         """The locked requirements of Gunicorn, whose wheels user-data put into uv's cache."""
         return self.root / "opt/gantry/gunicorn.txt"
+
+    @property
+    def gunicorn_settings(self) -> Path:
+        return self.root / "etc/gantry/gunicorn.conf.py"
 
     @property
     def uv(self) -> Path:

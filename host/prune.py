@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import environment, files, web
+from host import files, web
 from host.paths import Paths
 
 KEEP = 5
@@ -22,10 +22,16 @@ def prune(paths: Paths, serving: str) -> str:
             web.forget(paths, instance.name)
     _keep_only(paths.releases, kept)
     # The packages of every kept release stay, so that going back to it asks no registry.
-    _keep_only(paths.venvs, {environment.folder(paths, release).name for release in _folders(paths.releases)})
-    for upload in paths.incoming.glob("*.tar"):
-        if (paths.releases / upload.stem).is_dir():
-            upload.unlink()
+    for link in paths.venv_links.glob("*"):
+        if link.name not in kept:
+            link.unlink()
+    used = [*paths.venv_links.glob("*"), *(paths.instances / name / "venv" for name in live)]
+    _keep_only(paths.venvs, {link.resolve().name for link in used})
+    uploads = sorted(paths.incoming.glob("*.tar"), key=_age)
+    unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
+    # Those that failed are tried again at the most; the newest may be another's, on its way to be released.
+    for upload in {*unpacked, *uploads[:-KEEP]}:
+        upload.unlink()
     for program in paths.incoming.glob("host-*.pyz"):
         if program != paths.program.resolve():
             program.unlink()

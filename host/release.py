@@ -51,6 +51,8 @@ def resume(paths: Paths) -> None:
     if name is None:
         say("no release yet")
         return
+    # A shutdown may have come between the two links; this one is what Nginx follows.
+    files.point(paths.socket, paths.instance_socket(name))
     web.start(name)
     say(f"release {web.release_of(name)} is serving")
 
@@ -66,12 +68,12 @@ def _serves(paths: Paths, request: Request) -> bool:
 
 def _replace(paths: Paths, request: Request) -> None:
     instance, previous = request.instance, current(paths)
-    with phase("unpack") as notes:
-        notes.append(unpack(paths, instance.release))
-    with phase("environment") as notes:
-        venv, done = environment.environment(paths, paths.releases / instance.release)
-        notes.append(done)
     try:
+        with phase("unpack") as notes:
+            notes.append(unpack(paths, instance.release))
+        with phase("environment") as notes:
+            venv, done = environment.environment(paths, paths.releases / instance.release)
+            notes.append(done)
         _start(paths, request, venv)
         _switch(paths, request, previous)
     except BaseException:
@@ -119,5 +121,6 @@ def _keep(paths: Paths, failed: str, previous: str | None) -> None:
     web.discard(paths, failed)
     # Not among the five that are kept: it never served. With its upload still here, nothing is lost.
     release = web.release_of(failed)
-    if (paths.incoming / f"{release}.tar").exists():
+    serves = previous is not None and web.release_of(previous) == release
+    if not serves and (paths.incoming / f"{release}.tar").exists() and (paths.releases / release).exists():
         files.remove_tree(paths.releases / release)

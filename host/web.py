@@ -48,6 +48,8 @@ def prepare(paths: Paths, instance: Instance, venv: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files.point(folder / "app", release)
     files.point(folder / "venv", venv)
+    # Its own copy: what a later configuration brings is for the release that is tried with it.
+    files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
     command = processes((release / "Procfile").read_text("utf-8-sig"))["web"]
     # exec: systemd's signals must reach Gunicorn itself, not a shell. env: assignments may precede the command.
     files.write(folder / "web", f"#!/bin/sh\nexec /usr/bin/env {command}\n".encode(), 0o755)

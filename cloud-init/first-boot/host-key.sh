@@ -35,13 +35,13 @@ rotate)
     cat "$keys/own.pub"
     ;;
 swap)
-    if cmp -s "$keys/own" "$live"; then serve first; else serve own; fi
+    if [ -e "$keys/first" ] && cmp -s "$keys/own" "$live"; then serve first; else serve own; fi
     ;;
 confirm)
-    [ -e "$keys/first" ] || exit 0
-    systemctl disable --quiet --now gantry-host-key.timer
-    serve own
+    # In this order a cut at any point leaves the own key served, or a timer that will serve it.
     rm -f "$keys/first" "$keys/first.pub"
+    cmp -s "$keys/own" "$live" || serve own
+    systemctl disable --quiet --now gantry-host-key.timer
     ;;
 *)
     echo "usage: host-key rotate|swap|confirm" >&2

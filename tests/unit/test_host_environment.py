@@ -1,46 +1,122 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from host.environment import key
+from host import environment
+from host.errors import ReleaseError
+from host.paths import Paths
+
+HASHED = "flask==3.1.3 --hash=sha256:00\n"
+
+
+class Installer:
+    """Stands in for uv: writes down what it is asked, and makes what the app's own requirements bring."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths = Paths(root)
+        self.commands: list[list[str]] = []
+        self.brings = ""
+        self.refuse: str | None = None
+        for folder in (self.paths.releases, self.paths.venvs):
+            folder.mkdir(parents=True)
+        self.paths.gunicorn.write_text("gunicorn==27.0.1\n")
+        monkeypatch.setattr(subprocess, "run", self.run)
+        monkeypatch.setattr(environment.shutil, "chown", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
+
+    def run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        words = [Path(word).name if word.startswith("/") else word for word in command]
+        self.commands.append(words)
+        if self.refuse and self.refuse in words:
+            return subprocess.CompletedProcess(command, 1, "", "no route to the registry")
+        if self.brings and "requirements.txt" in words:
+            venv = Path(command[command.index("--python") + 1]).parents[1]
+            (venv / "bin").mkdir()
+            (venv / "bin/gunicorn").touch()
+            (venv / f"lib/python3.13/site-packages/gunicorn-{self.brings}.dist-info").mkdir(parents=True)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    def release(self, name: str, **files: str) -> Path:
+        folder = self.paths.releases / name
+        folder.mkdir()
+        for file, text in files.items():
+            (folder / f"{file}.txt").write_text(text)
+        return folder
+
+    def install(self, release: Path) -> tuple[str, str]:
+        self.commands.clear()
+        folder, said = environment.environment(self.paths, release)
+        return folder.name, said
 
 
 @pytest.fixture
-def release(tmp_path: Path) -> Path:
-    folder = tmp_path / "3f2a91c0ffee"
-    folder.mkdir()
-    (folder / "requirements.txt").write_text("flask==3.1.3\n")
-    return folder
+def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
+    return Installer(tmp_path, monkeypatch)
 
 
-def test_the_same_requirements_of_another_release_share_an_environment(release: Path, tmp_path: Path):
-    other = tmp_path / "9c1b00000000"
-    other.mkdir()
-    (other / "requirements.txt").write_text("flask==3.1.3\n")
-    assert key(other, b"gunicorn") == key(release, b"gunicorn")
+def test_the_same_requirements_of_another_release_share_an_environment_and_cost_nothing(installer: Installer):
+    first = installer.install(installer.release("a", requirements="flask\n"))
+    second = installer.install(installer.release("b", requirements="flask\n"))
+    assert (first[0], second) == (second[0], (first[0], "unchanged"))
+    assert installer.commands == []
 
 
-def test_another_gunicorn_of_ours_is_another_environment(release: Path):
-    assert key(release, b"gunicorn==1") != key(release, b"gunicorn==2")
+def test_another_gunicorn_of_ours_is_another_environment(installer: Installer):
+    release = installer.release("a", requirements="flask\n")
+    first = installer.install(release)
+    installer.paths.gunicorn.write_text("gunicorn==28\n")
+    assert installer.install(release)[0] != first[0]
 
 
 @pytest.mark.parametrize("line", ["-r base.txt", "--requirement=base.txt", "-c base.txt # pins"])
-def test_a_change_in_a_file_that_the_requirements_name_is_another_environment(release: Path, line: str):
-    (release / "requirements.txt").write_text(f"flask\n{line}\n")
-    (release / "base.txt").write_text("click==8.1\n")
-    before = key(release, b"")
-    (release / "base.txt").write_text("click==8.2\n")
-    assert key(release, b"") != before
+def test_a_change_in_a_file_that_the_requirements_name_is_another_environment(installer: Installer, line: str):
+    first = installer.release("a", requirements=f"flask\n{line}\n", base="click==8.1\n")
+    second = installer.release("b", requirements=f"flask\n{line}\n", base="click==8.2\n")
+    assert installer.install(first)[0] != installer.install(second)[0]
 
 
-@pytest.mark.parametrize("line", [".", "-e .", "./lib", "--editable lib", "lib @ file:lib"])
-def test_an_app_that_installs_its_own_code_gets_an_environment_for_each_release(
-    release: Path, tmp_path: Path, line: str
-):
-    (release / "requirements.txt").write_text(f"{line}\n")
-    other = tmp_path / "9c1b00000000"
-    other.mkdir()
-    (other / "requirements.txt").write_text(f"{line}\n")
-    assert key(other, b"") != key(release, b"")
+def test_requirements_that_name_themselves_or_an_address_are_no_trouble(installer: Installer):
+    text = "-r requirements.txt\n-c https://example.org/pins.txt\nflask\n"
+    assert installer.install(installer.release("a", requirements=text))[1] == "installed"
+
+
+def test_a_missing_file_of_requirements_is_named(installer: Installer):
+    with pytest.raises(ReleaseError, match=r"base\.txt"):
+        installer.install(installer.release("a", requirements="-r base.txt\n"))
+
+
+def test_one_hash_makes_hashes_the_rule_for_all(installer: Installer):
+    installer.install(installer.release("a", requirements=HASHED))
+    own = next(words for words in installer.commands if "requirements.txt" in words)
+    assert "--require-hashes" in own
+    installer.install(installer.release("b", requirements="flask\n"))
+    own = next(words for words in installer.commands if "requirements.txt" in words)
+    assert "--require-hashes" not in own
+
+
+def test_gunicorn_comes_from_the_cache_and_from_the_registry_only_where_that_fails(installer: Installer):
+    release = installer.release("a", requirements="flask\n")
+    installer.install(release)
+    assert ["--offline" in words for words in installer.commands if "gunicorn.txt" in words] == [True]
+    installer.refuse = "--offline"
+    installer.install(installer.release("b", requirements="bottle\n"))
+    assert ["--offline" in words for words in installer.commands if "gunicorn.txt" in words] == [True, False]
+
+
+def test_the_apps_own_gunicorn_is_used_and_an_old_one_is_warned_of(installer: Installer):
+    installer.brings = "27.0.1"
+    assert installer.install(installer.release("a", requirements="gunicorn\n"))[1] == "installed"
+    assert not [words for words in installer.commands if "gunicorn.txt" in words]
+    installer.brings = "21.2.0"
+    said = installer.install(installer.release("b", requirements="gunicorn==21.2.0\n"))[1]
+    assert "gunicorn 21.2.0 may cut requests off" in said
+
+
+def test_an_environment_that_cannot_be_built_leaves_nothing_and_says_why(installer: Installer):
+    installer.refuse = "requirements.txt"
+    with pytest.raises(ReleaseError, match="no route to the registry"):
+        installer.install(installer.release("a", requirements="flask\n"))
+    assert list(installer.paths.venvs.iterdir()) == []

@@ -72,7 +72,7 @@ def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
         "nginx -t -q",
         "systemctl daemon-reload",
         "systemctl enable --quiet gantry.service",
-        "systemctl reload nginx",
+        "systemctl reload-or-restart nginx",
     ]
 
 
@@ -87,8 +87,10 @@ def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, c
 def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
     configure(Paths(tmp_path), WANTED, Services())
     with pytest.raises(ReleaseError):
-        configure(Paths(tmp_path), Configuration({"/etc/site": "broken"}, {}), Services(refuse="nginx"))
-    assert (tmp_path / "etc/site").read_text() == "new\n"
+        broken = Configuration({"/etc/site": "broken", "/etc/new": ""}, {"/etc/enabled": "new", "/etc/other": "new"})
+        configure(Paths(tmp_path), broken, Services(refuse="nginx"))
+    assert (tmp_path / "etc/enabled").read_text() == "new\n"
+    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site"]
 
 
 def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):
@@ -96,7 +98,7 @@ def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_pa
         configure(Paths(tmp_path), WANTED, Services(refuse="systemctl"))
     services = Services()
     configure(Paths(tmp_path), WANTED, services)
-    assert "systemctl reload nginx" in services.commands
+    assert "systemctl reload-or-restart nginx" in services.commands
 
 
 def test_who_waits_for_the_lock_is_told_its_holder(tmp_path: Path):

@@ -30,11 +30,21 @@ class Machine:
         monkeypatch.setattr(web, "discard", self.discard)
         monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
         self.paths.venvs.mkdir(parents=True)
-        self.paths.gunicorn.write_text("gunicorn")
-        monkeypatch.setattr(environment, "environment", lambda paths, folder: (root / "venv", "installed"))  # pyright: ignore
+        self.paths.gunicorn_settings.parent.mkdir(parents=True)
+        self.paths.gunicorn_settings.write_text("workers = 1\n")
+        monkeypatch.setattr(environment, "environment", self.install)
         monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))  # pyright: ignore
         monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))  # pyright: ignore
         monkeypatch.setattr(health, "answers", lambda asked: self.ask("site") == "200")  # pyright: ignore
+
+    def install(self, paths: Paths, folder: Path) -> tuple[Path, str]:
+        """An environment is a folder named by what it holds."""
+        self.fail("environment")
+        venv = paths.venvs / (folder / "requirements.txt").read_text()
+        venv.mkdir(exist_ok=True)
+        paths.venv_links.mkdir(exist_ok=True)
+        release.files.point(paths.venv_links / folder.name, venv)
+        return venv, "installed"
 
     def start(self, name: str) -> None:
         self.calls.append(f"start {name[:12]}")
@@ -109,7 +119,7 @@ def test_a_changed_variable_alone_is_an_instance_of_its_own(machine: Machine):
     assert machine.calls == [f"start {digest}", "ask socket", "ask nginx", f"retire {digest}"]
 
 
-@pytest.mark.parametrize("step", ["start", "socket", "nginx"])
+@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx"])
 def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(machine: Machine, step: str):
     first, second = machine.upload("one"), machine.upload("two")
     machine.release(first)
@@ -122,7 +132,7 @@ def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(mac
     assert release.current(machine.paths) == next(iter(machine.active))
 
 
-@pytest.mark.parametrize("step", ["start", "socket", "nginx"])
+@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx"])
 def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, step: str):
     machine.refuse[step] = "no such luck"
     with pytest.raises(ReleaseError):
@@ -191,11 +201,13 @@ def test_a_release_that_was_never_uploaded_is_named(machine: Machine):
 
 
 def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(machine: Machine):
-    digests = [machine.upload(str(number)) for number in range(6)]
-    for age, digest in enumerate(digests[:5]):
+    digests: list[str] = []
+    for age in range(5):
+        digests.append(digest := machine.upload(str(age)))
         machine.release(digest)
         os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
     machine.release(digests[0])
+    digests.append(machine.upload("5"))
     machine.release(digests[5])
     kept = {path.name for path in machine.paths.releases.iterdir()}
     assert kept == {digests[0], *digests[2:]}
@@ -204,23 +216,35 @@ def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(ma
 
 
 def test_the_packages_of_kept_releases_stay_and_those_of_others_go(machine: Machine):
-    digests = [machine.upload(str(number), needs=f"flask=={number}") for number in range(6)]
-    for age, digest in enumerate(digests):
+    digests: list[str] = []
+    for age in range(6):
+        digests.append(digest := machine.upload(str(age), needs=f"flask=={age}"))
         machine.release(digest)
         os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
-        environment.folder(machine.paths, machine.paths.releases / digest).mkdir()
-    oldest = environment.folder(machine.paths, machine.paths.releases / digests[1])
-    machine.release(machine.upload("6"))
-    assert not oldest.exists()
-    kept = {environment.folder(machine.paths, machine.paths.releases / digest) for digest in digests[2:]}
-    assert set(machine.paths.venvs.iterdir()) == kept
+    digests.append(machine.upload("6", needs="flask==6"))
+    machine.release(digests[6])
+    assert {path.name for path in machine.paths.venvs.iterdir()} == {f"flask=={number}" for number in range(2, 7)}
+    assert {path.name for path in machine.paths.venv_links.iterdir()} == set(digests[2:])
+
+
+def test_an_instance_that_still_finishes_requests_keeps_its_packages_whatever_they_would_be_called_now(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    machine.release(machine.upload("one", needs="flask==1"))
+    old = next(iter(machine.active))
+    (machine.paths.venv_links / old.partition("-")[0]).unlink()
+    monkeypatch.setattr(web, "retire", lambda name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    machine.release(machine.upload("two", needs="flask==2"))
+    assert {path.name for path in machine.paths.venvs.iterdir()} == {"flask==1", "flask==2"}
 
 
 def test_what_a_killed_removal_left_is_no_release_and_is_cleared(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    digests = [machine.upload(str(number)) for number in range(6)]
-    for age, digest in enumerate(digests[:5]):
+    digests: list[str] = []
+    for age in range(5):
+        digests.append(digest := machine.upload(str(age)))
         machine.release(digest)
         os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+    digests.append(machine.upload("5"))
 
     def killed_while_removing(folder: Path, **_: object) -> None:
         if folder.parent == machine.paths.releases and "partial" not in folder.name:
@@ -233,6 +257,36 @@ def test_what_a_killed_removal_left_is_no_release_and_is_cleared(machine: Machin
     assert not (machine.paths.releases / digests[0]).exists()
     machine.release(digests[5])
     assert not list(machine.paths.releases.glob(".*"))
+
+
+def test_a_failed_change_of_a_variable_leaves_the_code_of_the_serving_release(machine: Machine):
+    digest = machine.upload("one")
+    machine.release(digest)
+    machine.upload("one")  # as after a run that was killed before it pruned
+    machine.refuse["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError):
+        machine.release(digest, COLOUR="blue")
+    assert machine.page() == "one"
+
+
+def test_the_upload_of_a_failed_release_stays_for_the_next_try_and_goes_once_it_is_old(machine: Machine):
+    machine.refuse["start"] = "no such luck"
+    failed: list[str] = []
+    for age in range(6):
+        failed.append(digest := machine.upload(str(age)))
+        os.utime(machine.paths.incoming / f"{digest}.tar", (1000 + age, 1000 + age))
+        with pytest.raises(ReleaseError):
+            machine.release(digest)
+    machine.refuse.clear()
+    machine.release(machine.upload("good"))
+    assert {path.stem for path in machine.paths.incoming.iterdir()} == set(failed[2:])
+
+
+def test_an_instance_keeps_the_settings_of_gunicorn_that_it_was_tried_with(machine: Machine):
+    machine.release(machine.upload("one"))
+    machine.paths.gunicorn_settings.write_text("workers = 9\n")
+    kept = machine.paths.instances / next(iter(machine.active)) / "gunicorn.conf.py"
+    assert kept.read_text() == "workers = 1\n"
 
 
 def test_an_older_host_program_is_removed_and_the_configured_one_stays(machine: Machine):
@@ -249,5 +303,8 @@ def test_after_a_reboot_the_current_release_is_started(machine: Machine):
     machine.release(digest)
     machine.active.clear()
     machine.calls.clear()
+    machine.paths.socket.unlink()
+    machine.paths.socket.symlink_to("/run/gantry/another.sock")  # killed between the two links
     release.resume(machine.paths)
     assert machine.calls == [f"start {digest}"]
+    assert machine.page() == "one"
