@@ -5,19 +5,47 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pathspec
 
 from components import webcommand
 from components.errors import UserError
+from components.generated import write_once
 
 # Never part of an app, whatever .gitignore says. The names are those of Git, Python and its tools.
-ALWAYS_IGNORED = (".git/", "__pycache__/", "*.py[cod]", ".venv/", ".pytest_cache/", ".ruff_cache/", ".DS_Store")
+ALWAYS_IGNORED = (".git", "__pycache__", "*.py[cod]", ".venv", ".pytest_cache", ".ruff_cache", ".DS_Store")
 DIGEST_DIGITS = 12
+# How many packed apps stay on this computer.
+KEEP = 10
+_OWN_CODE = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/)|^[^#]*\bfile:")
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """One .gitignore: its folder, and what it says of folders and of files."""
+
+    folder: Path
+    folders: pathspec.PathSpec[Any]
+    files: pathspec.PathSpec[Any]
+
+    @classmethod
+    def of(cls, folder: Path, lines: Iterable[str]) -> _Rules:
+        given = list(lines)
+        # "!*/" lets folders in, and not what is in them: the walk asks for each folder and each file by itself.
+        of_files = [line for line in given if not line.rstrip().endswith("/")]
+        both = [pathspec.PathSpec.from_lines("gitignore", each) for each in (given, of_files)]
+        return cls(folder, *both)
+
+    def decide(self, entry: Path, is_folder: bool) -> bool | None:
+        name = entry.relative_to(self.folder).as_posix()
+        return self.folders.check_file(f"{name}/").include if is_folder else self.files.check_file(name).include
 
 
 class ArtifactError(UserError):
@@ -37,11 +65,10 @@ def pack(app: Path, into: Path) -> Artifact:
     content = tarball(app)
     release = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
     path = into / f"{release}.tar"
-    if not path.exists():
-        into.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(content)
-        partial.replace(path)
+    write_once(path, content)
+    path.touch()
+    for old in sorted(into.glob("*.tar"), key=lambda tar: tar.stat().st_mtime)[:-KEEP]:
+        old.unlink(missing_ok=True)
     return Artifact(release, path)
 
 
@@ -50,10 +77,12 @@ def tarball(app: Path) -> bytes:
     app = app.resolve()
     if not app.is_dir():
         raise ArtifactError(f"{app} is not a folder")
-    if not (app / "requirements.txt").is_file():
-        raise ArtifactError(f"{app} has no requirements.txt: add one that lists at least your web framework")
     members = {path: _content(app, path) for path in _files(app)}
-    if not (app / "Procfile").exists():
+    if "requirements.txt" not in members:
+        ignored = " that .gitignore doesn't exclude" if (app / "requirements.txt").exists() else ""
+        raise ArtifactError(f"{app} has no requirements.txt{ignored}: add one that lists at least your web framework")
+    _check_requirements(members["requirements.txt"])
+    if "Procfile" not in members:
         members["Procfile"] = f"web: {webcommand.guess(app)}\n".encode()
     webcommand.check(members["Procfile"].decode("utf-8-sig", errors="replace"))
     stream = io.BytesIO()
@@ -61,6 +90,15 @@ def tarball(app: Path) -> bytes:
         for name in sorted(members):
             _add(archive, app, name, members[name])
     return stream.getvalue()
+
+
+def _check_requirements(content: bytes) -> None:
+    for line in content.decode("utf-8-sig", errors="replace").splitlines():
+        if _OWN_CODE.match(line) and not line.split("#")[0].strip().endswith(".whl"):
+            raise ArtifactError(
+                f"requirements.txt: {line.strip()!r} builds a package from the app's own folder, which is read-only"
+                " on a server: leave it out (the app's folder is on Python's path), or add its wheel"
+            )
 
 
 def _add(archive: tarfile.TarFile, app: Path, name: str, content: bytes) -> None:
@@ -90,56 +128,54 @@ def _content(app: Path, name: str) -> bytes:
     if not path.is_symlink():
         return path.read_bytes()
     target = path.readlink()
-    if target.is_absolute() or not path.resolve().is_relative_to(app.resolve()):
+    lands = os.path.normpath(Path(name).parent / target)
+    if target.is_absolute() or lands.startswith("..") or not path.resolve().is_relative_to(app):
         raise ArtifactError(
-            f"{path} is a symbolic link that leaves the app ({target}): the server won't have its target"
+            f"{path} is a symbolic link that leaves the app ({target}), and the server won't have its target:"
+            " replace it by a copy, or add it to .gitignore"
         )
+    if name in ("Procfile", "requirements.txt"):
+        raise ArtifactError(f"{path} is a symbolic link: replace it by the file itself")
     return os.fsencode(target)
 
 
 def _files(app: Path) -> list[str]:
     """The app's files and links, relative, without what the .gitignore files above, in and below it exclude."""
     found: list[str] = []
-    specs = [(app, _spec(ALWAYS_IGNORED)), *_specs_above(app)]
-    _walk(app, app, specs, found)
+    _walk(app, app, _rules_above(app), found)
     return found
 
 
-def _walk(app: Path, folder: Path, specs: list[tuple[Path, pathspec.GitIgnoreSpec]], found: list[str]) -> None:
+def _walk(app: Path, folder: Path, rules: list[_Rules], found: list[str]) -> None:
     own = folder / ".gitignore"
     if own.is_file():
-        specs = [*specs, (folder, _spec(own.read_text().splitlines()))]
+        rules = [*rules, _Rules.of(folder, own.read_text().splitlines())]
     for entry in sorted(folder.iterdir()):
         is_folder = entry.is_dir() and not entry.is_symlink()
-        if _ignored(entry, is_folder, specs):
+        if _ALWAYS.match_file(entry.name) or _ignored(entry, is_folder, rules):
             continue
         if is_folder:
-            _walk(app, entry, specs, found)
+            if not (entry / "pyvenv.cfg").exists():  # a virtual environment, whatever its name
+                _walk(app, entry, rules, found)
         elif entry.is_file() or entry.is_symlink():
             found.append(entry.relative_to(app).as_posix())
         else:
             raise ArtifactError(f"{entry} is neither a file nor a folder: remove it or add it to .gitignore")
 
 
-def _ignored(entry: Path, is_folder: bool, specs: list[tuple[Path, pathspec.GitIgnoreSpec]]) -> bool:
+def _ignored(entry: Path, is_folder: bool, rules: list[_Rules]) -> bool:
     """Git's rule: the last pattern that matches decides, and deeper files come later."""
-    ignored = False
-    for base, spec in specs:
-        name = entry.relative_to(base).as_posix() + ("/" if is_folder else "")
-        decision = spec.check_file(name).include
-        if decision is not None:
-            ignored = decision
-    return ignored
+    decisions = [decision for each in rules if (decision := each.decide(entry, is_folder)) is not None]
+    return bool(decisions) and decisions[-1]
 
 
-def _specs_above(app: Path) -> list[tuple[Path, pathspec.GitIgnoreSpec]]:
+def _rules_above(app: Path) -> list[_Rules]:
     """The .gitignore files between the root of the app's git repository and the app, outermost first."""
-    above = [app.resolve(), *app.resolve().parents]
+    above = [app, *app.parents]
     roots = [index for index, folder in enumerate(above) if (folder / ".git").exists()]
     between = above[1 : roots[0] + 1] if roots else []
     files = [folder / ".gitignore" for folder in reversed(between)]
-    return [(file.parent, _spec(file.read_text().splitlines())) for file in files if file.is_file()]
+    return [_Rules.of(file.parent, file.read_text().splitlines()) for file in files if file.is_file()]
 
 
-def _spec(lines: tuple[str, ...] | list[str]) -> pathspec.GitIgnoreSpec:
-    return pathspec.GitIgnoreSpec.from_lines(lines)
+_ALWAYS = pathspec.PathSpec.from_lines("gitignore", ALWAYS_IGNORED)

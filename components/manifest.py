@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.generated import write_once
 from components.settings import Settings
 from components.templates import render, text
 
@@ -111,9 +113,7 @@ class HostProgram:
     def write(self, folder: Path) -> Path:
         """The program as a file in ``folder``."""
         file = folder / Path(self.path).name
-        if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(self.content)
+        write_once(file, self.content)
         return file
 
 
@@ -140,7 +140,7 @@ CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local
 
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
-    asked = f"--health {settings.health_path} --host {settings.domain or 'localhost'}"
+    asked = f"--health {shlex.quote(settings.health_path)} --host {settings.domain or 'localhost'}"
     return f"sudo gantry release {release} --settings {configuration.digest()} {asked}"
 
 

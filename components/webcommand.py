@@ -13,8 +13,14 @@ from host.procfile import processes
 # Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main")
 NAMES = ("app", "application", "create_app", "make_app")
-# With variables before it, by a path, or as a module.
-_GUNICORN = re.compile(r"^(\w+=\S*\s+)*(\S*/)?(gunicorn|python3? -m gunicorn)\s")
+# Anywhere in the command, since tracers and profilers wrap it; with something to serve behind it.
+_GUNICORN = re.compile(r"(^|[\s/])gunicorn\s+\S")
+# Options that would take the app out of Gantry's hands, and what to do instead.
+_NOT_YOURS = {
+    r"-b|--bind\b|.*\$PORT": "leave it out, Gantry chooses the address",
+    r"-c|--config\b": "name the file gunicorn.conf.py, which is read after Gantry's settings and wins",
+    r"-D$|--daemon\b": "leave it out, systemd keeps the process",
+}
 _OPERATORS = re.compile(r"^(&&|\|\||[;|&<>]|>>)$")
 
 
@@ -47,21 +53,25 @@ def check(procfile: str) -> str:
         raise WebCommandError(f"the Procfile can't be read: {error}") from None
     if command is None:
         raise WebCommandError("the Procfile has no web process: add a line such as 'web: gunicorn yourmodule:app'")
-    if not _GUNICORN.match(command):
-        raise WebCommandError(f"web: {command!r} isn't Gunicorn: start the app with 'gunicorn yourmodule:app'")
     if operators:
-        raise WebCommandError(
-            f"web: {command!r} has {operators[0]!r}: it must be one command; put several into a script"
-        )
-    binds = [word for word in words if re.match(r"-b|--bind\b", word) or "$PORT" in word]
-    if binds:
-        raise WebCommandError(f"web: {command!r} chooses its own address ({binds[0]}): leave that out, Gantry binds it")
+        remedy = "it must be one command; for another folder there is gunicorn's --chdir"
+        raise WebCommandError(f"web: {command!r} has {operators[0]!r}: {remedy}")
+    if not _GUNICORN.search(command):
+        raise WebCommandError(f"web: {command!r} isn't Gunicorn: start the app with 'gunicorn yourmodule:app'")
+    for word in words:
+        for pattern, reason in _NOT_YOURS.items():
+            if re.match(pattern, word):
+                raise WebCommandError(f"web: {command!r} has {word}: {reason}")
     return command
 
 
 def _top_level(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.parse(path.read_bytes(), str(path)).body:
+    try:
+        body = ast.parse(path.read_bytes(), str(path)).body
+    except SyntaxError as error:
+        raise WebCommandError(f"{path} is not Python: line {error.lineno}: {error.msg}") from None
+    for node in body:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign):

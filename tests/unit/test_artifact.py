@@ -3,12 +3,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from components.artifact import ArtifactError, pack, tarball
+from components.errors import UserError
 from components.webcommand import WebCommandError
 
 
@@ -97,10 +99,24 @@ def test_a_gitignore_above_the_repository_counts_for_nothing(tmp_path: Path, app
 
 
 def test_git_caches_and_virtual_environments_never_travel(app: Path):
-    for name in (".git/config", "__pycache__/hello.pyc", ".venv/bin/python"):
-        (app / name).parent.mkdir(parents=True)
+    for name in (".git/config", "__pycache__/hello.pyc", ".venv/bin/python", "env/pyvenv.cfg", "env/bin/python"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).write_text("")
-    assert not [name for name in members(app) if name.startswith((".git/", "__pycache__", ".venv"))]
+    (app / ".gitignore").write_text("!.*\n!env/**\n")
+    assert not [name for name in members(app) if name.startswith((".git/", "__pycache__", ".venv", "env"))]
+
+
+def test_what_is_packed_is_what_git_would_list_also_where_everything_is_ignored_first(tmp_path: Path):
+    app = tmp_path / "app"
+    (app / "shop/static").mkdir(parents=True)
+    (app / "logs").mkdir()
+    (app / ".gitignore").write_text("*\n!*/\n!*.py\n!Procfile\n!*.txt\n/logs/\n!.gitignore\n**/tmp*\n")
+    for name in ("Procfile", "requirements.txt", "shop/__init__.py", "shop/static/a.css", "logs/x.py", "shop/tmp.py"):
+        (app / name).write_text("flask\n" if name.endswith("txt") else "web: gunicorn shop:app\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=app, check=True)
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=app, capture_output=True, text=True, check=True).stdout
+    assert set(members(app)) == set(listed.split())
 
 
 def test_a_link_inside_the_app_is_kept_as_a_link(app: Path):
@@ -108,10 +124,47 @@ def test_a_link_inside_the_app_is_kept_as_a_link(app: Path):
     assert members(app)["latest.css"].linkname == "static/style.css"
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "static/../../outside"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "static/../../outside", "../app/hello.py"])
 def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target: str):
     (app / "link").symlink_to(target)
     with pytest.raises(ArtifactError, match=target):
+        tarball(app)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "reason"),
+    [("*.txt", r"no requirements\.txt that \.gitignore doesn't exclude"), ("hello.py\nProcfile", "no Procfile")],
+)
+def test_what_gitignore_excludes_is_not_there(app: Path, ignored: str, reason: str):
+    (app / ".gitignore").write_text(ignored + "\n")
+    with pytest.raises(UserError, match=reason):
+        tarball(app)
+
+
+@pytest.mark.parametrize("name", ["Procfile", "requirements.txt"])
+def test_a_link_in_place_of_a_file_that_gantry_reads_is_refused(app: Path, name: str):
+    (app / name).rename(app / "real")
+    (app / name).symlink_to("real")
+    with pytest.raises(ArtifactError, match="replace it by the file itself"):
+        tarball(app)
+
+
+@pytest.mark.parametrize("line", ["-e .", ".", "./lib", "lib @ file:lib"])
+def test_a_package_of_the_apps_own_folder_is_refused_with_the_remedy(app: Path, line: str):
+    (app / "requirements.txt").write_text(f"flask\n{line}\n")
+    with pytest.raises(ArtifactError, match="leave it out"):
+        tarball(app)
+
+
+def test_a_wheel_of_the_app_is_fine(app: Path):
+    (app / "requirements.txt").write_text("./wheels/lib-1.0-py3-none-any.whl  # ours\n")
+    assert "requirements.txt" in members(app)
+
+
+def test_an_app_that_is_no_python_is_named_with_the_line(app: Path):
+    (app / "Procfile").unlink()
+    (app / "app.py").write_text("x = 1\ndef broken(:\n")
+    with pytest.raises(WebCommandError, match=r"app\.py is not Python: line 2"):
         tarball(app)
 
 
@@ -154,10 +207,12 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
     [
         ("worker: rq", "no web process"),
         ("web gunicorn a:b", "not of the form"),
-        ("web: gunicorn -b 0.0.0.0:80 a:b", "-b"),
-        ("web: gunicorn --bind=0.0.0.0:$PORT a:b", "chooses its own address"),
-        ("web: gunicorn -b0.0.0.0 a:b", "chooses its own address"),
-        ("web: cd src && gunicorn a:b", "isn't Gunicorn"),
+        ("web: gunicorn -b 0.0.0.0:80 a:b", "has -b: leave it out"),
+        ("web: gunicorn --bind=0.0.0.0:$PORT a:b", "Gantry chooses the address"),
+        ("web: gunicorn -b0.0.0.0 a:b", "Gantry chooses the address"),
+        ("web: gunicorn a:b --config own.py", "gunicorn.conf.py"),
+        ("web: gunicorn -D a:b", "systemd"),
+        ("web: cd src && gunicorn a:b", "--chdir"),
         ("web: gunicorn a:b && true", "one command"),
         ("web: waitress-serve a:b", "isn't Gunicorn"),
         ("web: gunicorn", "isn't Gunicorn"),
@@ -176,7 +231,8 @@ def test_a_web_process_that_cannot_work_is_refused_before_anything_is_touched(ap
     [
         "web: python -m gunicorn a:b",
         "web: LEVEL=debug bin/gunicorn a:b",
-        "web: gunicorn --config own.py a:b\r",
+        "web: gunicorn --log-level info a:b\r",
+        "web: ddtrace-run gunicorn a:b",
         "\ufeffweb: gunicorn a:b",
     ],
 )
@@ -188,6 +244,15 @@ def test_other_ways_to_name_gunicorn_and_other_editors_files_are_fine(app: Path,
 def test_operators_inside_quotes_are_the_apps_own_business(app: Path):
     (app / "Procfile").write_text("web: gunicorn 'site:create_app(debug=\"a;b\")' --log-level info\n")
     assert "Procfile" in members(app)
+
+
+def test_only_the_newest_packs_stay_on_this_computer(app: Path, tmp_path: Path):
+    for number in range(12):
+        (app / "hello.py").write_text(f"app = {number}\n")
+        packed = pack(app, tmp_path / "out").path
+        assert packed.exists()
+        os.utime(packed, (1000 + number, 1000 + number))
+    assert len(list((tmp_path / "out").iterdir())) == 10
 
 
 def test_a_pack_is_named_by_its_digest_and_written_once(app: Path, tmp_path: Path):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -150,6 +151,12 @@ def test_what_a_web_process_starts_with_changes_the_release_command_and_the_site
 
     assert command(wanted) != command(replace(wanted, threads=5))
     assert command(wanted) == command(replace(wanted, domain="other.test"))
+
+
+def test_a_health_path_with_a_query_is_one_word_of_the_command(wanted: Settings):
+    asked = replace(wanted, health_path="/health?a=1&b=$(x)")
+    words = shlex.split(manifest.release_command("3f2a91c0ffee", manifest.configuration(asked, "/h.pyz"), asked))
+    assert words[words.index("--health") + 1] == "/health?a=1&b=$(x)"
 
 
 def test_variables_of_the_app_are_joined_by_the_release_and_the_stack():
