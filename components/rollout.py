@@ -26,10 +26,7 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutArgs:
-    """What every server should be: files to upload and the commands to run, see components/manifest.py.
-
-    ``uploads`` maps paths on the server to files here.
-    """
+    """What every server should be: files to upload and the commands to run, see components/manifest.py."""
 
     host_program: Path
     host_program_path: str
@@ -52,14 +49,13 @@ class Rollout(pulumi.ComponentResource):
         super().__init__("gantry:release:Rollout", name, None, opts)
         self._args = args
         self.host_keys = {}
-        last: list[pulumi.Resource] = []
+        last: list[remote.Command] = []
         for host in hosts:
             last = [self._deliver(host, last)]
-        # Known only when the last server serves it.
-        self.release = pulumi.Output.all(*[command.id for command in last]).apply(lambda _: args.release)  # type: ignore
+        self.release = _once_done(last, args.release)
         self.register_outputs({"release": self.release})
 
-    def _deliver(self, host: Host, after: list[pulumi.Resource]) -> remote.Command:
+    def _deliver(self, host: Host, after: Sequence[pulumi.Resource]) -> remote.Command:
         """ready -> configure -> release, on one server, once ``after`` is done."""
         args, child = self._args, pulumi.ResourceOptions(parent=self)
         ready = remote.Command(
@@ -109,6 +105,13 @@ class Rollout(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[configure, tarball, *after]),
         )
+
+
+def _once_done(commands: Sequence[remote.Command], release: str) -> pulumi.Output[str]:
+    """The release, known only when the commands have succeeded; a preview says at once what it would be."""
+    if pulumi.runtime.is_dry_run():
+        return pulumi.Output.from_input(release)
+    return pulumi.Output.all(*[command.stdout for command in commands]).apply(lambda _: release)
 
 
 def _connection(host: Host, host_key: pulumi.Input[str]) -> remote.ConnectionArgs:

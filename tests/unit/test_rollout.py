@@ -7,7 +7,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
+from pulumi.runtime.mocks import MockMonitor
 from pulumi_command import remote
 
 from components.manifest import READY_COMMAND
@@ -21,6 +22,7 @@ class Recorder(Mocks):
     """Writes every registration down, in its order."""
 
     registered: list[MockResourceArgs] = field(default_factory=list[MockResourceArgs])
+    edges: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
@@ -32,6 +34,14 @@ class Recorder(Mocks):
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"nothing is looked up, but {args.token} was")
 
+    def waits_for(self, name: str) -> set[str]:
+        """The resources that the engine will have finished before it begins with this one."""
+        return self.edges[name]
+
+    def is_secret(self, name: str, key: str) -> bool:
+        value = self.inputs(name)[key]
+        return isinstance(value, dict) and rpc._special_sig_key in value  # pyright: ignore[reportPrivateUsage]
+
     def inputs(self, name: str) -> dict[str, Any]:
         return next(args.inputs for args in self.registered if args.name == name)
 
@@ -40,9 +50,16 @@ class Recorder(Mocks):
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Recorder:
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Everything that a rollout to two servers registers."""
     recorder = Recorder()
+    register = MockMonitor.RegisterResource
+
+    def with_edges(monitor: MockMonitor, request: Any) -> Any:
+        recorder.edges[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
+        return register(monitor, request)
+
+    monkeypatch.setattr(MockMonitor, "RegisterResource", with_edges)
     for name in ("host.pyz", "app.tar"):
         (tmp_path / name).write_text(name)
     pulumi.runtime.set_mocks(recorder, project="gantry", stack="dev", preview=False)
@@ -81,6 +98,19 @@ def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(reco
     names = recorder.names()
     assert sorted(names) == sorted(f"{server}-{step}" for server in "ab" for step in steps)
     assert names.index("b-release") > names.index("a-release")
+
+
+def test_a_release_waits_for_its_own_configuration_and_tarball(recorder: Recorder):
+    for server in "ab":
+        waits = recorder.waits_for(f"{server}-release")
+        assert {f"{server}-configure", f"{server}-artifact"} <= waits
+        assert f"{server}-host-program" in recorder.waits_for(f"{server}-configure")
+    assert "a-release" in recorder.waits_for("b-release")
+
+
+def test_the_variables_are_a_secret_and_the_configuration_is_not(recorder: Recorder):
+    assert recorder.is_secret("a-release", "stdin")
+    assert not recorder.is_secret("a-configure", "stdin")
 
 
 def test_the_instance_id_is_the_only_trigger_of_every_step(recorder: Recorder):

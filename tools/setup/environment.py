@@ -83,5 +83,7 @@ def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, s
     )
     added = backend.defaults(stack, chosen, local, env)
     if added.get("PULUMI_BACKEND_URL") == local:
+        # The dev stack's passphrase is empty: who can read its state has its keys.
         LOCAL_STATE.mkdir(parents=True, exist_ok=True)
+        LOCAL_STATE.chmod(0o700)
     return env | added

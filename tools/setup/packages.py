@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from components.local.host import TOOLS
 from tools.setup.programs import run_logged
 from tools.setup.report import SetupError, say
 
-# What the local target runs, and the Debian package that brings it.
+# What the local target needs, and the Debian package that brings it; a path is a file and no program.
 LOCAL_TARGET = (
-    ("debootstrap", "debootstrap"),
-    ("systemd-nspawn", "systemd-container"),
-    ("nft", "nftables"),
-    ("ip", "iproute2"),
+    *TOOLS.items(),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+    ("ssh", "openssh-client"),
 )
 # Not installed on anybody's own computer: the package starts a server there.
 TESTS = (*LOCAL_TARGET, ("sshd", "openssh-server"), ("wrk", "wrk"))
@@ -24,12 +24,14 @@ SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 def on_system(program: str) -> bool:
     """Also where a user's PATH does not lead: these are programs of the administrator."""
+    if program.startswith("/"):
+        return Path(program).exists()
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), SYSTEM_FOLDERS])
     return shutil.which(program, path=path) is not None
 
 
 def missing_packages(needs: Sequence[tuple[str, str]], is_there: Callable[[str], bool]) -> list[str]:
-    return [package for need, package in needs if not is_there(need)]
+    return list(dict.fromkeys(package for need, package in needs if not is_there(need)))
 
 
 def install_packages(
