@@ -170,6 +170,15 @@ def init_of(folder: Path) -> int | None:
     return _named(folder, {"systemd", "init"})
 
 
+def wait_for_services(folder: Path, seconds: float) -> None:
+    """Until everything that starts with the machine has been started, or has failed to."""
+    inside = ["nsenter", "--target", str(init_of(folder)), "--mount", "--pid", "--cgroup", "--ipc", "--uts"]
+    command = [*inside, "timeout", str(seconds), "systemctl", "is-system-running", "--wait"]
+    wait_until(
+        lambda: host.run(command, check=False).stdout.strip() in ("running", "degraded"), "its services", seconds
+    )
+
+
 def ask_to_power_off(folder: Path) -> bool:
     """systemd-nspawn passes a SIGTERM on to the machine's init as the order to power off."""
     nspawn = _named(folder, {"systemd-nspawn"})

@@ -127,6 +127,8 @@ def create_machine(props: Properties) -> Properties:
 
 def update_machine(id: str, olds: Properties) -> Properties:
     machine.boot(id)
+    # A server that served is to serve again when this is done.
+    machine.wait_for_services(id)
     spec = machine.find(id)
     assert spec, "a machine that has just been booted has a record"
     return _machine_outputs(spec, olds["user_data_sha256"])

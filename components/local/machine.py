@@ -99,6 +99,11 @@ def boot(id: str) -> None:
             _boot(spec)
 
 
+def wait_for_services(id: str, seconds: float = 60) -> None:
+    """Until what the machine starts by itself has been started."""
+    launch.wait_for_services(folder_of(id), seconds)
+
+
 def _boot(spec: Spec) -> None:
     network = bridge.ensure_up(spec.network)
     if launch.init_of(spec.folder):
