@@ -67,5 +67,5 @@ pulumi.export(
     ],
 )
 pulumi.export("ssh", f"bin/ssh --stack {stack} {name}")
-pulumi.export("logs", f"bin/ssh --stack {stack} {name} sudo journalctl --follow --unit 'gantry-web@*'")
+pulumi.export("logs", f"bin/ssh --stack {stack} {name} sudo journalctl --follow --unit 'gantry-*@*'")
 pulumi.export("ssh_key", key.private_key)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pathspec
 
-from components import webcommand
+from components import processes, webcommand
 from components.errors import UserError
 from components.generated import write_once
 
@@ -84,7 +84,8 @@ def tarball(app: Path) -> bytes:
     _check_requirements(members["requirements.txt"])
     if "Procfile" not in members:
         members["Procfile"] = f"web: {webcommand.guess(app)}\n".encode()
-    webcommand.check(members["Procfile"].decode("utf-8-sig", errors="replace"))
+    webcommand.check(_text(members["Procfile"]))
+    processes.check(_text(members["Procfile"]), _text(members["app.json"]) if "app.json" in members else None)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(members):
@@ -93,12 +94,16 @@ def tarball(app: Path) -> bytes:
 
 
 def _check_requirements(content: bytes) -> None:
-    for line in content.decode("utf-8-sig", errors="replace").splitlines():
+    for line in _text(content).splitlines():
         if _OWN_CODE.match(line) and not line.split("#")[0].strip().endswith(".whl"):
             raise ArtifactError(
                 f"requirements.txt: {line.strip()!r} builds a package from the app's own folder, which is read-only"
                 " on a server: leave it out (the app's folder is on Python's path), or add its wheel"
             )
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def _add(archive: tarfile.TarFile, app: Path, name: str, content: bytes) -> None:
@@ -134,7 +139,7 @@ def _content(app: Path, name: str) -> bytes:
             f"{path} is a symbolic link that leaves the app ({target}), and the server won't have its target:"
             " replace it by a copy, or add it to .gitignore"
         )
-    if name in ("Procfile", "requirements.txt"):
+    if name in ("Procfile", "app.json", "requirements.txt"):
         raise ArtifactError(f"{path} is a symbolic link: replace it by the file itself")
     return os.fsencode(target)
 

@@ -77,7 +77,8 @@ class Configuration:
         return hashlib.sha256(json.dumps(starts_with).encode()).hexdigest()[:6]
 
 
-WEB_UNIT = "/etc/systemd/system/gantry-web@.service"
+UNITS = "/etc/systemd/system"
+WEB_UNIT = f"{UNITS}/gantry-web@.service"
 
 
 def configuration(settings: Settings, host_program: str) -> Configuration:
@@ -93,7 +94,7 @@ def configuration(settings: Settings, host_program: str) -> Configuration:
                 "site.nginx.conf.j2", domain=settings.domain, socket=SOCKET, max_body=MAX_BODY
             ),
             "/etc/gantry/gunicorn.conf.py": gunicorn,
-            WEB_UNIT: render("web.service.j2", graceful_seconds=GRACEFUL_SECONDS),
+            **_units(settings),
             "/etc/systemd/system/gantry.service": text("gantry.service"),
         },
         links={
@@ -101,6 +102,22 @@ def configuration(settings: Settings, host_program: str) -> Configuration:
             "/opt/gantry/host.pyz": host_program,
         },
     )
+
+
+def _units(settings: Settings) -> dict[str, str]:
+    """What runs the app's code: web and its release process by instance, the others each in a folder of its own."""
+    instance = {"folder": "/opt/gantry/instances/%i", "environment": "/etc/gantry/environment/%i"}
+    process = {"folder": "/opt/gantry/processes/%i", "environment": "/opt/gantry/processes/%i/environment"}
+    stop = settings.stop_timeout
+    return {
+        WEB_UNIT: render("web.service.j2", **instance, graceful_seconds=GRACEFUL_SECONDS),
+        f"{UNITS}/gantry-release@.service": render(
+            "release.service.j2", **instance, release_seconds=settings.release_timeout
+        ),
+        f"{UNITS}/gantry-process@.service": render("process.service.j2", **process, stop_seconds=stop),
+        f"{UNITS}/gantry-cron@.service": render("cron.service.j2", **process, stop_seconds=stop),
+        f"{UNITS}/gantry-cron@.timer": text("cron.timer"),
+    }
 
 
 @dataclass(frozen=True)
@@ -140,8 +157,12 @@ CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local
 
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
-    asked = f"--health {shlex.quote(settings.health_path)} --host {settings.domain or 'localhost'}"
-    return f"sudo gantry release {release} --settings {configuration.digest()} {asked}"
+    asked = ["--health", settings.health_path, "--host", settings.domain or "localhost"]
+    for name, count in sorted(settings.processes.items()):
+        asked += ["--process", f"{name}={count}"]
+    for entry in settings.cron:
+        asked += ["--cron", entry.schedule, entry.command]
+    return f"sudo gantry release {release} --settings {configuration.digest()} {shlex.join(asked)}"
 
 
 def release_input(variables: dict[str, str], release: str, stack: str) -> str:

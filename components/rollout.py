@@ -98,7 +98,8 @@ class Rollout(pulumi.ComponentResource):
         return remote.Command(
             f"{host.name}-release",
             connection=connection,
-            create=args.release_command,
+            # On one server only: the release process before any server switches, and cron.
+            create=args.release_command if after else f"{args.release_command} --first",
             stdin=args.release_input,
             triggers=[host.instance_id],
             logging=remote.Logging.STDOUT_AND_STDERR,

@@ -9,17 +9,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import pulumi
 
+from components import processes
 from components.errors import UserError
+from host.cron import Entry
 
 TARGETS = ("local",)
 # https://www.rfc-editor.org/rfc/rfc1918#section-3
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+T = TypeVar("T")
 
 
 class SettingsError(UserError):
@@ -37,6 +41,10 @@ class Settings:
     workers: int | None
     threads: int
     network: str | None
+    processes: dict[str, int]
+    cron: tuple[Entry, ...]
+    release_timeout: int
+    stop_timeout: int
     # Any value may be a secret.
     env: dict[str, str] = field(repr=False)
 
@@ -89,6 +97,18 @@ class _Reader:
                 )
         return {name: _text(value) for name, value in found.items()}
 
+    def listed(self, key: str, default: str, check: Callable[[object], tuple[T, list[str]]]) -> T:
+        """A map or list that is part of command lines, so that it can't be secret."""
+        if pulumi.runtime.is_config_secret(self.config.full_key(key)):
+            self.mistakes.append(
+                f"{key} is secret, but previews and logs show it: put secrets into env, and {key} into the settings"
+                f" without --secret; remove it with: pulumi config rm {key}"
+            )
+            return check(json.loads(default))[0]
+        found, mistakes = check(processes.parse(self.config.get(key) or default))
+        self.mistakes += mistakes
+        return found
+
     def unknown(self) -> None:
         project = self.config.full_key("")
         given = {*pulumi.runtime.config.CONFIG.get(), *pulumi.runtime.config.get_config_env()}
@@ -102,14 +122,19 @@ class _Reader:
 def read(root: Path, config: pulumi.Config) -> Settings:
     """The settings of the stack that runs; paths are relative to ``root``. Raises SettingsError."""
     reader = _Reader(config)
+    app = root / reader.text("app", lambda value: _folder(root / value), "examples/rocket")
     settings = Settings(
         target=reader.text("target", _one_of(TARGETS), "local"),
-        app=root / reader.text("app", lambda value: _folder(root / value), "examples/rocket"),
+        app=app,
         domain=reader.text("domain", _domain) or None,
         health_path=reader.text("healthPath", _path, "/"),
         workers=reader.whole("workers", 0, 64, default=0) or None,
         threads=reader.whole("threads", 1, 64, default=4),
         network=reader.text("network", _cidr) or None,
+        processes=reader.listed("processes", "{}", lambda given: processes.counts(given, app)),
+        cron=reader.listed("cron", "[]", processes.entries),
+        release_timeout=reader.whole("releaseTimeout", 1, 86400, default=600),
+        stop_timeout=reader.whole("stopTimeout", 1, 86400, default=60),
         env=reader.variables("env"),
     )
     reader.unknown()

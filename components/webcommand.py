@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from components.errors import UserError
+from components.processes import one_command
 from host.procfile import processes
 
 # Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
@@ -21,7 +22,6 @@ _NOT_YOURS = {
     r"-c|--config\b": "name the file gunicorn.conf.py, which is read after Gantry's settings and wins",
     r"-D$|--daemon\b": "leave it out, systemd keeps the process",
 }
-_OPERATORS = re.compile(r"^(&&|\|\||[;|&<>]|>>)$")
 
 
 class WebCommandError(UserError):
@@ -47,15 +47,14 @@ def check(procfile: str) -> str:
     """The web command of a Procfile; raises WebCommandError when it can't work behind Nginx on a Unix socket."""
     try:
         command = processes(procfile).get("web")
-        words = shlex.split(command or "", posix=True)
-        operators = [word for word in shlex.shlex(command or "", punctuation_chars=True) if _OPERATORS.match(word)]
     except ValueError as error:
         raise WebCommandError(f"the Procfile can't be read: {error}") from None
     if command is None:
         raise WebCommandError("the Procfile has no web process: add a line such as 'web: gunicorn yourmodule:app'")
-    if operators:
-        remedy = "it must be one command; for another folder there is gunicorn's --chdir"
-        raise WebCommandError(f"web: {command!r} has {operators[0]!r}: {remedy}")
+    try:
+        words = one_command("web", command, "for another folder there is gunicorn's --chdir")
+    except ValueError as error:
+        raise WebCommandError(str(error)) from None
     if not _GUNICORN.search(command):
         raise WebCommandError(f"web: {command!r} isn't Gunicorn: start the app with 'gunicorn yourmodule:app'")
     for word in words:

@@ -8,7 +8,7 @@ import sys
 import tarfile
 from typing import Any
 
-from host import health, release, web
+from host import cron, health, processes, release, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -37,6 +37,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--settings", required=True, help="digest of the configuration that it starts with")
     added.add_argument("--health", required=True, help="path that must answer 2xx or 3xx")
     added.add_argument("--host", required=True, help="Host header to ask with")
+    added.add_argument(
+        "--first", action="store_true", help="run the release process and cron here: on one server of a rollout"
+    )
+    added.add_argument(
+        "--process", action="append", default=[], metavar="TYPE=COUNT", help="how many of a type, instead of 1"
+    )
+    added.add_argument(
+        "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run it at these times"
+    )
     added = commands.add_parser("resume", help="start what served before the machine was shut down")
     added.set_defaults(run=_resume)
     added = commands.add_parser("status", help="print what serves, as JSON")
@@ -54,7 +63,14 @@ def _configure(paths: Paths, options: argparse.Namespace) -> None:
 def _release(paths: Paths, options: argparse.Namespace) -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     instance = web.Instance(options.release, options.settings, given["variables"])
-    release.release(paths, release.Request(instance, health.Health(options.health, options.host)))
+    wanted = health.Health(options.health, options.host)
+    release.release(paths, release.Request(instance, wanted, _plan(options)))
+
+
+def _plan(options: argparse.Namespace) -> processes.Plan:
+    counts = {name: int(count) for name, _, count in (given.rpartition("=") for given in options.process)}
+    entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
+    return processes.Plan(counts, entries, options.first)
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:
@@ -68,5 +84,6 @@ def _status(paths: Paths, options: argparse.Namespace) -> None:
         "release": name and web.release_of(name),
         "instance": name,
         "active": bool(name) and web.is_active(name),
+        "processes": processes.running() if name else [],
         "kept": known,
     }, indent=2))  # fmt: skip

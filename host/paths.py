@@ -43,6 +43,11 @@ class Paths:
         return self.root / "opt/gantry/instances"
 
     @property
+    def processes(self) -> Path:
+        """What the units beside web run: one folder a process."""
+        return self.root / "opt/gantry/processes"
+
+    @property
     def gunicorn(self) -> Path:
         """The locked requirements of Gunicorn, whose wheels user-data put into uv's cache."""
         return self.root / "opt/gantry/gunicorn.txt"
@@ -61,6 +66,10 @@ class Paths:
         return self.root / "etc/gantry/environment"
 
     @property
+    def units(self) -> Path:
+        return self.root / "etc/systemd/system"
+
+    @property
     def state(self) -> Path:
         return self.root / "var/lib/gantry"
 
@@ -73,6 +82,11 @@ class Paths:
     def socket(self) -> Path:
         """The fixed path that Nginx connects to: a symbolic link to the serving instance's socket."""
         return self.state / "web.sock"
+
+    @property
+    def processes_record(self) -> Path:
+        """The units beside web that should run, as a list in JSON."""
+        return self.state / "processes.json"
 
     @property
     def lock(self) -> Path:

@@ -6,10 +6,10 @@ repeatable, so that a run that was killed at any point needs no repair: the next
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import environment, files, health, prune, web
+from host import environment, files, health, processes, prune, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -23,6 +23,7 @@ class Request:
 
     instance: web.Instance
     health: health.Health
+    processes: processes.Plan = field(default_factory=processes.Plan)
 
 
 def release(paths: Paths, request: Request) -> None:
@@ -30,8 +31,11 @@ def release(paths: Paths, request: Request) -> None:
     instance = request.instance
     with exclusive(paths.lock, f"a release of {instance.release}"):
         already = _serves(paths, request)
-        if not already:
+        if already:
+            processes.start(paths, instance, request.processes)
+        else:
             _replace(paths, request)
+        processes.retire(paths)
         # Not just the previous one: a run that was killed may have left another behind.
         for other in set(web.running()) - {instance.name}:
             web.retire(other)
@@ -53,6 +57,7 @@ def resume(paths: Paths) -> None:
         return
     # A shutdown may have come between the two links; this one is what Nginx follows.
     files.point(paths.socket, paths.instance_socket(name))
+    processes.resume(paths)
     web.start(name)
     say(f"release {web.release_of(name)} is serving")
 
@@ -74,8 +79,10 @@ def _replace(paths: Paths, request: Request) -> None:
         with phase("environment") as notes:
             venv, done = environment.environment(paths, paths.releases / instance.release)
             notes.append(done)
+        processes.prepare(paths, instance, venv, request.processes)
         _start(paths, request, venv)
         _switch(paths, request, previous)
+        _start_processes(paths, request, previous)
     except BaseException:
         _keep(paths, instance.name, previous)
         raise
@@ -105,6 +112,15 @@ def _switch(paths: Paths, request: Request, previous: str | None) -> None:
             raise
 
 
+def _start_processes(paths: Paths, request: Request, previous: str | None) -> None:
+    try:
+        processes.start(paths, request.instance, request.processes)
+    except BaseException:
+        if previous:
+            _serve(paths, previous)
+        raise
+
+
 def _serve(paths: Paths, instance: str) -> None:
     """Two links: traffic moves with the first; the second is what a reboot starts."""
     files.point(paths.socket, paths.instance_socket(instance))
@@ -118,6 +134,7 @@ def _keep(paths: Paths, failed: str, previous: str | None) -> None:
     if previous is None:
         paths.socket.unlink(missing_ok=True)
         paths.current.unlink(missing_ok=True)
+    processes.discard(paths, failed)
     web.discard(paths, failed)
     # Not among the five that are kept: it never served. With its upload still here, nothing is lost.
     release = web.release_of(failed)

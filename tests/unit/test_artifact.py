@@ -11,6 +11,7 @@ import pytest
 
 from components.artifact import ArtifactError, pack, tarball
 from components.errors import UserError
+from components.processes import ProcessError
 from components.webcommand import WebCommandError
 
 
@@ -223,6 +224,24 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
 def test_a_web_process_that_cannot_work_is_refused_before_anything_is_touched(app: Path, line: str, reason: str):
     (app / "Procfile").write_text(line + "\n")
     with pytest.raises(WebCommandError, match=reason):
+        tarball(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("Procfile", "web: gunicorn a:b\nrelease: flask db upgrade && python seed.py\n", "release: .* one command"),
+        ("Procfile", "web: gunicorn a:b\nworker: python 'a\n", "worker: .* can't be read"),
+        ("app.json", "{", "app.json is not JSON"),
+        ("app.json", '{"cron": [{"schedule": "daily", "command": "a"}]}', "five fields of cron"),
+        ("app.json", '{"cron": [{"schedule": "@daily", "command": "a > b"}]}', "cron: .* one command"),
+    ],
+)
+def test_another_process_that_cannot_work_is_refused_before_anything_is_touched(
+    app: Path, name: str, text: str, reason: str
+):
+    (app / name).write_text(text)
+    with pytest.raises(ProcessError, match=reason):
         tarball(app)
 
 

@@ -156,4 +156,5 @@ def test_status_of_an_empty_server_is_json_that_says_so(tmp_path: Path, capsys: 
     from host import cli
 
     cli._status(Paths(tmp_path), argparse.Namespace())  # pyright: ignore[reportPrivateUsage]
-    assert json.loads(capsys.readouterr().out) == {"release": None, "instance": None, "active": False, "kept": []}
+    expected = {"release": None, "instance": None, "active": False, "processes": [], "kept": []}
+    assert json.loads(capsys.readouterr().out) == expected

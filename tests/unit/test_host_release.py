@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import environment, health, release, web
+from host import environment, health, processes, release, systemd, web
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -29,6 +29,8 @@ class Machine:
         monkeypatch.setattr(web, "running", lambda: sorted(self.active))
         monkeypatch.setattr(web, "discard", self.discard)
         monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
+        monkeypatch.setattr(systemd, "listed", lambda *_: dict[str, str]())  # pyright: ignore
+        monkeypatch.setattr(systemd, "systemctl", lambda *words: self.calls.append(" ".join(words)))  # pyright: ignore
         self.paths.venvs.mkdir(parents=True)
         self.paths.gunicorn_settings.parent.mkdir(parents=True)
         self.paths.gunicorn_settings.write_text("workers = 1\n")
@@ -139,6 +141,40 @@ def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, ste
         machine.release(machine.upload("one"))
     assert not machine.paths.socket.is_symlink()
     assert release.current(machine.paths) is None
+
+
+def with_processes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("prepare", "start"):
+        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.ask(f"processes {name}"))  # pyright: ignore
+    for name in ("retire", "discard"):
+        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.calls.append(f"processes {name}"))  # pyright: ignore
+
+
+def test_processes_are_prepared_before_the_app_starts_and_started_when_it_serves(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    with_processes(machine, monkeypatch)
+    digest = machine.upload("one")
+    machine.release(digest)
+    asked = ["ask processes prepare", f"start {digest}", "ask socket", "ask nginx", "ask processes start"]
+    assert machine.calls == [*asked, "processes retire"]
+    machine.release(digest)
+    assert machine.calls == ["ask site", "ask processes start", "processes retire"]
+
+
+@pytest.mark.parametrize("step", ["processes prepare", "processes start"])
+def test_processes_that_fail_leave_the_old_release_serving_with_its_own(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    with_processes(machine, monkeypatch)
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    machine.refuse[step] = "no such luck"
+    with pytest.raises(ReleaseError, match="no such luck"):
+        machine.release(second)
+    assert machine.page() == "one"
+    assert machine.calls[-2:] == ["processes discard", f"discard {second}"]
+    assert "processes retire" not in machine.calls
 
 
 def test_an_unhealthy_release_says_its_last_words(machine: Machine):

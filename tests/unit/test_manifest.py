@@ -19,6 +19,7 @@ import yaml
 
 from components import manifest
 from components.settings import Settings
+from host.cron import Entry
 
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom(290)).decode() + "\n"
 
@@ -28,6 +29,7 @@ def wanted(tmp_path: Path) -> Settings:
     return Settings(
         target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
         workers=None, threads=4, network=None, env={},
+        processes={}, cron=(), release_timeout=600, stop_timeout=60,
     )  # fmt: skip
 
 
@@ -117,6 +119,45 @@ def test_gunicorn_listens_on_a_unix_socket_and_nowhere_else(wanted: Settings):
 def test_the_web_unit_is_confined(wanted: Settings, directive: str):
     unit = manifest.configuration(wanted, "/h.pyz").files[manifest.WEB_UNIT]
     assert directive in unit.splitlines()
+
+
+def units(settings: Settings) -> dict[str, str]:
+    """The services that run the app's code, by kind."""
+    files = manifest.configuration(settings, "/h.pyz").files
+    return {
+        kind: files[f"/etc/systemd/system/gantry-{kind}@.service"] for kind in ("web", "release", "process", "cron")
+    }
+
+
+def test_everything_that_runs_the_apps_code_is_confined_by_the_same_lines(wanted: Settings):
+    def shared(unit: str) -> list[str]:
+        lines = unit.splitlines()
+        return lines[lines.index("UMask=0007") : lines.index("SystemCallErrorNumber=EPERM") + 1]
+
+    found = units(wanted)
+    assert len(shared(found["web"])) > 15
+    for kind, unit in found.items():
+        assert shared(unit) == shared(found["web"]), kind
+
+
+def test_only_web_and_the_lock_of_cron_may_write_where_sockets_are(wanted: Settings):
+    may = {kind for kind, unit in units(wanted).items() if "ReadWritePaths=/run/gantry" in unit.splitlines()}
+    assert may == {"web", "cron"}
+
+
+def test_the_times_that_processes_have_are_the_settings(wanted: Settings):
+    found = units(replace(wanted, release_timeout=77, stop_timeout=88))
+    assert "TimeoutStartSec=77" in found["release"].splitlines()
+    assert "TimeoutStopSec=88" in found["process"].splitlines()
+    assert "TimeoutStopSec=88" in found["cron"].splitlines()
+
+
+def test_a_preview_shows_counts_and_cron_in_the_release_command(wanted: Settings):
+    given = replace(wanted, processes={"worker": 2, "a": 0}, cron=(Entry("0 3 * * *", "python it's.py"),))
+    command = manifest.release_command("3f2a91c0ffee", manifest.configuration(given, "/h.pyz"), given)
+    words = shlex.split(command)
+    assert words[-7:] == ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
+    assert manifest.configuration(given, "/h.pyz") == manifest.configuration(wanted, "/h.pyz")
 
 
 def test_systemd_waits_longer_than_gunicorn_for_requests_in_flight(wanted: Settings):

@@ -137,6 +137,12 @@ def test_no_command_text_holds_a_secret_and_none_gets_its_previous_output(record
             assert inputs["addPreviousOutputInEnv"] is False, name
 
 
+def test_only_the_first_server_is_told_to_run_the_release_process_and_cron(recorder: Recorder):
+    command = "sudo gantry release 3f2a91c0ffee --settings s"
+    assert recorder.inputs("a-release")["create"] == f"{command} --first"
+    assert recorder.inputs("b-release")["create"] == command
+
+
 def test_the_first_contact_has_a_text_that_never_changes(recorder: Recorder):
     assert recorder.inputs("a-ready")["create"] == READY_COMMAND == "sudo /usr/local/lib/gantry/ready"
 

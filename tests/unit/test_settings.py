@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from components import settings
+from host.cron import Entry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,6 +90,50 @@ def test_the_value_of_a_secret_is_never_shown(root: Path):
     assert "domain is [secret]" in text
 
 
+@pytest.fixture
+def with_worker(root: Path) -> Path:
+    (root / "examples/rocket/Procfile").write_text("web: gunicorn a:b\nrelease: a\nworker: python worker.py\n")
+    return root
+
+
+def test_processes_are_counts_and_cron_is_a_list_of_entries(with_worker: Path):
+    found = read(with_worker, processes={"worker": 2}, cron=[{"schedule": "@daily", "command": "a b"}], stopTimeout=5)
+    assert found.processes == {"worker": 2}
+    assert found.cron == (Entry("@daily", "a b"),)
+    assert (found.release_timeout, found.stop_timeout) == (600, 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ([], "processes must be a map"),
+        ({"web": 2}, "the setting workers"),
+        ({"release": 1}, "processes.release counts a process that the app hasn't"),
+        ({"wroker": 1}, "its Procfile has only worker"),
+        ({"worker": -1}, "processes.worker is -1, but must be a whole number from 0 to 64"),
+        ({"worker": True}, "must be a whole number from 0 to 64"),
+        ({"worker": 65}, "must be a whole number from 0 to 64"),
+    ],
+)
+def test_a_count_that_cannot_work_is_named_with_its_rule(with_worker: Path, given: object, rule: str):
+    assert rule in mistakes(with_worker, processes=given)
+
+
+def test_every_mistake_in_processes_and_cron_comes_at_once(with_worker: Path):
+    entries = [{"schedule": "daily", "command": "a"}, {"command": "a"}, {"schedule": "@daily", "command": "a && b"}]
+    text = mistakes(with_worker, processes={"web": 1, "clock": 1}, cron=entries)
+    assert [line.split()[1].rstrip(":") for line in text.splitlines()[1:]] == [
+        "processes.web", "processes.clock", "cron[0]", "cron[1]", "cron[2]",
+    ]  # fmt: skip
+    assert "cron must be a list" in mistakes(with_worker, cron={"schedule": "@daily"})
+
+
+def test_cron_must_not_be_secret_because_commands_are_shown(root: Path):
+    text = mistakes(root, secret=["cron"], cron=[{"schedule": "@daily", "command": "login hunter2"}])
+    assert "hunter2" not in text
+    assert "put secrets into env" in text
+
+
 def test_variables_keep_their_text_and_scalars_become_text(root: Path):
     found = read(root, env={"A": 'x"$\n', "B": 3, "C": True})
     assert found.env == {"A": 'x"$\n', "B": "3", "C": "true"}
@@ -110,7 +155,7 @@ def test_every_setting_has_its_type_and_help_in_the_project_file_and_no_other_ha
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert set(declared) == settings.KEYS
     for key, schema in declared.items():
-        assert schema["type"] in {"string", "integer", "object"}, key
+        assert schema["type"] in {"string", "integer", "object", "array"}, key
         assert schema["description"].endswith((".", ")")), key
         assert "default" in schema, f"{key}: without a default, Pulumi asks for a value"
 
