@@ -141,7 +141,9 @@ CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
     asked = f"--health {shlex.quote(settings.health_path)} --host {settings.domain or 'localhost'}"
-    return f"sudo gantry release {release} --settings {configuration.digest()} {asked}"
+    status = f" --expect {settings.health_status}" if settings.health_status else ""
+    gate = f"{asked} --timeout {settings.health_timeout}{status} --watch {settings.watch}"
+    return f"sudo gantry release {release} --settings {configuration.digest()} {gate}"
 
 
 def release_input(variables: dict[str, str], release: str, stack: str) -> str:
