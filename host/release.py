@@ -1,8 +1,8 @@
 """A release on one server, from the tarball to the switch.
 
-Anything that fails before the switch leaves the old release untouched, anything after it switches back: the old one runs
-until the new one was watched for a while. Each step is repeatable, so that a run that was killed at any point needs no
-repair: the next one does what is missing.
+Anything that fails before the switch leaves the old release untouched, anything after it switches back: the old one
+runs until the new one was watched for a while. Each step is repeatable, so that a run that was killed at any point
+needs no repair: the next one does what is missing.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -142,7 +142,8 @@ class Server:
         return digest
 
     def get(self, path: str = "/", timeout: float = 10) -> tuple[int, str]:
-        return ask(http.client.HTTPConnection(self.spec.address, timeout=timeout), "GET", path)
+        with closing(http.client.HTTPConnection(self.spec.address, timeout=timeout)) as connection:
+            return ask(connection, "GET", path)
 
     def page(self) -> str:
         status, text = self.get()
