@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Before the watch, as much of the log as this says what was usual: some thousands of requests.
+# What was usual: the last minute before the watch, or as much of it as this holds, some thousands of requests.
+USUAL_SECONDS = 60
 TAIL_BYTES = 256 * 1024
 
 
@@ -49,8 +50,9 @@ class Visitors:
         if self.log.exists():
             size, self._inode = self.log.stat().st_size, self.log.stat().st_ino
             self._offset = max(0, size - TAIL_BYTES)
-            for _, failed in self._new():
-                self.before.add(failed)
+            for began, failed in self._new():
+                if began >= self.start - USUAL_SECONDS:
+                    self.before.add(failed)
 
     def read(self) -> Share:
         for began, failed in self._new():

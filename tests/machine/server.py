@@ -128,6 +128,7 @@ class Server:
         began = time.monotonic()
         process = self.start(digest, watch, variables, **changed)
         said = process.communicate(timeout=200)[0].decode()
+        print(said)
         return Outcome(process.returncode, said, time.monotonic() - began)
 
     def release(self, files: dict[str, str], watch: float = 0, big: int = 0, **changed: object) -> Outcome:
@@ -206,6 +207,7 @@ def visited(server: Server, paths: tuple[str, ...] = ("/", "/", "/post"), pause:
         done.set()
         for thread in threads:
             thread.join(40)
+        print(f"visitors: {seen.requests} requests, {len(seen.failures)} failed, pages {dict(seen.pages)}")
 
 
 def same(server: Server, page: str, outcome: Outcome, *words: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_what_may_be_chance_or_was_so_before_is_let_through(seen: watch.Watched)
 
 def test_only_what_began_after_the_switch_and_reached_the_app_counts(tmp_path: Path):
     log = tmp_path / "log"
-    log.write_text(line(99, "200") + line(99, "500"))
+    log.write_text(line(99 - visitors.USUAL_SECONDS, "500") + line(99, "200") + line(99, "500"))
     seen = Visitors(log, start=100)
     assert (seen.before.failed, seen.before.total) == (1, 2)
     with log.open("a") as stream:
@@ -86,8 +87,9 @@ def test_a_log_that_was_rotated_or_comes_later_is_read_from_its_start(tmp_path: 
 
 def test_of_a_long_log_only_the_end_says_what_was_usual(tmp_path: Path):
     log = tmp_path / "log"
-    log.write_text(line(1, "500") * 20_000 + line(2, "200") * 20_000)
-    assert Visitors(log, start=100).before.failed == 0
+    log.write_text(line(98, "500") * 20_000 + line(99, "200") * 20_000)
+    before = Visitors(log, start=100).before
+    assert before.failed == 0 < before.total
     assert log.stat().st_size > visitors.TAIL_BYTES
 
 
@@ -140,3 +142,18 @@ def test_a_bad_answer_at_the_very_end_is_asked_about_again(monkeypatch: pytest.M
     App(monkeypatch, ["200", "500", "500"], [UP])
     with pytest.raises(ReleaseError, match="answered 500"):
         watch.watch("a-1", HEALTH, 0.5, tmp_path / "log")
+
+
+def test_the_reliability_page_names_every_fault_test_and_no_other():
+    root = Path(__file__).resolve().parents[2]
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs/reliability.md").read_text()))
+    faults = (root / "tests/machine/test_faults.py").read_text()
+    there = set(re.findall(r"^def (test_\w+)", faults, re.MULTILINE))
+    # These say how it works, not what it survives.
+    others = {
+        "test_a_health_status_that_is_asked_for_is_the_only_one_that_counts",
+        "test_the_old_release_still_runs_while_the_new_one_is_watched_and_ends_after",
+        "test_the_status_says_what_serves_since_when_what_is_kept_and_how_releases_ended",
+        "test_the_operator_and_the_revision_can_be_named",
+    }
+    assert named == there - others
