@@ -18,7 +18,7 @@ from tests.machine.server import HEALTHZ, Server, app, same, tarball, visited
 pytestmark = pytest.mark.machine
 
 KILLS = 50
-RACERS, ROUNDS = 8, 10
+RACERS, ROUNDS = 8, 5
 HUNG = HEALTHZ.replace("return", "time.sleep(600)\n    return")
 
 
@@ -255,19 +255,15 @@ def test_of_racing_releases_one_wins_at_a_time_and_the_others_name_it_within_fiv
     server.serve("good")
     digests = [server.upload(tarball(app(f"racer {number}", "time.sleep(1)"))) for number in range(RACERS)]
     with visited(server, ("/",)) as visitors:
-        for _ in range(ROUNDS):
-            began = time.monotonic()
-            processes = [server.start(digest, watch=6) for digest in digests]
-            said = {
-                digest: each.communicate(timeout=60)[0].decode()
-                for digest, each in zip(digests, processes, strict=True)
-            }
-            winners = [digest for digest, each in zip(digests, processes, strict=True) if each.returncode == 0]
+        for number in range(ROUNDS):
+            # Other variables each time: one that serves already would be done at once.
+            processes = {digest: server.start(digest, 9, {"ROUND": str(number)}) for digest in digests}
+            said = {digest: each.communicate(timeout=60)[0].decode() for digest, each in processes.items()}
+            winners = [digest for digest, each in processes.items() if each.returncode == 0]
             assert len(winners) == 1, said
             for digest in set(digests) - set(winners):
                 assert f"being changed by a release of {winners[0]} (process" in said[digest], said[digest]
             assert server.status()["release"] == winners[0]
-            assert time.monotonic() - began < 30
     assert not visitors.failures
 
 
