@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
         app = copy_of_rocket(Path(folder))
-        stack = Stack("bench", Path(folder), {"app": str(app), "healthPath": "/healthz"})
+        stack = Stack("bench", Path(folder), {"app": str(app), "healthPath": "/healthz", "watch": 0})
         try:
             rows = [boots(stack, options.boots), *updates(stack, app, options.updates)]
         finally:

@@ -158,6 +158,9 @@ CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve ``release``; its digests are what a preview shows as changing."""
     asked = ["--health", settings.health_path, "--host", settings.domain or "localhost"]
+    asked += ["--timeout", str(settings.health_timeout), "--watch", str(settings.watch)]
+    if settings.health_status:
+        asked += ["--expect", str(settings.health_status)]
     for name, count in sorted(settings.processes.items()):
         asked += ["--process", f"{name}={count}"]
     for entry in settings.cron:

@@ -23,6 +23,9 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
+# How the default of healthStatus is written.
+GOOD_STATUS = "2xx or 3xx"
+
 T = TypeVar("T")
 
 
@@ -38,6 +41,10 @@ class Settings:
     app: Path
     domain: str | None
     health_path: str
+    # None stands for any 2xx or 3xx.
+    health_status: int | None
+    health_timeout: int
+    watch: int
     workers: int | None
     threads: int
     network: str | None
@@ -76,6 +83,11 @@ class _Reader:
 
         value = self.text(key, rule, str(default))
         return int(value) if rule(value) is None else default
+
+    def status(self, key: str) -> int | None:
+        """One HTTP status, or None for those that are good by themselves."""
+        value = self.text(key, _status, GOOD_STATUS)
+        return int(value) if value != GOOD_STATUS and _status(value) is None else None
 
     def variables(self, key: str) -> dict[str, str]:
         """A map of variables. Only names are ever shown."""
@@ -128,6 +140,9 @@ def read(root: Path, config: pulumi.Config) -> Settings:
         app=app,
         domain=reader.text("domain", _domain) or None,
         health_path=reader.text("healthPath", _path, "/"),
+        health_status=reader.status("healthStatus"),
+        health_timeout=reader.whole("healthTimeout", 1, 600, default=30),
+        watch=reader.whole("watch", 0, 600, default=10),
         workers=reader.whole("workers", 0, 64, default=0) or None,
         threads=reader.whole("threads", 1, 64, default=4),
         network=reader.text("network", _cidr) or None,
@@ -164,6 +179,11 @@ def _domain(value: str) -> str | None:
 def _path(value: str) -> str | None:
     fits = value.startswith("/") and all(33 <= ord(character) < 127 for character in value)
     return None if fits else "must be a path that starts with / and has no spaces, such as /healthz"
+
+
+def _status(value: str) -> str | None:
+    fits = value == GOOD_STATUS or re.fullmatch("[2-5][0-9][0-9]", value)
+    return None if fits else f"must be one status, such as 204, or {GOOD_STATUS!r}"
 
 
 def _cidr(value: str) -> str | None:

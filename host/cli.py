@@ -8,7 +8,7 @@ import sys
 import tarfile
 from typing import Any
 
-from host import cron, health, processes, release, web
+from host import cron, health, processes, release, status, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     added.set_defaults(run=_release)
     added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
     added.add_argument("--settings", required=True, help="digest of the configuration that it starts with")
-    added.add_argument("--health", required=True, help="path that must answer 2xx or 3xx")
+    added.add_argument("--health", required=True, help="path that must answer")
     added.add_argument("--host", required=True, help="Host header to ask with")
     added.add_argument(
         "--first", action="store_true", help="run the release process and cron here: on one server of a rollout"
@@ -46,10 +46,16 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run it at these times"
     )
+    added.add_argument("--expect", type=int, help="the status to answer with (default: any 2xx or 3xx)")
+    added.add_argument("--timeout", type=float, default=30, help="seconds until it must have answered so")
+    added.add_argument("--watch", type=float, default=10, help="seconds that it is watched for after the switch")
+    added.add_argument("--by", help="who releases, for the history (default: the login)")
+    added.add_argument("--revision", help="what it was made from, for the history")
     added = commands.add_parser("resume", help="start what served before the machine was shut down")
     added.set_defaults(run=_resume)
-    added = commands.add_parser("status", help="print what serves, as JSON")
+    added = commands.add_parser("status", help="print what serves, what is kept, and the last releases")
     added.set_defaults(run=_status)
+    added.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 
@@ -63,8 +69,9 @@ def _configure(paths: Paths, options: argparse.Namespace) -> None:
 def _release(paths: Paths, options: argparse.Namespace) -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     instance = web.Instance(options.release, options.settings, given["variables"])
-    wanted = health.Health(options.health, options.host)
-    release.release(paths, release.Request(instance, wanted, _plan(options)))
+    asked = health.Health(options.health, options.host, options.timeout, options.expect)
+    request = release.Request(instance, asked, options.watch, options.by, options.revision, _plan(options))
+    release.release(paths, request)
 
 
 def _plan(options: argparse.Namespace) -> processes.Plan:
@@ -78,12 +85,5 @@ def _resume(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _status(paths: Paths, options: argparse.Namespace) -> None:
-    name = release.current(paths)
-    known = [folder.name for folder in sorted(paths.releases.glob("[!.]*"), key=lambda f: f.stat().st_mtime)]
-    say(json.dumps({
-        "release": name and web.release_of(name),
-        "instance": name,
-        "active": bool(name) and web.is_active(name),
-        "processes": processes.running() if name else [],
-        "kept": known,
-    }, indent=2))  # fmt: skip
+    found = status.status(paths)
+    say(json.dumps(found, indent=2) if options.json else status.text(found))

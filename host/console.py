@@ -19,13 +19,17 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def phase(name: str) -> Generator[list[str]]:
-    """Time a phase. What the block appends to the list it gets is printed behind the name."""
+def phase(name: str, times: dict[str, float] | None = None) -> Generator[list[str]]:
+    """Time a phase. What the block appends to the list it gets is printed behind the name; ``times`` gets the time."""
     notes: list[str] = []
     start = time.monotonic()
     try:
         yield notes
     except BaseException:
-        say(f"{name:<12} {time.monotonic() - start:6.2f} s  failed")
+        notes[:] = ["failed"]
         raise
-    say(f"{name:<12} {time.monotonic() - start:6.2f} s  {', '.join(notes)}".rstrip())
+    finally:
+        took = time.monotonic() - start
+        if times is not None:
+            times[name] = round(took, 3)
+        say(f"{name:<12} {took:6.2f} s  {', '.join(notes)}".rstrip())

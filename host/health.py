@@ -11,16 +11,28 @@ from pathlib import Path
 
 from host.errors import ReleaseError
 
+# Where no status is given: any answer but an error.
 GOOD = frozenset(map(str, range(200, 400)))
 
 
 @dataclass(frozen=True)
 class Health:
-    """What to ask and how long: ``path`` with ``host`` as Host must answer 2xx or 3xx within ``timeout`` seconds."""
+    """What to ask and for how long: ``path`` with ``host`` as Host must answer ``status`` within ``timeout`` seconds.
+
+    ``status`` None stands for any 2xx or 3xx.
+    """
 
     path: str
     host: str
     timeout: float = 30.0
+    status: int | None = None
+
+    @property
+    def expected(self) -> str:
+        return str(self.status) if self.status else "2xx or 3xx"
+
+    def good(self, answer: str) -> bool:
+        return answer == str(self.status) if self.status else answer in GOOD
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -38,27 +50,32 @@ class UnixConnection(http.client.HTTPConnection):
 
 def check_socket(path: Path, health: Health) -> str:
     """Ask the app on its own socket until it is well; raises ReleaseError when time is up."""
-    return _wait(lambda: UnixConnection(path, health.timeout), health, "the new release")
+    return _wait(lambda left: UnixConnection(path, left), health, "the new release")
 
 
-def check_nginx(health: Health, port: int = 80) -> str:
+def check_nginx(health: Health) -> str:
     """Ask through Nginx, as a visitor would."""
-    return _wait(lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=health.timeout), health, "the site")
+    return _wait(_nginx, health, "the site")
 
 
-def answers(health: Health, port: int = 80) -> bool:
-    """Whether the site is well now, asked once."""
-    return _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=health.timeout), health) in GOOD
+def answer(health: Health, timeout: float) -> str:
+    """What the site answers now, asked once: a status, or what went wrong."""
+    return _ask(_nginx(timeout), health)
 
 
-def _wait(connect: Callable[[], http.client.HTTPConnection], health: Health, who: str) -> str:
+def _nginx(timeout: float) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
+
+
+def _wait(connect: Callable[[float], http.client.HTTPConnection], health: Health, who: str) -> str:
     deadline = time.monotonic() + health.timeout
     while True:
-        answer = _ask(connect(), health)
-        if answer in GOOD:
-            return answer
+        # An app that hangs must not hold the release for longer than was asked for.
+        said = _ask(connect(max(0.1, deadline - time.monotonic())), health)
+        if health.good(said):
+            return said
         if time.monotonic() + 0.25 >= deadline:
-            raise ReleaseError(f"{who} isn't healthy: GET {health.path} answered {answer}, not 2xx or 3xx")
+            raise ReleaseError(f"{who} isn't healthy: GET {health.path} answered {said}, not {health.expected}")
         time.sleep(0.25)
 
 
@@ -67,6 +84,8 @@ def _ask(connection: http.client.HTTPConnection, health: Health) -> str:
     try:
         connection.request("GET", health.path, headers={"Host": health.host, "X-Forwarded-Proto": "http"})
         return str(connection.getresponse().status)
+    except TimeoutError:
+        return f"nothing within {connection.timeout or 0:.1f} s"
     except (OSError, http.client.HTTPException) as error:
         return repr(error)
     finally:

@@ -79,6 +79,26 @@ class Paths:
         return self.state / "current"
 
     @property
+    def proven(self) -> Path:
+        """The instance whose watch ended well, as a symbolic link's target: what a bad release goes back to."""
+        return self.state / "proven"
+
+    @property
+    def history(self) -> Path:
+        """What was released, one JSON document a line."""
+        return self.state / "history.jsonl"
+
+    @property
+    def releasing(self) -> Path:
+        """The entry of the release that is going on; a killed one leaves it."""
+        return self.state / "releasing.json"
+
+    @property
+    def requests(self) -> Path:
+        """Nginx's log for the watch, see site.nginx.conf.j2."""
+        return self.root / "var/log/nginx/gantry.log"
+
+    @property
     def socket(self) -> Path:
         """The fixed path that Nginx connects to: a symbolic link to the serving instance's socket."""
         return self.state / "web.sock"

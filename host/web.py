@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from host.paths import Paths
 from host.procfile import processes
 
 JOURNAL_LINES = 25
+# A release that turned bad may hang; its visitors wait no longer than this for it.
+DISMISS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,27 @@ def is_active(instance: str) -> bool:
     return _systemctl("is-active", "--quiet", unit(instance)).returncode == 0
 
 
+@dataclass(frozen=True)
+class State:
+    """What systemd says of an instance: active, activating, failed...; and how often it was restarted by itself."""
+
+    active: str
+    restarts: int
+
+
+def state(instance: str) -> State:
+    shown = _systemctl("show", "--property=ActiveState,NRestarts", unit(instance)).stdout
+    found = dict(line.split("=", 1) for line in shown.splitlines())
+    return State(found["ActiveState"], int(found["NRestarts"]))
+
+
+def dismiss(paths: Paths, instance: str) -> None:
+    """Let an instance that has served finish its requests, not for long, and discard it."""
+    with suppress(subprocess.TimeoutExpired):
+        _systemctl("stop", unit(instance), timeout=DISMISS_SECONDS)
+    discard(paths, instance)
+
+
 def discard(paths: Paths, instance: str) -> None:
     """Stop an instance that must not serve, and forget it."""
     _systemctl("kill", "--signal=SIGKILL", unit(instance))
@@ -112,10 +136,15 @@ def journal(instance: str) -> str:
     return _journal(f"_SYSTEMD_UNIT={unit(instance)}") or _journal(f"--unit={unit(instance)}")
 
 
-def _journal(selection: str) -> str:
-    command = ["journalctl", selection, "--output=cat", "--no-pager", "--quiet", f"--lines={JOURNAL_LINES}"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+def journal_since(instance: str, start: float) -> str:
+    """What an instance wrote since ``start``, in seconds of the epoch."""
+    return _journal(f"_SYSTEMD_UNIT={unit(instance)}", f"--since=@{start:.3f}", lines=1000)
 
 
-def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemctl", *words], capture_output=True, text=True)
+def _journal(*selection: str, lines: int = JOURNAL_LINES) -> str:
+    command = ["journalctl", *selection, "--output=cat", "--no-pager", "--quiet", f"--lines={lines}"]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
+
+
+def _systemctl(*words: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=timeout)

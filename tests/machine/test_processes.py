@@ -138,7 +138,8 @@ def server(base_image: str, ssh_key: Path, tmp_path_factory: pytest.TempPathFact
     for name, text in files.items():
         (app / name).write_text(text)
     settings = Settings(
-        target="local", app=app, domain=None, health_path="/", workers=1, threads=2, network=None, env={},
+        target="local", app=app, domain=None, health_path="/", health_status=None,
+        health_timeout=30, watch=0, workers=1, threads=2, network=None, env={},
         processes={"worker": 2}, cron=(), release_timeout=5, stop_timeout=STOP_SECONDS,
     )  # fmt: skip
     made = Local(key=ssh_key)
@@ -164,7 +165,7 @@ def test_a_release_migrates_first_and_runs_as_many_workers_as_are_wanted(server:
     assert said.index("migrating") < said.index("\nstart ")
     assert "migrating as app" in server.ssh("sudo journalctl --no-pager --unit 'gantry-release@*'")
     assert server.page() == release
-    instance = json.loads(server.ssh("sudo gantry status"))["instance"]
+    instance = json.loads(server.ssh("sudo gantry status --json"))["instance"]
     assert server.workers() == [f"{instance}-worker-1", f"{instance}-worker-2"]
     assert {note.split()[0] for note in server.notes("worker")} == {release}
 
@@ -256,7 +257,7 @@ def test_a_worker_is_confined_like_web_and_has_no_socket(server: Server):
         names = "User,UMask,NoNewPrivileges,ProtectSystem,PrivateTmp,CapabilityBoundingSet,SystemCallFilter"
         return set(server.ssh(f"systemctl show {unit} --property={names}").splitlines())
 
-    instance = json.loads(server.ssh("sudo gantry status"))["instance"]
+    instance = json.loads(server.ssh("sudo gantry status --json"))["instance"]
     worker = properties(f"gantry-process@{instance}-worker-1")
     assert "User=app" in worker
     assert worker == properties(f"gantry-web@{instance}") == properties(f"gantry-release@{instance}")

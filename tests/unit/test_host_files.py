@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -148,13 +147,3 @@ def test_the_output_going_away_does_not_end_the_program():
     done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, cwd=root)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "done")
-
-
-def test_status_of_an_empty_server_is_json_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    import argparse
-
-    from host import cli
-
-    cli._status(Paths(tmp_path), argparse.Namespace())  # pyright: ignore[reportPrivateUsage]
-    expected = {"release": None, "instance": None, "active": False, "processes": [], "kept": []}
-    assert json.loads(capsys.readouterr().out) == expected

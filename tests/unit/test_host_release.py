@@ -5,14 +5,16 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from host import environment, health, processes, release, systemd, web
+from host import environment, health, history, processes, release, systemd, unpack, watch, web
 from host.errors import ReleaseError
 from host.paths import Paths
 
 HEALTH = health.Health("/healthz", "rocket.test", timeout=1)
+WATCH_SECONDS = 10
 
 
 class Machine:
@@ -23,11 +25,14 @@ class Machine:
         self.active: set[str] = set()
         self.calls: list[str] = []
         self.refuse: dict[str, str] = {}
+        self.disk = SimpleNamespace(f_bavail=10**6, f_frsize=4096, f_files=10**6, f_favail=10**6)
         monkeypatch.setattr(web, "start", self.start)
         monkeypatch.setattr(web, "retire", self.retire)
         monkeypatch.setattr(web, "is_active", lambda name: name in self.active)  # pyright: ignore
         monkeypatch.setattr(web, "running", lambda: sorted(self.active))
         monkeypatch.setattr(web, "discard", self.discard)
+        monkeypatch.setattr(web, "dismiss", self.discard)
+        monkeypatch.setattr(watch, "watch", lambda *_: self.ask("watch"))  # pyright: ignore
         monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
         monkeypatch.setattr(systemd, "listed", lambda *_: dict[str, str]())  # pyright: ignore
         monkeypatch.setattr(systemd, "systemctl", lambda *words: self.calls.append(" ".join(words)))  # pyright: ignore
@@ -37,7 +42,8 @@ class Machine:
         monkeypatch.setattr(environment, "environment", self.install)
         monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))  # pyright: ignore
         monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))  # pyright: ignore
-        monkeypatch.setattr(health, "answers", lambda asked: self.ask("site") == "200")  # pyright: ignore
+        monkeypatch.setattr(health, "answer", lambda *_: self.ask("site"))  # pyright: ignore
+        monkeypatch.setattr(unpack.os, "statvfs", lambda _: self.disk)  # pyright: ignore
 
     def install(self, paths: Paths, folder: Path) -> tuple[Path, str]:
         """An environment is a folder named by what it holds."""
@@ -85,7 +91,7 @@ class Machine:
 
     def release(self, digest: str, **variables: str) -> None:
         self.calls.clear()
-        release.release(self.paths, release.Request(web.Instance(digest, "s1", variables), HEALTH))
+        release.release(self.paths, release.Request(web.Instance(digest, "s1", variables), HEALTH, WATCH_SECONDS))
 
     def page(self) -> str:
         """What a visitor would be served: by way of the link that Nginx follows."""
@@ -102,7 +108,7 @@ def test_a_release_is_started_asked_switched_to_and_asked_again_before_the_old_o
     first, second = machine.upload("one"), machine.upload("two")
     machine.release(first)
     machine.release(second)
-    assert machine.calls == [f"start {second}", "ask socket", "ask nginx", f"retire {first}"]
+    assert machine.calls == [f"start {second}", "ask socket", "ask nginx", "ask watch", f"retire {first}"]
     assert machine.page() == "two"
 
 
@@ -118,10 +124,10 @@ def test_a_changed_variable_alone_is_an_instance_of_its_own(machine: Machine):
     digest = machine.upload("one")
     machine.release(digest, COLOUR="red")
     machine.release(digest, COLOUR="blue")
-    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx", f"retire {digest}"]
+    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx", "ask watch", f"retire {digest}"]
 
 
-@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx"])
+@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx", "watch"])
 def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(machine: Machine, step: str):
     first, second = machine.upload("one"), machine.upload("two")
     machine.release(first)
@@ -134,7 +140,7 @@ def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(mac
     assert release.current(machine.paths) == next(iter(machine.active))
 
 
-@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx"])
+@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx", "watch"])
 def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, step: str):
     machine.refuse[step] = "no such luck"
     with pytest.raises(ReleaseError):
@@ -156,8 +162,8 @@ def test_processes_are_prepared_before_the_app_starts_and_started_when_it_serves
     with_processes(machine, monkeypatch)
     digest = machine.upload("one")
     machine.release(digest)
-    asked = ["ask processes prepare", f"start {digest}", "ask socket", "ask nginx", "ask processes start"]
-    assert machine.calls == [*asked, "processes retire"]
+    asked = ["ask processes prepare", f"start {digest}", "ask socket", "ask nginx"]
+    assert machine.calls == [*asked, "ask watch", "ask processes start", "processes retire"]
     machine.release(digest)
     assert machine.calls == ["ask site", "ask processes start", "processes retire"]
 
@@ -183,7 +189,7 @@ def test_an_unhealthy_release_says_its_last_words(machine: Machine):
         machine.release(machine.upload("one"))
 
 
-@pytest.mark.parametrize("killed_after", ["unpack", "start", "first link", "second link"])
+@pytest.mark.parametrize("killed_after", ["unpack", "start", "first link", "second link", "verify"])
 def test_a_run_that_was_killed_anywhere_is_made_good_by_the_next(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, killed_after: str
 ):
@@ -204,11 +210,14 @@ def die_after(patch: pytest.MonkeyPatch, step: str) -> None:
     def die(*_: object) -> None:
         raise SystemError
 
-    patch.setattr(release, "_keep", die)
+    patch.setattr(release, "_take_away", die)
+    patch.setattr(release, "_go_back", die)
     if step == "unpack":
         patch.setattr(environment, "environment", die)
     elif step == "start":
         patch.setattr(health, "check_socket", die)
+    elif step == "verify":
+        patch.setattr(watch, "watch", die)
     else:
         point, links = release.files.point, 0
 
@@ -344,3 +353,119 @@ def test_after_a_reboot_the_current_release_is_started(machine: Machine):
     release.resume(machine.paths)
     assert machine.calls == [f"start {digest}"]
     assert machine.page() == "one"
+
+
+def test_one_whose_watch_was_killed_is_watched_again_and_taken_back_when_it_is_bad(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    with monkeypatch.context() as patch:
+        die_after(patch, "verify")
+        with pytest.raises(SystemError):
+            machine.release(second)
+    assert machine.page() == "two"
+    machine.refuse["watch"] = "it turned bad"
+    with pytest.raises(ReleaseError, match="it turned bad\nlast words\nwhat served before serves again"):
+        machine.release(second)
+    assert machine.page() == "one"
+    assert "retire" not in " ".join(machine.calls)
+
+
+def test_a_reboot_during_a_watch_goes_back_to_what_was_proven(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    machine.release(machine.upload("one"))
+    with monkeypatch.context() as patch:
+        die_after(patch, "verify")
+        with pytest.raises(SystemError):
+            machine.release(machine.upload("two"))
+    machine.active.clear()
+    release.resume(machine.paths)
+    assert machine.page() == "one"
+
+
+def test_when_the_old_release_does_not_start_any_more_the_new_one_stays(machine: Machine):
+    machine.release(machine.upload("one"))
+    machine.refuse["watch"] = "it turned bad"
+    start = machine.start
+
+    def refuse_the_old(name: str) -> None:
+        machine.refuse.update({"start": "gone"} if "ask watch" in machine.calls else {})
+        start(name)
+
+    machine.start = refuse_the_old
+    web.start = refuse_the_old
+    with pytest.raises(ReleaseError, match="the new release still serves"):
+        machine.release(machine.upload("two"))
+    assert machine.page() == "two"
+
+
+def test_without_a_watch_none_is_made(machine: Machine):
+    digest = machine.upload("one")
+    machine.calls.clear()
+    release.release(machine.paths, release.Request(web.Instance(digest, "s1", {}), HEALTH))
+    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx"]
+
+
+def test_the_code_of_a_serving_release_stays_when_it_fails_with_other_variables(machine: Machine):
+    digest = machine.upload("one")
+    machine.release(digest)
+    machine.upload("one")
+    machine.refuse["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError):
+        machine.release(digest, COLOUR="blue")
+    assert machine.page() == "one"
+
+
+def test_without_room_a_release_is_refused_before_anything_is_touched(machine: Machine):
+    machine.disk.f_bavail = 10
+    digest = machine.upload("one")
+    with pytest.raises(ReleaseError, match=r"needs 130 MB and \d+ files, .* nothing was changed"):
+        machine.release(digest)
+    assert not list(machine.paths.releases.iterdir()) if machine.paths.releases.exists() else True
+    assert machine.calls == []
+
+
+def test_without_inodes_a_release_is_refused_and_where_none_are_counted_it_is_not(machine: Machine):
+    machine.disk.f_favail = 10
+    digest = machine.upload("one")
+    with pytest.raises(ReleaseError, match="10 files free"):
+        machine.release(digest)
+    machine.disk.f_files = machine.disk.f_favail = 0
+    machine.release(digest)
+
+
+def test_packages_that_a_kept_release_has_need_no_room(machine: Machine):
+    machine.release(machine.upload("one"))
+    machine.disk.f_bavail = 20_000_000 // 4096
+    machine.release(machine.upload("two"))
+    with pytest.raises(ReleaseError, match="no room"):
+        machine.release(machine.upload("three", needs="django"))
+
+
+def test_the_history_says_how_each_release_ended_and_why(machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    machine.release(first)
+    for step in ("socket", "watch"):
+        machine.refuse = {step: f"{step} is bad"}
+        with pytest.raises(ReleaseError):
+            machine.release(second)
+    machine.refuse = {}
+    with monkeypatch.context() as patch:
+        die_after(patch, "start")
+        patch.setattr(history, "_append", lambda *_: None)  # pyright: ignore
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # pyright: ignore
+        with pytest.raises(SystemError):
+            machine.release(second)
+    machine.release(second)
+    found = history.last(machine.paths, 10)
+    assert [(entry["result"], entry["reason"]) for entry in found] == [
+        ("serving", None),
+        ("unchanged", None),
+        ("failed", "socket is bad"),
+        ("reverted", "watch is bad"),
+        ("interrupted", None),
+        ("serving", None),
+    ]
+    phases = ["space", "unpack", "environment", "start", "check", "switch", "verify", "watch", "prune"]
+    assert list(found[0]["phases"]) == phases

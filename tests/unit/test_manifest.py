@@ -20,6 +20,7 @@ import yaml
 from components import manifest
 from components.settings import Settings
 from host.cron import Entry
+from host.watch import MOVED_SECONDS
 
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom(290)).decode() + "\n"
 
@@ -28,6 +29,7 @@ HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom
 def wanted(tmp_path: Path) -> Settings:
     return Settings(
         target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
+        health_status=None, health_timeout=30, watch=10,
         workers=None, threads=4, network=None, env={},
         processes={}, cron=(), release_timeout=600, stop_timeout=60,
     )  # fmt: skip
@@ -198,6 +200,24 @@ def test_a_health_path_with_a_query_is_one_word_of_the_command(wanted: Settings)
     asked = replace(wanted, health_path="/health?a=1&b=$(x)")
     words = shlex.split(manifest.release_command("3f2a91c0ffee", manifest.configuration(asked, "/h.pyz"), asked))
     assert words[words.index("--health") + 1] == "/health?a=1&b=$(x)"
+
+
+def test_the_release_command_shows_the_gate_and_the_watch(wanted: Settings):
+    def command(settings: Settings) -> str:
+        return manifest.release_command("3f2a91c0ffee", manifest.configuration(settings, "/h.pyz"), settings)
+
+    assert command(wanted).endswith("--health /healthz --host rocket.test --timeout 30 --watch 10")
+    strict = replace(wanted, health_status=204, health_timeout=5, watch=0)
+    assert command(strict).endswith("--health /healthz --host rocket.test --timeout 5 --watch 0 --expect 204")
+
+
+def test_nginx_writes_down_for_the_watch_what_the_app_answered_and_moves_visitors_within_a_second(wanted: Settings):
+    text = site(wanted)
+    assert "log_format gantry '$msec $request_time $remote_addr \"$upstream_status\"';" in text
+    assert "access_log /var/log/nginx/gantry.log gantry;" in text
+    assert "access_log /var/log/nginx/access.log;" in text
+    moved = re.search(r"keepalive_time (\d+)s;", text)
+    assert moved and int(moved[1]) < MOVED_SECONDS
 
 
 def test_variables_of_the_app_are_joined_by_the_release_and_the_stack():

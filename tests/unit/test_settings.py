@@ -42,11 +42,17 @@ def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
     found = read(root)
     assert (found.target, found.app, found.domain, found.health_path) == ("local", root / "examples/rocket", None, "/")
     assert (found.workers, found.threads, found.network) == (None, 4, None)
+    assert (found.health_status, found.health_timeout, found.watch) == (None, 30, 10)
 
 
 def test_an_empty_string_and_zero_workers_mean_the_default(root: Path):
     found = read(root, domain="", network="", workers="0")
     assert (found.domain, found.network, found.workers) == (None, None, None)
+
+
+def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
+    assert read(root, healthStatus="204").health_status == 204
+    assert read(root, healthStatus="2xx or 3xx").health_status is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,10 @@ def test_an_empty_string_and_zero_workers_mean_the_default(root: Path):
         ("domain", "example.org; }", "must be a domain"),
         ("healthPath", "healthz", "starts with /"),
         ("healthPath", "/a b", "no spaces"),
+        ("healthStatus", "1xx", "one status, such as 204"),
+        ("healthStatus", "900", "one status, such as 204"),
+        ("healthTimeout", "0", "whole number from 1 to 600"),
+        ("watch", "-1", "whole number from 0 to 600"),
         ("workers", "many", "whole number from 0 to 64"),
         ("threads", "0", "whole number from 1 to 64"),
         ("network", "8.8.8.0/24", "a part of 10.0.0.0/8"),

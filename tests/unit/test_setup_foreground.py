@@ -9,13 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # Needs a second after Ctrl-C to save what it has, as the engine does.
 ENGINE = """
-import signal, sys, time
+import os, signal, sys, time
 def save(*_):
     time.sleep(1)
-    print("saved", flush=True)
+    os.write(1, b"saved\\n")
     sys.exit(7)
 signal.signal(signal.SIGINT, save)
-print("working", flush=True)
+os.write(1, b"working\\n")
 time.sleep(30)
 """
 

@@ -1,0 +1,50 @@
+"""What this server serves and has served, for programs and for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from host import history, processes, release, web
+from host.paths import Paths
+
+SHOWN_ENTRIES = 10
+
+
+def status(paths: Paths) -> dict[str, Any]:
+    """What serves and since when, what is kept, oldest first, and the last releases, newest last."""
+    name = release.current(paths)
+    return {
+        "release": name and web.release_of(name),
+        "instance": name,
+        "active": bool(name) and web.is_active(name),
+        "since": history.utc(paths.current.lstat().st_mtime) if name else None,
+        "processes": processes.running() if name else [],
+        "kept": [folder.name for folder in sorted(paths.releases.glob("[!.]*"), key=_age)],
+        "history": history.last(paths, SHOWN_ENTRIES),
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """The same for people, newest first."""
+    if found["release"]:
+        state = "is serving" if found["active"] else "should serve, but doesn't run,"
+        lines = [f"release {found['release']} {state} since {found['since']}"]
+    else:
+        lines = ["no release yet"]
+    if found["processes"]:
+        lines.append(f"beside web: {' '.join(found['processes'])}")
+    lines.append(f"kept: {' '.join(found['kept']) or 'none'}")
+    lines += [_line(entry) for entry in reversed(found["history"])]
+    return "\n".join(lines)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    revision = f" ({entry['revision']})" if entry["revision"] else ""
+    why = f": {entry['reason'].splitlines()[0]}" if entry["reason"] else ""
+    who = f"by {entry['by']} from {entry['source']}"
+    return f"{entry['began']}  {entry['release']}{revision}  {entry['seconds']:6.2f} s  {who}  {entry['result']}{why}"
+
+
+def _age(folder: Path) -> float:
+    return folder.stat().st_mtime

@@ -1,0 +1,89 @@
+"""What visitors get, as Nginx wrote it down: how many requests reached the app, and how many of those failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# What was usual: the last minute before the watch, or as much of it as this holds, some thousands of requests.
+USUAL_SECONDS = 60
+TAIL_BYTES = 256 * 1024
+
+
+@dataclass
+class Share:
+    """Failed requests among all."""
+
+    failed: int = 0
+    total: int = 0
+
+    @property
+    def part(self) -> float:
+        return self.failed / self.total if self.total else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.total} requests failed with 5xx"
+
+    def add(self, failed: bool) -> None:
+        self.total += 1
+        self.failed += failed
+
+
+@dataclass
+class Visitors:
+    """Reads the log's end when made, for ``before``; ``read`` adds what came since to ``since``.
+
+    A line is ``<time> <seconds> <address> "<statuses of the app>"``, see site.nginx.conf.j2. Only requests that began
+    after ``start`` count: the old release still finishes those from before.
+    """
+
+    log: Path
+    start: float
+    before: Share = field(default_factory=Share)
+    since: Share = field(default_factory=Share)
+    _offset: int = 0
+    _inode: int = 0
+
+    def __post_init__(self) -> None:
+        if self.log.exists():
+            size, self._inode = self.log.stat().st_size, self.log.stat().st_ino
+            self._offset = max(0, size - TAIL_BYTES)
+            for began, failed in self._new():
+                if began >= self.start - USUAL_SECONDS:
+                    self.before.add(failed)
+
+    def read(self) -> Share:
+        for began, failed in self._new():
+            if began >= self.start:
+                self.since.add(failed)
+        return self.since
+
+    def _new(self) -> Iterator[tuple[float, bool]]:
+        try:
+            with self.log.open("rb") as stream:
+                found = os.fstat(stream.fileno())
+                # Rotated: what the old file got in its last moment is not worth keeping it open.
+                if found.st_ino != self._inode or found.st_size < self._offset:
+                    self._inode, self._offset = found.st_ino, 0
+                stream.seek(self._offset)
+                content = stream.read()
+        except FileNotFoundError:
+            return
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        yield from filter(None, map(_request, whole.decode(errors="replace").splitlines()))
+
+
+def _request(line: str) -> tuple[float, bool] | None:
+    """When the request began and whether it failed; None for our own, and for what Nginx answered by itself."""
+    try:
+        ended, seconds, address, statuses = line.split(" ", 3)
+        # Nginx may have tried twice, "502, 200": the visitor got the last.
+        status = statuses.strip('"').replace(":", ",").split(",")[-1].strip()
+        if address == "127.0.0.1" or not status.isdecimal():
+            return None
+        return float(ended) - float(seconds), status.startswith("5")
+    except ValueError:
+        return None  # the first line of the tail is cut
