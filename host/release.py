@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import environment, files, health, processes, prune, web
+from host import environment, files, health, processes, prune, reserve, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -29,6 +29,7 @@ class Request:
 def release(paths: Paths, request: Request) -> None:
     """Make ``request.instance`` the one that serves; raises ReleaseError when the old one still does."""
     instance = request.instance
+    reserve.spend(paths)
     with exclusive(paths.lock, f"a release of {instance.release}"):
         already = _serves(paths, request)
         if already:
@@ -41,6 +42,7 @@ def release(paths: Paths, request: Request) -> None:
             web.retire(other)
         with phase("prune") as notes:
             notes.append(prune.prune(paths, instance.name))
+        reserve.keep(paths)
     say(f"release {instance.release} is serving{' already' if already else ''}")
 
 

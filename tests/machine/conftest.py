@@ -101,16 +101,16 @@ class Local:
 
     def send(self, spec: machine.Spec, data: bytes, command: str) -> str:
         """What the command says, given the data."""
-        words = [*self._ssh_command(spec), command]
+        words = [*self.ssh_command(spec), command]
         done = subprocess.run(words, input=data, capture_output=True, timeout=200)
         assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
         return done.stdout.decode()
 
     def _ssh(self, spec: machine.Spec, command: str) -> subprocess.CompletedProcess[str]:
-        words = [*self._ssh_command(spec), command]
+        words = [*self.ssh_command(spec), command]
         return subprocess.run(words, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
 
-    def _ssh_command(self, spec: machine.Spec) -> list[str]:
+    def ssh_command(self, spec: machine.Spec) -> list[str]:
         options = (*_SSH, "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=3", "-i", str(self.key))
         return ["ssh", *options, f"deploy@{spec.address}"]
 

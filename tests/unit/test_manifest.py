@@ -28,7 +28,7 @@ HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom
 def wanted(tmp_path: Path) -> Settings:
     return Settings(
         target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
-        workers=None, threads=4, network=None, env={},
+        release=None, workers=None, threads=4, network=None, env={},
         processes={}, cron=(), release_timeout=600, stop_timeout=60,
     )  # fmt: skip
 
