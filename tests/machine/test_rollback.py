@@ -154,7 +154,14 @@ done
 """
 FILL = """
 dd if=/dev/zero of=/small/fill$(date +%s%N) bs=4k 2>/dev/null && exit 1
-for name in $(seq 20000); do mkdir "/small/$(date +%s%N)-$name" 2>/dev/null || break; done
+python3 - <<'END'
+import itertools, os, time
+try:
+    for number in itertools.count():
+        os.mkdir(f"/small/{time.time_ns()}-{number}")
+except OSError:
+    pass
+END
 df --output=avail /small | tail -1 | grep -qx ' *0'
 df --output=iavail /small | tail -1 | grep -qx ' *0'
 """

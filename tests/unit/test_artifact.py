@@ -292,5 +292,6 @@ def test_a_pack_is_named_by_its_digest_and_written_once(app: Path, tmp_path: Pat
     first = pack(app, tmp_path / "out")
     second = pack(app, tmp_path / "out")
     assert first == second
+    assert first.path
     assert hashlib.sha256(first.path.read_bytes()).hexdigest().startswith(first.release)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{first.release}.tar"]
