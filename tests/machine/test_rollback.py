@@ -22,6 +22,7 @@ PROMISED_SECONDS = 10
 def stack(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("rollback")
     app = copy_of_rocket(folder)
+    (app / "requirements.txt").write_text("flask\n")
     git(app, "init", "--quiet")
     commit(app, "one")
     stack = Stack("rev-rollback", folder, {"app": str(app), "healthPath": "/healthz"})
@@ -38,8 +39,7 @@ def releases(stack: Stack) -> list[str]:
     stack.up()
     first = stack.outputs()["release"]
     (app / "rocket.py").write_text((app / "rocket.py").read_text().replace("Hello World!", "Hello Mars!"))
-    with (app / "requirements.txt").open("a") as file:
-        file.write("\nsix==1.17.0\n")
+    (app / "requirements.txt").write_text("flask\nsix==1.17.0\n")
     commit(app, "two")
     stack.up()
     return [first, stack.outputs()["release"]]
