@@ -14,8 +14,8 @@ FILES, BYTES = 24, 64 * 1024
 
 def keep(paths: Paths) -> None:
     """Set the room aside, as far as there is any."""
-    paths.reserve.mkdir(mode=0o700, exist_ok=True)
     with suppress(OSError):
+        paths.reserve.mkdir(mode=0o700, exist_ok=True)
         for number in range(FILES):
             descriptor = os.open(paths.reserve / str(number), os.O_WRONLY | os.O_CREAT, 0o600)
             try:

@@ -114,11 +114,13 @@ def _configured(local: Local) -> Server:
     network = local.network()
     spec = machine.create(id=local.new_id(), owner=local.name, network=network.id, hostname="web-0", user_data=data)
     local.ssh(spec, manifest.READY_COMMAND)
+    local.ssh(spec, "true")  # sshd starts again with each new host key
     program = manifest.host_program()
     local.send(spec, program.content, f"cat > {program.path}")
     wanted = defaults()
     configuration = manifest.configuration(wanted, program.path)
     local.send(spec, configuration.document().encode(), manifest.CONFIGURE_COMMAND.format(host_program=program.path))
+    local.ssh(spec, "true")
     return Server(local, spec, configuration, wanted)
 
 
