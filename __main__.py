@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import manifest, settings
-from components.artifact import pack
+from components import manifest, revision, settings
 from components.keys import SshKeyPair
 from components.rollout import Host, Rollout, RolloutArgs
 
@@ -17,7 +16,7 @@ GENERATED = ROOT / ".gantry/artifacts"
 
 stack = pulumi.get_stack()
 wanted = settings.read(ROOT, pulumi.Config())
-artifact = pack(wanted.app, GENERATED)
+artifact = revision.wanted(wanted.app, wanted.release, GENERATED)
 program = manifest.host_program()
 program_file = program.write(GENERATED)
 configuration = manifest.configuration(wanted, program.path)
@@ -46,7 +45,7 @@ rollout = Rollout(
         host_program=program_file,
         host_program_path=program.path,
         configuration=configuration.document(),
-        tarball=artifact.path,
+        tarball=artifact.tarball,
         release=artifact.release,
         release_command=manifest.release_command(artifact.release, configuration, wanted),
         release_input=pulumi.Output.secret(manifest.release_input(wanted.env, artifact.release, stack)),

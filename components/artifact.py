@@ -18,6 +18,7 @@ import pathspec
 from components import processes, webcommand
 from components.errors import UserError
 from components.generated import write_once
+from host import requirements
 
 # Never part of an app, whatever .gitignore says. The names are those of Git, Python and its tools.
 ALWAYS_IGNORED = (".git", "__pycache__", "*.py[cod]", ".venv", ".pytest_cache", ".ruff_cache", ".DS_Store")
@@ -78,10 +79,12 @@ def tarball(app: Path) -> bytes:
     if not app.is_dir():
         raise ArtifactError(f"{app} is not a folder")
     members = {path: _content(app, path) for path in _files(app)}
-    if "requirements.txt" not in members:
-        ignored = " that .gitignore doesn't exclude" if (app / "requirements.txt").exists() else ""
-        raise ArtifactError(f"{app} has no requirements.txt{ignored}: add one that lists at least your web framework")
-    _check_requirements(members["requirements.txt"])
+    try:
+        source = requirements.choose(members.get)
+    except ValueError as error:
+        raise ArtifactError(f"{app} can't be installed ({error}); what .gitignore excludes doesn't count") from None
+    if source == requirements.LIST:
+        _check_requirements(members[source])
     if "Procfile" not in members:
         members["Procfile"] = f"web: {webcommand.guess(app)}\n".encode()
     webcommand.check(_text(members["Procfile"]))
@@ -139,7 +142,7 @@ def _content(app: Path, name: str) -> bytes:
             f"{path} is a symbolic link that leaves the app ({target}), and the server won't have its target:"
             " replace it by a copy, or add it to .gitignore"
         )
-    if name in ("Procfile", "app.json", "requirements.txt"):
+    if name in ("Procfile", "app.json", *requirements.NAMES):
         raise ArtifactError(f"{path} is a symbolic link: replace it by the file itself")
     return os.fsencode(target)
 

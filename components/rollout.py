@@ -26,12 +26,15 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutArgs:
-    """What every server should be: files to upload and the commands to run, see components/manifest.py."""
+    """What every server should be: files to upload and the commands to run, see components/manifest.py.
+
+    Without a ``tarball``, nothing is uploaded: the servers keep the release already.
+    """
 
     host_program: Path
     host_program_path: str
     configuration: str
-    tarball: Path
+    tarball: Path | None
     release: str
     release_command: str
     release_input: pulumi.Input[str]
@@ -87,14 +90,7 @@ class Rollout(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[program]),
         )
-        tarball = remote.CopyToRemote(
-            f"{host.name}-artifact",
-            connection=connection,
-            source=pulumi.FileAsset(str(args.tarball)),
-            remote_path=f"/opt/gantry/incoming/{args.release}.tar",
-            triggers=[host.instance_id],
-            opts=child,
-        )
+        uploads = [self._upload(host, connection, args.tarball)] if args.tarball else []
         return remote.Command(
             f"{host.name}-release",
             connection=connection,
@@ -104,7 +100,17 @@ class Rollout(pulumi.ComponentResource):
             triggers=[host.instance_id],
             logging=remote.Logging.STDOUT_AND_STDERR,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[configure, tarball, *after]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[configure, *uploads, *after]),
+        )
+
+    def _upload(self, host: Host, connection: remote.ConnectionArgs, tarball: Path) -> pulumi.Resource:
+        return remote.CopyToRemote(
+            f"{host.name}-artifact",
+            connection=connection,
+            source=pulumi.FileAsset(str(tarball)),
+            remote_path=f"/opt/gantry/incoming/{self._args.release}.tar",
+            triggers=[host.instance_id],
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
 

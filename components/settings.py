@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 import pulumi
 
-from components import processes
+from components import processes, variables
 from components.errors import UserError
 from host.cron import Entry
 
@@ -21,7 +21,6 @@ TARGETS = ("local",)
 # https://www.rfc-editor.org/rfc/rfc1918#section-3
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 # How the default of healthStatus is written.
 GOOD_STATUS = "2xx or 3xx"
@@ -39,6 +38,7 @@ class Settings:
 
     target: str
     app: Path
+    release: str | None
     domain: str | None
     health_path: str
     # None stands for any 2xx or 3xx.
@@ -100,14 +100,9 @@ class _Reader:
                 f"{key} must be a map; set a variable with: pulumi config set --path {key}.NAME <value>"
             )
             return {}
-        found = cast(dict[str, object], given)
-        for name in found:
-            if not _VARIABLE.match(name):
-                remedy = f"pulumi config rm --path '{key}[\"{name}\"]'"
-                self.mistakes.append(
-                    f"{key}.{name}: a variable's name has letters, digits and _; remove it with: {remedy}"
-                )
-        return {name: _text(value) for name, value in found.items()}
+        found, mistakes = variables.read(key, cast(dict[str, object], given))
+        self.mistakes += mistakes
+        return found
 
     def listed(self, key: str, default: str, check: Callable[[object], tuple[T, list[str]]]) -> T:
         """A map or list that is part of command lines, so that it can't be secret."""
@@ -138,6 +133,7 @@ def read(root: Path, config: pulumi.Config) -> Settings:
     settings = Settings(
         target=reader.text("target", _one_of(TARGETS), "local"),
         app=app,
+        release=reader.text("release", _revision) or None,
         domain=reader.text("domain", _domain) or None,
         health_path=reader.text("healthPath", _path, "/"),
         health_status=reader.status("healthStatus"),
@@ -158,16 +154,18 @@ def read(root: Path, config: pulumi.Config) -> Settings:
     return settings
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str | None]:
     return lambda value: None if value in choices else f"must be one of: {', '.join(choices)}"
 
 
 def _folder(path: Path) -> str | None:
     return None if path.is_dir() else f"there is no folder {path}"
+
+
+def _revision(value: str) -> str | None:
+    # As an option, or as the "revision:path" of a file, git would take it for something else.
+    odd = value.startswith("-") or any(each in value for each in " \t\n:")
+    return "must be a branch, tag or commit of git, or the 12 digits of a release that is kept" if odd else None
 
 
 def _domain(value: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -10,26 +11,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host import files
+from host import files, requirements
 from host.errors import ReleaseError
 from host.paths import Paths
+from host.requirements import LIST, LOCK, Read
 
 # Building a package runs its code: this user owns the environments and nothing else.
 BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
+# Of uv's words: the first lines name the package, the last ones the cause; between them may be a hundred hashes.
+FIRST_LINES, LAST_LINES, COLUMNS = 5, 8, 300
 # Another file of requirements or constraints, named by a path; one at an address is taken as it is.
 _NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
+_OWN_WHEEL = re.compile(r"^\s*(?:\.|/)|^[^#]*\bfile:")
 LOSSLESS_GUNICORN = (27, 0, 1)
+# Of [project], what bears on the packages: a new version or description of the app doesn't.
+_PROJECT_KEYS = ("name", "requires-python", "dependencies")
+_PASSWORD = re.compile(r"//[^/@\s]+@")
 # Written last: an environment without it was interrupted and is built again.
 MARK = ".complete"
 
 
 def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     """The virtual environment for the release in folder ``release``, and what was done to have it."""
-    if not (release / "requirements.txt").is_file():
-        raise ReleaseError("the app has no requirements.txt: add one that lists at least your web framework")
-    requirements = _requirements(release / "requirements.txt", {})
-    folder = paths.venvs / key(requirements, paths.gunicorn.read_bytes())
+    read = _reader(release)
+    source = requirements.choose(read)
+    requirements.check_python(read, sys.version_info[:3])
+    folder = paths.venvs / key(release, paths.gunicorn.read_bytes())
     # Pruning must know what a release uses also when Python, and with it the key, has changed since.
     paths.venv_links.mkdir(parents=True, exist_ok=True)
     files.point(paths.venv_links / release.name, folder)
@@ -37,49 +45,79 @@ def environment(paths: Paths, release: Path) -> tuple[Path, str]:
         return folder, "unchanged"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        warning = _build(paths, release, folder, hashed=any(b"--hash=" in content for content in requirements))
+        warning = _build(paths, release, source, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     (folder / MARK).touch()
-    return folder, f"installed{warning}"
+    return folder, f"installed from {source}{warning}"
 
 
-def key(requirements: list[bytes], gunicorn: bytes) -> str:
-    """Name of the environment: 12 hex digits over the requirements, our Gunicorn's and the Python version."""
+def key(release: Path, gunicorn: bytes) -> str:
+    """Name of the environment: 12 hex digits over what is installed, our Gunicorn and the Python version."""
     digest = hashlib.sha256()
-    for part in (*requirements, gunicorn, sys.version.encode()):
+    for part in (*_installed(release), gunicorn, sys.version.encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
 
 
-def _requirements(file: Path, seen: dict[Path, bytes]) -> list[bytes]:
-    """What is in the file and in those that it names, each once."""
+def _reader(release: Path) -> Read:
+    return lambda name: (release / name).read_bytes() if (release / name).is_file() else None
+
+
+def _installed(release: Path) -> list[bytes]:
+    """All that decides what is installed: the chosen file and, of the others, what uv obeys besides."""
+    read = _reader(release)
+    source = requirements.choose(read)
+    parts = [part for part in (read("uv.toml"),) if part is not None]
+    if settings := requirements.table(read, "tool", "uv"):
+        parts.append(json.dumps(settings, sort_keys=True, default=str).encode())
+    if source == LIST:
+        return [*parts, *_listed(release / LIST, {})]
+    project = requirements.project(read)
+    chosen = {name: project[name] for name in _PROJECT_KEYS if name in project}
+    parts += [source.encode(), json.dumps(chosen, sort_keys=True, default=str).encode(), read(LOCK) or b""]
+    return [*parts, str(release).encode()] if requirements.installs_own_code(read) else parts
+
+
+def _listed(file: Path, seen: dict[Path, list[bytes]]) -> list[bytes]:
+    """What is in the file and in those that it names, each once; where one has a wheel of the app's, the release."""
     try:
-        seen[file] = file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise ReleaseError(f"the requirements name {file.name}, which can't be read: {error.strerror}") from None
-    for line in seen[file].decode(errors="replace").splitlines():
+    seen[file] = [content]
+    for line in content.decode(errors="replace").splitlines():
         named = _NAMED_FILE.match(line)
         if named and (other := file.parent / named[1]) not in seen:
-            _requirements(other, seen)
-    return list(seen.values())
+            _listed(other, seen)
+        elif not named and _OWN_WHEEL.match(line):
+            seen[file].append(str(file.parent).encode())
+    return [part for parts in seen.values() for part in parts]
 
 
-def _build(paths: Paths, release: Path, folder: Path, *, hashed: bool) -> str:
+def _build(paths: Paths, release: Path, source: str, folder: Path) -> str:
     """Install everything; returns a warning, or nothing."""
     # The folder is made for the build user, who may not write beside it.
     folder.mkdir(parents=True)
     shutil.chown(folder, BUILD_USER, BUILD_USER)
-    uv = str(paths.uv)
+    python, uv = str(folder / "bin/python"), str(paths.uv)
+    pip, into = [uv, "pip", "--quiet"], ["--compile-bytecode", "--python", python]
     _run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], release)
-    install = [uv, "pip", "install", "--compile-bytecode", "--python", str(folder / "bin/python")]
-    # By itself uv checks just the hashes that are given; one that is missing is as bad as a wrong one.
-    enforce = ["--require-hashes"] if hashed else []
-    _run([*install, *enforce, "--requirement", "requirements.txt"], release)
+    if source == LOCK:
+        # Exported, so that the server's own index is asked for the locked files, not the one that the lock names.
+        locked = str(folder / "locked.txt")
+        export = [uv, "export", "--quiet", "--frozen", "--no-dev", "--no-default-groups", "--no-emit-project"]
+        _run([*export, "--no-editable", "--no-header", "--python", python, "--output-file", locked], release)
+        _run([*pip, "sync", "--allow-empty-requirements", *into, locked], release)
+    else:
+        # By itself uv checks just the hashes that are given; one that is missing is as bad as a wrong one.
+        hashed = source == LIST and any(b"--hash=" in part for part in _listed(release / LIST, {}))
+        enforce = ["--require-hashes"] if hashed else []
+        _run([*pip, "install", *into, *enforce, "--requirement", source], release)
     if (folder / "bin/gunicorn").exists():
         return _warning_of(folder)
-    ours = [*install, "--require-hashes", "--requirement", str(paths.gunicorn)]
+    ours = [*pip, "install", *into, "--require-hashes", "--requirement", str(paths.gunicorn)]
     try:
         # uv's cache has had it since the first boot; the registry may be out of reach by now.
         _run([*ours, "--offline"], release)
@@ -98,18 +136,25 @@ def _warning_of(folder: Path) -> str:
     return f"; the app's gunicorn {version} may cut requests off at a release, {wanted} and newer don't"
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(command: list[str], release: Path) -> None:
     environment = {**os.environ, "HOME": "/var/cache/gantry", "UV_CACHE_DIR": "/var/cache/gantry/uv"}
     # The certificates that the server trusts, which may include those of its owner's registry.
-    environment.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true")
+    environment.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true", NO_COLOR="1")
     try:
         done = subprocess.run(
             command,
-            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd=folder,
+            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd=release,
             env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ReleaseError(f"installing the requirements took over {TIMEOUT_SECONDS} s: {' '.join(command)}") from None
     if done.returncode != 0:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise ReleaseError(f"the requirements can't be installed:\n{said}")
+        raise ReleaseError(f"the requirements can't be installed:\n{shortened(done.stderr or done.stdout)}")
+
+
+def shortened(said: str) -> str:
+    """uv's words without passwords of indexes, and without the middle where they are many."""
+    lines = [_PASSWORD.sub("//***@", line.rstrip())[:COLUMNS] for line in said.strip().splitlines() if line.strip()]
+    if len(lines) > FIRST_LINES + LAST_LINES:
+        lines[FIRST_LINES:-LAST_LINES] = ["  ..."]
+    return "\n".join(lines)

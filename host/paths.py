@@ -48,6 +48,11 @@ class Paths:
         return self.root / "opt/gantry/processes"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk for going back when it is full."""
+        return self.root / "opt/gantry/reserve"
+
+    @property
     def gunicorn(self) -> Path:
         """The locked requirements of Gunicorn, whose wheels user-data put into uv's cache."""
         return self.root / "opt/gantry/gunicorn.txt"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import environment, files, health, history, processes, prune, watch, web
+from host import environment, files, health, history, processes, prune, reserve, watch, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -40,6 +40,7 @@ def release(paths: Paths, request: Request) -> None:
     """Make ``request.instance`` the one that serves; raises ReleaseError when the old one still does."""
     name = request.instance.name
     holder = f"a release of {request.instance.release}"
+    reserve.spend(paths)
     with exclusive(paths.lock, holder), history.recorded(paths, request.entry()) as entry:
         already = _serves(paths, request)
         if not already:
@@ -55,6 +56,7 @@ def release(paths: Paths, request: Request) -> None:
             web.retire(other)
         with phase("prune", entry.phases) as notes:
             notes.append(prune.prune(paths, name))
+        reserve.keep(paths)
         entry.result = "unchanged" if already else "serving"
     say(f"release {request.instance.release} is serving{' already' if already else ''}")
 

@@ -56,7 +56,11 @@ def unpack(paths: Paths, release: str) -> str:
         return "already here"
     tarball = paths.incoming / f"{release}.tar"
     if not tarball.is_file():
-        raise ReleaseError(f"release {release} is neither kept on this server nor uploaded to {tarball}")
+        kept = ", ".join(sorted(each.name for each in paths.releases.glob("[!.]*"))) or "none"
+        raise ReleaseError(
+            f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; for a commit"
+            " of git, set release to more or fewer than 12 of its digits"
+        )
     _verify(tarball, release)
     partial = paths.releases / f".{release}.partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -76,7 +76,7 @@ class Server:
     def boot(cls, local: Local) -> Server:
         settings = Settings(
             target="local", app=Path(), domain=None, health_path="/healthz", health_status=None, health_timeout=8,
-            watch=0, workers=2, threads=4, network=None, env={},
+            watch=0, workers=2, threads=4, network=None, release=None, env={},
             processes={}, cron=(), release_timeout=600, stop_timeout=60,
         )  # fmt: skip
         name = "faults"

@@ -139,7 +139,7 @@ def server(base_image: str, ssh_key: Path, tmp_path_factory: pytest.TempPathFact
         (app / name).write_text(text)
     settings = Settings(
         target="local", app=app, domain=None, health_path="/", health_status=None,
-        health_timeout=30, watch=0, workers=1, threads=2, network=None, env={},
+        health_timeout=30, watch=0, workers=1, threads=2, network=None, release=None, env={},
         processes={"worker": 2}, cron=(), release_timeout=5, stop_timeout=STOP_SECONDS,
     )  # fmt: skip
     made = Local(key=ssh_key)

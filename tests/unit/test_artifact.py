@@ -134,7 +134,10 @@ def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target
 
 @pytest.mark.parametrize(
     ("ignored", "reason"),
-    [("*.txt", r"no requirements\.txt that \.gitignore doesn't exclude"), ("hello.py\nProcfile", "no Procfile")],
+    [
+        ("*.txt", r"no requirements\.txt .*what \.gitignore excludes doesn't count"),
+        ("hello.py\nProcfile", "no Procfile"),
+    ],
 )
 def test_what_gitignore_excludes_is_not_there(app: Path, ignored: str, reason: str):
     (app / ".gitignore").write_text(ignored + "\n")
@@ -177,7 +180,18 @@ def test_a_pipe_in_the_app_is_refused_and_not_read(app: Path):
 
 def test_an_app_without_requirements_is_refused_with_the_remedy(app: Path):
     (app / "requirements.txt").unlink()
-    with pytest.raises(ArtifactError, match=r"requirements\.txt: add one"):
+    with pytest.raises(ArtifactError, match=r"add a requirements\.txt"):
+        tarball(app)
+
+
+def test_an_app_may_have_a_lock_or_a_project_file_instead_but_not_one_that_stays_at_home(app: Path):
+    (app / "requirements.txt").unlink()
+    (app / "pyproject.toml").write_text('[project]\nname = "shop"\ndependencies = ["flask"]\n')
+    assert "pyproject.toml" in members(app)
+    (app / "uv.lock").write_text("version = 1\n")
+    assert "uv.lock" in members(app)
+    (app / ".gitignore").write_text("pyproject.toml\n")
+    with pytest.raises(ArtifactError, match=r"uv\.lock is there without its pyproject\.toml"):
         tarball(app)
 
 
@@ -278,5 +292,6 @@ def test_a_pack_is_named_by_its_digest_and_written_once(app: Path, tmp_path: Pat
     first = pack(app, tmp_path / "out")
     second = pack(app, tmp_path / "out")
     assert first == second
+    assert first.path
     assert hashlib.sha256(first.path.read_bytes()).hexdigest().startswith(first.release)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{first.release}.tar"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from host import environment
+from host.environment import key, shortened
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -80,7 +81,7 @@ def test_a_change_in_a_file_that_the_requirements_name_is_another_environment(in
 
 def test_requirements_that_name_themselves_or_an_address_are_no_trouble(installer: Installer):
     text = "-r requirements.txt\n-c https://example.org/pins.txt\nflask\n"
-    assert installer.install(installer.release("a", requirements=text))[1] == "installed"
+    assert installer.install(installer.release("a", requirements=text))[1] == "installed from requirements.txt"
 
 
 def test_a_missing_file_of_requirements_is_named(installer: Installer):
@@ -108,7 +109,7 @@ def test_gunicorn_comes_from_the_cache_and_from_the_registry_only_where_that_fai
 
 def test_the_apps_own_gunicorn_is_used_and_an_old_one_is_warned_of(installer: Installer):
     installer.brings = "27.0.1"
-    assert installer.install(installer.release("a", requirements="gunicorn\n"))[1] == "installed"
+    assert installer.install(installer.release("a", requirements="gunicorn\n"))[1] == "installed from requirements.txt"
     assert not [words for words in installer.commands if "gunicorn.txt" in words]
     installer.brings = "21.2.0"
     said = installer.install(installer.release("b", requirements="gunicorn==21.2.0\n"))[1]
@@ -120,3 +121,48 @@ def test_an_environment_that_cannot_be_built_leaves_nothing_and_says_why(install
     with pytest.raises(ReleaseError, match="no route to the registry"):
         installer.install(installer.release("a", requirements="flask\n"))
     assert list(installer.paths.venvs.iterdir()) == []
+
+
+def project(folder: Path, lock: str = "locked", **keys: str) -> Path:
+    """A release with uv.lock and pyproject.toml."""
+    folder.mkdir(exist_ok=True)
+    keys = {"name": "shop", "version": "1", "requires-python": ">=3.11", **keys}
+    table = "".join(f'{name} = "{value}"\n' for name, value in keys.items())
+    (folder / "pyproject.toml").write_text(f"[project]\n{table}")
+    (folder / "uv.lock").write_text(f'[[package]]\nname = "{lock}"\n')
+    return folder
+
+
+def test_a_changed_lock_is_another_environment(tmp_path: Path):
+    assert key(project(tmp_path / "a"), b"") != key(project(tmp_path / "b", lock="other"), b"")
+
+
+def test_what_the_project_file_says_of_other_things_shares_the_environment(tmp_path: Path):
+    assert key(project(tmp_path / "a"), b"") == key(project(tmp_path / "b", version="2", description="new"), b"")
+
+
+def test_another_python_that_the_project_requires_is_another_environment(tmp_path: Path):
+    assert key(project(tmp_path / "a"), b"") != key(project(tmp_path / "b", **{"requires-python": ">=3.12"}), b"")
+
+
+@pytest.mark.parametrize("source", ["uv.lock", "requirements.txt", "pyproject.toml"])
+def test_settings_of_uv_in_the_app_bear_on_the_environment(tmp_path: Path, source: str):
+    release = project(tmp_path / "a")
+    if source != "uv.lock":
+        (release / "uv.lock").unlink()
+    if source == "requirements.txt":
+        (release / source).write_text("flask\n")
+    before = key(release, b"")
+    with (release / "pyproject.toml").open("a") as file:
+        file.write('[tool.uv]\nresolution = "lowest"\n')
+    changed = key(release, b"")
+    (release / "uv.toml").write_text('resolution = "highest"\n')
+    assert len({before, changed, key(release, b"")}) == 3
+
+
+def test_uvs_words_lose_passwords_and_their_middle():
+    said = "error: cannot fetch https://me:hunter2@index.test/simple\n" + "  sha256:00\n" * 50 + "  cause: it is so\n"
+    lines = shortened(said).splitlines()
+    assert lines[0] == "error: cannot fetch https://***@index.test/simple"
+    assert lines[-1] == "  cause: it is so"
+    assert len(lines) < 20

@@ -25,7 +25,9 @@ class Machine:
         self.active: set[str] = set()
         self.calls: list[str] = []
         self.refuse: dict[str, str] = {}
-        self.disk = SimpleNamespace(f_bavail=10**6, f_frsize=4096, f_files=10**6, f_favail=10**6)
+        self.disk = SimpleNamespace(
+            f_bavail=10**6, f_frsize=4096, f_files=10**6, f_favail=10**6, f_bfree=10**6, f_ffree=10**6
+        )
         monkeypatch.setattr(web, "start", self.start)
         monkeypatch.setattr(web, "retire", self.retire)
         monkeypatch.setattr(web, "is_active", lambda name: name in self.active)  # pyright: ignore

@@ -30,7 +30,7 @@ def wanted(tmp_path: Path) -> Settings:
     return Settings(
         target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
         health_status=None, health_timeout=30, watch=10,
-        workers=None, threads=4, network=None, env={},
+        release=None, workers=None, threads=4, network=None, env={},
         processes={}, cron=(), release_timeout=600, stop_timeout=60,
     )  # fmt: skip
 

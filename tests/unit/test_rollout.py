@@ -52,6 +52,10 @@ class Recorder(Mocks):
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Everything that a rollout to two servers registers."""
+    return rolled_out(tmp_path, monkeypatch, tmp_path / "app.tar")
+
+
+def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | None) -> Recorder:
     recorder = Recorder()
     register = MockMonitor.RegisterResource
 
@@ -67,7 +71,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     @pulumi.runtime.test
     def roll_out() -> pulumi.Output[Any]:
         hosts = [Host(name=name, instance_id=f"i-{name}", first_contact=first_contact(name)) for name in ("a", "b")]
-        rollout = Rollout("rollout", hosts, arguments(tmp_path))
+        rollout = Rollout("rollout", hosts, arguments(tmp_path, tarball))
         return pulumi.Output.all(rollout.release, *rollout.host_keys.values()).apply(check)
 
     def check(found: list[str]) -> None:
@@ -81,12 +85,12 @@ def first_contact(name: str) -> remote.ConnectionArgs:
     return remote.ConnectionArgs(host=f"{name}.test", user="deploy", private_key="key", host_key=f"ssh-ed25519 {name}")
 
 
-def arguments(folder: Path) -> RolloutArgs:
+def arguments(folder: Path, tarball: Path | None) -> RolloutArgs:
     return RolloutArgs(
         host_program=folder / "host.pyz",
         host_program_path="/opt/gantry/incoming/host-1.pyz",
         configuration='{"files": {}}',
-        tarball=folder / "app.tar",
+        tarball=tarball,
         release="3f2a91c0ffee",
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
         release_input=pulumi.Output.secret(json.dumps({"variables": {"TOKEN": SECRET}})),
@@ -149,3 +153,11 @@ def test_the_first_contact_has_a_text_that_never_changes(recorder: Recorder):
 
 def test_the_tarball_goes_to_a_path_named_by_its_release(recorder: Recorder):
     assert recorder.inputs("a-artifact")["remotePath"] == "/opt/gantry/incoming/3f2a91c0ffee.tar"
+
+
+def test_a_release_that_the_servers_keep_is_activated_without_an_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recorder = rolled_out(tmp_path, monkeypatch, None)
+    steps = ["ready", "host-program", "configure", "release"]
+    assert sorted(recorder.names()) == sorted(f"{server}-{step}" for server in "ab" for step in steps)

@@ -41,7 +41,7 @@ def mistakes(root: Path, secret: list[str] | None = None, **given: object) -> st
 def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
     found = read(root)
     assert (found.target, found.app, found.domain, found.health_path) == ("local", root / "examples/rocket", None, "/")
-    assert (found.workers, found.threads, found.network) == (None, 4, None)
+    assert (found.workers, found.threads, found.network, found.release) == (None, 4, None, None)
     assert (found.health_status, found.health_timeout, found.watch) == (None, 30, 10)
 
 
@@ -60,6 +60,8 @@ def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
     [
         ("target", "azure", "must be one of: local"),
         ("app", "nowhere", "there is no folder"),
+        ("release", "-rf", "branch, tag or commit"),
+        ("release", "main:app", "branch, tag or commit"),
         ("domain", "www.example.org", r"bare domain (example.org)"),
         ("domain", "Example.org", "lower case"),
         ("domain", "localhost", "must be a domain"),

@@ -1,0 +1,160 @@
+"""A booted server of ours, driven over SSH without the engine: what Pulumi would send, sent by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components import artifact, manifest, settings
+from components.local import machine
+from tests.machine.conftest import Local
+from tests.stack import get
+
+CUT_OFF = b"""
+table inet cut {
+  chain out {
+    type filter hook output priority 0; policy drop;
+    oif lo accept
+    ct state established,related accept
+  }
+}
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Server:
+    """A configured server; ``release`` answers what `gantry release` said, also when it failed."""
+
+    local: Local
+    spec: machine.Spec
+    configuration: manifest.Configuration
+    settings: settings.Settings
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.spec.address}/"
+
+    def ssh(self, command: str, *, check: bool = True) -> str:
+        return self.local.ssh(self.spec, command, check=check)
+
+    def script(self, text: str) -> str:
+        """What a script says that root's shell reads from standard input: sudo writes command lines down."""
+        return self.local.send(self.spec, text.encode(), "sudo sh")
+
+    def upload(self, app: Path) -> str:
+        """Pack and send an app; returns its release."""
+        with tempfile.TemporaryDirectory() as folder:
+            packed = artifact.pack(app, Path(folder))
+            target = f"/opt/gantry/incoming/{packed.release}.tar"
+            self.local.send(self.spec, packed.path.read_bytes(), f"cat > {target}")
+        return packed.release
+
+    def release(self, release: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = manifest.release_command(release, self.configuration, self.settings)
+        given = manifest.release_input(variables, release, "test")
+        words = [*self.local.ssh_command(self.spec), command]
+        return subprocess.run(words, input=given, capture_output=True, text=True, timeout=300)
+
+    def serve(self, release: str, **variables: str) -> str:
+        """Release, and fail the test if that fails."""
+        done = self.release(release, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, release: str, **variables: str) -> str:
+        """Release, and fail the test if that succeeds; returns the error."""
+        done = self.release(release, **variables)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    def page(self, path: str = "") -> str:
+        answer = get(self.url + path)
+        assert answer.status == 200, answer
+        return answer.text
+
+    def kept(self) -> set[str]:
+        """The releases on its disk."""
+        return set(self.ssh("ls /opt/gantry/releases").split())
+
+    @contextmanager
+    def without_registries(self) -> Iterator[None]:
+        """Nothing leaves the machine but answers to who came in."""
+        self.local.send(self.spec, CUT_OFF, "sudo nft -f -")
+        try:
+            yield
+        finally:
+            self.ssh("sudo nft delete table inet cut")
+
+
+@contextmanager
+def booted(key: Path) -> Iterator[Server]:
+    """A server that is ready for its first release, and is destroyed afterwards."""
+    local = Local(key=key)
+    try:
+        yield _configured(local)
+    finally:
+        local.destroy()
+
+
+def _configured(local: Local) -> Server:
+    first = local.key.parent / "first"
+    if not first.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", first], check=True)
+    public, private, host = (
+        file.read_text() for file in (local.key.with_suffix(".pub"), first, first.with_suffix(".pub"))
+    )
+    data = manifest.user_data("web-0", public.strip(), private, host.strip()).encode()
+    network = local.network()
+    spec = machine.create(id=local.new_id(), owner=local.name, network=network.id, hostname="web-0", user_data=data)
+    local.ssh(spec, manifest.READY_COMMAND)
+    local.ssh(spec, "true")  # sshd starts again with each new host key
+    program = manifest.host_program()
+    local.send(spec, program.content, f"cat > {program.path}")
+    wanted = defaults()
+    configuration = manifest.configuration(wanted, program.path)
+    local.send(spec, configuration.document().encode(), manifest.CONFIGURE_COMMAND.format(host_program=program.path))
+    local.ssh(spec, "true")
+    return Server(local, spec, configuration, wanted)
+
+
+def defaults() -> settings.Settings:
+    """The settings of a stack that sets none."""
+    pulumi.runtime.set_all_config({}, [])
+    return settings.read(ROOT, pulumi.Config("gantry"))
+
+
+def write(folder: Path, **files: str) -> Path:
+    """An app that shows its packages at /packages and its variables at /; names are given with _ for a dot."""
+    folder.mkdir()
+    (folder / "Procfile").write_text("web: gunicorn app:app\n")
+    (folder / "app.py").write_text(APP)
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return folder
+
+
+APP = """
+import importlib.metadata
+import json
+import os
+
+PAGE = "one"
+
+
+def app(environ, start_response):
+    answers = {
+        "/": lambda: PAGE,
+        "/packages": lambda: {each.name: each.version for each in importlib.metadata.distributions()},
+        "/variables": lambda: dict(os.environ),
+    }
+    body = json.dumps(answers[environ["PATH_INFO"]]()).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+"""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from host.requirements import Read, check_python, choose, installs_own_code
+
+PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = ["flask"]\n'
+LOCK = '[[package]]\nname = "shop"\nsource = { virtual = "." }\n'
+
+
+def files(**given: str) -> Read:
+    contents = {name.replace("_", "."): text.encode() for name, text in given.items()}
+    return contents.get
+
+
+def test_a_lock_beats_a_list_and_a_list_beats_the_project():
+    assert choose(files(uv_lock=LOCK, requirements_txt="", pyproject_toml=PROJECT)) == "uv.lock"
+    assert choose(files(requirements_txt="", pyproject_toml=PROJECT)) == "requirements.txt"
+    assert choose(files(pyproject_toml=PROJECT)) == "pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "add a requirements.txt"),
+        ({"pyproject_toml": "[tool.ruff]\n"}, r"no pyproject.toml with a \[project\]"),
+        ({"uv_lock": LOCK}, "without its pyproject.toml"),
+        ({"uv_lock": LOCK, "pyproject_toml": "[tool.ruff]\n"}, "without its pyproject.toml"),
+        ({"pyproject_toml": '[project]\nname = "a"\ndynamic = ["dependencies"]\n'}, "dynamic"),
+        ({"pyproject_toml": "[project\n"}, "pyproject.toml can't be read: "),
+    ],
+)
+def test_what_cannot_be_installed_is_refused_with_the_remedy(given: dict[str, str], reason: str):
+    with pytest.raises(ValueError, match=reason):
+        choose(files(**given))
+
+
+@pytest.mark.parametrize(
+    "fits", ["", ">=3.11", ">=3.11,<4", "==3.13.*", "~=3.13", "~=3.13.2", "!=3.12.*", "==3.13.5", ">3.13", ">=3.14rc1"]
+)
+def test_a_python_that_fits_is_accepted(fits: str):
+    check_python(files(pyproject_toml=PROJECT.replace(">=3.11", fits)), (3, 13, 5))
+
+
+@pytest.mark.parametrize(
+    "unfit", [">=3.14", "<3.13", "==3.12.*", "~=3.12.1", "~=3.14", "!=3.13.*", "==3.13", ">=3.11, <3.13", ">3.13.5"]
+)
+def test_a_python_that_does_not_fit_is_named_with_what_the_server_has(unfit: str):
+    with pytest.raises(ValueError, match=r"requires Python .* this server has 3\.13\.5") as caught:
+        check_python(files(pyproject_toml=PROJECT.replace(">=3.11", unfit)), (3, 13, 5))
+    assert unfit in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "given"),
+    [
+        (False, {"uv_lock": LOCK}),
+        (False, {"uv_lock": '[[package]]\nname = "shop"\nsource = { editable = "." }\n'}),
+        (True, {"uv_lock": LOCK + '[[package]]\nname = "lib"\nsource = { directory = "lib" }\n'}),
+        (True, {"uv_lock": LOCK + '[[package]]\nname = "lib"\nsource = { editable = "packages/lib" }\n'}),
+        (True, {"uv_lock": LOCK + '[[package]]\nname = "lib"\nsource = { path = "lib-1.whl" }\n'}),
+        (False, {"pyproject_toml": PROJECT}),
+        (True, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = { path = "flask" }\n'}),
+        (True, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = [{ path = "flask" }]\n'}),
+        (False, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = { git = "https://git.test/flask" }\n'}),
+    ],
+)
+def test_packages_in_the_apps_own_folder_are_seen(own: bool, given: dict[str, str]):
+    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **given})) is own

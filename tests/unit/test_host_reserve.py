@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from host import reserve
+from host.paths import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    found = Paths(tmp_path)
+    found.reserve.parent.mkdir(parents=True)
+    return found
+
+
+def disk(monkeypatch: pytest.MonkeyPatch, **given: int) -> None:
+    free = {"f_bfree": 10**9, "f_frsize": 4096, "f_files": 10**6, "f_ffree": 10**6, **given}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**free))  # pyright: ignore[reportUnknownLambdaType]
+
+
+def test_the_room_is_really_taken_and_none_but_root_sees_it(paths: Paths):
+    reserve.keep(paths)
+    reserve.keep(paths)
+    files = list(paths.reserve.iterdir())
+    assert len(files) == reserve.FILES
+    assert all(file.stat().st_blocks * 512 >= reserve.BYTES for file in files)
+    assert paths.reserve.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("short", [{"f_bfree": 3}, {"f_ffree": 3}])
+def test_the_room_is_given_up_on_a_disk_without_space_or_inodes(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, short: dict[str, int]
+):
+    reserve.keep(paths)
+    disk(monkeypatch, **short)
+    reserve.spend(paths)
+    assert not paths.reserve.exists()
+
+
+@pytest.mark.parametrize("enough", [{}, {"f_files": 0, "f_ffree": 0}])
+def test_the_room_is_kept_where_there_is_other_also_without_a_count_of_inodes(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, enough: dict[str, int]
+):
+    reserve.keep(paths)
+    disk(monkeypatch, **enough)
+    reserve.spend(paths)
+    assert paths.reserve.exists()
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "posix_fallocate"])
+def test_a_full_disk_is_no_reason_to_fail_a_release_that_serves(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, call: str
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    reserve.keep(paths)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from components.variables import MAX_BYTES, RESERVED, read
+
+
+def mistake(name: str, value: object) -> str:
+    found, mistakes = read("env", {name: value})
+    assert not found
+    return "\n".join(mistakes)
+
+
+def test_text_stays_as_it_is_and_whole_numbers_and_truth_values_become_text():
+    given: dict[str, object] = {"A": ' x"$\\\n\t', "B": 3, "C": True, "EMPTY": "", "_u": "ü€"}
+    assert read("env", given) == ({"A": ' x"$\\\n\t', "B": "3", "C": "true", "EMPTY": "", "_u": "ü€"}, [])
+
+
+@pytest.mark.parametrize("name", ["1A", "MY-KEY", "A B", "", "Ü", "A\n", "A=B"])
+def test_a_name_that_no_program_could_read_is_refused_with_the_command_that_removes_it(name: str):
+    assert "letters, digits and _" in mistake(name, "hunter2")
+    assert "pulumi config rm --path 'env[" in mistake(name, "hunter2")
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_variable_that_would_break_the_unit_is_refused_with_the_reason(name: str):
+    text = mistake(name, "hunter2")
+    assert text.startswith(f"env.{name}: this variable can't be set: {RESERVED[name]}")
+    assert f"pulumi config rm --path env.{name}" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("hunter2\0", "has a NUL"),
+        ("hunter2\ud800", "isn't valid Unicode"),
+        (1.5, "put it in quotes"),
+        (None, "isn't text"),
+        (["hunter2"], "isn't text"),
+        ({"a": "hunter2"}, "isn't text"),
+        ("x" * MAX_BYTES, f"Linux takes {MAX_BYTES}"),
+    ],
+)
+def test_a_value_that_cannot_arrive_is_refused_without_being_shown(value: object, reason: str):
+    text = mistake("TOKEN", value)
+    assert text.startswith("env.TOKEN: ")
+    assert reason in text
+    assert "hunter2" not in text
+
+
+def test_the_longest_value_that_linux_takes_is_accepted():
+    value = "ü" * ((MAX_BYTES - len("TOKEN=")) // 2)
+    assert read("env", {"TOKEN": value}) == ({"TOKEN": value}, [])
+
+
+def test_more_than_a_program_takes_in_all_is_refused():
+    _, mistakes = read("env", {f"V{number}": "x" * 100_000 for number in range(11)})
+    assert [line for line in mistakes if "1100" in line and "files of the app" in line]
