@@ -125,8 +125,8 @@ def _configured(local: Local) -> Server:
 
 
 def defaults() -> settings.Settings:
-    """The settings of a stack that sets none."""
-    pulumi.runtime.set_all_config({}, [])
+    """The settings of a stack that sets none, but for the watch, which other tests are about."""
+    pulumi.runtime.set_all_config({"gantry:watch": "0"}, [])
     return settings.read(ROOT, pulumi.Config("gantry"))
 
 

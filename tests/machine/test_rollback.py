@@ -26,7 +26,7 @@ def stack(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (app / "requirements.txt").write_text("flask\n")
     git(app, "init", "--quiet")
     commit(app, "one")
-    stack = Stack("rev-rollback", folder, {"app": str(app), "healthPath": "/healthz"})
+    stack = Stack("rev-rollback", folder, {"app": str(app), "healthPath": "/healthz", "watch": 0})
     try:
         yield stack
     finally:
