@@ -9,6 +9,8 @@ from host import files, processes, web
 from host.paths import Paths
 
 KEEP = 5
+# Uploads of releases that failed, or that wait for their turn.
+KEEP_UPLOADS = 10
 
 
 def prune(paths: Paths, serving: str) -> str:
@@ -31,7 +33,7 @@ def prune(paths: Paths, serving: str) -> str:
     uploads = sorted(paths.incoming.glob("*.tar"), key=_age)
     unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
     # Those that failed are tried again at the most; the newest may be another's, on its way to be released.
-    for upload in {*unpacked, *uploads[:-KEEP]}:
+    for upload in {*unpacked, *uploads[:-KEEP_UPLOADS]}:
         upload.unlink()
     for program in paths.incoming.glob("host-*.pyz"):
         if program != paths.program.resolve():

@@ -7,6 +7,7 @@ needs no repair: the next one does what is missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -129,6 +130,8 @@ def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
     try:
         with phase("switch", times):
             _serve(paths, name)
+            # Until then a visitor, and the question below, may still get to the old one by a kept connection.
+            time.sleep(watch.MOVED_SECONDS)
         with phase("verify", times) as notes, _last_words(name):
             notes.append(health.check_nginx(request.health))
         if request.watch:

@@ -28,6 +28,7 @@ class Machine:
         self.disk = SimpleNamespace(
             f_bavail=10**6, f_frsize=4096, f_files=10**6, f_favail=10**6, f_bfree=10**6, f_ffree=10**6
         )
+        monkeypatch.setattr(watch, "MOVED_SECONDS", 0)
         monkeypatch.setattr(web, "start", self.start)
         monkeypatch.setattr(web, "retire", self.retire)
         monkeypatch.setattr(web, "is_active", lambda name: name in self.active)  # pyright: ignore
@@ -319,7 +320,7 @@ def test_a_failed_change_of_a_variable_leaves_the_code_of_the_serving_release(ma
 def test_the_upload_of_a_failed_release_stays_for_the_next_try_and_goes_once_it_is_old(machine: Machine):
     machine.refuse["start"] = "no such luck"
     failed: list[str] = []
-    for age in range(6):
+    for age in range(11):
         failed.append(digest := machine.upload(str(age)))
         os.utime(machine.paths.incoming / f"{digest}.tar", (1000 + age, 1000 + age))
         with pytest.raises(ReleaseError):
