@@ -89,7 +89,7 @@ class Server:
         configuration = manifest.configuration(self.settings, manifest.host_program().path)
         command = manifest.release_command(packed.release, configuration, self.settings)
         given = manifest.release_input(self.variables, packed.release, "test")
-        words = [*self.local._ssh_command(self.spec), f"{command}{' --first' if first else ''} 2>&1"]  # pyright: ignore
+        words = [*self.local.ssh_command(self.spec), f"{command}{' --first' if first else ''} 2>&1"]
         done = subprocess.run(words, input=given, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout
 
