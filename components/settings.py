@@ -37,6 +37,10 @@ class Settings:
     workers: int | None
     threads: int
     network: str | None
+    servers: int
+    balancer: bool
+    batch: int | None
+    maintenance: bool
     # Any value may be a secret.
     env: dict[str, str] = field(repr=False)
 
@@ -68,6 +72,10 @@ class _Reader:
 
         value = self.text(key, rule, str(default))
         return int(value) if rule(value) is None else default
+
+    def flag(self, key: str) -> bool:
+        """Whether it is set to true."""
+        return self.text(key, _one_of(("true", "false")), "false") == "true"
 
     def variables(self, key: str) -> dict[str, str]:
         """A map of variables. Only names are ever shown."""
@@ -102,6 +110,7 @@ class _Reader:
 def read(root: Path, config: pulumi.Config) -> Settings:
     """The settings of the stack that runs; paths are relative to ``root``. Raises SettingsError."""
     reader = _Reader(config)
+    servers = reader.whole("servers", 1, 20, default=1)
     settings = Settings(
         target=reader.text("target", _one_of(TARGETS), "local"),
         app=root / reader.text("app", lambda value: _folder(root / value), "examples/rocket"),
@@ -110,6 +119,11 @@ def read(root: Path, config: pulumi.Config) -> Settings:
         workers=reader.whole("workers", 0, 64, default=0) or None,
         threads=reader.whole("threads", 1, 64, default=4),
         network=reader.text("network", _cidr) or None,
+        servers=servers,
+        # Several servers need one to spread the requests.
+        balancer=reader.flag("balancer") or servers > 1,
+        batch=reader.whole("batch", 0, 20, default=0) or None,
+        maintenance=reader.flag("maintenance"),
         env=reader.variables("env"),
     )
     reader.unknown()

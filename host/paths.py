@@ -70,6 +70,16 @@ class Paths:
         return self.state / "current"
 
     @property
+    def confirmed(self) -> Path:
+        """The name of the instance that the whole fleet has agreed on, as a symbolic link's target."""
+        return self.state / "confirmed"
+
+    @property
+    def probation(self) -> Path:
+        """There while a timer may run that returns to the confirmed instance."""
+        return self.state / "probation"
+
+    @property
     def socket(self) -> Path:
         """The fixed path that Nginx connects to: a symbolic link to the serving instance's socket."""
         return self.state / "web.sock"

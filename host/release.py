@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import environment, files, health, prune, web
+from host import environment, files, fleet, health, prune, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
 from host.paths import Paths
+from host.serving import current, serve
 from host.unpack import unpack
 
 
@@ -23,6 +24,8 @@ class Request:
 
     instance: web.Instance
     health: health.Health
+    # Seconds after which the server goes back by itself unless the release is confirmed; 0 confirms it at once.
+    probation: int = 0
 
 
 def release(paths: Paths, request: Request) -> None:
@@ -31,22 +34,23 @@ def release(paths: Paths, request: Request) -> None:
     with exclusive(paths.lock, f"a release of {instance.release}"):
         already = _serves(paths, request)
         if not already:
+            fleet.before_switch(paths, request.probation)
             _replace(paths, request)
         # Not just the previous one: a run that was killed may have left another behind.
-        for other in set(web.running()) - {instance.name}:
+        fleet.after_switch(paths, instance.name, request.probation)
+        for other in set(web.running()) - {instance.name, *fleet.standby(paths)}:
             web.retire(other)
         with phase("prune") as notes:
             notes.append(prune.prune(paths, instance.name))
     say(f"release {instance.release} is serving{' already' if already else ''}")
 
 
-def current(paths: Paths) -> str | None:
-    """The instance that serves, or None before the first release."""
-    return paths.current.readlink().name if paths.current.is_symlink() else None
-
-
 def resume(paths: Paths) -> None:
     """Start what served before the machine was shut down."""
+    if fleet.standby(paths):
+        # The timer that would have ended the probation is gone.
+        fleet.revert(paths)
+        return
     name = current(paths)
     if name is None:
         say("no release yet")
@@ -95,25 +99,19 @@ def _start(paths: Paths, request: Request, venv: Path) -> None:
 
 def _switch(paths: Paths, request: Request, previous: str | None) -> None:
     with phase("switch"):
-        _serve(paths, request.instance.name)
+        serve(paths, request.instance.name)
     with phase("verify") as notes:
         try:
             notes.append(health.check_nginx(request.health))
         except BaseException:
             if previous:
-                _serve(paths, previous)
+                serve(paths, previous)
             raise
 
 
-def _serve(paths: Paths, instance: str) -> None:
-    """Two links: traffic moves with the first; the second is what a reboot starts."""
-    files.point(paths.socket, paths.instance_socket(instance))
-    files.point(paths.current, paths.instances / instance)
-
-
 def _keep(paths: Paths, failed: str, previous: str | None) -> None:
-    """Take a failed instance away, unless it is the one that serves (a release over a stopped self)."""
-    if failed == previous:
+    """Take a failed instance away, unless it is one to go back to (a release over a stopped self, say)."""
+    if failed == previous or failed in fleet.standby(paths):
         return
     if previous is None:
         paths.socket.unlink(missing_ok=True)

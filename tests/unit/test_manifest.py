@@ -27,7 +27,8 @@ HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom
 def wanted(tmp_path: Path) -> Settings:
     return Settings(
         target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
-        workers=None, threads=4, network=None, env={},
+        workers=None, threads=4, network=None, servers=1, balancer=False, batch=None,
+        maintenance=False, env={},
     )  # fmt: skip
 
 

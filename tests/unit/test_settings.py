@@ -110,7 +110,7 @@ def test_every_setting_has_its_type_and_help_in_the_project_file_and_no_other_ha
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert set(declared) == settings.KEYS
     for key, schema in declared.items():
-        assert schema["type"] in {"string", "integer", "object"}, key
+        assert schema["type"] in {"string", "integer", "boolean", "object"}, key
         assert schema["description"].endswith((".", ")")), key
         assert "default" in schema, f"{key}: without a default, Pulumi asks for a value"
 
