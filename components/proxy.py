@@ -11,7 +11,7 @@ PACKAGES = ("nginx", "nftables", "python3")
 # Of a server's first boot all but what is there for the app.
 _OWN = ("/usr/local/lib/gantry/install", "0755", "balancer/install.sh")
 _NOT_HERE = {"install.sh", "gunicorn.txt", "uv.txt", "tmpfiles.conf"}
-# Once the old processes have ended, a server that is no longer listed gets no request and may go.
+# Once the connections of before have ended, a server that is no longer listed gets no request and may go.
 SPREAD_COMMAND = f"{CONFIGURE_COMMAND} && sudo gantry drain"
 
 
@@ -29,12 +29,24 @@ def user_data(hostname: str, public_key: str, host_private_key: str, host_public
 
 
 def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
-    """The configuration that spreads requests over ``servers``, their addresses."""
-    site = render("balancer.nginx.conf.j2", servers=servers, max_body=MAX_BODY)
+    """The configuration that spreads requests over ``servers``, addresses; another list changes the firewall alone."""
+    leads = {place: servers[number % len(servers)] for number, place in enumerate(places(len(servers)))}
     return Configuration(
-        files={"/etc/nginx/sites-available/gantry": site},
+        files={
+            "/etc/nginx/sites-available/gantry": render("balancer.nginx.conf.j2", places=leads, max_body=MAX_BODY),
+            "/etc/nftables.conf": render("balancer.nft.j2", leads=leads),
+        },
         links={
             "/etc/nginx/sites-enabled/gantry": "../sites-available/gantry",
             "/opt/gantry/host.pyz": host_program,
         },
     )
+
+
+def places(servers: int) -> list[str]:
+    """Addresses that stand for servers in Nginx's configuration, twelve for as long as that is enough.
+
+    From https://www.rfc-editor.org/rfc/rfc5737, as host/balancer.py knows.
+    """
+    # Each of one, two, three, four or six servers has equally many of twelve.
+    return [f"192.0.2.{number}" for number in range(1, 13 if servers <= 12 else 61)]

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
     added = commands.add_parser("revert", help="serve what was confirmed last")
     added.set_defaults(run=_revert)
-    added = commands.add_parser("drain", help="wait until a balancer's old processes have answered their requests")
+    added = commands.add_parser("drain", help="wait until a balancer's connections to servers are new ones")
     added.set_defaults(run=_drain)
     added = commands.add_parser("resume", help="start what served before the machine was shut down")
     added.set_defaults(run=_resume)

@@ -88,7 +88,9 @@ def _reload(
         run(["systemctl", "enable", "--quiet", RESUME])
     if FIREWALL in wanted:
         run(["systemctl", "reload", "nftables"])
-    run(["systemctl", "reload-or-restart", "nginx"])
+    # A reload closes connections on which a request may just be arriving: not without need.
+    if [path.name for path in before] != [Path(FIREWALL).name]:
+        run(["systemctl", "reload-or-restart", "nginx"])
 
 
 def _found(path: Path) -> bytes | str | None:

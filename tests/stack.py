@@ -80,7 +80,11 @@ class Stack:
 
     def ssh(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the first server by way of bin/ssh."""
-        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", *command]
+        return self.on(0, *command, check=check)
+
+    def on(self, number: int, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on one of several servers."""
+        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-{number}", *command]
         done = subprocess.run(
             words, env=self.environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
         )

@@ -61,7 +61,9 @@ class Services:
             raise ReleaseError("refused")
 
 
-WANTED = Configuration({"/etc/site": "new\n"}, {"/etc/enabled": "site"})
+UNIT = "/etc/systemd/system/gantry.service"
+WANTED = Configuration({"/etc/site": "new\n", UNIT: "[Service]\n"}, {"/etc/enabled": "site"})
+FIREWALL = "/etc/nftables.conf"
 
 
 def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
@@ -82,6 +84,17 @@ def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, c
     configure(Paths(tmp_path), WANTED, services)
     assert services.commands == []
     assert "unchanged" in capsys.readouterr().out
+
+
+def test_a_changed_firewall_alone_is_checked_and_loaded_and_nginx_keeps_its_connections(tmp_path: Path):
+    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "one\n"}, {}), Services())
+    services = Services()
+    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "two\n"}, {}), services)
+    assert services.commands[1:] == [
+        f"nft --check --file {FIREWALL}",
+        "systemctl daemon-reload",
+        "systemctl reload nftables",
+    ]
 
 
 def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
@@ -156,4 +169,5 @@ def test_status_of_an_empty_server_is_json_that_says_so(tmp_path: Path, capsys: 
     from host import cli
 
     cli._status(Paths(tmp_path), argparse.Namespace())  # pyright: ignore[reportPrivateUsage]
-    assert json.loads(capsys.readouterr().out) == {"release": None, "instance": None, "active": False, "kept": []}
+    nothing = {"release": None, "instance": None, "confirmed": None}
+    assert json.loads(capsys.readouterr().out) == {**nothing, "active": False, "kept": []}

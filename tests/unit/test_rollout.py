@@ -11,8 +11,9 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 from pulumi_command import remote
 
+from components.contact import Host
 from components.manifest import READY_COMMAND
-from components.rollout import Host, Rollout, RolloutArgs
+from components.rollout import Rollout, RolloutArgs
 
 SECRET = "correct-horse-battery-staple"
 
@@ -94,7 +95,7 @@ def arguments(folder: Path) -> RolloutArgs:
 
 
 def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(recorder: Recorder):
-    steps = ["ready", "host-program", "configure", "artifact", "release"]
+    steps = ["ready", "host-program", "configure", "artifact", "prepare", "release", "confirm"]
     names = recorder.names()
     assert sorted(names) == sorted(f"{server}-{step}" for server in "ab" for step in steps)
     assert names.index("b-release") > names.index("a-release")
