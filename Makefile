@@ -30,7 +30,7 @@ check: development ## Check format, lint, types, scripts and workflows
 	ruff format --check .
 	ruff check .
 	basedpyright --warnings
-	shellcheck .ci/run bin/pulumi cloud-init/first-boot/*.sh components/local/*.sh
+	shellcheck .ci/run bin/pulumi cloud-init/*/*.sh components/local/*.sh
 	yamllint --strict .
 	zizmor --offline --quiet .github
 
