@@ -103,7 +103,7 @@ def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
         broken = Configuration({"/etc/site": "broken", "/etc/new": ""}, {"/etc/enabled": "new", "/etc/other": "new"})
         configure(Paths(tmp_path), broken, Services(refuse="nginx"))
     assert (tmp_path / "etc/enabled").read_text() == "new\n"
-    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site"]
+    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site", "systemd"]
 
 
 def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):

@@ -104,12 +104,11 @@ def test_after_a_start_of_the_machine_a_probation_is_over(server: Fleet):
 
 
 def test_the_files_of_the_way_back_outlive_five_releases_in_probation(server: Fleet):
-    digests = [server.upload(str(number)) for number in range(8)]
-    server.release(digests[0])
-    for digest in digests[1:]:
-        server.release(digest, probation=900)
+    server.release(server.upload("0"))
+    for number in range(1, 8):
+        server.release(server.upload(str(number)), probation=900)
     server.active.clear()  # whatever ran has crashed
-    server.release(digests[-1], probation=900)
+    server.release(server.upload("8"), probation=900)
     server.revert()
     assert server.page() == "0"
 

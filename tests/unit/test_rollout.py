@@ -103,7 +103,9 @@ def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(reco
 
 def test_a_release_waits_for_its_own_configuration_and_tarball(recorder: Recorder):
     for server in "ab":
-        waits = recorder.waits_for(f"{server}-release")
+        assert {"a-prepare", "b-prepare"} <= recorder.waits_for("a-release")
+        assert {"a-release", "b-release"} <= recorder.waits_for(f"{server}-confirm")
+        waits = recorder.waits_for(f"{server}-prepare")
         assert {f"{server}-configure", f"{server}-artifact"} <= waits
         assert f"{server}-host-program" in recorder.waits_for(f"{server}-configure")
     assert "a-release" in recorder.waits_for("b-release")
