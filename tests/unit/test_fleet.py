@@ -97,6 +97,13 @@ def test_a_release_is_in_probation_for_longer_than_the_rollout_and_the_confirmat
     assert {inputs[f"dev-{number}-release"]["create"] for number in range(3)} == {f"{confirm} --probation 900"}
 
 
+def test_every_server_is_told_the_balancers_address(tmp_path: Path):
+    inputs = built(tmp_path, settings(servers=3, balancer=True)).inputs
+    for number in range(3):
+        found = re.findall(r"set_real_ip_from (\S+);", inputs[f"dev-{number}-configure"]["stdin"])
+        assert found and found[0].startswith("10.0.0.")
+
+
 def test_a_single_server_has_neither_probation_nor_balancer(tmp_path: Path):
     inputs = built(tmp_path, settings()).inputs
     assert "--probation" not in inputs["dev-0-release"]["create"]
@@ -151,7 +158,7 @@ def test_the_places_are_those_that_the_host_program_waits_for():
 
 
 def test_draining_waits_for_the_connections_of_before_and_not_for_new_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     table = tmp_path / "tcp"
     row = "header\n   0: 0200000A:{} 010200C0:0050 01\n"
@@ -159,6 +166,7 @@ def test_draining_waits_for_the_connections_of_before_and_not_for_new_ones(
     monkeypatch.setattr("time.sleep", lambda seconds: table.write_text(row.format("A002")))  # pyright: ignore
     balancer.drain(limit=1, table=table)
     assert "A002" in table.read_text()
+    assert "cut off" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("path", "open_line"), [("/healthz", r'"~ /healthz$" 0;'), ("/a.b?c=d", r'"~ /a\.b$" 0;')])

@@ -93,6 +93,15 @@ def test_the_first_release_has_nothing_to_go_back_to_and_stays(server: Fleet):
     assert (server.page(), server.timer) == ("one", 0)
 
 
+def test_what_served_before_there_were_confirmations_is_confirmed(server: Fleet):
+    one, two = server.upload("one"), server.upload("two")
+    server.release(one)
+    server.paths.confirmed.unlink()
+    server.release(two, probation=900)
+    server.revert()
+    assert server.page() == "one"
+
+
 def test_after_a_start_of_the_machine_a_probation_is_over(server: Fleet):
     one, two = server.upload("one"), server.upload("two")
     server.release(one)
