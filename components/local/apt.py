@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.local.host import run
+from components.local.host import LocalError, run
 
 SUITE = "trixie"
-_DEFAULT_ARCHIVE = "http://deb.debian.org/debian"
-_DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 _RELEASES = {
     *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
     *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
@@ -79,7 +77,7 @@ def parse_deb822(text: str) -> Iterator[Source]:
 
 
 def choose_mirror(sources: list[Source], read_list: dict[str, str] | None = None) -> Mirror:
-    """The first Debian archive and security archive among the sources; Debian's own where there are none.
+    """The first Debian archive and security archive among the sources; raises LocalError where one is missing.
 
     `read_list` has the text of the lists that `mirror+file:` addresses name.
     """
@@ -96,10 +94,14 @@ def choose_mirror(sources: list[Source], read_list: dict[str, str] | None = None
                 security = security or next((uri for uri in uris if _is_archive(uri, "debian-security")), "")
             else:
                 archive = archive or next((uri for uri in uris if _is_archive(uri, "debian")), "")
-    if archive and not security:
-        # A host without the security archive (testing, sid) may still have a mirror of the archive alone.
-        security = _DEFAULT_SECURITY
-    return Mirror(archive=archive or _DEFAULT_ARCHIVE, security=security or _DEFAULT_SECURITY)
+    missing = [name for name, uri in (("debian", archive), ("debian-security", security)) if not uri]
+    if missing:
+        raise LocalError(
+            f"/etc/apt names no mirror of {' and '.join(missing)}",
+            "The base image comes from the Debian mirror that this computer uses",
+            "Add it to /etc/apt/sources.list.d, component main, for any of Debian's suites",
+        )
+    return Mirror(archive=archive, security=security)
 
 
 def _plain(uri: str, lists: dict[str, str]) -> list[str]:

@@ -7,14 +7,18 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from components.local import bridge, firewall, host, image, launch, machine
+from components.local import apt, bridge, firewall, host, image, launch, machine
 from components.local.host import LocalError
 from tests.machine.conftest import Local, traces
 
 pytestmark = pytest.mark.machine
+
+# A name that this computer can resolve, since it uses the mirror.
+RESOLVE = f"getent hosts {urlsplit(apt.host_mirror().archive).hostname} > /dev/null && echo resolved"
 
 
 def test_a_machine_boots_runs_cloud_init_and_reaches_the_package_mirror(local: Local):
@@ -117,7 +121,7 @@ def test_a_machine_boots_after_all_that_the_kernel_kept_is_gone(local: Local):
     (spec.folder / "process").write_text("1 1 before-the-restart\n")
     assert machine.status(spec.id) == "stopped"
     machine.boot(spec.id)
-    assert local.ssh(spec, "ls /kept; getent hosts deb.debian.org >/dev/null && echo resolved") == "/kept\nresolved"
+    assert local.ssh(spec, f"ls /kept; {RESOLVE}") == "/kept\nresolved"
 
 
 def test_a_machine_outlives_the_process_and_the_session_that_made_it(local: Local):
@@ -241,7 +245,7 @@ def test_two_networks_live_side_by_side_and_do_not_reach_each_other(local: Local
     assert local.ssh(here, knock.format(neighbour.address)) == "open"
     assert local.ssh(here, knock.format(there.address)) == "closed"
     machine.destroy_network(one.id)
-    assert local.ssh(there, "getent hosts deb.debian.org > /dev/null && echo resolved") == "resolved"
+    assert local.ssh(there, RESOLVE) == "resolved"
 
 
 def test_a_range_in_use_is_refused_and_nothing_is_made(local: Local):
@@ -258,7 +262,7 @@ def test_a_host_that_drops_forwarded_packets_lets_its_machines_out(local: Local)
     try:
         network = local.network()
         spec = local.machine(network.id)
-        assert local.ssh(spec, "getent hosts deb.debian.org > /dev/null && echo resolved") == "resolved"
+        assert local.ssh(spec, RESOLVE) == "resolved"
         local.destroy()
         assert network.id not in host.run(["nft", "list", "table", "inet", table]).stdout
     finally:

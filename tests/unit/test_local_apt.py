@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.local import apt
+import pytest
 
-DEFAULT = apt.Mirror(archive="http://deb.debian.org/debian", security="http://deb.debian.org/debian-security")
+from components.local import apt
+from components.local.host import LocalError
+
+SECURITY = "deb http://mirror.test/debian-security trixie-security main\n"
 
 DEB822 = """\
 Types: deb
@@ -23,6 +26,11 @@ Components: main contrib
 
 def chosen(text: str = "", deb822: str = "") -> apt.Mirror:
     return apt.choose_mirror([*apt.parse_one_line(text), *apt.parse_deb822(deb822)])
+
+
+def refused(text: str = "", deb822: str = "") -> None:
+    with pytest.raises(LocalError, match="no mirror of debian and debian-security"):
+        chosen(text, deb822)
 
 
 def test_the_mirror_of_a_deb822_file_is_used_whatever_the_hosts_suite():
@@ -44,11 +52,11 @@ def test_a_value_may_go_on_in_the_next_line():
 
 def test_a_dated_snapshot_is_an_archive():
     archive = "http://snapshot.test/archive/debian/20250520T000000Z"
-    assert chosen(f"deb {archive} trixie main").archive == archive
+    assert chosen(f"deb {archive} trixie main\n{SECURITY}").archive == archive
 
 
 def test_disabled_sources_are_not_used():
-    assert chosen(deb822="Enabled: no\n" + DEB822.split("\n\n")[0]) == DEFAULT
+    refused(deb822="Enabled: no\n" + DEB822.split("\n\n")[0])
 
 
 def test_archives_of_third_parties_are_not_taken_for_debians():
@@ -58,18 +66,20 @@ def test_archives_of_third_parties_are_not_taken_for_debians():
     deb https://apt.tool.test/debian cloud-bookworm main
     deb http://archive.test/ubuntu noble main
     """
-    assert chosen(text) == DEFAULT
+    refused(text)
 
 
-def test_without_a_debian_host_the_default_is_debians_own():
-    assert chosen() == DEFAULT
+def test_without_a_mirror_the_error_names_what_is_missing_and_where_it_goes():
+    refused()
+    with pytest.raises(LocalError, match=r"no mirror of debian-security\..*sources\.list\.d"):
+        chosen("deb http://mirror.test/debian trixie main")
 
 
 def test_a_list_of_mirrors_is_followed(tmp_path: Path):
     (tmp_path / "sources.list.d").mkdir()
     listing = tmp_path / "mirrors.list"
     listing.write_text("# the first is the best\nhttps://near.test/debian/ priority:1\nhttps://far.test/debian\n")
-    (tmp_path / "sources.list").write_text(f"deb mirror+file:{listing} trixie main\n")
+    (tmp_path / "sources.list").write_text(f"deb mirror+file:{listing} trixie main\n{SECURITY}")
     assert apt.host_mirror(tmp_path).archive == "https://near.test/debian"
 
 
