@@ -1,4 +1,4 @@
-"""The commands that arrive over SSH: ``configure``, ``release``, ``resume``, ``status``."""
+"""The commands that arrive over SSH: one verb each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import tarfile
 from typing import Any
 
-from host import cron, health, processes, release, status, web
+from host import balancer, cron, fleet, health, lock, processes, release, status, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -48,9 +48,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument("--expect", type=int, help="the status to answer with (default: any 2xx or 3xx)")
     added.add_argument("--timeout", type=float, default=30, help="seconds until it must have answered so")
+    added.add_argument("--interval", type=float, help="seconds between two questions (default: what suits)")
     added.add_argument("--watch", type=float, default=10, help="seconds that it is watched for after the switch")
-    added.add_argument("--by", help="who releases, for the history (default: the login)")
-    added.add_argument("--revision", help="what it was made from, for the history")
+    added.add_argument(
+        "--probation", type=float, default=0, metavar="SECONDS", help="revert unless confirmed until then"
+    )
+    added.add_argument("--wait", type=float, default=lock.WAIT_SECONDS, help="seconds for another release here")
+    added = commands.add_parser("prepare", help="do all of a release that takes long and changes nothing for visitors")
+    added.set_defaults(run=_prepare)
+    added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
+    added = commands.add_parser("revert", help="serve what served before a release that isn't confirmed")
+    added.set_defaults(run=_revert)
+    added.add_argument("--wait", type=float, default=fleet.WAIT_SECONDS, help="seconds for a release that goes on here")
+    added = commands.add_parser("drain", help="wait until a balancer's connections to servers are new ones")
+    added.set_defaults(run=_drain)
     added = commands.add_parser("resume", help="start what served before the machine was shut down")
     added.set_defaults(run=_resume)
     added = commands.add_parser("status", help="print what serves, what is kept, and the last releases")
@@ -69,8 +80,9 @@ def _configure(paths: Paths, options: argparse.Namespace) -> None:
 def _release(paths: Paths, options: argparse.Namespace) -> None:
     given: dict[str, Any] = json.load(sys.stdin)
     instance = web.Instance(options.release, options.settings, given["variables"])
-    asked = health.Health(options.health, options.host, options.timeout, options.expect)
-    request = release.Request(instance, asked, options.watch, options.by, options.revision, _plan(options))
+    asked = health.Health(options.health, options.host, options.timeout, options.expect, options.interval)
+    told = options.watch, options.probation, given.get("revision")
+    request = release.Request(instance, asked, *told, _plan(options), options.wait)
     release.release(paths, request)
 
 
@@ -78,6 +90,18 @@ def _plan(options: argparse.Namespace) -> processes.Plan:
     counts = {name: int(count) for name, _, count in (given.rpartition("=") for given in options.process)}
     entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
     return processes.Plan(counts, entries, options.first)
+
+
+def _prepare(paths: Paths, options: argparse.Namespace) -> None:
+    fleet.prepare(paths, options.release)
+
+
+def _revert(paths: Paths, options: argparse.Namespace) -> None:
+    fleet.revert(paths, options.wait)
+
+
+def _drain(paths: Paths, options: argparse.Namespace) -> None:
+    balancer.drain()
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:

@@ -13,6 +13,9 @@ from host.errors import ReleaseError
 from host.lock import exclusive
 from host.paths import Paths
 
+FIREWALL = "/etc/nftables.conf"
+RESUME = "gantry.service"
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -35,7 +38,7 @@ def configure(paths: Paths, wanted: Configuration, run: Callable[[list[str]], No
         files.write(pending, b"", 0o600)
         before = {path: _found(path) for path in map(paths.root.joinpath, _relative(stale))}
         _apply(paths.root, wanted)
-        _reload(before, run)
+        _reload(wanted.files, before, run)
         pending.unlink()
         notes.append(f"{len(stale)} changed")
     for path in stale:
@@ -69,16 +72,25 @@ def _apply(root: Path, wanted: Configuration) -> None:
             files.point(root / link.lstrip("/"), target)
 
 
-def _reload(before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]) -> None:
+def _reload(
+    wanted: Mapping[str, str], before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]
+) -> None:
     try:
         run(["nginx", "-t", "-q"])
+        if FIREWALL in wanted:
+            run(["nft", "--check", "--file", FIREWALL])
     except ReleaseError:
         for path, found in before.items():
             _put_back(path, found)
         raise
     run(["systemctl", "daemon-reload"])
-    run(["systemctl", "enable", "--quiet", "gantry.service"])
-    run(["systemctl", "reload-or-restart", "nginx"])
+    if f"/etc/systemd/system/{RESUME}" in wanted:  # a balancer has no releases
+        run(["systemctl", "enable", "--quiet", RESUME])
+    if FIREWALL in wanted:
+        run(["systemctl", "reload", "nftables"])
+    # A reload closes connections on which a request may just be arriving: not without need.
+    if [path.name for path in before] != [Path(FIREWALL).name]:
+        run(["systemctl", "reload-or-restart", "nginx"])
 
 
 def _found(path: Path) -> bytes | str | None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
+import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from host import files, requirements
@@ -34,15 +39,17 @@ MARK = ".complete"
 
 def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     """The virtual environment for the release in folder ``release``, and what was done to have it."""
-    read = _reader(release)
+    read = reader(release)
     source = requirements.choose(read)
     requirements.check_python(read, sys.version_info[:3])
-    folder = paths.venvs / key(release, paths.gunicorn.read_bytes())
+    folder = _folder(paths, release, read)
     # Pruning must know what a release uses also when Python, and with it the key, has changed since.
     paths.venv_links.mkdir(parents=True, exist_ok=True)
     files.point(paths.venv_links / release.name, folder)
     if (folder / MARK).exists():
         return folder, "unchanged"
+    # uv outlives a run that was killed, and would go on writing into what is removed and built again here.
+    end_processes_of(pwd.getpwnam(BUILD_USER).pw_uid)
     shutil.rmtree(folder, ignore_errors=True)
     try:
         warning = _build(paths, release, source, folder)
@@ -53,46 +60,54 @@ def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     return folder, f"installed from {source}{warning}"
 
 
-def key(release: Path, gunicorn: bytes) -> str:
+def is_built(paths: Paths, release: Path, read: Read | None = None) -> bool:
+    """Whether what the release needs is installed; ``read`` gives its files where its folder isn't there yet."""
+    return (_folder(paths, release, read or reader(release)) / MARK).exists()
+
+
+def _folder(paths: Paths, release: Path, read: Read) -> Path:
+    return paths.venvs / key(release, read, paths.gunicorn.read_bytes())
+
+
+def key(release: Path, read: Read, gunicorn: bytes) -> str:
     """Name of the environment: 12 hex digits over what is installed, our Gunicorn and the Python version."""
     digest = hashlib.sha256()
-    for part in (*_installed(release), gunicorn, sys.version.encode()):
+    for part in (*_installed(release, read), gunicorn, sys.version.encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
 
 
-def _reader(release: Path) -> Read:
+def reader(release: Path) -> Read:
+    """The files of an unpacked release."""
     return lambda name: (release / name).read_bytes() if (release / name).is_file() else None
 
 
-def _installed(release: Path) -> list[bytes]:
+def _installed(release: Path, read: Read) -> list[bytes]:
     """All that decides what is installed: the chosen file and, of the others, what uv obeys besides."""
-    read = _reader(release)
     source = requirements.choose(read)
     parts = [part for part in (read("uv.toml"),) if part is not None]
     if settings := requirements.table(read, "tool", "uv"):
         parts.append(json.dumps(settings, sort_keys=True, default=str).encode())
     if source == LIST:
-        return [*parts, *_listed(release / LIST, {})]
+        return [*parts, *_listed(release, read, LIST, {})]
     project = requirements.project(read)
     chosen = {name: project[name] for name in _PROJECT_KEYS if name in project}
     parts += [source.encode(), json.dumps(chosen, sort_keys=True, default=str).encode(), read(LOCK) or b""]
     return [*parts, str(release).encode()] if requirements.installs_own_code(read) else parts
 
 
-def _listed(file: Path, seen: dict[Path, list[bytes]]) -> list[bytes]:
+def _listed(release: Path, read: Read, name: str, seen: dict[str, list[bytes]]) -> list[bytes]:
     """What is in the file and in those that it names, each once; where one has a wheel of the app's, the release."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ReleaseError(f"the requirements name {file.name}, which can't be read: {error.strerror}") from None
-    seen[file] = [content]
+    content = read(name)
+    if content is None:
+        raise ReleaseError(f"the requirements name {name}, which isn't there: add it to the app, or take the line out")
+    seen[name] = [content]
     for line in content.decode(errors="replace").splitlines():
         named = _NAMED_FILE.match(line)
-        if named and (other := file.parent / named[1]) not in seen:
-            _listed(other, seen)
+        if named and (other := posixpath.normpath(posixpath.join(posixpath.dirname(name), named[1]))) not in seen:
+            _listed(release, read, other, seen)
         elif not named and _OWN_WHEEL.match(line):
-            seen[file].append(str(file.parent).encode())
+            seen[name].append(str(release).encode())
     return [part for parts in seen.values() for part in parts]
 
 
@@ -112,7 +127,7 @@ def _build(paths: Paths, release: Path, source: str, folder: Path) -> str:
         _run([*pip, "sync", "--allow-empty-requirements", *into, locked], release)
     else:
         # By itself uv checks just the hashes that are given; one that is missing is as bad as a wrong one.
-        hashed = source == LIST and any(b"--hash=" in part for part in _listed(release / LIST, {}))
+        hashed = source == LIST and any(b"--hash=" in part for part in _listed(release, reader(release), LIST, {}))
         enforce = ["--require-hashes"] if hashed else []
         _run([*pip, "install", *into, *enforce, "--requirement", source], release)
     if (folder / "bin/gunicorn").exists():
@@ -124,6 +139,22 @@ def _build(paths: Paths, release: Path, source: str, folder: Path) -> str:
     except ReleaseError:
         _run(ours, release)
     return ""
+
+
+def end_processes_of(user: int) -> None:
+    """Kill all processes of a user, and wait until they are gone."""
+    while running := [process for process in Path("/proc").glob("[0-9]*") if _belongs(process, user)]:
+        for process in running:
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _belongs(process: Path, user: int) -> bool:
+    try:
+        return process.stat().st_uid == user
+    except FileNotFoundError:
+        return False
 
 
 def _warning_of(folder: Path) -> str:

@@ -13,19 +13,22 @@ from host.errors import ReleaseError
 
 # Where no status is given: any answer but an error.
 GOOD = frozenset(map(str, range(200, 400)))
+# Until it is well for the first time, when somebody waits.
+INTERVAL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Health:
     """What to ask and for how long: ``path`` with ``host`` as Host must answer ``status`` within ``timeout`` seconds.
 
-    ``status`` None stands for any 2xx or 3xx.
+    ``status`` None stands for any 2xx or 3xx, ``interval`` None for what suits: seconds between two questions.
     """
 
     path: str
     host: str
     timeout: float = 30.0
     status: int | None = None
+    interval: float | None = None
 
     @property
     def expected(self) -> str:
@@ -68,15 +71,15 @@ def _nginx(timeout: float) -> http.client.HTTPConnection:
 
 
 def _wait(connect: Callable[[float], http.client.HTTPConnection], health: Health, who: str) -> str:
-    deadline = time.monotonic() + health.timeout
+    deadline, pause = time.monotonic() + health.timeout, health.interval or INTERVAL_SECONDS
     while True:
         # An app that hangs must not hold the release for longer than was asked for.
         said = _ask(connect(max(0.1, deadline - time.monotonic())), health)
         if health.good(said):
             return said
-        if time.monotonic() + 0.25 >= deadline:
+        if time.monotonic() + pause >= deadline:
             raise ReleaseError(f"{who} isn't healthy: GET {health.path} answered {said}, not {health.expected}")
-        time.sleep(0.25)
+        time.sleep(pause)
 
 
 def _ask(connection: http.client.HTTPConnection, health: Health) -> str:

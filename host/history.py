@@ -20,11 +20,16 @@ from host.paths import Paths
 MOST_ENTRIES = 1000
 KEPT_ENTRIES = 500
 REASON_CHARACTERS = 500
+GOOD_RESULTS = ("serving", "unchanged", "on probation")
 
 
 @dataclass
 class Entry:
-    """One release. ``result`` is serving, unchanged, failed (it never served), reverted, or interrupted."""
+    """One release.
+
+    ``result`` is serving, unchanged, on probation (until the other servers serve it), failed (it never served),
+    reverted, stuck (bad, and what served before doesn't start any more), or interrupted.
+    """
 
     release: str
     instance: str
@@ -36,6 +41,8 @@ class Entry:
     phases: dict[str, float] = field(default_factory=dict[str, float])
     result: str = "interrupted"
     reason: str | None = None
+    # Seconds of the watch that it stood.
+    watched: float = 0.0
 
 
 @contextmanager
@@ -65,6 +72,17 @@ def last(paths: Paths, count: int) -> list[dict[str, Any]]:
             with suppress(ValueError):
                 found.append(json.loads(line))
     return found[-count:]
+
+
+def stood(paths: Paths, instance: str, seconds: float) -> bool:
+    """Whether it stood a watch of so many seconds on this server, and whatever came of it since was good."""
+    for entry in reversed(last(paths, MOST_ENTRIES)):
+        if entry["instance"] == instance:
+            if entry["result"] not in GOOD_RESULTS:
+                return False
+            if entry.get("watched", 0) >= seconds:
+                return True
+    return False
 
 
 def source() -> tuple[str, str]:

@@ -85,7 +85,7 @@ class Paths:
 
     @property
     def proven(self) -> Path:
-        """The instance whose watch ended well, as a symbolic link's target: what a bad release goes back to."""
+        """What a bad release goes back to, as a symbolic link's target: see serving.proven."""
         return self.state / "proven"
 
     @property
@@ -104,6 +104,11 @@ class Paths:
         return self.root / "var/log/nginx/gantry.log"
 
     @property
+    def probation(self) -> Path:
+        """There while a timer may return to the proven instance; holds the name of the one that is to replace it."""
+        return self.state / "probation"
+
+    @property
     def socket(self) -> Path:
         """The fixed path that Nginx connects to: a symbolic link to the serving instance's socket."""
         return self.state / "web.sock"
@@ -112,6 +117,11 @@ class Paths:
     def processes_record(self) -> Path:
         """The units beside web that should run, as a list in JSON."""
         return self.state / "processes.json"
+
+    @property
+    def processes_before(self) -> Path:
+        """The same for the proven instance, which it names, while another one is on probation."""
+        return self.state / "processes-before.json"
 
     @property
     def lock(self) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, files, procfile, release_process, systemd, web
+from host import cron, files, procfile, release_process, serving, systemd, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.paths import Paths
@@ -64,9 +64,12 @@ def start(paths: Paths, instance: web.Instance, plan: Plan) -> None:
     """Run what is planned for ``instance``, which serves; raises ReleaseError when a process doesn't stay up."""
     wanted = _wanted(paths, instance, plan)
     states = systemd.listed(*_PATTERNS)
-    new = [process for process in wanted if states.get(process.unit) != "active"]
+    recorded = _recorded(paths)
+    # One that has crashed since is being restarted by systemd, which is nothing to this release.
+    well = {unit for unit, state in states.items() if state == "active" or (state == "activating" and unit in recorded)}
+    new = [process for process in wanted if process.unit not in well]
     services = [process for process in wanted if not process.schedule]
-    if wanted or _recorded(paths):
+    if wanted or recorded:
         with phase("processes") as notes:
             try:
                 _start(paths, instance, new, services)
@@ -81,14 +84,38 @@ def start(paths: Paths, instance: web.Instance, plan: Plan) -> None:
 
 def retire(paths: Paths) -> None:
     """Let what shouldn't run finish its work and end, without waiting for it; jobs of cron are left to finish."""
-    recorded = _recorded(paths)
+    recorded, before = _recorded(paths), _before(paths)
     _stop(unit for unit in systemd.running("gantry-process@*.service") if unit not in recorded)
     gone = [folder for folder in paths.units.glob("gantry-cron@*.timer.d") if folder.name[:-2] not in recorded]
     for folder in gone:
         systemd.systemctl("stop", folder.name[:-2])
-        shutil.rmtree(folder)
+        if folder.name[:-2] not in before:
+            shutil.rmtree(folder)
     if gone:
         systemd.systemctl("daemon-reload")
+
+
+def remember(paths: Paths) -> None:
+    """Keep what is needed to run again what runs now, for ``go_back``; what is kept already stays."""
+    proven = serving.proven(paths)
+    if _remembered(paths) is None:
+        record = {"instance": proven, "units": sorted(_recorded(paths))}
+        files.write(paths.processes_before, json.dumps(record).encode(), 0o600)
+
+
+def forget_remembered(paths: Paths) -> None:
+    paths.processes_before.unlink(missing_ok=True)
+
+
+def go_back(paths: Paths) -> None:
+    """Run what ``remember`` was called for, or what the record says; nothing is waited for."""
+    before = _remembered(paths)
+    if before is not None:
+        files.write(paths.processes_record, json.dumps(sorted(before)).encode(), 0o600)
+    retire(paths)
+    forget_remembered(paths)
+    if recorded := _recorded(paths):
+        systemd.systemctl("start", "--no-block", *sorted(recorded))
 
 
 def discard(paths: Paths, instance: str) -> None:
@@ -98,12 +125,6 @@ def discard(paths: Paths, instance: str) -> None:
         systemd.systemctl("stop", *mine)
         systemd.systemctl("reset-failed", *mine)
     forget(paths)
-
-
-def resume(paths: Paths) -> None:
-    """Start what ran before the machine was shut down."""
-    if recorded := _recorded(paths):
-        systemd.systemctl("start", "--no-block", *sorted(recorded))
 
 
 def running() -> list[str]:
@@ -118,7 +139,7 @@ def in_use() -> set[str]:
 
 def forget(paths: Paths) -> None:
     """Remove the files of processes that have ended and shouldn't run."""
-    keep = {_name_of(unit) for unit in _recorded(paths) | systemd.running(*_PATTERNS)}
+    keep = {_name_of(unit) for unit in _recorded(paths) | _before(paths) | systemd.running(*_PATTERNS)}
     for folder in paths.processes.glob("*"):
         if folder.name not in keep:
             systemd.systemctl("reset-failed", f"gantry-*@{folder.name}.service")
@@ -209,6 +230,19 @@ def _stop(units: Iterable[str]) -> None:
 
 def _recorded(paths: Paths) -> set[str]:
     return set(json.loads(paths.processes_record.read_text())) if paths.processes_record.exists() else set()
+
+
+def _before(paths: Paths) -> set[str]:
+    return _remembered(paths) or set()
+
+
+def _remembered(paths: Paths) -> set[str] | None:
+    """What is kept for the proven instance; a run that was killed may have left what belongs to one before."""
+    if paths.processes_before.exists():
+        kept = json.loads(paths.processes_before.read_text())
+        if kept["instance"] == serving.proven(paths):
+            return set(kept["units"])
+    return None
 
 
 def _name_of(unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import files, processes, web
+from host import files, processes, serving, web
 from host.paths import Paths
 
 KEEP = 5
@@ -13,15 +13,15 @@ KEEP = 5
 KEEP_UPLOADS = 10
 
 
-def prune(paths: Paths, serving: str) -> str:
+def prune(paths: Paths, instance: str) -> str:
     """Remove what is older than the newest ``KEEP`` releases; says how many are kept."""
-    live = {serving, *web.running(), *processes.in_use()}
-    (paths.releases / web.release_of(serving)).touch()  # the newest, also when it was rolled back to
+    live = {instance, *serving.needed(paths), *web.running(), *processes.in_use()}
+    (paths.releases / web.release_of(instance)).touch()  # the newest, also when it was rolled back to
     newest = sorted(_folders(paths.releases), key=_age)[-KEEP:]
     kept = {folder.name for folder in newest} | {web.release_of(name) for name in live}
-    for instance in _folders(paths.instances):
-        if instance.name not in live:
-            web.forget(paths, instance.name)
+    for folder in _folders(paths.instances):
+        if folder.name not in live:
+            web.forget(paths, folder.name)
     processes.forget(paths)
     _keep_only(paths.releases, kept)
     # The packages of every kept release stay, so that going back to it asks no registry.

@@ -10,15 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
-from host import environment, files, health, history, processes, prune, reserve, watch, web
+from host import environment, files, fleet, health, history, lock, processes, prune, reserve, serving, watch, web
 from host.console import phase, say
 from host.errors import ReleaseError
-from host.lock import exclusive
 from host.paths import Paths
 from host.unpack import require_space, unpack
+
+# Enough to see that it doesn't answer, ends, or fails its visitors at once: the world may have changed, it hasn't.
+PROVEN_WATCH_SECONDS = 2.0
+RESUME_WAITS_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,17 @@ class Request:
     instance: web.Instance
     health: health.Health
     watch: float = 0.0
-    by: str | None = None
+    # Seconds after which the server goes back by itself unless the release is confirmed; 0 confirms it at once.
+    probation: float = 0.0
+    # What it was made from, for the history.
     revision: str | None = None
     processes: processes.Plan = field(default_factory=processes.Plan)
+    # Seconds for another release that goes on here.
+    wait: float = lock.WAIT_SECONDS
 
     def entry(self) -> history.Entry:
         login, address = history.source()
-        return history.Entry(self.instance.release, self.instance.name, self.by or login, address, self.revision)
+        return history.Entry(self.instance.release, self.instance.name, login, address, self.revision)
 
 
 def release(paths: Paths, request: Request) -> None:
@@ -42,60 +50,74 @@ def release(paths: Paths, request: Request) -> None:
     name = request.instance.name
     holder = f"a release of {request.instance.release}"
     reserve.spend(paths)
-    with exclusive(paths.lock, holder), history.recorded(paths, request.entry()) as entry:
-        already = _serves(paths, request)
+    with lock.exclusive(paths.lock, holder, request.wait), history.recorded(paths, request.entry()) as entry:
+        request = replace(request, watch=_watch_seconds(paths, request))
+        already, untried = _serves(paths, request), serving.proven(paths) != name
         if not already:
-            _replace(paths, request, entry)
-        elif _named(paths.proven) != name:
-            # A run that was killed during its watch has left the one from before running.
-            _switch(paths, request, entry)
-        else:
+            _bring_up(paths, request, entry)
+        fleet.begin(paths, request.probation)
+        if already and fleet.passed(paths, name):
             processes.start(paths, request.instance, request.processes)
-        processes.retire(paths)
-        # Not just the previous one: a run that was killed may have left another behind.
-        for other in set(web.running()) - {name}:
-            web.retire(other)
+            fleet.settle(paths, name, request.probation)
+        else:
+            # Of a run that was killed during its watch, the rest is made up for.
+            _switch(paths, request, entry)
+        with phase("retire", entry.phases) as notes:
+            processes.retire(paths)
+            # Not just the previous one: a run that was killed may have left another behind.
+            others = set(web.running()) - serving.needed(paths)
+            for other in sorted(others):
+                web.retire(other)
+            notes.append(f"{len(others)} finishing requests")
         with phase("prune", entry.phases) as notes:
             notes.append(prune.prune(paths, name))
         reserve.keep(paths)
-        entry.result = "unchanged" if already else "serving"
+        if name != serving.proven(paths):
+            entry.result = "on probation"
+        else:
+            entry.result = "unchanged" if already and not untried else "serving"
     say(f"release {request.instance.release} is serving{' already' if already else ''}")
 
 
-def current(paths: Paths) -> str | None:
-    """The instance that serves, or None before the first release."""
-    return _named(paths.current)
-
-
 def resume(paths: Paths) -> None:
-    """Start what served before the machine was shut down, or, where that was still being watched, what was before."""
-    name = _named(paths.proven) or current(paths)
-    if name is None:
-        say("no release yet")
-        return
-    # A shutdown may have come between the two links; this one is what Nginx follows.
-    files.point(paths.socket, paths.instance_socket(name))
-    if name != current(paths):
-        files.point(paths.current, paths.instances / name)
-    processes.resume(paths)
-    web.start(name)
+    """Start what served before the machine was shut down, or, where that was still being tried, what was before."""
+    # A release may have come sooner.
+    with lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS):
+        name = serving.proven(paths) or serving.current(paths)
+        if name is None:
+            say("no release yet")
+            return
+        # A shutdown may have come between the two links; this one is what Nginx follows.
+        files.point(paths.socket, paths.instance_socket(name))
+        if name != serving.current(paths):
+            files.point(paths.current, paths.instances / name)
+        # A shutdown ends a probation: its timer is gone.
+        fleet.disarm(paths)
+        processes.go_back(paths)
+        web.start(name)
     say(f"release {web.release_of(name)} is serving")
-
-
-def _named(link: Path) -> str | None:
-    return link.readlink().name if link.is_symlink() else None
 
 
 def _serves(paths: Paths, request: Request) -> bool:
     """Whether it serves already; a run that was killed just before it had asked doesn't count."""
     name = request.instance.name
     linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.instance_socket(name)
-    if not (linked and current(paths) == name and web.is_active(name)):
+    if not (linked and serving.current(paths) == name and web.is_active(name)):
         return False
     return request.health.good(health.answer(request.health, request.health.timeout))
 
 
-def _replace(paths: Paths, request: Request, entry: history.Entry) -> None:
+def _watch_seconds(paths: Paths, request: Request) -> float:
+    """Less for one that is gone back to: the same code, packages and variables have stood their watch here before."""
+    folder = paths.releases / request.instance.release
+    kept = folder.is_dir() and environment.is_built(paths, folder)
+    if request.watch <= PROVEN_WATCH_SECONDS or not kept:
+        return request.watch
+    return PROVEN_WATCH_SECONDS if history.stood(paths, request.instance.name, request.watch) else request.watch
+
+
+def _bring_up(paths: Paths, request: Request, entry: history.Entry) -> None:
+    """All that comes before the switch: afterwards it runs and answers, and no visitor has met it."""
     instance, times = request.instance, entry.phases
     with phase("space", times):
         require_space(paths, instance.release)
@@ -107,10 +129,13 @@ def _replace(paths: Paths, request: Request, entry: history.Entry) -> None:
             notes.append(done)
         processes.prepare(paths, instance, venv, request.processes)
         _start(paths, request, venv, times)
-    except BaseException:
-        _take_away(paths, instance.name)
-        raise
-    _switch(paths, request, entry)
+    except BaseException as error:
+        previous = _previous(paths, instance.name)
+        if serving.current(paths) != instance.name or previous in (None, instance.name):
+            _take_away(paths, instance.name)
+            raise
+        # A run that was killed during its watch has left it serving.
+        _back_to(paths, instance.name, previous, entry, error)
 
 
 def _start(paths: Paths, request: Request, venv: Path, times: dict[str, float]) -> None:
@@ -129,7 +154,7 @@ def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
     previous = _previous(paths, name)
     try:
         with phase("switch", times):
-            _serve(paths, name)
+            serving.serve(paths, name)
             # Until then a visitor, and the question below, may still get to the old one by a kept connection.
             time.sleep(watch.MOVED_SECONDS)
         with phase("verify", times) as notes, _last_words(name):
@@ -137,13 +162,12 @@ def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
         if request.watch:
             with phase("watch", times) as notes, _last_words(name):
                 notes.append(watch.watch(name, request.health, request.watch, paths.requests))
+                notes.append(f"{request.watch:g} s")
+            entry.watched = request.watch
         processes.start(paths, request.instance, request.processes)
-        files.point(paths.proven, paths.instances / name)
+        fleet.settle(paths, name, request.probation)
     except BaseException as error:
-        entry.result = _go_back(paths, name, previous)
-        if isinstance(error, ReleaseError):
-            raise ReleaseError(f"{error}\n{_OUTCOMES[entry.result]}") from None
-        raise
+        _back_to(paths, name, previous, entry, error)
 
 
 _OUTCOMES = {
@@ -162,19 +186,21 @@ def _last_words(instance: str) -> Generator[None]:
         raise ReleaseError(f"{error}\n{web.journal(instance)}".rstrip()) from None
 
 
-def _serve(paths: Paths, instance: str) -> None:
-    """Two links: traffic moves with the first; the second is what a reboot starts."""
-    files.point(paths.socket, paths.instance_socket(instance))
-    files.point(paths.current, paths.instances / instance)
-
-
 def _previous(paths: Paths, name: str) -> str | None:
     """What to go back to from ``name``: the last that was watched to the end; None before there is one."""
-    proven = _named(paths.proven)
+    proven = serving.proven(paths)
     if proven and (paths.instances / proven).is_dir():
         return proven
-    serving = current(paths)
-    return serving if serving != name else None
+    current = serving.current(paths)
+    return current if current != name else None
+
+
+def _back_to(paths: Paths, bad: str, previous: str | None, entry: history.Entry, error: BaseException) -> NoReturn:
+    """Go back, and raise ``error`` with what came of that."""
+    entry.result = _go_back(paths, bad, previous)
+    if isinstance(error, ReleaseError):
+        raise ReleaseError(f"{error}\n{_OUTCOMES[entry.result]}") from None
+    raise error
 
 
 def _go_back(paths: Paths, bad: str, previous: str | None) -> str:
@@ -187,7 +213,7 @@ def _go_back(paths: Paths, bad: str, previous: str | None) -> str:
             web.start(previous)  # it runs, unless it ended by itself or the machine was started again
         except ReleaseError:
             return "stuck"
-        _serve(paths, previous)
+        serving.serve(paths, previous)
     if bad != previous:
         processes.discard(paths, bad)
         web.dismiss(paths, bad)
@@ -197,7 +223,7 @@ def _go_back(paths: Paths, bad: str, previous: str | None) -> str:
 
 def _take_away(paths: Paths, failed: str) -> None:
     """Take an instance away that never served; a release over a stopped self has."""
-    if failed in (current(paths), _named(paths.proven)):
+    if failed in serving.needed(paths):
         return
     processes.discard(paths, failed)
     web.discard(paths, failed)
@@ -207,7 +233,7 @@ def _take_away(paths: Paths, failed: str) -> None:
 def _forget(paths: Paths, instance: str) -> None:
     """Its release isn't to be among the five that are kept, unless it serves with other variables."""
     release = web.release_of(instance)
-    others = {web.release_of(name) for name in (current(paths), _named(paths.proven)) if name}
+    others = {web.release_of(name) for name in serving.needed(paths)}
     # With its upload still here, nothing is lost.
     if release not in others and (paths.incoming / f"{release}.tar").exists() and (paths.releases / release).exists():
         files.remove_tree(paths.releases / release)

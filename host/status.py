@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from host import history, processes, release, web
+from host import history, processes, serving, web
 from host.paths import Paths
 
 SHOWN_ENTRIES = 10
@@ -13,10 +13,12 @@ SHOWN_ENTRIES = 10
 
 def status(paths: Paths) -> dict[str, Any]:
     """What serves and since when, what is kept, oldest first, and the last releases, newest last."""
-    name = release.current(paths)
+    name, proven = serving.current(paths), serving.proven(paths)
     return {
         "release": name and web.release_of(name),
         "instance": name,
+        # Another one than the instance while that is being tried: what it goes back to.
+        "proven": proven,
         "active": bool(name) and web.is_active(name),
         "since": history.utc(paths.current.lstat().st_mtime) if name else None,
         "processes": processes.running() if name else [],
@@ -32,6 +34,8 @@ def text(found: dict[str, Any]) -> str:
         lines = [f"release {found['release']} {state} since {found['since']}"]
     else:
         lines = ["no release yet"]
+    if found["proven"] not in (found["instance"], None):
+        lines.append(f"being tried: goes back to {web.release_of(found['proven'])} unless it is confirmed")
     if found["processes"]:
         lines.append(f"beside web: {' '.join(found['processes'])}")
     lines.append(f"kept: {' '.join(found['kept']) or 'none'}")

@@ -8,8 +8,8 @@ JOURNAL_LINES = 25
 STOPPED = ("inactive", "failed")
 
 
-def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemctl", *words], capture_output=True, text=True)
+def systemctl(*words: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=timeout)
 
 
 def show(unit: str, *names: str) -> dict[str, str]:
@@ -32,13 +32,20 @@ def running(*patterns: str) -> set[str]:
 def journal(unit: str) -> str:
     """The last lines of a unit's last start; of earlier ones, or of systemd itself, where that wrote none."""
     start = show(unit, "InvocationID").get("InvocationID")
-    of_start = _journal(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
-    return of_start or _journal(f"_SYSTEMD_UNIT={unit}") or _journal(f"--unit={unit}")
+    of_start = written(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
+    return of_start or journal_of_all_starts(unit)
 
 
-def _journal(selection: str) -> str:
-    command = ["journalctl", selection, "--output=cat", "--no-pager", "--quiet", f"--lines={JOURNAL_LINES}"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+def journal_of_all_starts(unit: str) -> str:
+    """The last lines of a unit, or what systemd says of it where it wrote none."""
+    # The match on _SYSTEMD_UNIT leaves systemd's own lines out: the app's words matter.
+    return written(f"_SYSTEMD_UNIT={unit}") or written(f"--unit={unit}")
+
+
+def written(*selection: str, lines: int = JOURNAL_LINES) -> str:
+    """The end of what is selected of the journal."""
+    command = ["journalctl", *selection, "--output=cat", "--no-pager", "--quiet", f"--lines={lines}"]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
 
 
 def accepts(calendar: str) -> bool:

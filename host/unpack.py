@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import shutil
 import tarfile
 from pathlib import Path
 
+from host import environment
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -22,7 +24,8 @@ def require_space(paths: Paths, release: str) -> None:
     tarball = paths.incoming / f"{release}.tar"
     if (paths.releases / release).is_dir() or not tarball.is_file():
         return
-    size, files = _needed(paths, tarball)
+    _verify(tarball, release)
+    size, files = _needed(paths, tarball, release)
     free = os.statvfs(paths.releases)
     # A file system that makes inodes as they are needed says that it has none.
     if size > free.f_bavail * free.f_frsize or (free.f_files and files > free.f_favail):
@@ -36,17 +39,18 @@ def _megabytes(size: int) -> str:
     return f"{size / 1_000_000:.0f} MB"
 
 
-def _needed(paths: Paths, tarball: Path) -> tuple[int, int]:
-    """Bytes and files: twice the tarball, and the packages unless a kept release has the same requirements."""
+def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
+    """Bytes and files: twice the tarball, and the packages unless they are installed for another release."""
     with tarfile.open(tarball) as archive:
-        members = archive.getmembers()
-        listed = archive.extractfile("requirements.txt") if "requirements.txt" in archive.getnames() else None
-        requirements = listed.read() if listed else b""
+        members = {posixpath.normpath(member.name): member for member in archive.getmembers()}
+
+        def read(name: str) -> bytes | None:
+            stream = archive.extractfile(members[name]) if name in members else None
+            return stream.read() if stream else None
+
+        installed = environment.is_built(paths, paths.releases / release, read)
     size, files = 2 * tarball.stat().st_size + RESERVE[0], len(members) + RESERVE[1]
-    kept = paths.releases.glob("[!.]*/requirements.txt")
-    if not any(other.read_bytes() == requirements for other in kept):
-        size, files = size + PACKAGES[0], files + PACKAGES[1]
-    return size, files
+    return (size, files) if installed else (size + PACKAGES[0], files + PACKAGES[1])
 
 
 def unpack(paths: Paths, release: str) -> str:

@@ -58,7 +58,7 @@ def watch(instance: str, asked: health.Health, seconds: float, log: Path) -> str
         # One that doesn't answer at the very end is asked once more.
         if time.monotonic() >= deadline and not failed_answers:
             return str(seen.since) if seen.since.total else "no visitors"
-        time.sleep(max(0.0, min(INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
+        time.sleep(max(0.0, min(asked.interval or INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
 
 
 def verdict(seen: Watched, asked: health.Health) -> str | None:

@@ -11,12 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files
+from host import files, systemd
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.procfile import processes
 
-JOURNAL_LINES = 25
 # A release that turned bad may hang; its visitors wait no longer than this for it.
 DISMISS_SECONDS = 10.0
 
@@ -72,12 +71,12 @@ def _escape(value: str) -> str:
 
 def start(instance: str) -> None:
     """Start it and wait until Gunicorn has imported the app; raises ReleaseError with its last words."""
-    if _systemctl("start", unit(instance)).returncode != 0:
+    if systemd.systemctl("start", unit(instance)).returncode != 0:
         raise ReleaseError(f"the app doesn't start:\n{journal(instance)}")
 
 
 def is_active(instance: str) -> bool:
-    return _systemctl("is-active", "--quiet", unit(instance)).returncode == 0
+    return systemd.systemctl("is-active", "--quiet", unit(instance)).returncode == 0
 
 
 @dataclass(frozen=True)
@@ -89,29 +88,28 @@ class State:
 
 
 def state(instance: str) -> State:
-    shown = _systemctl("show", "--property=ActiveState,NRestarts", unit(instance)).stdout
-    found = dict(line.split("=", 1) for line in shown.splitlines())
+    found = systemd.show(unit(instance), "ActiveState", "NRestarts")
     return State(found["ActiveState"], int(found["NRestarts"]))
 
 
 def dismiss(paths: Paths, instance: str) -> None:
     """Let an instance that has served finish its requests, not for long, and discard it."""
     with suppress(subprocess.TimeoutExpired):
-        _systemctl("stop", unit(instance), timeout=DISMISS_SECONDS)
+        systemd.systemctl("stop", unit(instance), timeout=DISMISS_SECONDS)
     discard(paths, instance)
 
 
 def discard(paths: Paths, instance: str) -> None:
     """Stop an instance that must not serve, and forget it."""
-    _systemctl("kill", "--signal=SIGKILL", unit(instance))
-    _systemctl("stop", unit(instance))
-    _systemctl("reset-failed", unit(instance))
+    systemd.systemctl("kill", "--signal=SIGKILL", unit(instance))
+    systemd.systemctl("stop", unit(instance))
+    systemd.systemctl("reset-failed", unit(instance))
     forget(paths, instance)
 
 
 def retire(instance: str) -> None:
     """Let an instance finish its requests and end; doesn't wait for it (the unit's TimeoutStopSec bounds it)."""
-    _systemctl("stop", "--no-block", unit(instance))
+    systemd.systemctl("stop", "--no-block", unit(instance))
 
 
 def forget(paths: Paths, instance: str) -> None:
@@ -123,28 +121,14 @@ def forget(paths: Paths, instance: str) -> None:
 
 def running() -> list[str]:
     """Names of the instances that run, are starting or are stopping."""
-    listed = _systemctl("list-units", "--plain", "--no-legend", "--all", "gantry-web@*.service").stdout
-    loaded = [line.split() for line in listed.splitlines()]
-    return [
-        words[0][len("gantry-web@") : -len(".service")] for words in loaded if words[2] not in ("inactive", "failed")
-    ]
+    return sorted(name[len("gantry-web@") : -len(".service")] for name in systemd.running("gantry-web@*.service"))
 
 
 def journal(instance: str) -> str:
-    """The last lines that an instance wrote, or what systemd says of it where it wrote none."""
-    # The match on _SYSTEMD_UNIT leaves systemd's own lines out: the app's words matter.
-    return _journal(f"_SYSTEMD_UNIT={unit(instance)}") or _journal(f"--unit={unit(instance)}")
+    """The last lines that an instance wrote: systemd may have started it anew since it ended."""
+    return systemd.journal_of_all_starts(unit(instance))
 
 
 def journal_since(instance: str, start: float) -> str:
     """What an instance wrote since ``start``, in seconds of the epoch."""
-    return _journal(f"_SYSTEMD_UNIT={unit(instance)}", f"--since=@{start:.3f}", lines=1000)
-
-
-def _journal(*selection: str, lines: int = JOURNAL_LINES) -> str:
-    command = ["journalctl", *selection, "--output=cat", "--no-pager", "--quiet", f"--lines={lines}"]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
-
-
-def _systemctl(*words: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=timeout)
+    return systemd.written(f"_SYSTEMD_UNIT={unit(instance)}", f"--since=@{start:.3f}", lines=1000)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from host import environment
-from host.environment import key, shortened
+from host.environment import key, reader, shortened
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -26,6 +30,8 @@ class Installer:
             folder.mkdir(parents=True)
         self.paths.gunicorn.write_text("gunicorn==27.0.1\n")
         monkeypatch.setattr(subprocess, "run", self.run)
+        monkeypatch.setattr(environment.pwd, "getpwnam", lambda _: SimpleNamespace(pw_uid=7))  # pyright: ignore
+        monkeypatch.setattr(environment, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))  # pyright: ignore
         monkeypatch.setattr(environment.shutil, "chown", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
 
     def run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -63,6 +69,27 @@ def test_the_same_requirements_of_another_release_share_an_environment_and_cost_
     second = installer.install(installer.release("b", requirements="flask\n"))
     assert (first[0], second) == (second[0], (first[0], "unchanged"))
     assert installer.commands == []
+
+
+def test_what_a_killed_run_left_installing_is_ended_before_anything_is_installed(installer: Installer):
+    installer.install(installer.release("a", requirements="flask\n"))
+    assert installer.commands[0] == ["end", "7"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of another user")
+def test_the_processes_of_a_user_are_ended_and_no_others():
+    # Users that nobody has, so that nothing else is theirs.
+    with (
+        subprocess.Popen(["sleep", "60"], user=54321) as one,
+        subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60 & wait"], user=54321) as two,
+        subprocess.Popen(["sleep", "60"], user=54322) as other,
+    ):
+        ending = threading.Thread(target=environment.end_processes_of, args=(54321,))
+        ending.start()
+        assert (one.wait(10), two.wait(10)) == (-signal.SIGKILL, -signal.SIGKILL)
+        ending.join(10)
+        assert (ending.is_alive(), other.poll()) == (False, None)
+        other.kill()
 
 
 def test_another_gunicorn_of_ours_is_another_environment(installer: Installer):
@@ -133,16 +160,20 @@ def project(folder: Path, lock: str = "locked", **keys: str) -> Path:
     return folder
 
 
+def named(release: Path) -> str:
+    return key(release, reader(release), b"")
+
+
 def test_a_changed_lock_is_another_environment(tmp_path: Path):
-    assert key(project(tmp_path / "a"), b"") != key(project(tmp_path / "b", lock="other"), b"")
+    assert named(project(tmp_path / "a")) != named(project(tmp_path / "b", lock="other"))
 
 
 def test_what_the_project_file_says_of_other_things_shares_the_environment(tmp_path: Path):
-    assert key(project(tmp_path / "a"), b"") == key(project(tmp_path / "b", version="2", description="new"), b"")
+    assert named(project(tmp_path / "a")) == named(project(tmp_path / "b", version="2", description="new"))
 
 
 def test_another_python_that_the_project_requires_is_another_environment(tmp_path: Path):
-    assert key(project(tmp_path / "a"), b"") != key(project(tmp_path / "b", **{"requires-python": ">=3.12"}), b"")
+    assert named(project(tmp_path / "a")) != named(project(tmp_path / "b", **{"requires-python": ">=3.12"}))
 
 
 @pytest.mark.parametrize("source", ["uv.lock", "requirements.txt", "pyproject.toml"])
@@ -152,12 +183,12 @@ def test_settings_of_uv_in_the_app_bear_on_the_environment(tmp_path: Path, sourc
         (release / "uv.lock").unlink()
     if source == "requirements.txt":
         (release / source).write_text("flask\n")
-    before = key(release, b"")
+    before = named(release)
     with (release / "pyproject.toml").open("a") as file:
         file.write('[tool.uv]\nresolution = "lowest"\n')
-    changed = key(release, b"")
+    changed = named(release)
     (release / "uv.toml").write_text('resolution = "highest"\n')
-    assert len({before, changed, key(release, b"")}) == 3
+    assert len({before, changed, named(release)}) == 3
 
 
 def test_uvs_words_lose_passwords_and_their_middle():

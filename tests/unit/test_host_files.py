@@ -60,7 +60,9 @@ class Services:
             raise ReleaseError("refused")
 
 
-WANTED = Configuration({"/etc/site": "new\n"}, {"/etc/enabled": "site"})
+UNIT = "/etc/systemd/system/gantry.service"
+WANTED = Configuration({"/etc/site": "new\n", UNIT: "[Service]\n"}, {"/etc/enabled": "site"})
+FIREWALL = "/etc/nftables.conf"
 
 
 def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
@@ -83,13 +85,24 @@ def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, c
     assert "unchanged" in capsys.readouterr().out
 
 
+def test_a_changed_firewall_alone_is_checked_and_loaded_and_nginx_keeps_its_connections(tmp_path: Path):
+    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "one\n"}, {}), Services())
+    services = Services()
+    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "two\n"}, {}), services)
+    assert services.commands[1:] == [
+        f"nft --check --file {FIREWALL}",
+        "systemctl daemon-reload",
+        "systemctl reload nftables",
+    ]
+
+
 def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
     configure(Paths(tmp_path), WANTED, Services())
     with pytest.raises(ReleaseError):
         broken = Configuration({"/etc/site": "broken", "/etc/new": ""}, {"/etc/enabled": "new", "/etc/other": "new"})
         configure(Paths(tmp_path), broken, Services(refuse="nginx"))
     assert (tmp_path / "etc/enabled").read_text() == "new\n"
-    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site"]
+    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site", "systemd"]
 
 
 def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):

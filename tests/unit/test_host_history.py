@@ -45,6 +45,19 @@ def test_a_reason_is_the_first_line_and_what_a_colon_announces(paths: Paths):
     assert reasons == ["the app doesn't start: KeyError: 'X'", "it is unhealthy"]
 
 
+def test_a_watch_counts_as_stood_only_while_nothing_bad_came_after_it(paths: Paths):
+    assert not history.stood(paths, "a-1", 10)
+    expected = [
+        ("a-1", "serving", 5, False), ("a-1", "on probation", 10, True), ("b-1", "failed", 0, True),
+        ("a-1", "unchanged", 0, True), ("a-1", "serving", 2, True), ("a-1", "interrupted", 0, False),
+        ("a-1", "serving", 2, False),
+    ]  # fmt: skip
+    for instance, result, watched, stood in expected:
+        with history.recorded(paths, Entry("a", instance, "ada", "console")) as entry:
+            entry.result, entry.watched = result, watched
+        assert history.stood(paths, "a-1", 10) == stood, (instance, result)
+
+
 def test_half_a_line_of_a_power_cut_spoils_no_other(paths: Paths):
     record(paths, "a")
     with paths.history.open("a") as stream:
@@ -87,9 +100,10 @@ def test_people_read_the_newest_release_first_with_one_line_of_its_reason():
     old = {**entry, "source": "192.0.2.7", "result": "serving", "reason": None}
     new = {**entry, "release": "b", "source": "console", "result": "failed", "reason": "no luck", "revision": "v2"}
     found = {"release": "a", "active": True, "since": "2026-01-02T03:04:06Z", "processes": ["worker"]}
-    found |= {"kept": ["a"], "history": [old, new]}
+    found |= {"instance": "a-1", "proven": "b-1", "kept": ["a"], "history": [old, new]}
     assert status.text(found).splitlines() == [
         "release a is serving since 2026-01-02T03:04:06Z",
+        "being tried: goes back to b unless it is confirmed",
         "beside web: worker",
         "kept: a",
         "2026-01-02T03:04:05Z  b (v2)    1.50 s  by ada from console  failed: no luck",
@@ -102,6 +116,7 @@ def test_an_empty_server_says_so(paths: Paths):
     empty = {
         "release": None,
         "instance": None,
+        "proven": None,
         "active": False,
         "since": None,
         "processes": [],

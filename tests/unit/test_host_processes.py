@@ -146,12 +146,12 @@ def test_after_a_reboot_those_of_the_last_release_come_back(server: Server):
     server.start(NEW, Plan(cron=(NIGHTLY,), first=True))
     before = server.up()
     server.states.clear()
-    processes.resume(server.paths)
+    processes.go_back(server.paths)
     assert server.up() == before
 
 
 def test_a_server_without_processes_is_asked_nothing_after_a_reboot(server: Server):
-    processes.resume(server.paths)
+    processes.go_back(server.paths)
     assert server.calls == []
 
 
