@@ -20,7 +20,7 @@ _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 # Kept beside the networks, but not one of them.
 _FORWARDING_BEFORE = store.STATE / "ip_forward.json"
 _PREFIX = "gantry-"
-_CANDIDATES = (IPv4Network("10.77.0.0/16"), IPv4Network("172.29.0.0/16"), IPv4Network("192.168.0.0/16"))
+CANDIDATES = (IPv4Network("10.77.0.0/16"), IPv4Network("172.29.0.0/16"), IPv4Network("192.168.0.0/16"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def choose_cidr(wanted: str | None, taken: Iterable[IPv4Network]) -> str:
 
 
 def _candidates() -> Iterator[IPv4Network]:
-    for block in _CANDIDATES:
+    for block in CANDIDATES:
         yield from block.subnets(new_prefix=24)
 
 
@@ -194,7 +194,9 @@ def free_address(network: Network, taken: Iterable[str]) -> str:
 def _up(network: Network) -> None:
     """Every step is harmless where it was done before."""
     if not _has_bridge(network.id):
-        run(["ip", "link", "add", network.id, "type", "bridge"])
+        # Without an address of its own, it takes that of a machine, and another one when that ends.
+        address = host.hardware_address(network.gateway)
+        run(["ip", "link", "add", network.id, "address", address, "type", "bridge"])
     run(["ip", "address", "replace", f"{network.gateway}/{network.prefix}", "dev", network.id])
     run(["ip", "link", "set", network.id, "up"])
     firewall.allow(network.id, network.cidr)

@@ -45,6 +45,7 @@ class Launch:
             "VETH": self.veth,
             "BRIDGE": self.bridge,
             "ADDRESS": self.address,
+            "HARDWARE_ADDRESS": host.hardware_address(self.address.partition("/")[0]),
             "GATEWAY": self.gateway,
             "CGROUPS": " ".join(map(str, cgroups)),
             "ARGUMENTS": " ".join(self.arguments()),
@@ -104,7 +105,8 @@ def start(launch: Launch) -> None:
     else:
         with (launch.folder / "console.log").open("ab") as console:
             command = daemon_command(launch)
-            env = host.environment()
+            # The machine outlives this program; what is secret in its environment mustn't.
+            env = {name: host.environment()[name] for name in ("LC_ALL", "PATH")}
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=env, check=True)
     _wait_for_init(launch)
 

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,9 +68,14 @@ def create(
     hostname: str,
     user_data: bytes,
     image_digest: str | None = None,
+    address: str = "",
+    files: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> Spec:
-    """Makes a machine and boots it; returns when its init runs. A failure leaves nothing of it behind."""
+    """Makes a machine and boots it; returns when its init runs. A failure leaves nothing of it behind.
+
+    It takes a free address unless one is given; ``files``, by path, are on its disk before it boots.
+    """
     host.require_root_and_tools()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname):
         raise LocalError(
@@ -79,11 +84,13 @@ def create(
             "Choose another name for the server",
         )
     digest = _base_image(image_digest, progress)
-    spec = _reserve(Spec(id=id, owner=owner, network=network, hostname=hostname, image=digest, address=""))
+    spec = _reserve(Spec(id=id, owner=owner, network=network, hostname=hostname, image=digest, address=address))
     try:
         with _locked(id):
             host.require_room(spec.folder, _NEEDED_MEBIBYTES, "A machine")
             spec = _make_disk(spec, user_data)
+            for path, content in (files or {}).items():
+                _write(_disk(spec) / path.lstrip("/"), content)
             _boot(spec)
             return _record(replace(spec, complete=True))
     except BaseException:
@@ -246,7 +253,14 @@ def _reserve(spec: Spec) -> Spec:
                 "Each machine has an id of its own",
                 f"Remove it (python -m components.local destroy {spec.id}), or choose another id",
             )
-        address = bridge.free_address(network, [other.address for other in on_network(spec.network)])
+        taken = [other.address for other in on_network(spec.network)]
+        if spec.address in taken:
+            raise LocalError(
+                f"The address {spec.address} is another machine's",
+                "Each machine of a network has an address of its own",
+                "Give another one, or none to take one that is free",
+            )
+        address = spec.address or bridge.free_address(network, taken)
         store.MACHINES.mkdir(exist_ok=True)
         # Users of this computer have the same numbers as those inside: they must not get at a machine's disk.
         spec.folder.mkdir(mode=0o700)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 
 from components.local.resources import NetworkResource
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkArgs:
-    cidr: str | None = None  # a private range such as 10.77.5.0/24; None picks a free one
+from components.target import NetworkArgs
 
 
 class Network(pulumi.ComponentResource):

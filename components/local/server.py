@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import remote
 
 from components.local.network import Network
 from components.local.resources import MachineResource
-
-# With pulumi-command's growing pauses of up to 5 s between them, these last about five minutes.
-_DIALS_AT_FIRST_CONTACT = 70
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerArgs:
-    network: Network
-    user_data: pulumi.Input[str]  # for cloud-init; another one makes another machine
-    user: str  # who logs in
-    private_key: pulumi.Input[str]  # of that user, in OpenSSH's format
-    host_key: pulumi.Input[str]  # public key that the machine must show at first contact
-    image: str | None = None  # digest of a base image to stay on; None takes the newest for new machines
+from components.target import ServerArgs, first_contact
 
 
 class Server(pulumi.ComponentResource):
@@ -33,7 +20,7 @@ class Server(pulumi.ComponentResource):
     private_address: pulumi.Output[str]
     connection: remote.ConnectionArgs
 
-    def __init__(self, name: str, args: ServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:local:Server", name, None, opts)
         machine = MachineResource(
             name,
@@ -45,13 +32,7 @@ class Server(pulumi.ComponentResource):
         )
         self.instance_id = machine.id
         self.address = self.private_address = machine.address
-        self.connection = remote.ConnectionArgs(
-            host=self.address,
-            user=args.user,
-            private_key=args.private_key,
-            host_key=args.host_key,
-            dial_error_limit=_DIALS_AT_FIRST_CONTACT,
-        )
+        self.connection = first_contact(self.address, args)
         self.register_outputs(
             {
                 "instance_id": self.instance_id,

@@ -48,7 +48,7 @@ ip link set lo up
 in_host_network ip link add "$VETH" type veth peer name eth0 netns 1
 in_host_network ip link set "$VETH" master "$BRIDGE" up
 ip address add "$ADDRESS" dev eth0
-ip link set eth0 up
+ip link set eth0 address "$HARDWARE_ADDRESS" up
 ip route add default via "$GATEWAY"
 exec 9<&-
 

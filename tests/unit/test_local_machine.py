@@ -40,6 +40,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_machine_has_the_hardware_address_of_its_ip_address():
+    assert "HARDWARE_ADDRESS=02:00:0a:4d:05:02" in LAUNCH.environment([]).splitlines()
+
+
 # Errors of the computer
 
 
@@ -125,6 +129,19 @@ def test_without_systemd_a_machine_is_a_session_of_its_own():
         "/var/lib/gantry/machines/i-0a1b2c3d/supervise.sh",
         "/var/lib/gantry/machines/i-0a1b2c3d",
     ]
+
+
+def test_without_systemd_a_machine_has_no_environment_of_who_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given: list[dict[str, str]] = []
+    monkeypatch.setenv("TOKEN", "hunter2")
+    monkeypatch.setattr(host, "has_systemd", lambda: False)
+    monkeypatch.setattr(launch, "own_cgroups", lambda _: [])  # pyright: ignore
+    monkeypatch.setattr(launch, "_wait_for_init", lambda _: None)  # pyright: ignore
+    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: given.append(env))  # pyright: ignore
+    launch.start(replace(LAUNCH, folder=tmp_path))
+    assert [set(each) for each in given] == [{"LC_ALL", "PATH"}]
 
 
 def test_what_the_supervisor_reads_survives_a_shell():
