@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shlex
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ SOCKET = "/var/lib/gantry/web.sock"
 MAX_BODY = "32m"
 # How long a request may go on after its release was replaced.
 GRACEFUL_SECONDS = 30
+# A server behind a balancer fails its health checks while this file is there.
+LEAVING_FILE = "/run/gantry-leaving"
+# When a visitor may come back who met the maintenance page.
+MAINTENANCE_RETRY_SECONDS = 300
 HOST_PROGRAM = Path(__file__).resolve().parent.parent / "host"
 
 # Where each file of cloud-init/first-boot goes, and who may do what with it.
@@ -43,20 +49,20 @@ FIRST_BOOT_FILES = (
 
 def user_data(hostname: str, public_key: str, host_private_key: str, host_public_key: str) -> str:
     """cloud-init's user-data: a server that waits for its first release. Secret, for the first contact's host key."""
-    files = [
-        {"path": path, "permissions": permissions, "content": text(f"first-boot/{name}")}
-        for path, permissions, name in FIRST_BOOT_FILES
-    ]
-    return render(
-        "user-data.yaml.j2",
+    return first_boot(
+        [(path, permissions, f"first-boot/{name}") for path, permissions, name in FIRST_BOOT_FILES],
+        PACKAGES,
         hostname=hostname,
-        user=USER,
         public_key=public_key,
         host_private_key=host_private_key,
         host_public_key=host_public_key,
-        packages=PACKAGES,
-        files=files,
     )
+
+
+def first_boot(files: Sequence[tuple[str, str, str]], packages: Sequence[str], **names: str) -> str:
+    """User-data with ``files`` (path, permissions, and which of cloud-init/) and ``packages``."""
+    written = [{"path": path, "permissions": mode, "content": text(source)} for path, mode, source in files]
+    return render("user-data.yaml.j2", user=USER, packages=packages, files=written, **names)
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,11 @@ UNITS = "/etc/systemd/system"
 WEB_UNIT = f"{UNITS}/gantry-web@.service"
 
 
-def configuration(settings: Settings, host_program: str) -> Configuration:
-    """The configuration for ``settings``, run by the host program uploaded to ``host_program``."""
+def configuration(settings: Settings, host_program: str, balancer: str | None = None) -> Configuration:
+    """The configuration for ``settings``, run by the host program uploaded to ``host_program``.
+
+    Behind a balancer, only its address may ask for pages.
+    """
     # Three workers on two cores served the most requests of the shapes that docs/performance.md compares.
     workers = settings.workers or "len(os.sched_getaffinity(0)) + 1"
     gunicorn = render(
@@ -90,8 +99,9 @@ def configuration(settings: Settings, host_program: str) -> Configuration:
     )
     return Configuration(
         files={
-            "/etc/nginx/sites-available/gantry": render(
-                "site.nginx.conf.j2", domain=settings.domain, socket=SOCKET, max_body=MAX_BODY
+            "/etc/nginx/sites-available/gantry": _site(settings, balancer),
+            "/etc/nftables.conf": (
+                render("firewall.nft.j2", balancer=balancer) if balancer else text("first-boot/firewall.nft")
             ),
             "/etc/gantry/gunicorn.conf.py": gunicorn,
             **_units(settings),
@@ -118,6 +128,23 @@ def _units(settings: Settings) -> dict[str, str]:
         f"{UNITS}/gantry-cron@.service": render("cron.service.j2", **process, stop_seconds=stop),
         f"{UNITS}/gantry-cron@.timer": text("cron.timer"),
     }
+
+
+def _site(settings: Settings, balancer: str | None) -> str:
+    return render(
+        "site.nginx.conf.j2",
+        domain=settings.domain,
+        socket=SOCKET,
+        max_body=MAX_BODY,
+        balancer=balancer,
+        leaving_file=LEAVING_FILE,
+        # Between the visitor and the balancer; between that and here it is always http.
+        scheme="$http_x_forwarded_proto" if balancer else "$scheme",
+        maintenance=settings.maintenance,
+        health_path=settings.health_path,
+        health_pattern=re.escape(settings.health_path.partition("?")[0]),
+        retry_after=MAINTENANCE_RETRY_SECONDS,
+    )
 
 
 @dataclass(frozen=True)
@@ -152,7 +179,9 @@ def _sources() -> dict[str, bytes]:
 # The first contact prints the server's own host key. The scripts came with the user-data, so that this text never
 # changes: after the first contact its connection, pinned to the first host key, would no longer be accepted.
 READY_COMMAND = "sudo /usr/local/lib/gantry/ready"
-CONFIGURE_COMMAND = "sudo python3 -I {host_program} configure && sudo /usr/local/lib/gantry/host-key confirm"
+CONFIGURE_UNCONFIRMED = "sudo python3 -I {host_program} configure"
+CONFIGURE_COMMAND = f"{CONFIGURE_UNCONFIRMED} && sudo /usr/local/lib/gantry/host-key confirm"
+PREPARE_COMMAND = "sudo gantry prepare {release}"
 
 
 def release_command(release: str, configuration: Configuration, settings: Settings) -> str:
@@ -161,6 +190,8 @@ def release_command(release: str, configuration: Configuration, settings: Settin
     asked += ["--timeout", str(settings.health_timeout), "--watch", str(settings.watch)]
     if settings.health_status:
         asked += ["--expect", str(settings.health_status)]
+    if settings.health_interval:
+        asked += ["--interval", f"{settings.health_interval:g}"]
     for name, count in sorted(settings.processes.items()):
         asked += ["--process", f"{name}={count}"]
     for entry in settings.cron:
@@ -168,7 +199,10 @@ def release_command(release: str, configuration: Configuration, settings: Settin
     return f"sudo gantry release {release} --settings {configuration.digest()} {shlex.join(asked)}"
 
 
-def release_input(variables: dict[str, str], release: str, stack: str) -> str:
-    """What goes to the release command's standard input, as JSON: the app's variables, secrets among them."""
+def release_input(variables: dict[str, str], release: str, stack: str, revision: str | None = None) -> str:
+    """What goes to the release command's standard input, as JSON: the app's variables, secrets among them.
+
+    And, for the history, the revision that it was made from.
+    """
     given: dict[str, Any] = {"RELEASE": release, "GANTRY_STACK": stack, **variables}
-    return json.dumps({"variables": given})
+    return json.dumps({"variables": given, "revision": revision})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import cast
 
 from components.errors import UserError
 from host import cron, procfile
 
 MOST = 64
-_OPERATORS = re.compile(r"^(&&|\|\||[;|&<>]|>>)$")
+_OPERATORS = re.compile(r"^[;|&<>]+$")
 
 
 class ProcessError(UserError):
@@ -45,17 +44,20 @@ def check(text: str, app_json: str | None) -> None:
             raise ProcessError(str(error)) from None
 
 
-def counts(given: object, app: Path) -> tuple[dict[str, int], list[str]]:
-    """The setting ``processes`` for the app in ``app``, and what is wrong with it."""
+def counts(given: object, text: str | None) -> tuple[dict[str, int], list[str]]:
+    """The setting ``processes`` for an app with the Procfile ``text``, and what is wrong with it.
+
+    Where the Procfile isn't known, the server says which of them it hasn't.
+    """
     if not isinstance(given, dict):
         return {}, ["processes must be a map; set a count with: pulumi config set --path processes.worker 2"]
-    types = _types(app)
+    types = _types(text)
     found, mistakes = dict[str, int](), list[str]()
     for name, count in cast(dict[str, object], given).items():
         remedy = f"set it with: pulumi config set --path processes.{name} <number>"
         if name == "web":
             mistakes.append("processes.web is no setting: how many answer requests is the setting workers")
-        elif name not in types:
+        elif types is not None and name not in types:
             known = f"only {', '.join(sorted(types))}" if types else "no process beside web and release"
             remedy = f"remove it with: pulumi config rm --path processes.{name}"
             mistakes.append(
@@ -94,9 +96,11 @@ def parse(text: str) -> object:
         return None
 
 
-def _types(app: Path) -> set[str]:
-    """The types beside web and release; none where the Procfile is missing or can't be read (packing says why)."""
+def _types(text: str | None) -> set[str] | None:
+    """The types beside web and release; None where the Procfile can't be read (packing says why)."""
+    if text is None:
+        return None
     try:
-        return procfile.processes((app / "Procfile").read_text("utf-8-sig")).keys() - {"web", "release"}
-    except (OSError, ValueError):
-        return set()
+        return procfile.processes(text).keys() - {"web", "release"}
+    except ValueError:
+        return None

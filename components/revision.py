@@ -25,23 +25,44 @@ class RevisionError(UserError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release by its name, and its tarball; None for one that the servers keep."""
+    """A release by its name, its tarball (None for one that the servers keep), and the revision that was asked for."""
 
     release: str
     tarball: Path | None
+    revision: str | None = None
 
 
 def wanted(app: Path, release: str | None, into: Path) -> Wanted:
     """What the setting ``release`` means: the folder as it is, a release that the servers keep, or a git revision."""
     if release and _KEPT.fullmatch(release):
         return Wanted(release, None)
-    packed = _pack(app, release, into) if release else artifact.pack(app, into)
-    return Wanted(packed.release, packed.path)
+    if release is None:
+        packed = artifact.pack(app, into)
+        return Wanted(packed.release, packed.path)
+    repository = _repository(app, release)
+    commit = repository.commit(release)
+    packed = _pack(app, release, repository, commit, into)
+    return Wanted(packed.release, packed.path, commit if commit.startswith(release) else f"{release} at {commit[:12]}")
 
 
-def _pack(app: Path, name: str, into: Path) -> Artifact:
-    repository = _repository(app, name)
-    commit = repository.commit(name)
+def procfile(app: Path, release: str | None) -> str | None:
+    """The Procfile of what ``release`` means, empty where it has none.
+
+    None where only the servers know it, or where it can't be had, of which packing says why.
+    """
+    if release and _KEPT.fullmatch(release):
+        return None
+    try:
+        if release:
+            repository = _repository(app, release)
+            return repository.content(repository.commit(release), "Procfile").removeprefix("\ufeff")
+        file = app / "Procfile"
+        return file.read_text("utf-8-sig") if file.exists() else ""
+    except (OSError, ValueError, RevisionError):
+        return None
+
+
+def _pack(app: Path, name: str, repository: _Repository, commit: str, into: Path) -> Artifact:
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         repository.check_out(commit, tree)
@@ -75,6 +96,10 @@ class _Repository:
             f"release is {name!r}, but {self.top} has no such branch, tag or commit"
             f"{': it is a shallow clone' if shallow else ''}; fetch it with: git -C {self.top} {remedy[4:]}"
         )
+
+    def content(self, commit: str, name: str) -> str:
+        """A file of the app at the commit; empty where there is none."""
+        return self._git("show", f"{commit}:{self.folder}/{name}" if self.folder else f"{commit}:{name}").stdout
 
     def check_out(self, commit: str, tree: Path) -> None:
         """Write the app's files, and what decides which of them count, as a clean checkout has them.

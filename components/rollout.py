@@ -1,7 +1,8 @@
-"""Bringing servers to their manifest over SSH, in order, stopping at the first that fails."""
+"""Bringing servers to their manifest over SSH, batch after batch, stopping at the first that fails."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +10,12 @@ from pathlib import Path
 import pulumi
 from pulumi_command import remote
 
-from components.manifest import CONFIGURE_COMMAND, READY_COMMAND
+from components.contact import Contact, Delivery, Host
+from components.manifest import CONFIGURE_COMMAND, PREPARE_COMMAND
+from components.revert import Revert
 
-# Enough attempts for two minutes: until the server's own host key is confirmed, it takes turns with the first one.
-DIAL_ATTEMPTS = 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """A server as the rollout sees it; ``first_contact`` is pinned to the host key of its user-data."""
-
-    name: str
-    instance_id: pulumi.Input[str]
-    first_contact: remote.ConnectionArgs
+# The most that one batch takes once it is prepared, besides the switch itself: two minutes to connect, 90 s to start.
+BATCH_SECONDS = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,84 +27,113 @@ class RolloutArgs:
 
     host_program: Path
     host_program_path: str
-    configuration: str
+    configuration: pulumi.Input[str]
     tarball: Path | None
     release: str
     release_command: str
     release_input: pulumi.Input[str]
+    # Servers at a time, after the first.
+    batch: int | None = None
+    # The most that the health checks, the watch and the end of older processes take on one server.
+    switch_seconds: int = 0
 
 
 class Rollout(pulumi.ComponentResource):
-    """Every server serves the release, or ``up`` fails and names the first that doesn't."""
+    """Every server serves the release, or ``up`` fails, names the first that doesn't, and none does."""
 
     release: pulumi.Output[str]
     host_keys: dict[str, pulumi.Output[str]]
+    # Pinned to the servers' own host keys.
+    connections: dict[str, remote.ConnectionArgs]
+    finished: list[remote.Command]
 
     def __init__(
         self, name: str, hosts: Sequence[Host], args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gantry:release:Rollout", name, None, opts)
         self._args = args
-        self.host_keys = {}
-        last: list[remote.Command] = []
-        for host in hosts:
-            last = [self._deliver(host, last)]
-        self.release = _once_done(last, args.release)
+        delivery = Delivery(
+            host_program=args.host_program,
+            host_program_path=args.host_program_path,
+            configure_command=CONFIGURE_COMMAND,
+            configuration=args.configuration,
+        )
+        self._contacts = {host.name: Contact(self, host, delivery) for host in hosts}
+        self.host_keys = {host.name: self._contacts[host.name].host_key for host in hosts}
+        self.connections = {name: contact.connection for name, contact in self._contacts.items()}
+        uploads = {host.name: self._upload(host) for host in hosts}
+        if len(hosts) == 1:
+            self.finished = [self._release(hosts[0], self._command(first=True), uploads[hosts[0].name])]
+        else:
+            self.finished = self._together(name, hosts, uploads)
+        self.release = _once_done(self.finished, args.release)
         self.register_outputs({"release": self.release})
 
-    def _deliver(self, host: Host, after: Sequence[pulumi.Resource]) -> remote.Command:
-        """ready -> configure -> release, on one server, once ``after`` is done."""
-        args, child = self._args, pulumi.ResourceOptions(parent=self)
-        ready = remote.Command(
-            f"{host.name}-ready",
-            connection=host.first_contact,
-            create=READY_COMMAND,
-            triggers=[host.instance_id],
-            logging=remote.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=child,
-        )
-        self.host_keys[host.name] = ready.stdout.apply(str.strip)
-        connection = _connection(host, self.host_keys[host.name])
-        program = remote.CopyToRemote(
-            f"{host.name}-host-program",
-            connection=connection,
-            source=pulumi.FileAsset(str(args.host_program)),
-            remote_path=args.host_program_path,
-            triggers=[host.instance_id],
-            opts=child,
-        )
-        configure = remote.Command(
-            f"{host.name}-configure",
-            connection=connection,
-            create=CONFIGURE_COMMAND.format(host_program=args.host_program_path),
-            stdin=args.configuration,
-            triggers=[host.instance_id],
-            logging=remote.Logging.NONE,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[program]),
-        )
-        uploads = [self._upload(host, connection, args.tarball)] if args.tarball else []
-        return remote.Command(
-            f"{host.name}-release",
-            connection=connection,
-            # On one server only: the release process before any server switches, and cron.
-            create=args.release_command if after else f"{args.release_command} --first",
-            stdin=args.release_input,
-            triggers=[host.instance_id],
-            logging=remote.Logging.STDOUT_AND_STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[configure, *uploads, *after]),
-        )
+    def _together(
+        self, name: str, hosts: Sequence[Host], uploads: dict[str, list[pulumi.Resource]]
+    ) -> list[remote.Command]:
+        """All prepare; then each batch switches, on probation, after the one before; then all are confirmed."""
+        # Whatever takes long or needs a registry comes before the first switch.
+        before: Sequence[pulumi.Resource] = [self._prepare(host, uploads[host.name]) for host in hosts]
+        order = batches(list(hosts), self._args.batch)
+        longest = BATCH_SECONDS + self._args.switch_seconds
+        revert = Revert(name, {host.name: self._contacts[host.name].connection for host in hosts}, longest)
+        released: list[pulumi.Resource] = []
+        for batch in order:
+            probation = len(order) * longest
+            before = [self._release(each, self._command(each is hosts[0], probation), before, revert) for each in batch]
+            released += before
+        # The same command without a probation: it also releases where a server has gone back meanwhile.
+        return [self._release(each, self._command(each is hosts[0]), released, role="confirm") for each in hosts]
 
-    def _upload(self, host: Host, connection: remote.ConnectionArgs, tarball: Path) -> pulumi.Resource:
-        return remote.CopyToRemote(
+    def _command(self, first: bool, probation: int = 0) -> str:
+        """``first`` is the one server that runs the release process, before any switches, and cron."""
+        flags = [*(["--first"] if first else []), *([f"--probation {probation}"] if probation else [])]
+        return " ".join([self._args.release_command, *flags])
+
+    def _upload(self, host: Host) -> list[pulumi.Resource]:
+        contact = self._contacts[host.name]
+        if self._args.tarball is None:
+            return [contact.configured]
+        tarball = remote.CopyToRemote(
             f"{host.name}-artifact",
-            connection=connection,
-            source=pulumi.FileAsset(str(tarball)),
+            connection=contact.connection,
+            source=pulumi.FileAsset(str(self._args.tarball)),
             remote_path=f"/opt/gantry/incoming/{self._args.release}.tar",
             triggers=[host.instance_id],
             opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [contact.configured, tarball]
+
+    def _prepare(self, host: Host, after: Sequence[pulumi.Resource]) -> remote.Command:
+        return remote.Command(
+            f"{host.name}-prepare",
+            connection=self._contacts[host.name].connection,
+            create=PREPARE_COMMAND.format(release=self._args.release),
+            triggers=[host.instance_id],
+            logging=remote.Logging.STDOUT_AND_STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+    def _release(
+        self,
+        host: Host,
+        command: str,
+        after: Sequence[pulumi.Resource],
+        revert: Revert | None = None,
+        role: str = "release",
+    ) -> remote.Command:
+        hooks = pulumi.ResourceHookBinding(on_error=[revert.hook]) if revert else None
+        return remote.Command(
+            f"{host.name}-{role}",
+            connection=self._contacts[host.name].connection,
+            create=command,
+            stdin=self._args.release_input,
+            triggers=[host.instance_id],
+            logging=remote.Logging.STDOUT_AND_STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=hooks),
         )
 
 
@@ -121,12 +144,11 @@ def _once_done(commands: Sequence[remote.Command], release: str) -> pulumi.Outpu
     return pulumi.Output.all(*[command.stdout for command in commands]).apply(lambda _: release)
 
 
-def _connection(host: Host, host_key: pulumi.Input[str]) -> remote.ConnectionArgs:
-    first = host.first_contact
-    return remote.ConnectionArgs(
-        host=first.host,
-        user=first.user,
-        private_key=first.private_key,
-        host_key=host_key,
-        dial_error_limit=DIAL_ATTEMPTS,
-    )
+def batches(hosts: list[Host], size: int | None = None) -> list[list[Host]]:
+    """The order of a rollout: the first host alone, then ``size`` at a time.
+
+    By default one at a time up to three hosts, else a third of all, rounded up.
+    """
+    step = size or (1 if len(hosts) <= 3 else math.ceil(len(hosts) / 3))
+    rest = hosts[1:]
+    return [hosts[:1], *(rest[start : start + step] for start in range(0, len(rest), step))]

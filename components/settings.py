@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -13,17 +12,11 @@ from typing import TypeVar, cast
 
 import pulumi
 
-from components import processes, variables
+from components import clouds, processes, revision, rules, variables
 from components.errors import UserError
 from host.cron import Entry
 
-TARGETS = ("local",)
-# https://www.rfc-editor.org/rfc/rfc1918#section-3
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-_DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
-
-# How the default of healthStatus is written.
-GOOD_STATUS = "2xx or 3xx"
+TARGETS = ("local", *clouds.TARGETS)
 
 T = TypeVar("T")
 
@@ -33,7 +26,7 @@ class SettingsError(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(clouds.CloudSettings):
     """What the user decided; the help of each key is in Pulumi.yaml."""
 
     target: str
@@ -44,6 +37,8 @@ class Settings:
     # None stands for any 2xx or 3xx.
     health_status: int | None
     health_timeout: int
+    # Seconds; None leaves it to the host program.
+    health_interval: float | None
     watch: int
     workers: int | None
     threads: int
@@ -52,6 +47,10 @@ class Settings:
     cron: tuple[Entry, ...]
     release_timeout: int
     stop_timeout: int
+    servers: int
+    balancer: bool
+    batch: int | None
+    maintenance: bool
     # Any value may be a secret.
     env: dict[str, str] = field(repr=False)
 
@@ -71,9 +70,10 @@ class _Reader:
         value = self.config.get(key) or default
         broken = rule(value) if value else None
         if broken:
+            # The words of a rule may hold a part of the value.
             secret = pulumi.runtime.is_config_secret(self.config.full_key(key))
-            shown = "[secret]" if secret else repr(value)
-            self.mistakes.append(f"{key} is {shown}, but {broken}; set it with: pulumi config set {key} <value>")
+            wrong = "[secret], but not what its help in Pulumi.yaml asks for" if secret else f"{value!r}, but {broken}"
+            self.mistakes.append(f"{key} is {wrong}; set it with: pulumi config set {key} <value>")
         return value
 
     def whole(self, key: str, low: int, high: int, default: int) -> int:
@@ -84,10 +84,19 @@ class _Reader:
         value = self.text(key, rule, str(default))
         return int(value) if rule(value) is None else default
 
+    def interval(self, key: str) -> float | None:
+        """Seconds, or None where it is left open."""
+        value = self.text(key, rules.interval, "0")
+        return float(value) or None if rules.interval(value) is None else None
+
     def status(self, key: str) -> int | None:
         """One HTTP status, or None for those that are good by themselves."""
-        value = self.text(key, _status, GOOD_STATUS)
-        return int(value) if value != GOOD_STATUS and _status(value) is None else None
+        value = self.text(key, rules.status, rules.GOOD_STATUS)
+        return int(value) if value != rules.GOOD_STATUS and rules.status(value) is None else None
+
+    def flag(self, key: str) -> bool:
+        """Whether it is set to true."""
+        return self.text(key, rules.one_of(("true", "false")), "false") == "true"
 
     def variables(self, key: str) -> dict[str, str]:
         """A map of variables. Only names are ever shown."""
@@ -106,15 +115,39 @@ class _Reader:
 
     def listed(self, key: str, default: str, check: Callable[[object], tuple[T, list[str]]]) -> T:
         """A map or list that is part of command lines, so that it can't be secret."""
-        if pulumi.runtime.is_config_secret(self.config.full_key(key)):
-            self.mistakes.append(
-                f"{key} is secret, but previews and logs show it: put secrets into env, and {key} into the settings"
-                f" without --secret; remove it with: pulumi config rm {key}"
-            )
+        if self._secret(key):
             return check(json.loads(default))[0]
         found, mistakes = check(processes.parse(self.config.get(key) or default))
         self.mistakes += mistakes
         return found
+
+    def plain(self, key: str) -> str | None:
+        """A name at the cloud, which can't be secret either."""
+        return None if self._secret(key) else self.config.get(key) or None
+
+    def _secret(self, key: str) -> bool:
+        """Whether it is secret where it mustn't be, which is a mistake."""
+        secret = pulumi.runtime.is_config_secret(self.config.full_key(key))
+        if secret:
+            self.mistakes.append(
+                f"{key} is secret, but previews and logs show it: put secrets into env, and {key} into the settings"
+                f" without --secret; remove it with: pulumi config rm {key}"
+            )
+        return secret
+
+    def cloud(self) -> clouds.CloudSettings:
+        """What only a cloud needs."""
+        return clouds.CloudSettings(
+            region=self.plain("region"),
+            size=self.plain("size"),
+            ssh_from=self.listed("sshFrom", "[]", clouds.ssh_from),
+            protect=self.flag("protect"),
+            zone=self.plain("zone"),
+            vpc=self.plain("vpc"),
+            access_logs=self.flag("accessLogs"),
+            backups=self.flag("backups"),
+            ssh_key=self.plain("sshKey"),
+        )
 
     def unknown(self) -> None:
         project = self.config.full_key("")
@@ -129,24 +162,42 @@ class _Reader:
 def read(root: Path, config: pulumi.Config) -> Settings:
     """The settings of the stack that runs; paths are relative to ``root``. Raises SettingsError."""
     reader = _Reader(config)
-    app = root / reader.text("app", lambda value: _folder(root / value), "examples/rocket")
+    app = root / reader.text("app", lambda value: rules.folder(root / value), "examples/rocket")
+    release = reader.text("release", rules.revision) or None
+    servers = reader.whole("servers", 1, 20, default=1)
+    cloud = reader.cloud()
     settings = Settings(
-        target=reader.text("target", _one_of(TARGETS), "local"),
+        **vars(cloud),
+        target=reader.text("target", rules.one_of(TARGETS), "local"),
         app=app,
-        release=reader.text("release", _revision) or None,
-        domain=reader.text("domain", _domain) or None,
-        health_path=reader.text("healthPath", _path, "/"),
+        release=release,
+        domain=reader.text("domain", rules.domain) or None,
+        health_path=reader.text("healthPath", rules.path, "/"),
         health_status=reader.status("healthStatus"),
         health_timeout=reader.whole("healthTimeout", 1, 600, default=30),
+        health_interval=reader.interval("healthInterval"),
         watch=reader.whole("watch", 0, 600, default=10),
         workers=reader.whole("workers", 0, 64, default=0) or None,
         threads=reader.whole("threads", 1, 64, default=4),
-        network=reader.text("network", _cidr) or None,
-        processes=reader.listed("processes", "{}", lambda given: processes.counts(given, app)),
+        network=reader.text("network", rules.cidr) or None,
+        processes=reader.listed("processes", "{}", lambda given: _counts(given, app, release)),
         cron=reader.listed("cron", "[]", processes.entries),
         release_timeout=reader.whole("releaseTimeout", 1, 86400, default=600),
         stop_timeout=reader.whole("stopTimeout", 1, 86400, default=60),
+        servers=servers,
+        # Several servers need one to spread the requests.
+        balancer=reader.flag("balancer") or servers > 1,
+        batch=reader.whole("batch", 0, 20, default=0) or None,
+        maintenance=reader.flag("maintenance"),
         env=reader.variables("env"),
+    )
+    reader.mistakes += clouds.mistakes(
+        settings.target,
+        cloud,
+        domain=settings.domain,
+        network=settings.network,
+        balancer=settings.balancer,
+        health_status=settings.health_status,
     )
     reader.unknown()
     if reader.mistakes:
@@ -154,40 +205,6 @@ def read(root: Path, config: pulumi.Config) -> Settings:
     return settings
 
 
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str | None]:
-    return lambda value: None if value in choices else f"must be one of: {', '.join(choices)}"
-
-
-def _folder(path: Path) -> str | None:
-    return None if path.is_dir() else f"there is no folder {path}"
-
-
-def _revision(value: str) -> str | None:
-    # As an option, or as the "revision:path" of a file, git would take it for something else.
-    odd = value.startswith("-") or any(each in value for each in " \t\n:")
-    return "must be a branch, tag or commit of git, or the 12 digits of a release that is kept" if odd else None
-
-
-def _domain(value: str) -> str | None:
-    if value.startswith("www."):
-        return f"must be the bare domain ({value[4:]}): www. is redirected to it"
-    return None if _DOMAIN.match(value) else "must be a domain in lower case, such as example.org"
-
-
-def _path(value: str) -> str | None:
-    fits = value.startswith("/") and all(33 <= ord(character) < 127 for character in value)
-    return None if fits else "must be a path that starts with / and has no spaces, such as /healthz"
-
-
-def _status(value: str) -> str | None:
-    fits = value == GOOD_STATUS or re.fullmatch("[2-5][0-9][0-9]", value)
-    return None if fits else f"must be one status, such as 204, or {GOOD_STATUS!r}"
-
-
-def _cidr(value: str) -> str | None:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        return f"must be an IPv4 network such as 10.77.5.0/24 ({error})"
-    private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in PRIVATE)
-    return None if private and network.prefixlen <= 28 else f"must be a part of {', '.join(PRIVATE)}, of at least /28"
+def _counts(given: object, app: Path, release: str | None) -> tuple[dict[str, int], list[str]]:
+    # Git is asked only by stacks that have set a count.
+    return processes.counts(given, revision.procfile(app, release) if given else "")

@@ -21,22 +21,18 @@ from components import manifest
 from components.settings import Settings
 from host.cron import Entry
 from host.watch import MOVED_SECONDS
+from tests.settings import settings
 
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom(290)).decode() + "\n"
 
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> Settings:
-    return Settings(
-        target="local", app=tmp_path, domain="rocket.test", health_path="/healthz",
-        health_status=None, health_timeout=30, watch=10,
-        release=None, workers=None, threads=4, network=None, env={},
-        processes={}, cron=(), release_timeout=600, stop_timeout=60,
-    )  # fmt: skip
+    return settings(app=tmp_path, domain="rocket.test", watch=10)
 
 
-def site(settings: Settings) -> str:
-    return manifest.configuration(settings, "/h.pyz").files["/etc/nginx/sites-available/gantry"]
+def site(wanted: Settings) -> str:
+    return manifest.configuration(wanted, "/h.pyz").files["/etc/nginx/sites-available/gantry"]
 
 
 def user_data() -> str:
@@ -123,9 +119,9 @@ def test_the_web_unit_is_confined(wanted: Settings, directive: str):
     assert directive in unit.splitlines()
 
 
-def units(settings: Settings) -> dict[str, str]:
+def units(wanted: Settings) -> dict[str, str]:
     """The services that run the app's code, by kind."""
-    files = manifest.configuration(settings, "/h.pyz").files
+    files = manifest.configuration(wanted, "/h.pyz").files
     return {
         kind: files[f"/etc/systemd/system/gantry-{kind}@.service"] for kind in ("web", "release", "process", "cron")
     }
@@ -189,8 +185,8 @@ def test_the_document_shows_each_line_of_a_file_on_a_line_of_its_own(wanted: Set
 
 
 def test_what_a_web_process_starts_with_changes_the_release_command_and_the_site_does_not(wanted: Settings):
-    def command(settings: Settings) -> str:
-        return manifest.release_command("3f2a91c0ffee", manifest.configuration(settings, "/h.pyz"), wanted)
+    def command(changed: Settings) -> str:
+        return manifest.release_command("3f2a91c0ffee", manifest.configuration(changed, "/h.pyz"), wanted)
 
     assert command(wanted) != command(replace(wanted, threads=5))
     assert command(wanted) == command(replace(wanted, domain="other.test"))
@@ -203,12 +199,13 @@ def test_a_health_path_with_a_query_is_one_word_of_the_command(wanted: Settings)
 
 
 def test_the_release_command_shows_the_gate_and_the_watch(wanted: Settings):
-    def command(settings: Settings) -> str:
-        return manifest.release_command("3f2a91c0ffee", manifest.configuration(settings, "/h.pyz"), settings)
+    def command(changed: Settings) -> str:
+        return manifest.release_command("3f2a91c0ffee", manifest.configuration(changed, "/h.pyz"), changed)
 
     assert command(wanted).endswith("--health /healthz --host rocket.test --timeout 30 --watch 10")
-    strict = replace(wanted, health_status=204, health_timeout=5, watch=0)
-    assert command(strict).endswith("--health /healthz --host rocket.test --timeout 5 --watch 0 --expect 204")
+    strict = replace(wanted, health_status=204, health_timeout=5, watch=0, health_interval=2.5)
+    gate = "--health /healthz --host rocket.test --timeout 5 --watch 0 --expect 204 --interval 2.5"
+    assert command(strict).endswith(gate)
 
 
 def test_nginx_writes_down_for_the_watch_what_the_app_answered_and_moves_visitors_before_it_asks(wanted: Settings):
@@ -223,7 +220,9 @@ def test_nginx_writes_down_for_the_watch_what_the_app_answered_and_moves_visitor
 
 def test_variables_of_the_app_are_joined_by_the_release_and_the_stack():
     given = json.loads(manifest.release_input({"A": "b"}, "3f2a91c0ffee", "dev"))
-    assert given == {"variables": {"A": "b", "RELEASE": "3f2a91c0ffee", "GANTRY_STACK": "dev"}}
+    variables = {"A": "b", "RELEASE": "3f2a91c0ffee", "GANTRY_STACK": "dev"}
+    assert given == {"variables": variables, "revision": None}
+    assert json.loads(manifest.release_input({}, "3f2a91c0ffee", "dev", "v2"))["revision"] == "v2"
 
 
 def test_the_host_program_has_the_same_bytes_each_time_and_runs_from_its_zip(tmp_path: Path):

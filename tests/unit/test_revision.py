@@ -8,7 +8,7 @@ import pytest
 
 from components import artifact
 from components.errors import UserError
-from components.revision import RevisionError, Wanted, wanted
+from components.revision import RevisionError, Wanted, procfile, wanted
 
 # What the owner of another computer may prefer.
 OTHER_TASTE = {
@@ -75,6 +75,12 @@ def test_an_app_at_the_top_of_its_repository_is_packed_too(tmp_path: Path, app: 
     assert wanted(top, "main", tmp_path / "out").release == clean
 
 
+def test_the_history_gets_the_commit_and_the_name_that_it_had(app: Path, tmp_path: Path):
+    commit = git(app, "rev-parse", "HEAD")
+    found = [wanted(app, name, tmp_path / "out").revision for name in ("v1", commit[:7], commit, None)]
+    assert found == [f"v1 at {commit[:12]}", commit, commit, None]
+
+
 def test_branch_tag_and_commit_short_or_long_are_the_same_release(app: Path):
     commit = git(app, "rev-parse", "HEAD")
     names = ["main", "v1", "HEAD", "refs/tags/v1", commit, commit[:7], commit[:11], commit[:13]]
@@ -107,6 +113,17 @@ def test_twelve_digits_are_always_a_kept_release_and_never_a_commit(app: Path, t
     for name in (twelve, "202611230945"):
         assert wanted(app, name, tmp_path / "out") == Wanted(name, None)
     assert digest(app, "refs/tags/202611230945") == digest(app, "v1")
+
+
+def test_the_procfile_is_that_of_the_revision_and_of_a_kept_release_it_is_not_known(app: Path):
+    (app / "Procfile").write_text("web: gunicorn a:b\nworker: a\n")
+    assert procfile(app, None) == "web: gunicorn a:b\nworker: a\n"
+    assert procfile(app, "v1") == "web: gunicorn a:b\n"
+    assert procfile(app, "3f2a91c0ffee") is None
+    assert procfile(app, "v9") is None
+    git(app, "rm", "--quiet", "--cached", "Procfile")
+    git(app, "commit", "--quiet", "--message", "without")
+    assert procfile(app, "main") == ""
 
 
 def test_a_kept_release_needs_neither_git_nor_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

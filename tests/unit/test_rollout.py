@@ -11,8 +11,9 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 from pulumi_command import remote
 
+from components.contact import Host
 from components.manifest import READY_COMMAND
-from components.rollout import Host, Rollout, RolloutArgs
+from components.rollout import Rollout, RolloutArgs
 
 SECRET = "correct-horse-battery-staple"
 
@@ -23,6 +24,7 @@ class Recorder(Mocks):
 
     registered: list[MockResourceArgs] = field(default_factory=list[MockResourceArgs])
     edges: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    hooked: set[str] = field(default_factory=set[str])
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
@@ -61,6 +63,8 @@ def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | 
 
     def with_edges(monitor: MockMonitor, request: Any) -> Any:
         recorder.edges[request.name] = {urn.rpartition("::")[2] for urn in request.dependencies}
+        if request.hooks.on_error:
+            recorder.hooked.add(request.name)
         return register(monitor, request)
 
     monkeypatch.setattr(MockMonitor, "RegisterResource", with_edges)
@@ -98,7 +102,7 @@ def arguments(folder: Path, tarball: Path | None) -> RolloutArgs:
 
 
 def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(recorder: Recorder):
-    steps = ["ready", "host-program", "configure", "artifact", "release"]
+    steps = ["ready", "host-program", "configure", "artifact", "prepare", "release", "confirm"]
     names = recorder.names()
     assert sorted(names) == sorted(f"{server}-{step}" for server in "ab" for step in steps)
     assert names.index("b-release") > names.index("a-release")
@@ -106,7 +110,9 @@ def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(reco
 
 def test_a_release_waits_for_its_own_configuration_and_tarball(recorder: Recorder):
     for server in "ab":
-        waits = recorder.waits_for(f"{server}-release")
+        assert {"a-prepare", "b-prepare"} <= recorder.waits_for("a-release")
+        assert {"a-release", "b-release"} <= recorder.waits_for(f"{server}-confirm")
+        waits = recorder.waits_for(f"{server}-prepare")
         assert {f"{server}-configure", f"{server}-artifact"} <= waits
         assert f"{server}-host-program" in recorder.waits_for(f"{server}-configure")
     assert "a-release" in recorder.waits_for("b-release")
@@ -143,8 +149,13 @@ def test_no_command_text_holds_a_secret_and_none_gets_its_previous_output(record
 
 def test_only_the_first_server_is_told_to_run_the_release_process_and_cron(recorder: Recorder):
     command = "sudo gantry release 3f2a91c0ffee --settings s"
-    assert recorder.inputs("a-release")["create"] == f"{command} --first"
-    assert recorder.inputs("b-release")["create"] == command
+    for role, probation in (("release", " --probation 480"), ("confirm", "")):
+        assert recorder.inputs(f"a-{role}")["create"] == f"{command} --first{probation}"
+        assert recorder.inputs(f"b-{role}")["create"] == f"{command}{probation}"
+
+
+def test_a_failure_on_probation_sends_all_back_and_one_of_a_confirmation_nobody(recorder: Recorder):
+    assert recorder.hooked == {"a-release", "b-release"}
 
 
 def test_the_first_contact_has_a_text_that_never_changes(recorder: Recorder):
@@ -159,5 +170,5 @@ def test_a_release_that_the_servers_keep_is_activated_without_an_upload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     recorder = rolled_out(tmp_path, monkeypatch, None)
-    steps = ["ready", "host-program", "configure", "release"]
+    steps = ["ready", "host-program", "configure", "prepare", "release", "confirm"]
     assert sorted(recorder.names()) == sorted(f"{server}-{step}" for server in "ab" for step in steps)

@@ -1,41 +1,15 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pulumi
 import pytest
 import yaml
 
-from components import settings
+from components import revision, settings
 from host.cron import Entry
+from tests.settings import mistakes, read
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "examples/rocket").mkdir(parents=True)
-    return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def no_config_left() -> Iterator[None]:
-    yield
-    pulumi.runtime.set_all_config({}, [])
-
-
-def read(root: Path, secret: list[str] | None = None, **given: object) -> settings.Settings:
-    config = {f"gantry:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-    pulumi.runtime.set_all_config(config, [f"gantry:{key}" for key in secret or []])
-    return settings.read(root, pulumi.Config("gantry"))
-
-
-def mistakes(root: Path, secret: list[str] | None = None, **given: object) -> str:
-    with pytest.raises(settings.SettingsError) as caught:
-        read(root, secret, **given)
-    return str(caught.value)
 
 
 def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
@@ -71,6 +45,9 @@ def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
         ("healthStatus", "1xx", "one status, such as 204"),
         ("healthStatus", "900", "one status, such as 204"),
         ("healthTimeout", "0", "whole number from 1 to 600"),
+        ("healthInterval", "0.01", "a number from 0.1 to 60"),
+        ("healthInterval", "61", "a number from 0.1 to 60"),
+        ("healthInterval", "often", "a number from 0.1 to 60"),
         ("watch", "-1", "whole number from 0 to 600"),
         ("workers", "many", "whole number from 0 to 64"),
         ("threads", "0", "whole number from 1 to 64"),
@@ -92,14 +69,28 @@ def test_all_mistakes_come_at_once(root: Path):
     assert [line.split()[1] for line in text.splitlines()[1:]] == ["target", "domain", "threads"]
 
 
+def test_the_interval_of_questions_is_left_open_or_given_in_seconds(root: Path):
+    assert [read(root, healthInterval=each).health_interval for each in (0, "0.5", 60)] == [None, 0.5, 60.0]
+
+
 def test_an_unknown_key_suggests_the_one_that_was_meant(root: Path):
     assert "healtPath is no setting (did you mean healthPath?)" in mistakes(root, healtPath="/")
 
 
-def test_the_value_of_a_secret_is_never_shown(root: Path):
-    text = mistakes(root, secret=["domain"], domain="hunter2")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("domain", "hunter2"),
+        ("domain", "www.hunter2.org"),
+        ("app", "hunter2"),
+        ("network", "hunter2"),
+        ("threads", "hunter2"),
+    ],
+)
+def test_the_value_of_a_secret_is_never_shown_not_even_in_the_words_of_its_rule(root: Path, key: str, value: str):
+    text = mistakes(root, secret=[key], **{key: value})
     assert "hunter2" not in text
-    assert "domain is [secret]" in text
+    assert f"{key} is [secret]" in text
 
 
 @pytest.fixture
@@ -129,6 +120,17 @@ def test_processes_are_counts_and_cron_is_a_list_of_entries(with_worker: Path):
 )
 def test_a_count_that_cannot_work_is_named_with_its_rule(with_worker: Path, given: object, rule: str):
     assert rule in mistakes(with_worker, processes=given)
+
+
+def test_counts_are_for_the_processes_of_the_pinned_revision_not_of_the_folder(
+    with_worker: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pinned = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
+    monkeypatch.setattr(revision, "procfile", lambda app, release: pinned[release])  # pyright: ignore
+    assert read(with_worker, release="v1", processes={"clock": 2}).processes == {"clock": 2}
+    assert "its Procfile has only clock" in mistakes(with_worker, release="v1", processes={"worker": 2})
+    for unknown in ("v9", "3f2a91c0ffee"):
+        assert read(with_worker, release=unknown, processes={"clock": 2}).processes == {"clock": 2}
 
 
 def test_every_mistake_in_processes_and_cron_comes_at_once(with_worker: Path):
@@ -167,7 +169,7 @@ def test_every_setting_has_its_type_and_help_in_the_project_file_and_no_other_ha
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert set(declared) == settings.KEYS
     for key, schema in declared.items():
-        assert schema["type"] in {"string", "integer", "object", "array"}, key
+        assert schema["type"] in {"string", "integer", "boolean", "object", "array"}, key
         assert schema["description"].endswith((".", ")")), key
         assert "default" in schema, f"{key}: without a default, Pulumi asks for a value"
 

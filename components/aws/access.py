@@ -1,0 +1,94 @@
+"""Who may reach the servers on AWS, and what they may do there."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from components import names
+from components.target import NetworkArgs
+
+EVERYWHERE = "0.0.0.0/0"
+# Session Manager is the way in when SSH isn't: https://docs.aws.amazon.com/systems-manager/
+POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+class Access(pulumi.ComponentResource):
+    """A security group with SSH from the named networks only; what is in front of the servers adds HTTP to it."""
+
+    group_id: pulumi.Output[str]
+    key_name: pulumi.Output[str]
+    profile: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, vpc: pulumi.Input[str], args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("gantry:aws:Access", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        label = names.label(name)
+        group = aws.ec2.SecurityGroup(
+            label, vpc_id=vpc, description=f"Servers of {name}", tags={"Name": label}, opts=self._child
+        )
+        for source in args.ssh_from:
+            ssh_rule(f"{label}-ssh-{names.label(source)}", group.id, source, self._child)
+        aws.vpc.SecurityGroupEgressRule(
+            f"{label}-out",
+            security_group_id=group.id,
+            ip_protocol="-1",
+            cidr_ipv4=EVERYWHERE,
+            description="Packages, and what the app asks for",
+            opts=self._child,
+        )
+        key = aws.ec2.KeyPair(label, public_key=args.public_key, opts=self._child)
+        self.group_id, self.key_name = group.id, key.key_name
+        self.profile = self._instance_profile(label)
+        self.register_outputs({"group_id": self.group_id, "key_name": self.key_name, "profile": self.profile})
+
+    def _instance_profile(self, label: str) -> pulumi.Output[str]:
+        role = aws.iam.Role(label, assume_role_policy=json.dumps(TRUST), opts=self._child)
+        attached = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child)
+        after = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[attached]))
+        return aws.iam.InstanceProfile(label, role=role.name, opts=after).name
+
+
+def ssh_rule(name: str, group: pulumi.Input[str], source: str, opts: pulumi.ResourceOptions) -> None:
+    """SSH from one network, of IPv4 or IPv6."""
+    v6 = ":" in source
+    aws.vpc.SecurityGroupIngressRule(
+        name,
+        security_group_id=group,
+        ip_protocol="tcp",
+        from_port=22,
+        to_port=22,
+        cidr_ipv4=None if v6 else source,
+        cidr_ipv6=source if v6 else None,
+        description="SSH",
+        opts=opts,
+    )
+
+
+def web_rule(
+    name: str,
+    group: pulumi.Input[str],
+    port: int,
+    opts: pulumi.ResourceOptions,
+    source_group: pulumi.Input[str] | None = None,
+) -> None:
+    """HTTP or HTTPS, from a group or from anywhere."""
+    aws.vpc.SecurityGroupIngressRule(
+        name,
+        security_group_id=group,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        cidr_ipv4=None if source_group else EVERYWHERE,
+        referenced_security_group_id=source_group,
+        description="The balancer" if source_group else "Visitors",
+        opts=opts,
+    )

@@ -1,0 +1,67 @@
+"""A server on EC2."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+from pulumi_command import remote
+
+from components import names
+from components.aws.network import Network
+from components.target import ServerArgs, first_contact
+
+SIZE = "t4g.small"
+DISK_GB = 16
+
+
+class Server(pulumi.ComponentResource):
+    """An instance whose metadata needs a token, and whose disk is encrypted."""
+
+    instance_id: pulumi.Output[str]
+    address: pulumi.Output[str]
+    private_address: pulumi.Output[str]
+    connection: remote.ConnectionArgs
+
+    def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gantry:aws:Server", name, None, opts)
+        network, size = args.network, args.size or SIZE
+        instance = aws.ec2.Instance(
+            names.label(name),
+            ami=args.image or network.image(size),
+            instance_type=size,
+            subnet_id=network.subnets[args.number % len(network.subnets)],
+            vpc_security_group_ids=[network.access.group_id],
+            key_name=network.access.key_name,
+            iam_instance_profile=network.access.profile,
+            # It holds the key that the machine is known by at first contact.
+            user_data=pulumi.Output.secret(args.user_data),
+            user_data_replace_on_change=True,
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                encrypted=True, volume_type="gp3", volume_size=DISK_GB
+            ),
+            tags={"Name": name},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=network.provider,
+                # The first boot needs the way to the internet.
+                depends_on=[network],
+                # In place it would be stopped for that.
+                replace_on_changes=["instanceType"],
+                # An Elastic IP takes the instance's own address from it for good.
+                replacement_trigger="balancer" if args.balanced else "address",
+            ),
+        )
+        self.instance_id = instance.id
+        self.address, self.private_address = instance.public_ip, instance.private_ip
+        self.connection = first_contact(self.address, args)
+        self.register_outputs(
+            {
+                "instance_id": self.instance_id,
+                "address": self.address,
+                "private_address": self.private_address,
+                "connection": self.connection,
+            }
+        )

@@ -1,0 +1,114 @@
+"""A balancer on DigitalOcean: a Load Balancer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_digitalocean as do
+from pulumi_command import remote
+
+from components import membership, names
+from components.digitalocean.dns import lead
+from components.digitalocean.network import Network, droplet_urn, hold
+from components.target import BalancerArgs, Member, Server, site_names
+
+# Longer than a server takes to say what took too long (60 s), shorter than its Nginx keeps a connection (75 s).
+IDLE_SECONDS = 65
+
+
+class Balancer(pulumi.ComponentResource):
+    """One address for all servers: a request goes to one whose health checks are answered well.
+
+    It knows the servers by their tag. A list of droplets would be replaced at one stroke: the new ones, whose health
+    isn't known yet, for all of the old: docs/decisions/0012-a-server-leaves-by-failing-its-checks.md
+    """
+
+    address: pulumi.Output[str]
+    url: pulumi.Output[str]
+    source: pulumi.Output[str] | None
+
+    def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gantry:digitalocean:Balancer", name, None, opts)
+        self._args, self._label = args, names.label(name)
+        self._child = pulumi.ResourceOptions(parent=self)
+        https = args.zone and args.domain
+        certificate = self._certificate(args.domain) if args.zone and args.domain else None
+        self._balancer = self._load_balancer(certificate)
+        self._admitted = self._firewall()
+        self.address = self._balancer.ip
+        self.url = pulumi.Output.format(
+            "{}://{}/", "https" if https else "http", args.domain if https else self.address
+        )
+        # From an address of its own in the VPC.
+        self.source = args.network.cidr
+        self.register_outputs({"address": self.address, "url": self.url})
+
+    def reach(self, server: Server) -> remote.ConnectionArgs:
+        return server.connection
+
+    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
+        args, joined = self._args, list[pulumi.Resource]()
+        for member in members:
+            membership.Leaving(member, args.drain_seconds, self._child)
+            joined.append(membership.join(member, [*after, self._balancer, self._admitted], self._child))
+        if args.zone and args.domain:
+            lead(args.zone, args.domain, self.address, joined)
+        urns = [self._balancer.load_balancer_urn, *(droplet_urn(each.instance_id) for each in members)]
+        hold(self._label, args.network, urns, self._child)
+        return None
+
+    def _load_balancer(self, certificate: pulumi.Output[str] | None) -> do.LoadBalancer:
+        args = self._args
+        rules = [_rule(80, "http", None)]
+        if certificate:
+            rules.append(_rule(443, "https", certificate))
+        return do.LoadBalancer(
+            self._label,
+            region=args.network.region,
+            vpc_uuid=args.network.vpc_id,
+            droplet_tag=args.network.tag,
+            forwarding_rules=rules,
+            healthcheck=do.LoadBalancerHealthcheckArgs(
+                protocol="http",
+                port=80,
+                path=args.health_path,
+                check_interval_seconds=membership.CHECK_SECONDS,
+                response_timeout_seconds=membership.CHECK_SECONDS - 2,
+                healthy_threshold=membership.CHECKS,
+                unhealthy_threshold=membership.CHECKS,
+            ),
+            http_idle_timeout_seconds=IDLE_SECONDS,
+            redirect_http_to_https=certificate is not None,
+            # The records are ours.
+            disable_lets_encrypt_dns_records=True,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+
+    def _certificate(self, domain: str) -> pulumi.Output[str]:
+        """The name of a certificate that DigitalOcean gets from Let's Encrypt, and renews."""
+        return do.Certificate(
+            names.label(domain), type="lets_encrypt", domains=site_names(domain), opts=self._child
+        ).name
+
+    def _firewall(self) -> do.Firewall:
+        return do.Firewall(
+            f"{self._label}-web",
+            tags=[self._args.network.tag],
+            inbound_rules=[
+                do.FirewallInboundRuleArgs(
+                    protocol="tcp", port_range="80", source_load_balancer_uids=[self._balancer.id]
+                )
+            ],
+            opts=self._child,
+        )
+
+
+def _rule(port: int, protocol: str, certificate: pulumi.Input[str] | None) -> do.LoadBalancerForwardingRuleArgs:
+    return do.LoadBalancerForwardingRuleArgs(
+        entry_port=port,
+        entry_protocol=protocol,
+        target_port=80,
+        target_protocol="http",
+        certificate_name=certificate,
+    )

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from components import names
+
+
+def test_a_name_that_fits_stays_as_it_is():
+    assert names.label("dev-balancer", 32) == "dev-balancer"
+
+
+@pytest.mark.parametrize("limit", [32, 63])
+@pytest.mark.parametrize(
+    "name", ["x" * 100, "Production_Europe.and-everything-else-balancer", "a" * 16 + "-" * 20, "_", "dev-balancer"]
+)
+def test_every_name_fits_with_what_pulumi_adds(name: str, limit: int):
+    label = names.label(name, limit)
+    assert len(f"{label}-0a1b2c3") <= limit
+    assert label.strip("-") == label
+    assert label and set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def test_names_that_differ_stay_different():
+    given = ["prod", "Prod", "prod.", "prod_", "x" * 40 + "a", "x" * 40 + "b"]
+    assert len({names.label(name, 32) for name in given}) == len(given)

@@ -1,0 +1,44 @@
+"""The targets are of one shape, and only the chosen one is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.settings import TARGETS
+
+ROOT = Path(__file__).resolve().parents[2]
+LOADED = """
+import sys
+from components import fleet, manifest, rollout, settings
+import importlib
+importlib.import_module("components.TARGET").Network
+print(*sorted(name for name in ("pulumi_aws", "pulumi_digitalocean") if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "loaded"), [("local", ""), ("aws", "pulumi_aws"), ("digitalocean", "pulumi_digitalocean")]
+)
+def test_the_sdk_of_an_unused_cloud_is_never_loaded(target: str, loaded: str):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.replace("TARGET", target)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == loaded
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_has_the_same_nouns_with_the_same_arguments(target: str):
+    module = importlib.import_module(f"components.{target}")
+    for noun in ("Network", "Server", "Balancer", "Address"):
+        made = getattr(module, noun)
+        args = list(inspect.signature(made).parameters.values())[1]
+        assert args.annotation.partition("[")[0] == f"{noun}Args"
+        assert getattr(module, f"{noun}Args").__module__ == "components.target"
+    for front in (module.Balancer, module.Address):
+        assert callable(front.reach) and callable(front.attach)
