@@ -1,0 +1,1 @@
+"""What Gantry promises about security, as rules over the resources that a stack declares."""
