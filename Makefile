@@ -6,7 +6,7 @@ SETUP := $(PYTHON) -m tools.setup
 export PATH := $(CURDIR)/.gantry/venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy test check bench lock development
+.PHONY: help setup up preview destroy policy test check bench lock development
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ preview: ## Show what `make up` would change (STACK=dev)
 destroy: ## Take away all that the stack has made (STACK=dev)
 	@$(SETUP) destroy --stack $(STACK)
 
+policy: ## Make the policy pack's environment, for --policy-pack policy/pack
+	@$(SETUP) policy
+
 test: ## Run all tests, or those of ARGS='tests/unit -k name'
 	@$(SETUP) test $(ARGS)
 
@@ -30,12 +33,13 @@ check: development ## Check format, lint, types, scripts and workflows
 	ruff format --check .
 	ruff check .
 	basedpyright --warnings
-	shellcheck .ci/run bin/pulumi cloud-init/first-boot/*.sh components/local/*.sh
+	shellcheck .ci/run bin/pulumi cloud-init/*/*.sh components/local/*.sh policy/pack
 	yamllint --strict .
 	zizmor --offline --quiet .github
+	@$(SETUP) workflows
 
-bench: development ## Measure boots, updates and releases (ARGS='--boots 5 --updates 10')
-	python bench/run.py $(ARGS)
+bench: development ## Measure the promises, or parts of them (ARGS='ledger-1 boot')
+	python -m bench $(ARGS)
 
 lock: ## Lock the requirements anew, with hashes
 	@$(SETUP) lock

@@ -29,3 +29,12 @@ def test_ctrl_c_leaves_the_engine_the_time_to_save_its_state():
         os.killpg(run.pid, signal.SIGINT)
         assert run.stdout.read() == "saved\n"
     assert run.returncode == 7
+
+
+def test_the_engine_of_a_background_job_can_end_its_plugins_at_once():
+    become = "import sys; from pathlib import Path; from tools.setup.launch import become; "
+    become += "become(Path(sys.argv[1]), sys.argv[2:], {})"
+    status = ["/bin/grep", "SigIgn", "/proc/self/status"]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", become, *status]
+    ignored = int(subprocess.run(ignoring, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[1], 16)
+    assert not ignored & 1 << (signal.SIGINT - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.setup import environment, packages, plugin, programs, python_env, targets
+from tools.setup import environment, packages, plugin, programs, python_env, targets, workflows
 from tools.setup.files import digest, made_aside, only_one, read_record, write_record
 from tools.setup.report import SetupError
 
@@ -150,7 +150,7 @@ def test_the_environment_is_current_when_it_was_made_from_the_same_files():
 
 
 def test_the_requirements_are_locked_with_hashes_and_name_no_index():
-    for file in (python_env.RUNTIME, python_env.DEVELOPMENT, python_env.UV_LOCK):
+    for file in (python_env.RUNTIME, python_env.DEVELOPMENT, python_env.POLICY, python_env.UV_LOCK):
         text = file.read_text()
         requirements = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
         assert requirements
@@ -188,6 +188,35 @@ def test_a_stack_is_local_by_its_own_file(tmp_path: Path):
     (tmp_path / "Pulumi.prod.yaml").write_text("config:\n  gantry:target: aws\n")
     assert not targets.is_local("org/gantry/prod", tmp_path)
     assert targets.is_local("dev", tmp_path)
+
+
+def test_without_go_the_workflows_go_unchecked_but_not_in_ci(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(workflows, "ACTIONLINT", tmp_path / "actionlint")
+    monkeypatch.setattr(workflows, "find", lambda *_: None)
+    assert workflows.check({}) == 0
+    assert "the workflows were not checked. There is no Go" in capfd.readouterr().err
+    with pytest.raises(SetupError, match=r"Install Go 1\.25"):
+        workflows.check({"CI": "true"})
+
+
+def test_what_a_cloud_is_to_get_is_checked_by_the_policy_pack_before_it_is_made():
+    pack = ["--policy-pack", str(environment.ROOT / "policy/pack")]
+    assert targets.words_of("preview", "prod", local=False) == ["preview", "--diff", "--stack", "prod", *pack]
+    assert targets.words_of("up", "prod", local=False) == ["up", "--yes", "--stack", "prod", *pack]
+    assert targets.words_of("destroy", "prod", local=False)[-2:] == ["--stack", "prod"]
+    assert targets.words_of("up", "dev", local=True) == ["up", "--yes", "--skip-preview", "--stack", "dev"]
+
+
+def test_a_stack_on_this_computer_gets_no_plugins_of_clouds_and_another_does(tmp_path: Path):
+    project = tmp_path / "Pulumi.yaml"
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  gantry:target: local\n")
+    (tmp_path / "Pulumi.prod.yaml").write_text("config:\n  gantry:target: aws\n")
+    key = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
+    assert environment.plugins_of("dev", project, {}) == {key: "true"}
+    assert environment.plugins_of("dev", project, {key: "false"}) == {key: "false"}
+    assert environment.plugins_of("acme/prod", project, {}) == environment.plugins_of("other", project, {}) == {}
 
 
 def test_what_the_user_has_set_goes_before_the_projects_own(tmp_path: Path):

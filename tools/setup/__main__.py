@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from tools.setup import targets
-from tools.setup.environment import give_back, set_up, users_own
+from tools.setup import targets, workflows
+from tools.setup.environment import give_back, set_up, set_up_policy, users_own
 from tools.setup.lock import lock
 from tools.setup.report import SetupError, say
 
@@ -33,8 +33,13 @@ def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
             if not asked.development:
                 say(f"ready, with {engine.why}")
             return 0
+        case "policy":
+            set_up_policy(environ)
+            return 0
         case "test":
             return targets.test(asked.arguments, environ)
+        case "workflows":
+            return workflows.check(environ)
         case "lock":
             return lock(environ)
         case target:
@@ -48,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("--development", action="store_true", help="with the tools for tests and checks")
     for target in targets.COMMANDS:
         commands.add_parser(target).add_argument("--stack", default="dev")
+    commands.add_parser("policy", help="make the policy pack's environment")
     commands.add_parser("test").add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("workflows", help="check the workflows with actionlint")
     commands.add_parser("lock")
     return parser
 

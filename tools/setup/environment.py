@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.setup import arguments, backend, engine, plugin, python_env
 from tools.setup.files import only_one
-from tools.setup.paths import ENGINE, GENERATED, LOCAL_STATE, LOGS, OWN_UV, ROOT, VENV
+from tools.setup.paths import ACTIONLINT, ENGINE, GENERATED, LOCAL_STATE, LOGS, OWN_UV, POLICY_VENV, ROOT, VENV
 
 
 def users_own(environ: Mapping[str, str]) -> dict[str, str]:
@@ -25,7 +25,7 @@ def give_back(environ: Mapping[str, str]) -> None:
     owner = ROOT.stat()
     if os.geteuid() != 0 or "SUDO_USER" not in environ or owner.st_uid == 0 or not GENERATED.exists():
         return
-    for folder in (ENGINE, VENV, OWN_UV, LOGS, GENERATED / "pulumi"):
+    for folder in (ACTIONLINT, ENGINE, VENV, POLICY_VENV, OWN_UV, LOGS, GENERATED / "pulumi"):
         for place, folders, files in os.walk(folder):
             for name in (".", *folders, *files):
                 os.chown(Path(place, name), owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -66,6 +66,12 @@ def set_up(environ: Mapping[str, str], *, development: bool = False, retry: bool
     return found
 
 
+def set_up_policy(environ: Mapping[str, str]) -> None:
+    """Makes the policy pack's environment, if it is missing or out of date."""
+    with only_one(GENERATED / "lock"):
+        python_env.make_for_policy(environ)
+
+
 def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for this command line, with the backend of the stack that it means."""
     env = for_engine(environ)
@@ -86,4 +92,13 @@ def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, s
         # The dev stack's passphrase is empty: who can read its state has its keys.
         LOCAL_STATE.mkdir(parents=True, exist_ok=True)
         LOCAL_STATE.chmod(0o700)
-    return env | added
+    return env | added | plugins_of(stack, project, env)
+
+
+def plugins_of(stack: str, project: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """The engine gets the plugin of every SDK that is installed; a stack on this computer needs no cloud's."""
+    file = project.with_name(f"Pulumi.{stack.rpartition('/')[2]}.yaml") if project else None
+    if file is None or not file.is_file() or backend.target_in(file.read_text()) != "local":
+        return {}
+    key = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
+    return {key: environ.get(key, "true")}

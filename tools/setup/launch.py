@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -23,7 +25,14 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    os.execve(engine.program, ["pulumi", *words], env)
+    become(engine.program, words, env)
+
+
+def become(program: Path, words: list[str], env: Mapping[str, str]) -> None:
+    """Run the engine in place of this program."""
+    # A shell's background job ignores SIGINT, and so would plugins: the engine ends them by it, and would wait 5 s.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execve(program, ["pulumi", *words], env)
 
 
 if __name__ == "__main__":

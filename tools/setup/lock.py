@@ -11,6 +11,7 @@ from tools.setup.python_env import uv_program
 FILES = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
+    "policy/requirements.in": "policy/requirements.txt",
     "tools/setup/uv.in": "tools/setup/uv.txt",
 }
 

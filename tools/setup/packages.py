@@ -17,8 +17,8 @@ LOCAL_TARGET = (
     ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
     ("ssh", "openssh-client"),
 )
-# Not installed on anybody's own computer: the package starts a server there.
-TESTS = (*LOCAL_TARGET, ("sshd", "openssh-server"), ("wrk", "wrk"))
+# Not installed on anybody's own computer: the packages start servers there.
+TESTS = (*LOCAL_TARGET, ("sshd", "openssh-server"), ("wrk", "wrk"), ("haproxy", "haproxy"))
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 

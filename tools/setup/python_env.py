@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.setup.files import digest, made_aside, read_record, write_record
 from tools.setup.packages import install_packages
-from tools.setup.paths import OWN_UV, ROOT, VENV
+from tools.setup.paths import OWN_UV, POLICY_VENV, ROOT, VENV
 from tools.setup.programs import find, first_line_of, run_logged
 from tools.setup.report import say
 
 RUNTIME = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
+POLICY = ROOT / "policy" / "requirements.txt"
 UV_LOCK = ROOT / "tools" / "setup" / "uv.txt"
 OLDEST_UV = (0, 5, 0)
 RECORD = "gantry.json"
@@ -45,18 +46,28 @@ def ready(development: bool) -> bool:
 
 
 def make(development: bool, environ: Mapping[str, str]) -> None:
-    files = wanted(development, read_record(VENV / RECORD))
+    install(VENV, wanted(development, read_record(VENV / RECORD)), environ)
+
+
+def make_for_policy(environ: Mapping[str, str]) -> None:
+    """The policy pack's environment, unless it is current: its SDK asks for other versions than the project's."""
+    if read_record(POLICY_VENV / RECORD).get(POLICY.name) != digest([POLICY]):
+        install(POLICY_VENV, [POLICY], environ)
+
+
+def install(venv: Path, files: Sequence[Path], environ: Mapping[str, str]) -> None:
+    """Makes the environment anew from these files, whole or not at all."""
     uv = uv_program(environ)
-    say(f"installing {' and '.join(file.name for file in files)} with {uv}")
+    say(f"installing {' and '.join(str(file.relative_to(ROOT)) for file in files)} with {uv}")
     env = for_installers(environ)
-    with made_aside(VENV) as folder:
+    with made_aside(venv) as folder:
         create = [uv, "venv", "--seed", "--relocatable", "--python", sys.executable, "--prompt", "gantry"]
         run_logged("making the virtual environment", [*create, str(folder)], env=env)
-        install = [uv, "pip", "install", "--require-hashes", "--compile-bytecode"]
-        install += ["--python", str(folder / "bin" / "python")]
+        command = [uv, "pip", "install", "--require-hashes", "--compile-bytecode"]
+        command += ["--python", str(folder / "bin" / "python")]
         for file in files:
-            install += ["-r", str(file)]
-        run_logged("installing the Python packages", install, env=env)
+            command += ["-r", str(file)]
+        run_logged("installing the Python packages", command, env=env)
         write_record(folder / RECORD, {file.name: digest([file]) for file in files})
 
 

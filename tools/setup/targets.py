@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import cast
 
 from tools.setup import backend
-from tools.setup.environment import for_command, set_up
+from tools.setup.environment import for_command, set_up, set_up_policy
 from tools.setup.packages import LOCAL_TARGET, TESTS, install_packages
-from tools.setup.paths import ROOT, VENV
+from tools.setup.paths import POLICY_PACK, ROOT, VENV
 from tools.setup.report import SetupError
 
 COMMANDS = {
@@ -37,6 +37,16 @@ def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
     return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {again}'
 
 
+def words_of(target: str, stack: str, local: bool) -> list[str]:
+    """What the engine is asked; what a cloud is about to get must keep the policy pack's promises."""
+    words = [*COMMANDS[target], "--stack", stack]
+    if local:
+        return words
+    # Only a preview finds in time what is protected, and what breaks a rule over the whole stack.
+    words = [word for word in words if word != "--skip-preview"]
+    return words if target == "destroy" else [*words, "--policy-pack", str(POLICY_PACK)]
+
+
 def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
     """Sets up what the stack needs, makes the stack if there is none yet, and runs the engine on it."""
     env = for_command([target, "--stack", stack], environ)
@@ -47,7 +57,10 @@ def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
         install_packages(LOCAL_TARGET, environ)
     pulumi = str(set_up(environ).program)
     select = [pulumi, "stack", "select", "--create", "--stack", stack]
-    command = [pulumi, *COMMANDS[target], "--stack", stack]
+    words = words_of(target, stack, local)
+    if str(POLICY_PACK) in words:
+        set_up_policy(environ)
+    command = [pulumi, *words]
     code = _code_of(select, env) or _code_of(command, env)
     if target == "up" and code == 0 and (url := _url(pulumi, stack, env)):
         print(f"\n{url}", flush=True)

@@ -1,0 +1,211 @@
+"""What the workflows do where it is more than a line: which stacks they are about, and the comment of a preview."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from tools.github.comment import PullRequest, main
+from tools.github.preview import LIMIT, comment, marker, verdict
+from tools.github.stacks import in_clouds
+from tools.setup.paths import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+COUNTS = """
+    + aws:ec2/instance:Instance: (create)
+
+Resources:
+    + 11 to create
+    ~ 1 to update
+    +-2 to replace
+    13 changes. 3 unchanged
+"""
+
+
+def written(output: str, failed: bool = False) -> str:
+    return comment("prod", output, failed=failed, commit="0123456789abcdef", run="https://example.org/1")
+
+
+def test_only_stacks_in_a_cloud_are_for_the_workflows(tmp_path: Path):
+    for name, target in (("dev", "local"), ("prod", "aws"), ("beta", "digitalocean")):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n  gantry:target: {target}\n")
+    (tmp_path / "Pulumi.yaml").write_text("name: gantry\n")
+    assert in_clouds(tmp_path) == ["beta", "prod"]
+
+
+def test_a_comment_says_what_would_change_and_holds_the_preview_behind_a_fold():
+    text = written(COUNTS)
+    assert text.startswith(f"{marker('prod')}\n### `prod`: 11 to create, 1 to update, 2 to replace\n")
+    assert "<summary>Preview for 0123456789ab · " in text
+    assert "```text\n+ aws:ec2/instance:Instance: (create)\n" in text
+    assert text.endswith("```\n\n</details>\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "failed", "said"),
+    [
+        ("Resources:\n    8 unchanged\n", False, "no changes"),
+        ("Resources:\n    + 1 to create\n", True, "the preview failed"),
+        ("  cron: '3 to delete'\nResources:\n    - 2 to delete\n", False, "2 to delete"),
+    ],
+)
+def test_the_verdict_is_what_the_engine_counted(output: str, failed: bool, said: str):
+    assert verdict(output, failed) == said
+
+
+def test_a_preview_that_is_too_long_keeps_its_beginning_and_its_end():
+    text = written("first line\n" + "some change\n" * 10_000 + COUNTS)
+    assert LIMIT - 10 < len(text) <= LIMIT
+    assert "first line" in text
+    assert "11 to create\n    ~ 1 to update" in text
+    assert re.search(r"\[\.\.\. \d{5} characters left out", text)
+    assert text.endswith("```\n\n</details>\n")
+
+
+def test_backticks_in_a_preview_do_not_end_its_block():
+    text = written("before\n````\n</details> @somebody\n````\nafter")
+    assert text.count("\n`````") == 2
+    assert text.index("`````text") < text.index("@somebody") < text.rindex("`````")
+
+
+class GitHub(BaseHTTPRequestHandler):
+    """As much of GitHub's API as comments need, in pages."""
+
+    comments: list[dict[str, Any]]
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        assert parts.path == "/repos/me/gantry/issues/7/comments"
+        asked = {key: int(values[0]) for key, values in parse_qs(parts.query).items()}
+        end = asked["page"] * asked["per_page"]
+        self.answer(200, self.comments[end - asked["per_page"] : end])
+
+    def do_POST(self) -> None:
+        assert self.path == "/repos/me/gantry/issues/7/comments"
+        self.comments.append(made(len(self.comments), self.body()))
+        self.answer(201, self.comments[-1])
+
+    def do_PATCH(self) -> None:
+        number = int(self.path.removeprefix("/repos/me/gantry/issues/comments/"))
+        self.comments[number]["body"] = self.body()
+        self.answer(200, self.comments[number])
+
+    def body(self) -> str:
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
+
+    def answer(self, status: int, content: object) -> None:
+        self.send_response(status if self.headers["Authorization"] == "Bearer token" else 403)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def made(number: int, body: str, author: str = "github-actions[bot]") -> dict[str, Any]:
+    return {"id": number, "body": body, "user": {"login": author}, "html_url": f"https://example.org/{number}"}
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    GitHub.comments = [made(number, f"remark {number}", "somebody") for number in range(120)]
+    with ThreadingHTTPServer(("127.0.0.1", 0), GitHub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_stack_has_one_comment_that_is_edited_in_place(api: str):
+    request = PullRequest(api=api, repository="me/gantry", number=7, token="token")
+    assert request.put("prod", written("first")) == "https://example.org/120"
+    assert request.put("beta", f"{marker('beta')} other") == "https://example.org/121"
+    assert request.put("prod", written("second")) == "https://example.org/120"
+    assert len(GitHub.comments) == 122
+    assert "second" in GitHub.comments[120]["body"]
+    assert "first" not in GitHub.comments[120]["body"]
+
+
+def test_a_comment_of_somebody_else_is_never_edited(api: str):
+    GitHub.comments[3]["body"] = f"{marker('prod')} quoted"
+    PullRequest(api=api, repository="me/gantry", number=7, token="token").put("prod", written("first"))
+    assert GitHub.comments[3]["body"].endswith("quoted")
+    assert len(GitHub.comments) == 121
+
+
+def commented(api: str, folder: Path, monkeypatch: pytest.MonkeyPatch, token: str = "token") -> int:
+    """What a workflow's step does with a preview that has failed."""
+    (folder / "preview.txt").write_text("error: it\n")
+    given = {"GITHUB_API_URL": api, "GITHUB_REPOSITORY": "me/gantry", "GITHUB_TOKEN": token, "PULL_REQUEST": "7"}
+    for key, value in {**given, "COMMIT": "0123456789abcdef", "RUN": "https://example.org/1"}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr("sys.argv", ["comment", "--stack", "prod", "--exit-status", "1", str(folder / "preview.txt")])
+    return main()
+
+
+def test_a_preview_that_failed_is_told_in_the_comment(api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert commented(api, tmp_path, monkeypatch) == 0
+    assert "### `prod`: the preview failed\n" in GitHub.comments[120]["body"]
+    assert "error: it" in GitHub.comments[120]["body"]
+
+
+def test_a_token_that_may_not_comment_is_told_with_what_it_needs(
+    api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert commented(api, tmp_path, monkeypatch, token="another") == 1
+    said = capsys.readouterr().out
+    assert "answered 403" in said
+    assert "pull-requests: write" in said
+    assert "another" not in said
+
+
+def steps(workflow: str, job: str) -> list[dict[str, Any]]:
+    return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())["jobs"][job]["steps"]
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_the_previews_step_fails_as_the_preview_does_and_tells_the_next_step(status: int, tmp_path: Path):
+    script = next(step["run"] for step in steps("preview.yml", "preview") if step.get("id") == "preview")
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "$@"\necho "error: it" >&2\nexit {status}\n')
+    make.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "prod", "RUNNER_TEMP": str(tmp_path)}
+    environ["GITHUB_OUTPUT"] = str(tmp_path / "outputs")
+    # As GitHub runs it. https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
+    done = subprocess.run(["bash", "-e", "-c", script], env=environ, capture_output=True, text=True)
+    assert done.returncode == status
+    assert (tmp_path / "preview.txt").read_text() == done.stdout == "preview STACK=prod\nerror: it\n"
+    assert (tmp_path / "outputs").read_text() == f"status={status}\n"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_starts_without_permissions_and_uses_nothing_that_can_change(workflow: Path):
+    text = workflow.read_text()
+    parsed = yaml.safe_load(text)
+    assert parsed["permissions"] == {}
+    assert "pull_request_target" not in text, "it would give credentials to a stranger's code"
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used), used
+    for job in parsed["jobs"].values():
+        image = job.get("container", {}).get("image", "@sha256:")
+        assert "@sha256:" in image
+
+
+def test_no_credential_is_in_the_reach_of_more_than_one_step():
+    for workflow in WORKFLOWS:
+        for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
+            outside = {key: value for key, value in job.items() if key != "steps"}
+            assert "secrets." not in json.dumps(outside), f"{workflow.name}: {name}"
