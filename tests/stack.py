@@ -37,12 +37,16 @@ class Stack:
     name: str
     folder: Path
     settings: dict[str, object] = field(default_factory=dict[str, object])
+    passphrase: str = "test"
+    # Of the operator's shell, besides what it has.
+    variables: dict[str, str] = field(default_factory=dict[str, str])
+    project: Path = ROOT
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir()
         self.pulumi("stack", "init", self.name)
         # Pulumi has written the stack's salt into the project's folder, where a test leaves nothing.
-        made = ROOT / self._config.name
+        made = self.project / self._config.name
         self._write_settings(yaml.safe_load(made.read_text())["encryptionsalt"])
         made.unlink()
 
@@ -57,7 +61,7 @@ class Stack:
         chosen += [] if words[:2] == ("stack", "init") else ["--stack", self.name]
         command = [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *chosen]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+            command, cwd=self.project, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
         )
         if check:
             assert done.returncode == 0, f"{' '.join(words)} failed:\n{done.stdout}\n{done.stderr}"
@@ -67,7 +71,11 @@ class Stack:
         return self.pulumi("up", "--yes", "--skip-preview", *words, check=check)
 
     def destroy(self) -> None:
-        self.pulumi("destroy", "--yes", "--skip-preview")
+        words = ("destroy", "--yes", "--skip-preview")
+        if self.pulumi(*words, check=False).returncode != 0:
+            # An `up` that was interrupted with the test has left its lock.
+            self.pulumi("cancel", "--yes", check=False)
+            self.pulumi(*words)
 
     def steps(self, *words: str) -> dict[str, str]:
         """What a preview would do: the operation by resource name, without what stays the same."""
@@ -78,9 +86,30 @@ class Stack:
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
 
+    def resource(self, name: str) -> dict[str, Any]:
+        """The outputs of a resource, as the state has them, secrets in plain text."""
+        exported = json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)
+        resources = exported["deployment"]["resources"]
+        found = next(each["outputs"] for each in resources if each["urn"].endswith(f"::{name}"))
+        plain = {key: value["plaintext"] for key, value in found.items() if "plaintext" in (value or ())}
+        return {**found, **{key: json.loads(value) for key, value in plain.items()}}
+
+    def script(self, text: str) -> str:
+        """What a script says that root's shell reads from standard input, on the first server."""
+        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", "sudo sh"]
+        done = subprocess.run(
+            words, env=self.environment(), input=text, capture_output=True, text=True, errors="replace", timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def ssh(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the first server by way of bin/ssh."""
-        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", *command]
+        return self.on(0, *command, check=check)
+
+    def on(self, number: int, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on one of several servers."""
+        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-{number}", *command]
         done = subprocess.run(
             words, env=self.environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
         )
@@ -90,7 +119,8 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         state = f"file://{self.folder}/state"
-        return {**os.environ, "PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": "test"}
+        own = {"PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": self.passphrase}
+        return {**os.environ, **self.variables, **own}
 
     @property
     def _config(self) -> Path:
@@ -98,7 +128,7 @@ class Stack:
 
     def _write_settings(self, salt: str | None = None) -> None:
         salt = salt or yaml.safe_load(self._config.read_text())["encryptionsalt"]
-        # A watch is worth its time once, in test_faults.py.
+        # A watch is worth its time once, in test_faults_of_the_app.py.
         settings = {"watch": 1, **self.settings}
         given = {f"gantry:{key}": value for key, value in settings.items() if value is not None}
         self._config.write_text(yaml.safe_dump({"config": given, "encryptionsalt": salt}))

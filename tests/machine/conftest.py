@@ -27,7 +27,7 @@ def traces() -> set[str]:
     """One line for each thing that a machine or its network makes on this computer."""
     found = {f"link {link['ifname']}" for link in json.loads(_output("ip", "-j", "link"))}
     found |= {f"named network namespace {line}" for line in _output("ip", "netns").splitlines()}
-    found |= {f"rule {line.strip()}" for line in _output("nft", "list", "ruleset").splitlines()}
+    found |= set(_rules())
     found |= {f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines()}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -49,6 +49,14 @@ def traces() -> set[str]:
             elif top != folders[-1] or "gantry" in within.parts:
                 found |= {f"file {within / name}" for name in (*names, *(files if top != folders[-1] else ()))}
     return found
+
+
+def _rules() -> Iterator[str]:
+    """The lines of the firewall, each with the name of its table."""
+    table = ""
+    for line in _output("nft", "list", "ruleset").splitlines():
+        table = line if line.startswith("table ") else table
+        yield f"rule {line.strip()} in {table}"
 
 
 def _of_others(mine: set[str]) -> set[str]:

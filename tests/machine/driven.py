@@ -6,43 +6,24 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 
 from components import artifact, manifest, settings
-from components.local import machine
+from tests.machine.booted import Booted
 from tests.machine.conftest import Local
 from tests.stack import get
 
-CUT_OFF = b"""
-table inet cut {
-  chain out {
-    type filter hook output priority 0; policy drop;
-    oif lo accept
-    ct state established,related accept
-  }
-}
-"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass
-class Server:
-    """A configured server; ``release`` answers what `gantry release` said, also when it failed."""
-
-    local: Local
-    spec: machine.Spec
-    configuration: manifest.Configuration
-    settings: settings.Settings
+class Server(Booted):
+    """``release`` answers what `gantry release` said, also when it failed."""
 
     @property
     def url(self) -> str:
         return f"http://{self.spec.address}/"
-
-    def ssh(self, command: str, *, check: bool = True) -> str:
-        return self.local.ssh(self.spec, command, check=check)
 
     def script(self, text: str) -> str:
         """What a script says that root's shell reads from standard input: sudo writes command lines down."""
@@ -83,45 +64,15 @@ class Server:
         """The releases on its disk."""
         return set(self.ssh("ls /opt/gantry/releases").split())
 
-    @contextmanager
-    def without_registries(self) -> Iterator[None]:
-        """Nothing leaves the machine but answers to who came in."""
-        self.local.send(self.spec, CUT_OFF, "sudo nft -f -")
-        try:
-            yield
-        finally:
-            self.ssh("sudo nft delete table inet cut")
-
 
 @contextmanager
 def booted(key: Path) -> Iterator[Server]:
     """A server that is ready for its first release, and is destroyed afterwards."""
     local = Local(key=key)
     try:
-        yield _configured(local)
+        yield Server.boot(local, defaults())
     finally:
         local.destroy()
-
-
-def _configured(local: Local) -> Server:
-    first = local.key.parent / "first"
-    if not first.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", first], check=True)
-    public, private, host = (
-        file.read_text() for file in (local.key.with_suffix(".pub"), first, first.with_suffix(".pub"))
-    )
-    data = manifest.user_data("web-0", public.strip(), private, host.strip()).encode()
-    network = local.network()
-    spec = machine.create(id=local.new_id(), owner=local.name, network=network.id, hostname="web-0", user_data=data)
-    local.ssh(spec, manifest.READY_COMMAND)
-    local.ssh(spec, "true")  # sshd starts again with each new host key
-    program = manifest.host_program()
-    local.send(spec, program.content, f"cat > {program.path}")
-    wanted = defaults()
-    configuration = manifest.configuration(wanted, program.path)
-    local.send(spec, configuration.document().encode(), manifest.CONFIGURE_COMMAND.format(host_program=program.path))
-    local.ssh(spec, "true")
-    return Server(local, spec, configuration, wanted)
 
 
 def defaults() -> settings.Settings:

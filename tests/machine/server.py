@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
-import json
 import secrets
 import subprocess
 import tarfile
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components import manifest
-from components.local import launch, machine
-from components.settings import Settings
+from tests.machine.booted import Booted
 from tests.machine.conftest import Local
+from tests.settings import settings
 
 HEALTHZ = '\n@app.route("/healthz")\ndef healthz():\n    return "ok"\n'
 PAGE = "import os, threading, time\nfrom flask import Flask\napp = Flask(__name__)\n{extra}\n"
@@ -36,6 +35,11 @@ def app(page: str, extra: str = "", health: str = HEALTHZ) -> dict[str, str]:
         "requirements.txt": "flask\n",
         "Procfile": "web: gunicorn app:app\n",
     }
+
+
+def later(seconds: float, what: str) -> str:
+    """Python that does ``what`` so long after the import."""
+    return f"def late():\n    time.sleep({seconds})\n    {what}\nthreading.Thread(target=late, daemon=True).start()"
 
 
 def tarball(files: dict[str, str], big: int = 0) -> bytes:
@@ -62,49 +66,8 @@ class Outcome:
     seconds: float
 
 
-@dataclass
-class Server:
-    """A server that has been configured; ``release`` does what the rollout would do."""
-
-    local: Local
-    spec: machine.Spec
-    configuration: manifest.Configuration
-    settings: Settings
-    uploaded: set[str] = field(default_factory=set[str])
-
-    @classmethod
-    def boot(cls, local: Local) -> Server:
-        settings = Settings(
-            target="local", app=Path(), domain=None, health_path="/healthz", health_status=None, health_timeout=8,
-            watch=0, workers=2, threads=4, network=None, release=None, env={},
-            processes={}, cron=(), release_timeout=600, stop_timeout=60,
-        )  # fmt: skip
-        name = "faults"
-        for key in ("first", "login"):
-            if not (local.key.parent / key).exists():
-                words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", local.key.parent / key]
-                subprocess.run(words, check=True)
-        first = local.key.parent / "first"
-        data = manifest.user_data(
-            name, local.key.with_suffix(".pub").read_text().strip(), first.read_text(),
-            first.with_suffix(".pub").read_text().strip(),
-        )  # fmt: skip
-        network = local.network()
-        spec = machine.create(
-            id=local.new_id(), owner=local.name, network=network.id, hostname=name, user_data=data.encode()
-        )
-        # The first boot restarts the SSH server once.
-        waited = "sudo cloud-init status --wait"
-        launch.wait_until(lambda: "done" in local.ssh(spec, waited, check=False), "the first boot", 120)
-        program = manifest.host_program()
-        server = cls(local, spec, manifest.configuration(settings, program.path), settings)
-        local.send(spec, program.content, f"cat > {program.path}")
-        document = server.configuration.document().encode()
-        local.send(spec, document, f"sudo python3 -I {program.path} configure")
-        return server
-
-    def ssh(self, command: str, *, check: bool = True) -> str:
-        return self.local.ssh(self.spec, command, check=check)
+class Server(Booted):
+    """``release`` does what the rollout would do."""
 
     def upload(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()[:12]
@@ -112,10 +75,12 @@ class Server:
         return digest
 
     def command(self, digest: str, watch: float = 0, **changed: object) -> str:
-        settings = replace(self.settings, watch=watch, **changed)  # type: ignore
-        return manifest.release_command(digest, self.configuration, settings)
+        wanted = replace(self.settings, watch=watch, **changed)  # type: ignore
+        return manifest.release_command(digest, self.configuration, wanted)
 
-    def start(self, digest: str, watch: float = 0, variables: dict[str, str] | None = None, **changed: object):
+    def start(
+        self, digest: str, watch: float = 0, variables: dict[str, str] | None = None, **changed: object
+    ) -> subprocess.Popen[bytes]:
         """A release that goes on in the background."""
         words = [*self.local.ssh_command(self.spec), self.command(digest, watch, **changed)]
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -152,12 +117,35 @@ class Server:
         assert status == 200, f"{status}: {text}"
         return text
 
-    def instances(self) -> list[str]:
+    def instances(self, state: str = "active") -> list[str]:
         """The instances that run; an old one may still be finishing."""
-        return self.ssh("systemctl list-units --plain --no-legend --state=active 'gantry-web@*'").splitlines()
+        return self.ssh(f"systemctl list-units --plain --no-legend --state={state} 'gantry-web@*'").splitlines()
 
-    def status(self) -> dict:
-        return json.loads(self.ssh("sudo gantry status --json"))
+    def answers(self) -> bool:
+        """Whether a visitor would get a page."""
+        try:
+            return self.get(timeout=2)[0] == 200
+        except OSError:
+            return False
+
+    def kill_release(self) -> None:
+        """End the host program as nothing can be ended by itself."""
+        self.ssh("sudo pkill -9 -f '[h]ost.pyz release'", check=False)
+
+
+@contextmanager
+def booted(key: Path) -> Iterator[Server]:
+    """A server that is destroyed afterwards."""
+    local = Local(key=key)
+    try:
+        yield waiting(local)
+    finally:
+        local.destroy()
+
+
+def waiting(local: Local) -> Server:
+    """One that has had no release yet."""
+    return Server.boot(local, settings(health_timeout=8, workers=2))
 
 
 def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from components.local import bridge, host, launch, machine
+from tests.kills import kill_session
 
 pytestmark = [pytest.mark.machine, pytest.mark.engine]
 
@@ -218,11 +218,3 @@ def test_an_up_that_was_killed_leaves_nothing_for_long(program: Program, moment:
     made = program.up()["id"]
     assert made != killed
     assert program.machines() == [made]
-
-
-def kill_session(leader: int) -> None:
-    """The engine and its plugins; a machine is in a session of its own."""
-    for process in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if process.read_text().rpartition(")")[2].split()[3] == str(leader):
-                os.kill(int(process.parent.name), signal.SIGKILL)

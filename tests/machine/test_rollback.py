@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.driven import CUT_OFF
+from tests.machine.booted import CUT_OFF
 from tests.stack import Stack, copy_of_rocket, get
 
 pytestmark = pytest.mark.machine
@@ -26,7 +26,7 @@ def stack(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (app / "requirements.txt").write_text("flask\n")
     git(app, "init", "--quiet")
     commit(app, "one")
-    stack = Stack("rev-rollback", folder, {"app": str(app), "healthPath": "/healthz", "watch": 0})
+    stack = Stack("rev-rollback", folder, {"app": str(app), "healthPath": "/healthz", "watch": None})
     try:
         yield stack
     finally:
@@ -84,13 +84,6 @@ def promised(took: float, unchanged: float) -> None:
     assert (took - unchanged if busy else took) < PROMISED_SECONDS
 
 
-def on_server(stack: Stack, script: str) -> str:
-    words = [str(Path(__file__).resolve().parents[2] / "bin/ssh"), "--stack", stack.name, f"{stack.name}-0", "sudo sh"]
-    done = subprocess.run(words, env=stack.environment(), input=script, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_a_kept_release_is_gone_back_to_by_its_digest_without_an_upload(stack: Stack, releases: list[str]):
     first, second = releases
     stack.pulumi("config", "set", "release", first)
@@ -137,13 +130,13 @@ def test_a_digest_that_is_not_kept_fails_and_says_which_are(stack: Stack, releas
 
 def test_going_back_takes_no_registry_and_no_room_on_the_disk(stack: Stack, releases: list[str]):
     cut_off = f"nft -f - <<'END'\n{CUT_OFF.decode()}END\n"
-    on_server(stack, cut_off + SMALL_DISK)
-    on_server(stack, FILL)
+    stack.script(cut_off + SMALL_DISK)
+    stack.script(FILL)
     stack.pulumi("config", "set", "release", releases[1])
     took = timed(stack)
     assert serves(stack, "Hello Mars!\n")
     promised(took, unchanged=timed(stack))
-    on_server(stack, FILL)
+    stack.script(FILL)
     stack.pulumi("config", "set", "release", releases[0])
     stack.up()
     assert serves(stack, "Hello World!\n")
@@ -176,7 +169,7 @@ df --output=iavail /small | tail -1 | grep -qx ' *0'
 
 
 def test_an_empty_release_serves_the_folder_again(stack: Stack, releases: list[str]):
-    on_server(stack, "rm -rf /small/fill* /small/[0-9]*; nft delete table inet cut")
+    stack.script("rm -rf /small/fill* /small/[0-9]*; nft delete table inet cut")
     stack.pulumi("config", "set", "release", "")
     stack.up()
     assert stack.outputs()["release"] == releases[1]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from components.local import bridge, launch, machine
-from tests.stack import ROOT, Stack, get
+from components.local import bridge, machine
+from tests.kills import kill_machine, kill_up_once_it_says
+from tests.stack import Stack, get
 
 pytestmark = pytest.mark.machine
 
@@ -55,12 +53,12 @@ def test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a
     stack = stacks("killed")
     stack.up()
     before = stack.outputs()
-    kill_all_of(before["servers"][0]["instance_id"])
+    kill_machine(before["servers"][0]["instance_id"])
     assert stack.steps() == {"killed-0": "update"}
     stack.up()
     assert stack.outputs() == before
     assert get(before["url"]).text == "Hello World!\n"
-    kill_all_of(before["servers"][0]["instance_id"])  # and now destroy a dead one
+    kill_machine(before["servers"][0]["instance_id"])  # and now destroy a dead one
 
 
 def test_two_stacks_live_side_by_side_and_the_end_of_one_is_nothing_to_the_other(stacks: Callable[[str], Stack]):
@@ -75,16 +73,7 @@ def test_two_stacks_live_side_by_side_and_the_end_of_one_is_nothing_to_the_other
 
 def test_an_up_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(stacks: Callable[[str], Stack]):
     stack = stacks("interrupted")
-    words = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name]
-    words += ["--config-file", str(stack.folder / f"Pulumi.{stack.name}.yaml")]
-    with subprocess.Popen(
-        [ROOT / "bin/pulumi", *words], cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE, text=True,
-        start_new_session=True,
-    ) as run:  # fmt: skip
-        assert run.stdout
-        for line in run.stdout:
-            if "-ready creating" in line:
-                os.killpg(run.pid, signal.SIGKILL)
+    kill_up_once_it_says(stack, "-ready creating")
     stack.pulumi("cancel", "--yes")
     stack.up()
     assert get(stack.outputs()["url"]).text == "Hello World!\n"
@@ -115,20 +104,3 @@ def test_a_machine_of_the_right_kind_accepts_the_user_data(stacks: Callable[[str
     assert "Valid schema" in stack.ssh("sudo cloud-init schema --system").stdout
     assert stack.ssh("cloud-init status").stdout.strip() == "status: done"
     assert stack.ssh("systemctl is-system-running").stdout.strip() == "running"
-
-
-def kill_all_of(instance_id: str) -> None:
-    """SIGKILL for every process of the machine, its supervisor first; they are found below the one that was started."""
-    supervisor = launch.supervisor(machine.folder_of(instance_id))
-    assert supervisor
-    for process in [supervisor, *descendants(supervisor)]:
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            continue  # its parent's end was its own
-
-
-def descendants(process: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "--parent", str(process)], capture_output=True, text=True).stdout
-    children = [int(line) for line in listed.split()]
-    return children + [each for child in children for each in descendants(child)]

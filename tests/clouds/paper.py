@@ -1,0 +1,37 @@
+"""Stacks whose machines are only written down: all but what is done over SSH, which is fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from tests.kills import kill_session
+from tests.stack import ROOT, Stack
+
+# Commands on servers, and what waits for them.
+WITHOUT_SSH = ("--exclude", "**command:remote**", "--exclude-dependents")
+
+
+def up(stack: Stack) -> str:
+    return stack.up(*WITHOUT_SSH).stdout
+
+
+def started(stack: Stack) -> subprocess.Popen[str]:
+    """An `up` in a session of its own, to be killed with all its processes."""
+    words = ["up", "--yes", "--skip-preview", "--non-interactive", *WITHOUT_SSH, "--stack", stack.name]
+    words += ["--config-file", str(stack.folder / f"Pulumi.{stack.name}.yaml")]
+    return subprocess.Popen(
+        [ROOT / "bin/pulumi", *words], cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def kill(run: subprocess.Popen[str]) -> None:
+    kill_session(run.pid)
+
+
+def ids(stack: Stack) -> set[str]:
+    """Of what is in the cloud, as far as the state knows."""
+    state = json.loads(stack.pulumi("stack", "export").stdout)["deployment"]
+    clouds = ("aws:", "digitalocean:")
+    return {each["id"] for each in state.get("resources", []) if each["type"].startswith(clouds)}

@@ -1,0 +1,119 @@
+"""Two servers behind a cloud's balancer, on machines: everything that a stack goes through, with visitors all the time.
+
+The tests are one story and need each other's order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clouds.aws import Aws
+from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.provider import Cloud
+from tests.clouds.site import LARGER, Site, chosen, connects, site_on
+from tests.clouds.world import OPERATOR, STRANGER
+from tests.load import load
+
+pytestmark = [pytest.mark.machine, pytest.mark.cloud]
+
+
+@pytest.fixture(scope="module", params=chosen())
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_on(request.param, tmp_path_factory.mktemp("cloud"), servers=2) as site:
+        yield site
+
+
+def test_up_brings_two_servers_behind_a_balancer(site: Site):
+    site.stack.up()
+    assert site.pages() == {"Hello World!\n"}
+    assert site.well() == [True, True]
+    assert site.stack.steps() == {}
+
+
+def test_the_servers_have_read_their_user_data_from_the_clouds_own_metadata_service(site: Site):
+    said = json.loads(site.stack.ssh("cat /run/cloud-init/instance-data.json").stdout)
+    assert said["v1"]["cloud_name"] == site.cloud.package
+    assert said["v1"]["instance_id"] == site.servers()[0]["instance_id"]
+
+
+def test_a_server_is_reached_neither_past_the_balancer_nor_over_ssh_from_elsewhere(site: Site):
+    for server in site.servers():
+        address = server["address"]
+        assert connects(address, 22, OPERATOR)
+        assert not connects(address, 22, STRANGER)
+        assert not connects(address, 80, OPERATOR)
+    other = site.servers()[1]["instance_id"]
+    inside = next(each.private for each in site.view.instances if each.id == other)
+    asked = f"timeout 3 bash -c '</dev/tcp/{inside}/80' && echo in || echo out"
+    assert site.stack.ssh(asked).stdout.strip() == "out"
+
+
+def test_an_app_update_fails_no_request(site: Site, tmp_path: Path):
+    site.edit("Hello World!", "Hello Mars!")
+    with load(f"{site.front}echo", tmp_path) as seen:
+        site.stack.up()
+    assert site.pages() == {"Hello Mars!\n"}
+    assert (seen.failed, seen.requests > 300) == ({}, True)
+
+
+def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
+    by_hand(site.cloud)
+    site.stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert site.stack.steps() != {}
+    site.stack.up()
+    assert site.stack.steps() == {}
+    assert not connects(site.servers()[0]["address"], 80, STRANGER)
+
+
+def test_servers_are_replaced_without_a_failed_request(site: Site, tmp_path: Path):
+    before = {server["instance_id"] for server in site.servers()}
+    site.stack.configure(size=LARGER[site.cloud.package])
+    with load(f"{site.front}echo", tmp_path, seconds=390) as seen:
+        site.stack.up()
+    after = {server["instance_id"] for server in site.servers()}
+    assert not before & after
+    assert site.pages() == {"Hello Mars!\n"}
+    assert (seen.failed, seen.requests > 300) == ({}, True)
+
+
+def test_a_release_of_before_comes_back(site: Site):
+    site.edit("Hello Mars!", "Hello Venus!")
+    before = site.stack.outputs()["release"]
+    site.stack.up()
+    assert site.pages() == {"Hello Venus!\n"}
+    site.stack.configure(release=before)
+    site.stack.up()
+    assert site.pages() == {"Hello Mars!\n"}
+
+
+def test_one_server_less_fails_no_request(site: Site, tmp_path: Path):
+    site.stack.configure(servers=1, balancer=True)
+    with load(f"{site.front}echo", tmp_path, seconds=390) as seen:
+        site.stack.up()
+    assert len(site.servers()) == 1
+    assert (seen.failed, seen.requests > 300) == ({}, True)
+
+
+def test_destroy_leaves_nothing_in_the_cloud(site: Site):
+    site.stack.destroy()
+    assert site.cloud.leftovers() == []
+    assert (site.view.instances, site.view.balancers) == ((), ())
+
+
+def by_hand(cloud: Cloud) -> None:
+    """Let everybody in to the servers' port 80, as somebody in a hurry does."""
+    if isinstance(cloud, DigitalOcean):
+        [web] = [each for each in cloud.all("firewall").values() if "-web" in each["name"]]
+        web["inboundRules"] = [{"protocol": "tcp", "portRange": "80", "sourceAddresses": ["0.0.0.0/0"]}]
+    else:
+        assert isinstance(cloud, Aws)
+        rules = cloud.client("ec2").describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]
+        [mine] = [each for each in rules if each.get("ReferencedGroupInfo") and not each["IsEgress"]]
+        cloud.client("ec2").revoke_security_group_ingress(
+            GroupId=mine["GroupId"], SecurityGroupRuleIds=[mine["SecurityGroupRuleId"]]
+        )
+    cloud.show()

@@ -1,0 +1,70 @@
+"""Every shape of a stack, as far as no machine is needed: made, and taken away again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.clouds import paper
+from tests.clouds.aws import Aws
+from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.provider import Cloud
+from tests.clouds.site import new_stack, simulated
+from tests.clouds.world import Paper
+from tools.setup.targets import words_of
+
+pytestmark = pytest.mark.engine
+
+ZONE = "rocket.test"
+SITE = {"zone": ZONE, "domain": ZONE}
+SHAPES: list[tuple[str, dict[str, object]]] = [
+    ("aws", {"servers": 2, **SITE, "accessLogs": True}),
+    ("digitalocean", {"servers": 2, **SITE, "backups": True}),
+]
+
+
+def with_zone(cloud: Cloud) -> set[str]:
+    """A zone that was there before the stack; gives what the account holds by itself."""
+    if isinstance(cloud, Aws):
+        cloud.client("route53").create_hosted_zone(Name=ZONE, CallerReference="1")
+    elif isinstance(cloud, DigitalOcean):
+        cloud.types()["digitalocean:index/domain:Domain"].create({"name": ZONE})
+    return set(cloud.leftovers())
+
+
+@pytest.mark.parametrize(("target", "settings"), SHAPES)
+def test_a_stack_with_a_name_and_https_comes_stays_and_goes(target: str, settings: dict[str, object], tmp_path: Path):
+    world = Paper()
+    with simulated(target, world, tmp_path) as cloud:
+        own = with_zone(cloud)
+        stack = new_stack(target, tmp_path / "stack", **settings)
+        paper.up(stack)
+        [balancer] = world.view.balancers
+        listeners = {(each.port, each.protocol, each.redirect_port) for each in balancer.listeners}
+        assert listeners == {(80, "http", 443), (443, "https", None)}
+        done = changes(cloud)
+        paper.up(stack)
+        assert changes(cloud) == done
+        stack.destroy()
+        assert set(cloud.leftovers()) == own
+
+
+def changes(cloud: Cloud) -> list[tuple[str, str]]:
+    return [call for call in cloud.calls if call[0] != "read"]
+
+
+@pytest.mark.parametrize("target", ["aws", "digitalocean"])
+def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(target: str, tmp_path: Path):
+    with simulated(target, Paper(), tmp_path) as cloud:
+        stack = new_stack(target, tmp_path / "stack", balancer=True, protect=True)
+        paper.up(stack)
+        done = changes(cloud)
+        refused = stack.pulumi(*words_of("destroy", stack.name, local=False)[:-2], check=False)
+        assert refused.returncode != 0
+        assert "protected" in refused.stdout + refused.stderr
+        assert changes(cloud) == done
+        stack.configure(protect=False)
+        paper.up(stack)
+        stack.destroy()
+        assert cloud.leftovers() == []

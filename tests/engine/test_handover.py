@@ -1,0 +1,126 @@
+"""An address moves only once its hook has delivered: the real engine, and an ssh that notes what it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.stack import ROOT
+
+pytestmark = pytest.mark.engine
+
+ENGINE = ROOT / ".gantry/engine"
+PROGRAM = """
+from pathlib import Path
+import pulumi
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+from pulumi_command import remote
+from components.handover import Handover
+from components.rollout import RolloutArgs
+
+class Provider(ResourceProvider):
+    def create(self, props):
+        with open("said", "a") as said:
+            said.write("the address moves\\n")
+        return CreateResult("moved", props)
+
+here = Path.cwd()
+delivery = RolloutArgs(
+    host_program=here / "host.pyz", host_program_path="/host.pyz", configuration="{}", tarball=None,
+    release="3f2a91c0ffee", release_command="sudo gantry release", release_input=pulumi.Output.secret("SECRET"),
+)
+server = pulumi.Config().require("server")
+connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
+handover = Handover("site", server, connection, delivery)
+binding = pulumi.ResourceHookBinding(before_create=[handover.hook])
+opts = pulumi.ResourceOptions(hooks=binding, replace_on_changes=["instance"])
+class Address(Resource, name="Address"):
+    pass
+
+Address(Provider(), "address", {"instance": handover.instance_id}, opts)
+"""
+SSH = """#!/bin/sh
+for word; do last=$word; done
+echo "$last" >> FOLDER/said
+cat >> FOLDER/stdin
+case $last in
+*"gantry release"*) test -e FOLDER/bad && { echo "the app doesn't start" >&2; exit 1; };;
+*ready) echo "ssh-ed25519 OWN";;
+esac
+exit 0
+"""
+
+
+@dataclass
+class Program:
+    folder: Path
+
+    def up(self, server: str, *, check: bool = True) -> list[str]:
+        """What happened on the server and to the address meanwhile."""
+        (self.folder / "said").write_text("")
+        self.run("config", "set", "server", server)
+        self.output = self.run("up", "--yes", "--skip-preview", check=check)
+        return (self.folder / "said").read_text().splitlines()
+
+    def run(self, *words: str, check: bool = True) -> str:
+        path = f"{self.folder}/bin:{Path(sys.executable).parent}:{ENGINE}:{os.environ['PATH']}"
+        own = {
+            "PATH": path, "PYTHONPATH": str(ROOT), "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.folder}/state", "PULUMI_CONFIG_PASSPHRASE": "",
+            "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }  # fmt: skip
+        done = subprocess.run(
+            ["pulumi", *words, "--non-interactive"],
+            cwd=self.folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, f"pulumi {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    for folder in ("bin", "state"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: handover\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+    (tmp_path / "host.pyz").write_text("program")
+    ssh = tmp_path / "bin/ssh"
+    ssh.write_text(SSH.replace("FOLDER", str(tmp_path)))
+    ssh.chmod(0o755)
+    made = Program(tmp_path)
+    made.run("stack", "init", "dev")
+    yield made
+    made.run("destroy", "--yes", "--skip-preview")
+
+
+def test_the_address_moves_after_the_release_to_each_new_server_and_then_stays(program: Program):
+    for server in ("i-1", "i-2"):
+        said = program.up(server)
+        assert [line for line in said if "release" in line or "address" in line] == [
+            "sudo gantry release --first",
+            "the address moves",
+        ]
+    assert program.up("i-2") == []
+
+
+def test_a_release_that_fails_fails_the_update_and_the_address_stays(program: Program):
+    program.up("i-1")
+    (program.folder / "bad").touch()
+    said = program.up("i-2", check=False)
+    assert "the address moves" not in said
+    assert "the app doesn't start" in program.output and "the address stays where it is" in program.output
+    assert "SECRET" not in program.output
+    (program.folder / "bad").unlink()
+    assert program.up("i-2")[-1] == "the address moves"
+
+
+def test_a_preview_touches_no_server(program: Program):
+    program.run("config", "set", "server", "i-1")
+    program.run("preview")
+    assert not (program.folder / "said").exists()

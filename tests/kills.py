@@ -1,0 +1,58 @@
+"""SIGKILL for what a test has started, and for all that belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from components.local import launch, machine
+from tests.stack import ROOT, Stack
+
+
+def kill_up_once_it_says(stack: Stack, words: str) -> None:
+    """Run `up` until a line of its output has ``words``; the engine and its plugins end, machines stay."""
+    command = [ROOT / "bin/pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name]
+    command += ["--config-file", str(stack.folder / f"Pulumi.{stack.name}.yaml")]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        assert run.stdout
+        seen = False
+        for line in run.stdout:
+            if words in line and not seen:
+                seen = True
+                kill_session(run.pid)
+    assert seen, f"up has never said {words!r}"
+
+
+def kill_session(leader: int) -> None:
+    """Every process of the session; a plugin has a group of its own, a machine a session of its own."""
+    mine: list[int] = []
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if process.read_text().rpartition(")")[2].split()[3] == str(leader):
+                mine.append(int(process.parent.name))
+    _kill(mine)
+
+
+def kill_machine(instance_id: str) -> None:
+    """Every process of a local machine, its supervisor first."""
+    supervisor = launch.supervisor(machine.folder_of(instance_id))
+    assert supervisor
+    _kill([supervisor, *_descendants(supervisor)])
+
+
+def _descendants(process: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "--parent", str(process)], capture_output=True, text=True).stdout
+    children = [int(line) for line in listed.split()]
+    return children + [each for child in children for each in _descendants(child)]
+
+
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):  # its parent's end was its own
+            os.kill(process, signal.SIGKILL)
