@@ -1,0 +1,83 @@
+"""The first boot: from the base image to the first page, by `up` and by hand."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from bench import results, stacks
+from bench.results import Times
+from components.local import image
+from components.templates import text
+from tests.machine.conftest import Local
+from tests.stack import ROOT, get
+
+# The same packages, the same locked requirements and the same app, with nothing of what makes it safe or repeatable.
+BY_HAND = """
+export DEBIAN_FRONTEND=noninteractive UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never
+export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+mkdir -p /srv/app
+tar x -C /srv/app
+apt-get -qq update
+apt-get -qq install --no-install-recommends nginx nftables python3-pip-whl >/dev/null
+cd /srv/app
+python3 -m venv --without-pip venv
+python3 "$(echo /usr/share/python-wheels/pip-*.whl)/pip" --python venv/bin/python install --quiet --no-cache-dir \
+    --require-hashes -r uv.txt
+venv/bin/uv pip install --quiet --python venv/bin/python -r requirements.txt -r gunicorn.txt
+venv/bin/gunicorn --daemon --bind unix:/srv/app/socket rocket:app
+cat > /etc/nginx/sites-available/default <<'END'
+server {
+    listen 80 default_server;
+    location / { proxy_pass http://unix:/srv/app/socket; proxy_set_header Host $host; }
+}
+END
+systemctl restart nginx
+"""
+LIMIT_SECONDS = 60
+
+
+def measure(runs: int) -> None:
+    image.ensure()
+    ours, by_hand = Times(), Times()
+    with stacks.stack("boot") as stack:
+        stacks.edit(stack, 0)
+        for _ in range(runs):
+            stack.destroy()
+            ours.time(lambda: (stack.up(), stacks.require_page(stack, 0)))
+            _by_hand(by_hand)
+    results.keep("boot", {"up": ours, "by hand": by_hand})
+
+
+def _by_hand(times: Times) -> None:
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
+        key = Path(folder) / "id"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        local = Local(key=key)
+        try:
+            times.time(lambda: _boot_by_hand(local, Path(folder)))
+        finally:
+            local.destroy()
+
+
+def _boot_by_hand(local: Local, folder: Path) -> None:
+    spec = local.machine(local.network().id)
+    local.ssh(spec, "cloud-init status --wait >/dev/null || true")
+    local.send(spec, _packed(folder), f"sudo sh -euc {shlex.quote(BY_HAND)}")
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while get(f"http://{spec.address}/").status != 200:
+        if time.monotonic() > deadline:
+            raise SystemExit("what was set up by hand doesn't serve")
+        time.sleep(0.05)
+
+
+def _packed(folder: Path) -> bytes:
+    """The app and what is to be installed, as a tarball."""
+    for name in ("uv.txt", "gunicorn.txt"):
+        (folder / name).write_text(text(f"first-boot/{name}"))
+    app = [ROOT / "examples/rocket" / name for name in ("rocket.py", "requirements.txt")]
+    words = ["tar", "c", "-C", str(folder), "uv.txt", "gunicorn.txt", "-C", str(app[0].parent), *(f.name for f in app)]
+    return subprocess.run(words, capture_output=True, check=True).stdout

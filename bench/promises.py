@@ -1,0 +1,207 @@
+"""The promises in figures, and beside each what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench import ledger, results
+from bench.requests import Request, percentile, within, wrong_pages
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``kept`` is None where the measurement only stands beside the promise."""
+
+    said: str
+    kept: bool | None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """``parts`` must have been measured; ``measured`` gets what they found, in their order."""
+
+    what: str
+    figure: str
+    parts: tuple[str, ...]
+    measured: Callable[..., Measured]
+
+
+def failed_requests(*parts: dict[str, Any]) -> Measured:
+    said: list[str] = []
+    good = True
+    for part in parts:
+        _, requests, releases = ledger.recorded(f"ledger-{part['servers']}")
+        failed, wrong = sum(each.failed for each in requests), len(wrong_pages(requests, releases))
+        good = good and failed == wrong == 0
+        said.append(
+            f"{_servers(part)}: {failed} of {len(requests):,} over {len(releases)} releases, {wrong} wrong pages"
+        )
+    return Measured("; ".join(said), good)
+
+
+def worst_latency(*parts: dict[str, Any]) -> Measured:
+    said: list[str] = []
+    good = True
+    for part in parts:
+        found, requests, releases = ledger.recorded(f"ledger-{part['servers']}")
+        visits = ledger.quick(requests)
+        usual = percentile([each.latency for each in ledger.steady(found, visits)], 0.99)
+        worst = [_worst(visits, each.start, each.end) for each in releases]
+        alone = max(_worst(visits, begin, over) for begin, over in found["unchanged"])
+        good = good and max(worst) <= 2 * usual
+        said.append(
+            f"{_servers(part)}: {_ms(max(worst))} ({max(worst) / usual:.1f} x {_ms(usual)}; median release "
+            f"{_ms(median(worst))}; an `up` with no change {_ms(alone)})"
+        )
+    return Measured("; ".join(said), good)
+
+
+def _worst(requests: list[Request], start: float, end: float) -> float:
+    return max(each.latency for each in within(requests, start, end))
+
+
+def app_update(update: dict[str, Any]) -> Measured:
+    unchanged, changed, by_hand = (median(update[key]) for key in ("unchanged", "changed", "by hand"))
+    limit = unchanged + 1.5 * by_hand
+    said = f"{changed:.2f} s; limit {limit:.2f} s = {unchanged:.2f} + 1.5 x {by_hand:.2f}"
+    return Measured(said, changed <= limit)
+
+
+def four_servers(servers: dict[str, Any]) -> Measured:
+    said: list[str] = []
+    ratios: list[float] = []
+    for watch in (0, 10):
+        one, four = (median(servers[f"{number} watch {watch}"]) for number in (1, 4))
+        ratios.append(four / one)
+        said.append(f"{four / one:.2f} x with `watch` {watch} ({four:.1f} s and {one:.1f} s)")
+    return Measured(f"{', '.join(said)}; batches of 1 and {servers['batch']}", max(ratios) <= 1.3)
+
+
+def rollback(found: dict[str, Any]) -> Measured:
+    slowest = max(found["back"])
+    said = f"{median(found['back']):.1f} s, at most {slowest:.1f} s"
+    said += f"; `up` with no change {median(found['unchanged']):.1f} s"
+    return Measured(said, slowest <= 10)
+
+
+def no_change(found: dict[str, Any]) -> Measured:
+    one, four, minimal = (median(found[key]) for key in ("up 1", "up 4", "minimal 1"))
+    more = found["resources 4"] - found["resources 1"]
+    slope = 1000 * (four - one) / more
+    usual = 1000 * (median(found["minimal 4"]) - minimal) / more
+    said = f"{found['logins']} logins; {one / minimal:.2f} x ({one:.2f} s and {minimal:.2f} s"
+    said += f", {found['resources 1']} resources); {slope:.0f} ms a resource (minimal program: {usual:.0f} ms)"
+    return Measured(said, found["logins"] == 0 and one <= 1.15 * minimal and slope <= 25)
+
+
+def first_boot(found: dict[str, Any]) -> Measured:
+    ours, by_hand = median(found["up"]), median(found["by hand"])
+    return Measured(f"{ours / by_hand:.2f} x ({ours:.1f} s and {by_hand:.1f} s)", ours <= 1.2 * by_hand)
+
+
+def throughput(found: dict[str, Any]) -> Measured:
+    ours = found["gantry"]
+    limits = {"beanstalk": 4.0, "seed": 1.3, "gunicorn alone": 0.85}
+    # Turn by turn: what else the computer does changes from one to the next.
+    ratios = {shape: median(mine / its for mine, its in zip(ours, found[shape], strict=True)) for shape in limits}
+    said = [f"{ratio:.2f} x {shape} ({median(found[shape]):,.0f})" for shape, ratio in ratios.items()]
+    return Measured(
+        f"{median(ours):,.0f}: {', '.join(said)}", all(ratios[shape] >= limit for shape, limit in limits.items())
+    )
+
+
+def _tested(name: str, how: str = "") -> Callable[[], Measured]:
+    return lambda: Measured(f"a test{how}: `{name}`", None)
+
+
+def _servers(part: dict[str, Any]) -> str:
+    return "1 server" if part["servers"] == 1 else f"{part['servers']} servers"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
+
+
+LEDGERS = ("ledger-1", "ledger-3")
+PROMISES = (
+    Promise(
+        "failed requests over 20 releases under load (half POST, keepalive, some 5 s long)",
+        "0 of 100,000",
+        LEDGERS,
+        failed_requests,
+    ),
+    Promise("worst latency during a release", "<= 2 x the steady p99", LEDGERS, worst_latency),
+    Promise(
+        "a broken release (10 kinds)",
+        "never serves; `up` fails and names the cause; <= 1 server touched",
+        (),
+        _tested("test_a_release_that_cannot_serve_fails_with_its_cause_and_no_visitor_sees_it"),
+    ),
+    Promise(
+        "SIGKILL of a release at 50 random points",
+        "the site serves throughout; the next `up` needs no repair",
+        (),
+        _tested("test_fifty_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair"),
+    ),
+    Promise(
+        "app update: `up` with a changed app",
+        "<= `up` with no change + 1.5 x the hand-written floor",
+        ("update",),
+        app_update,
+    ),
+    Promise(
+        "4 servers instead of 1", "rollout <= 1.3 x, where the strategy allows parallel", ("servers",), four_servers
+    ),
+    Promise("rollback", "<= 10 s, with no package registry reachable", ("rollback",), rollback),
+    Promise(
+        "`up` with no change",
+        "opens no SSH connection; <= 1.15 x a minimal program; <= 25 ms a resource",
+        ("unchanged",),
+        no_change,
+    ),
+    Promise("first boot (base image there) to first 200", "<= 1.2 x apt + uv by hand", ("boot",), first_boot),
+    Promise(
+        "the same with a prebuilt image",
+        "<= 0.3 x",
+        (),
+        lambda: Measured("there are no prebuilt images yet", False),
+    ),
+    Promise(
+        "requests/s of the rocket app",
+        ">= 4 x Elastic Beanstalk's shape, >= 1.3 x the seed's configuration, >= 0.85 x gunicorn alone",
+        ("throughput",),
+        throughput,
+    ),
+    Promise(
+        "12 planted secrets",
+        "0 found outside the app",
+        (),
+        _tested(
+            "test_no_output_of_the_command_line_shows_a_secret_not_even_of_what_fails",
+            " file with 14 secrets",
+        ),
+    ),
+    Promise(
+        "`pulumi destroy`",
+        "works with servers dead; leaves nothing behind",
+        (),
+        _tested("test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a_trace"),
+    ),
+)
+
+
+def table() -> list[str]:
+    """In Markdown; what was not measured says how to."""
+    rows = ["| what | promised | measured | kept |", "| --- | --- | --- | --- |"]
+    for promise in PROMISES:
+        found = [results.kept(part) for part in promise.parts]
+        if None in found:
+            measured = Measured(f"not yet: `make bench ARGS='{' '.join(promise.parts)}'`", None)
+        else:
+            measured = promise.measured(*found)
+        kept = {True: "yes", False: "no", None: ""}[measured.kept]
+        rows.append(f"| {promise.what} | {promise.figure} | {measured.said} | {kept} |")
+    return rows

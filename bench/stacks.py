@@ -1,0 +1,96 @@
+"""Stacks to measure, of the example app."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from components import ssh
+from tests.stack import ROOT, Stack, copy_of_rocket, get
+
+# What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
+MARKED = """
+
+import time
+
+RELEASE = "{number}"
+
+
+@app.route("/slow", methods=["GET", "POST"])
+def slow():
+    time.sleep({seconds})
+    return request.get_data() or "slow\\n"
+
+
+@app.after_request
+def mark(response):
+    response.headers["Release"] = RELEASE
+    return response
+"""
+
+
+@contextmanager
+def stack(name: str, **settings: object) -> Generator[Stack]:
+    """A stack that is destroyed afterwards; nothing of it is up yet."""
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
+        app = copy_of_rocket(Path(folder))
+        made = Stack(f"bench-{name}", Path(folder), {"app": str(app), "healthPath": "/healthz", "watch": 0, **settings})
+        try:
+            yield made
+        finally:
+            made.destroy()
+
+
+def app_of(stack: Stack) -> Path:
+    return Path(str(stack.settings["app"]))
+
+
+def edit(stack: Stack, number: int, more: str = "") -> None:
+    """Make the app another release, whose page says its number."""
+    source = (ROOT / "examples/rocket/rocket.py").read_text().replace("Hello World!", page(number).strip())
+    echo = '\n\n@app.route("/echo", methods=["POST"])\ndef echo():\n    return request.get_data()\n'
+    (app_of(stack) / "rocket.py").write_text(source + echo + more)
+
+
+def page(number: int) -> str:
+    return f"Hello from release {number}!\n"
+
+
+def require_page(stack: Stack, number: int) -> None:
+    """What was measured must have happened."""
+    found = get(stack.outputs()["url"])
+    if (found.status, found.text) != (200, page(number)):
+        raise SystemExit(f"the page of {stack.name} isn't that of release {number}: {found.status} {found.text!r}")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A login on one server without the engine, whose start would be a part of what is timed."""
+
+    address: str
+    host_key: str
+    private_key: str
+
+    def script(self, text: str) -> str:
+        """What root's shell says, given a script."""
+        with tempfile.TemporaryFile() as stream:
+            stream.write(text.encode())
+            stream.seek(0)
+            return self.run("sudo sh -eu", stream)
+
+    def run(self, command: str, given: IO[bytes]) -> str:
+        with ssh.offering(self.private_key) as identity:
+            words = ssh.command(self.address, "deploy", self.host_key, identity, [command])
+            return subprocess.run(words, stdin=given, stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
+def shell(stack: Stack) -> Shell:
+    """On the first server."""
+    outputs = stack.outputs()
+    server = outputs["servers"][0]
+    return Shell(server["address"], server["host_key"], outputs["ssh_key"])
