@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tools.setup import backend
+
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 400
 # The commands that take --config-file.
@@ -118,7 +120,7 @@ class Stack:
         return done
 
     def environment(self) -> dict[str, str]:
-        state = f"file://{self.folder}/state"
+        state = backend.in_folder(self.folder / "state")
         own = {"PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": self.passphrase}
         return {**os.environ, **self.variables, **own}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack import ROOT
+from tools.setup import backend
 
 pytestmark = pytest.mark.engine
 
@@ -72,7 +73,7 @@ class Program:
         path = f"{self.folder}/bin:{Path(sys.executable).parent}:{ENGINE}:{os.environ['PATH']}"
         own = {
             "PATH": path, "PYTHONPATH": str(ROOT), "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder}/state", "PULUMI_CONFIG_PASSPHRASE": "",
+            "PULUMI_BACKEND_URL": backend.in_folder(self.folder / "state"), "PULUMI_CONFIG_PASSPHRASE": "",
             "PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }  # fmt: skip
         done = subprocess.run(

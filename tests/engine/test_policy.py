@@ -17,6 +17,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from tests.stack import ROOT, Stack
+from tools.setup import backend
 from tools.setup.environment import set_up_policy
 from tools.setup.paths import POLICY_PACK
 
@@ -66,7 +67,7 @@ def test_the_dev_stack_keeps_every_promise(tmp_path: Path):
 def test_the_engine_stops_a_program_that_breaks_promises_and_names_each(tmp_path: Path):
     (tmp_path / "Pulumi.yaml").write_text("name: careless\nruntime: python\n")
     (tmp_path / "__main__.py").write_text(CARELESS)
-    environ = {**os.environ, "PULUMI_BACKEND_URL": tmp_path.as_uri(), "PULUMI_CONFIG_PASSPHRASE": "test"}
+    environ = {**os.environ, "PULUMI_BACKEND_URL": backend.in_folder(tmp_path), "PULUMI_CONFIG_PASSPHRASE": "test"}
     pulumi = [str(ROOT / "bin/pulumi"), "--cwd", str(tmp_path), "--non-interactive"]
     subprocess.run([*pulumi, "stack", "init", "one"], env=environ, check=True, capture_output=True)
     command = [*pulumi, "preview", "--stack", "one", "--policy-pack", str(POLICY_PACK)]

@@ -15,6 +15,7 @@ import pytest
 
 from components.local import bridge, host, launch, machine
 from tests.kills import kill_session
+from tools.setup import backend
 
 pytestmark = [pytest.mark.machine, pytest.mark.engine]
 
@@ -57,7 +58,7 @@ class Program:
             "PATH": f"{Path(sys.executable).parent}:{ENGINE}:{host.environment()['PATH']}",
             "PYTHONPATH": str(ROOT),
             "PULUMI_HOME": str(self.folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
+            "PULUMI_BACKEND_URL": backend.in_folder(self.folder / "state"),
             "PULUMI_CONFIG_PASSPHRASE": "",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }

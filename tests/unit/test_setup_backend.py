@@ -9,7 +9,7 @@ import pytest
 from tools.setup import arguments, backend
 from tools.setup.report import SetupError
 
-LOCAL = "file:///checkout/.gantry/state"
+LOCAL = backend.in_folder(Path("/checkout/.gantry/state"))
 
 
 @pytest.mark.parametrize(

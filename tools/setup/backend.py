@@ -15,6 +15,15 @@ from tools.setup.report import SetupError
 DEV = "dev"
 
 
+def in_folder(folder: Path) -> str:
+    """A backend of files in this folder, without their sidecars.
+
+    The engine replaces a file of state as a whole, but not the `.attrs` beside it: a kill between the two leaves that
+    empty, and whatever comes next ends with `failed to load checkpoint: EOF`.
+    """
+    return f"{folder.as_uri()}?metadata=skip"
+
+
 def project_file(start: Path) -> Path | None:
     """The Pulumi.yaml that the engine would find from this folder."""
     for folder in (start, *start.parents):

@@ -80,7 +80,7 @@ def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, s
         return env
     project = backend.project_file(Path(asked.folder or ".").resolve())
     chosen = backend.chosen_backend(env, project, Path(env["PULUMI_CREDENTIALS_PATH"]))
-    local = LOCAL_STATE.as_uri()
+    local = backend.in_folder(LOCAL_STATE)
     stack = (
         asked.stack
         or env.get("PULUMI_STACK")
