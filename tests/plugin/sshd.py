@@ -6,6 +6,7 @@ import contextlib
 import functools
 import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -16,11 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRIVATE_FOLDER = Path("/run/sshd")
+UNPACKED = REPOSITORY / ".gantry" / "sshd"
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def running_sshd(
     port = port or free_port()
     config = _configure(folder, port, keys, user_key, options)
     with _private_folder(), (folder / "log").open("wb") as log:
-        process = subprocess.Popen([executable(), "-D", "-e", "-f", config], stderr=log)
+        process = subprocess.Popen([executable(), "-D", "-e", "-f", config], stderr=log, env=_environment())
         server = Sshd(port, process, user_key, keys, folder)
         try:
             _wait_until_it_answers(server)
@@ -187,26 +190,44 @@ def executable() -> Path:
     installed = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if installed:
         return Path(installed)
-    folder = REPOSITORY / ".gantry" / "sshd"
-    unpacked = folder / "usr" / "sbin" / "sshd"
+    if os.geteuid() == 0 and not _has_user("sshd"):
+        # As root it drops its privileges to a user that only the package makes.
+        pytest.skip("sshd of root needs Debian's openssh-server: apt-get install openssh-server")
+    unpacked = UNPACKED / "usr" / "sbin" / "sshd"
     if not unpacked.exists():
-        _unpack(folder)
+        _unpack()
     return unpacked
 
 
-def _unpack(folder: Path) -> None:
+def _has_user(name: str) -> bool:
+    return any(user.pw_name == name for user in pwd.getpwall())
+
+
+def _unpack() -> None:
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise AssertionError("these tests need sshd: install OpenSSH's server")
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["apt-get", "download", "openssh-server"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    package = next(folder.glob("openssh-server_*.deb"))
-    subprocess.run(["dpkg", "-x", package, folder], check=True)
+    UNPACKED.mkdir(parents=True, exist_ok=True)
+    # What sshd needs and a computer without it may lack; the other libraries are of every Debian's base.
+    packages = ("libwrap0", "openssh-server")
+    subprocess.run(["apt-get", "download", *packages], cwd=UNPACKED, check=True, stdout=subprocess.DEVNULL)
+    for package in packages:
+        subprocess.run(["dpkg", "-x", next(UNPACKED.glob(f"{package}_*.deb")), UNPACKED], check=True)
+
+
+def _environment() -> dict[str, str]:
+    """For an unpacked sshd, with the libraries that were unpacked beside it."""
+    libraries = {str(library.parent) for library in UNPACKED.rglob("lib*.so.*")}
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)} if _is_unpacked() else dict(os.environ)
+
+
+def _is_unpacked() -> bool:
+    return executable().is_relative_to(UNPACKED)
 
 
 def _extracted_options() -> list[str]:
     """Since 9.8 sshd runs helpers from a fixed place, where an unpacked one has none."""
-    helpers = REPOSITORY / ".gantry" / "sshd" / "usr" / "lib" / "openssh"
+    helpers = UNPACKED / "usr" / "lib" / "openssh"
     names = {"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"}
-    if not executable().is_relative_to(REPOSITORY):
+    if not _is_unpacked():
         return []
     return [f"{option} {helpers / name}" for option, name in names.items() if (helpers / name).exists()]
