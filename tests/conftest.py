@@ -1,6 +1,6 @@
 """Shared by all suites: in CI a skipped test has failed, because nobody would see that it never ran.
 
-And no process outlives the tests.
+No process outlives the tests. Where two workers share them, one has those that boot machines of this computer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-# Whatever a test starts inherits it; machines have an environment of their own.
-NAME, VALUE = "GANTRY_TEST_RUN", secrets.token_hex(8)
+# Whatever a test starts inherits it, a worker too; machines have an environment of their own.
+NAME = "GANTRY_TEST_RUN"
+VALUE = os.environ.setdefault(NAME, secrets.token_hex(8))
 END_SECONDS = 10
 IN_CI = os.environ.get("CI") == "true"
 
@@ -39,11 +40,21 @@ def pytest_make_collect_report():
     return report
 
 
-def pytest_configure() -> None:
-    os.environ[NAME] = VALUE
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has all that makes machines, and one all of the simulated cloud: a computer has room for one."""
+    for item in items:
+        for kind in ("cloud", "machine"):
+            if item.get_closest_marker(kind):
+                item.add_marker(pytest.mark.xdist_group(kind))
+                break
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session):
+    # By now a run that had workers has ended them.
+    yield
+    if hasattr(session.config, "workerinput"):
+        return
     deadline = time.monotonic() + END_SECONDS
     while left := processes():
         if time.monotonic() > deadline:

@@ -40,8 +40,8 @@ class Machines:
 
     source: str
     faults: Faults = field(default_factory=Faults)
-    # The ids of all machines and networks that ever were.
-    made: set[str] = field(default_factory=set[str])
+    # The names of what is here of this world, and the ids of all machines and networks that ever were.
+    made: set[str] = field(default_factory=lambda: {EDGE, packets.TABLE})
     _bridges: dict[str, bridge.Network] = field(default_factory=dict[str, bridge.Network])
     _services: dict[str, metadata.Service] = field(default_factory=dict[str, metadata.Service])
     _boots: dict[str, tuple[Boot, float]] = field(default_factory=dict[str, tuple[Boot, float]])

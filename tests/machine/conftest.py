@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from components.local import bridge, host, image, launch, machine, store
+from tests.clouds.machines import EDGE
+from tests.clouds.packets import TABLE
 
 _SSH = ("-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "UserKnownHostsFile=/dev/null")
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -60,10 +62,10 @@ def _rules() -> Iterator[str]:
 
 
 def _of_others(mine: set[str]) -> set[str]:
-    """Names in what else is going on here: a developer's own stack, say."""
+    """Names in what else is going on here: a developer's own stack, say, or a simulated cloud."""
     ids = {id for id in machine.listed() if id not in mine}
     networks = {network.id for network in bridge.listed() if network.id not in mine}
-    return ids | networks | {machine.veth_of(id) for id in ids}
+    return ids | networks | {machine.veth_of(id) for id in ids} | ({EDGE, TABLE} - mine)
 
 
 @dataclass
@@ -135,11 +137,15 @@ def nothing_left(mine: Callable[[], set[str]]) -> Iterator[None]:
 
     ``mine`` tells the ids of machines and networks that are the test's own.
     """
-    before, forwarding = traces(), _FORWARDING.read_text()
+    # Others are asked for on both sides of each look: what comes meanwhile is known after it, what goes before.
     elsewhere = _of_others(mine())
+    before, forwarding = traces(), _FORWARDING.read_text()
+    elsewhere |= _of_others(mine())
     yield
     elsewhere |= _of_others(mine())
-    changed = {line for line in traces() ^ before if not any(name in line for name in elsewhere)}
+    after = traces()
+    elsewhere |= _of_others(mine())
+    changed = {line for line in after ^ before if not any(name in line for name in elsewhere)}
     # Others may have made or removed the folders that all share.
     shared = {f"file {store.MACHINES}", f"file {store.NETWORKS}", f"file {store.STATE / 'ip_forward.json'}"}
     if elsewhere:
