@@ -10,13 +10,17 @@ import os
 import secrets
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Whatever a test starts inherits it, a worker too; machines have an environment of their own.
 NAME = "GANTRY_TEST_RUN"
 VALUE = os.environ.setdefault(NAME, secrets.token_hex(8))
 END_SECONDS = 10
+# The suites that boot servers in a simulated cloud.
+CLOUD = {"tests/clouds/test_balanced.py", "tests/clouds/test_single.py"}
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -40,13 +44,18 @@ def pytest_make_collect_report():
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has all that makes machines, and one all of the simulated cloud: a computer has room for one."""
-    for item in items:
-        for kind in ("cloud", "machine"):
-            if item.get_closest_marker(kind):
-                item.add_marker(pytest.mark.xdist_group(kind))
-                break
+class OneSite(LoadScopeScheduling):
+    """One worker has all that boots machines, and one all of the simulated cloud: a computer has room for one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.startswith("tests/machine/"):
+            return "machines"
+        return "cloud" if file in CLOUD else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSite:
+    return OneSite(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

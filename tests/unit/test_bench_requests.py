@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +94,9 @@ def ask(serve: Serve, *asked: tuple[str, str]) -> tuple[list[Request], int]:
             await visitor.leave()
         return visitor.seen, connections
 
-    return asyncio.run(talk())
+    # Not asyncio.run, which would take Pulumi's own loop away.
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(talk())
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:

@@ -75,7 +75,7 @@ def test(arguments: list[str], environ: Mapping[str, str]) -> int:
         install_packages(LOCAL_TARGET, environ)
     set_up(environ, development=True)
     # All of them take half an hour, most of it waiting for machines: the others are done beside that.
-    words = arguments or ["--numprocesses", "2", "--dist", "loadgroup"]
+    words = arguments or ["--numprocesses", "2"]
     return _code_of([str(VENV / "bin" / "python"), "-m", "pytest", *words], environ)
 
 
