@@ -65,7 +65,7 @@ def machines(name: str) -> Iterator[Machines]:
     try:
         require_root_and_tools()
     except LocalError as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # the text says what is missing
     world = Machines(SOURCES[name])
     world.start()
     try:

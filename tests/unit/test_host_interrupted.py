@@ -41,7 +41,7 @@ def test_what_turned_bad_after_a_kill_during_its_watch_is_taken_back_by_the_next
         die_after(during, "verify")
         machine.release(bad)
     machine.refuse["socket"] = "answers 500"
-    monkeypatch.setattr(health, "answer", lambda *_: "500")  # pyright: ignore
+    monkeypatch.setattr(health, "answer", lambda *_: "500")
     with pytest.raises(ReleaseError, match=r"(?s)answers 500.*what served before serves again"):
         machine.release(bad)
     assert machine.page() == "one"

@@ -63,7 +63,7 @@ def test_an_instance_that_still_finishes_requests_keeps_its_packages_whatever_th
     machine.release(machine.upload("one", needs="flask==1"))
     old = next(iter(machine.active))
     (machine.paths.venv_links / old.partition("-")[0]).unlink()
-    monkeypatch.setattr(web, "retire", lambda name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(web, "retire", lambda name: None)
     machine.release(machine.upload("two", needs="flask==2"))
     assert set(machine.paths.venvs.iterdir()) == {machine.venv("flask==1"), machine.venv("flask==2")}
 
