@@ -89,6 +89,15 @@ def test_a_preparation_that_fails_leaves_no_release(server: Fleet):
     assert not list(server.paths.releases.iterdir())
 
 
+def test_a_preparation_of_an_upload_that_was_cut_off_is_refused_by_its_digest_and_leaves_no_release(server: Fleet):
+    digest = server.upload("one")
+    with (server.paths.incoming / f"{digest}.tar").open("r+b") as stream:
+        stream.truncate(1024)
+    with pytest.raises(ReleaseError, match="cut off or changed"):
+        fleet.prepare(server.paths, digest)
+    assert not server.paths.releases.exists()
+
+
 def test_a_kill_when_all_is_proven_leaves_no_way_back_to_the_processes_of_before(
     server: Fleet, monkeypatch: pytest.MonkeyPatch
 ):
