@@ -97,9 +97,8 @@ def retire(paths: Paths) -> None:
 
 def remember(paths: Paths) -> None:
     """Keep what is needed to run again what runs now, for ``go_back``; what is kept already stays."""
-    proven = serving.proven(paths)
     if _remembered(paths) is None:
-        record = {"instance": proven, "units": sorted(_recorded(paths))}
+        record = {"instance": serving.proven(paths), "units": sorted(_recorded(paths))}
         files.write(paths.processes_before, json.dumps(record).encode(), 0o600)
 
 
