@@ -9,7 +9,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from host import environment
+from host import environment, serving
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -60,7 +60,7 @@ def unpack(paths: Paths, release: str) -> str:
         return "already here"
     tarball = paths.incoming / f"{release}.tar"
     if not tarball.is_file():
-        kept = ", ".join(sorted(each.name for each in paths.releases.glob("[!.]*"))) or "none"
+        kept = ", ".join(sorted(serving.kept(paths))) or "none"
         raise ReleaseError(
             f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; for a commit"
             " of git, set release to more or fewer than 12 of its digits"
