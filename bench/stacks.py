@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from components import ssh
-from tests.stack import ROOT, Stack, copy_of_rocket, get
+from tests.stack import ECHO, ROOT, Stack, copy_of_rocket, get
 
 # What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
 MARKED = """
@@ -46,15 +46,10 @@ def stack(name: str, **settings: object) -> Generator[Stack]:
             made.destroy()
 
 
-def app_of(stack: Stack) -> Path:
-    return Path(str(stack.settings["app"]))
-
-
 def edit(stack: Stack, number: int, more: str = "") -> None:
     """Make the app another release, whose page says its number."""
     source = (ROOT / "examples/rocket/rocket.py").read_text().replace("Hello World!", page(number).strip())
-    echo = '\n\n@app.route("/echo", methods=["POST"])\ndef echo():\n    return request.get_data()\n'
-    (app_of(stack) / "rocket.py").write_text(source + echo + more)
+    (stack.app / "rocket.py").write_text(source + ECHO + more)
 
 
 def page(number: int) -> str:
