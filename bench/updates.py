@@ -67,6 +67,4 @@ def _serve(stack: Stack, number: int, requirements: str) -> str:
 
 
 def release_by_hand(shell: Shell, app: Path) -> None:
-    with subprocess.Popen(["tar", "c", "-C", str(app), "."], stdout=subprocess.PIPE) as tar:
-        assert tar.stdout
-        shell.run(BY_HAND, tar.stdout)
+    shell.run(BY_HAND, subprocess.check_output(["tar", "c", "-C", str(app), "."]))
