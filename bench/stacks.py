@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from components import ssh
-from tests.stack import ROOT, Stack, copy_of_rocket, get
+from tests.stack import ECHO, ROOT, TIMEOUT_SECONDS, Stack, copy_of_rocket, get
 
 # What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
 MARKED = """
@@ -46,15 +44,10 @@ def stack(name: str, **settings: object) -> Generator[Stack]:
             made.destroy()
 
 
-def app_of(stack: Stack) -> Path:
-    return Path(str(stack.settings["app"]))
-
-
 def edit(stack: Stack, number: int, more: str = "") -> None:
     """Make the app another release, whose page says its number."""
     source = (ROOT / "examples/rocket/rocket.py").read_text().replace("Hello World!", page(number).strip())
-    echo = '\n\n@app.route("/echo", methods=["POST"])\ndef echo():\n    return request.get_data()\n'
-    (app_of(stack) / "rocket.py").write_text(source + echo + more)
+    (stack.app / "rocket.py").write_text(source + ECHO + more)
 
 
 def page(number: int) -> str:
@@ -72,25 +65,21 @@ def require_page(stack: Stack, number: int) -> None:
 class Shell:
     """A login on one server without the engine, whose start would be a part of what is timed."""
 
-    address: str
-    host_key: str
-    private_key: str
+    login: ssh.Login
 
     def script(self, text: str) -> str:
         """What root's shell says, given a script."""
-        with tempfile.TemporaryFile() as stream:
-            stream.write(text.encode())
-            stream.seek(0)
-            return self.run("sudo sh -eu", stream)
+        return self.run("sudo sh -eu", text.encode())
 
-    def run(self, command: str, given: IO[bytes]) -> str:
-        with ssh.offering(self.private_key) as identity:
-            words = ssh.command(self.address, "deploy", self.host_key, identity, [command])
-            return subprocess.run(words, stdin=given, stdout=subprocess.PIPE, check=True).stdout.decode()
+    def run(self, command: str, given: bytes) -> str:
+        done = ssh.run(self.login, [command], timeout=TIMEOUT_SECONDS, stdin=given)
+        if done.returncode != 0:
+            raise SystemExit(f"on {self.login.address}: {(done.stdout + done.stderr).decode(errors='replace')}")
+        return done.stdout.decode()
 
 
 def shell(stack: Stack) -> Shell:
     """On the first server."""
     outputs = stack.outputs()
     server = outputs["servers"][0]
-    return Shell(server["address"], server["host_key"], outputs["ssh_key"])
+    return Shell(ssh.Login(server["address"], "deploy", server["host_key"], outputs["ssh_key"]))

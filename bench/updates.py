@@ -35,7 +35,7 @@ def update(runs: int) -> None:
     with stacks.stack("update") as stack:
         stacks.edit(stack, 0)
         stack.up()
-        shell, app = stacks.shell(stack), stacks.app_of(stack)
+        shell, app = stacks.shell(stack), stack.app
         for number in range(1, runs + 1):
             unchanged.time(stack.up)
             stacks.edit(stack, number)
@@ -61,12 +61,10 @@ def rollback(runs: int) -> None:
 
 def _serve(stack: Stack, number: int, requirements: str) -> str:
     stacks.edit(stack, number)
-    (stacks.app_of(stack) / "requirements.txt").write_text(requirements)
+    (stack.app / "requirements.txt").write_text(requirements)
     stack.up()
     return stack.outputs()["release"]
 
 
 def release_by_hand(shell: Shell, app: Path) -> None:
-    with subprocess.Popen(["tar", "c", "-C", str(app), "."], stdout=subprocess.PIPE) as tar:
-        assert tar.stdout
-        shell.run(BY_HAND, tar.stdout)
+    shell.run(BY_HAND, subprocess.check_output(["tar", "c", "-C", str(app), "."]))

@@ -137,10 +137,16 @@ def _delivery(
     stack: str, wanted: Settings, artifact: Wanted, program_file: Path, program: str, balancer: Front | None
 ) -> RolloutArgs:
     configuration = manifest.configuration(wanted, program)
+    source = balancer.source if balancer else None
+    document: pulumi.Input[str] = (
+        configuration.document()
+        if source is None
+        else source.apply(lambda known: manifest.configuration(wanted, program, known).document())
+    )
     return RolloutArgs(
         host_program=program_file,
         host_program_path=program,
-        configuration=_document(wanted, program, balancer),
+        configuration=document,
         tarball=artifact.tarball,
         release=artifact.release,
         release_command=manifest.release_command(artifact.release, configuration, wanted),
@@ -150,12 +156,6 @@ def _delivery(
         batch=wanted.batch,
         switch_seconds=wanted.watch + 2 * wanted.health_timeout + wanted.stop_timeout,
     )
-
-
-def _document(wanted: Settings, program: str, balancer: Front | None) -> pulumi.Input[str]:
-    if balancer is None or balancer.source is None:
-        return manifest.configuration(wanted, program).document()
-    return balancer.source.apply(lambda known: manifest.configuration(wanted, program, known).document())
 
 
 def _described(

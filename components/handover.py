@@ -79,13 +79,12 @@ def steps(delivery: RolloutArgs, configuration: str, release_input: str) -> list
     program = delivery.host_program_path
     upload = []
     if delivery.tarball:
-        path = f"/opt/gantry/incoming/{delivery.release}.tar"
-        upload = [Step(UPLOAD.format(path=path), delivery.tarball.read_bytes())]
+        upload = [Step(UPLOAD.format(path=delivery.tarball_path), delivery.tarball.read_bytes())]
     return [
         Step(UPLOAD.format(path=program), delivery.host_program.read_bytes()),
         Step(CONFIGURE_UNCONFIRMED.format(host_program=program), configuration.encode()),
         *upload,
-        Step(f"{delivery.release_command} --first", release_input.encode()),
+        Step(delivery.command(first=True), release_input.encode()),
         Step(FIRST_KEY_AGAIN),
     ]
 

@@ -37,6 +37,16 @@ class RolloutArgs:
     # The most that the health checks, the watch and the end of older processes take on one server.
     switch_seconds: int = 0
 
+    @property
+    def tarball_path(self) -> str:
+        """Where the upload goes on a server."""
+        return f"/opt/gantry/incoming/{self.release}.tar"
+
+    def command(self, first: bool, probation: int = 0) -> str:
+        """``first`` is the one server that runs the release process, before any switches, and cron."""
+        flags = [*(["--first"] if first else []), *([f"--probation {probation}"] if probation else [])]
+        return " ".join([self.release_command, *flags])
+
 
 class Rollout(pulumi.ComponentResource):
     """Every server serves the release, or ``up`` fails, names the first that doesn't, and none does."""
@@ -63,7 +73,7 @@ class Rollout(pulumi.ComponentResource):
         self.connections = {name: contact.connection for name, contact in self._contacts.items()}
         uploads = {host.name: self._upload(host) for host in hosts}
         if len(hosts) == 1:
-            self.finished = [self._release(hosts[0], self._command(first=True), uploads[hosts[0].name])]
+            self.finished = [self._release(hosts[0], args.command(first=True), uploads[hosts[0].name])]
         else:
             self.finished = self._together(name, hosts, uploads)
         self.release = _once_done(self.finished, args.release)
@@ -78,18 +88,13 @@ class Rollout(pulumi.ComponentResource):
         order = batches(list(hosts), self._args.batch)
         longest = BATCH_SECONDS + self._args.switch_seconds
         revert = Revert(name, {host.name: self._contacts[host.name].connection for host in hosts}, longest)
+        command, probation = self._args.command, len(order) * longest
         released: list[pulumi.Resource] = []
         for batch in order:
-            probation = len(order) * longest
-            before = [self._release(each, self._command(each is hosts[0], probation), before, revert) for each in batch]
+            before = [self._release(each, command(each is hosts[0], probation), before, revert) for each in batch]
             released += before
         # The same command without a probation: it also releases where a server has gone back meanwhile.
-        return [self._release(each, self._command(each is hosts[0]), released, role="confirm") for each in hosts]
-
-    def _command(self, first: bool, probation: int = 0) -> str:
-        """``first`` is the one server that runs the release process, before any switches, and cron."""
-        flags = [*(["--first"] if first else []), *([f"--probation {probation}"] if probation else [])]
-        return " ".join([self._args.release_command, *flags])
+        return [self._release(each, command(each is hosts[0]), released, role="confirm") for each in hosts]
 
     def _upload(self, host: Host) -> list[pulumi.Resource]:
         contact = self._contacts[host.name]
@@ -99,7 +104,7 @@ class Rollout(pulumi.ComponentResource):
             f"{host.name}-artifact",
             connection=contact.connection,
             source=pulumi.FileAsset(str(self._args.tarball)),
-            remote_path=f"/opt/gantry/incoming/{self._args.release}.tar",
+            remote_path=self._args.tarball_path,
             triggers=[host.instance_id],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 
-from host import environment, files, history, processes, serving, systemd, web
+from host import files, history, processes, serving, systemd, web
 from host.console import phase, say
 from host.errors import ReleaseError
+from host.install import install
 from host.lock import exclusive
 from host.paths import Paths
-from host.unpack import require_space, unpack
+from host.unpack import require_space
 
 UNIT = "gantry-revert"
 # What the timer starts: it may be trying, again and again, or waiting for a release to end.
@@ -28,15 +29,12 @@ def prepare(paths: Paths, release: str) -> None:
     with exclusive(paths.lock, f"the preparation of {release}"):
         with phase("space"):
             require_space(paths, release)
-        with phase("unpack") as notes:
-            folder = paths.releases / release
-            new = not folder.is_dir()
-            notes.append(unpack(paths, release))
+        folder = paths.releases / release
+        new = not folder.is_dir()
         try:
-            with phase("environment") as notes:
-                notes.append(environment.environment(paths, folder)[1])
+            install(paths, release)
         except BaseException:
-            if new:
+            if new and folder.is_dir():
                 files.remove_tree(folder)
             raise
         if new:

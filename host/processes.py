@@ -97,9 +97,8 @@ def retire(paths: Paths) -> None:
 
 def remember(paths: Paths) -> None:
     """Keep what is needed to run again what runs now, for ``go_back``; what is kept already stays."""
-    proven = serving.proven(paths)
     if _remembered(paths) is None:
-        record = {"instance": proven, "units": sorted(_recorded(paths))}
+        record = {"instance": serving.proven(paths), "units": sorted(_recorded(paths))}
         files.write(paths.processes_before, json.dumps(record).encode(), 0o600)
 
 
@@ -149,8 +148,7 @@ def forget(paths: Paths) -> None:
 def _wanted(paths: Paths, instance: web.Instance, plan: Plan) -> list[Process]:
     """What should run; raises ReleaseError for what can't."""
     release = paths.releases / instance.release
-    commands = procfile.processes((release / "Procfile").read_text("utf-8-sig"))
-    others = {name: command for name, command in commands.items() if name not in _OWN_PHASES}
+    others = {name: command for name, command in procfile.of(release).items() if name not in _OWN_PHASES}
     found = [
         Process(f"{instance.name}-{name}-{number}", f"{name}.{number}", command)
         for name, command in others.items()
@@ -195,17 +193,15 @@ def _write(paths: Paths, instance: web.Instance, process: Process) -> None:
     for link in ("app", "venv"):
         files.point(folder / link, (paths.instances / instance.name / link).readlink())
     files.point(folder / "environment", paths.environments / instance.name)
-    lines = ["#!/bin/sh"]
+    alone: list[str] = []
     if process.schedule:
         # One release's timer can't start a unit that another release's has started, so systemd alone wouldn't prevent
         # two runs at once.
         lock = f"/run/gantry/cron-{hashlib.sha256(process.command.encode()).hexdigest()[:12]}.lock"
-        lines += [f"exec 9>{lock}", "flock --nonblock 9 || { echo 'left out: the last run is not over'; exit 0; }"]
+        alone = [f"exec 9>{lock}", "flock --nonblock 9 || { echo 'left out: the last run is not over'; exit 0; }"]
         timer = [f"OnCalendar={calendar}\n" for calendar in cron.calendar(process.schedule)]
         files.write(paths.units / f"{process.unit}.d/schedule.conf", "".join(["[Timer]\n", *timer]).encode(), 0o644)
-    # exec: systemd's signals must reach the command itself, not a shell. env: assignments may precede the command.
-    lines += [f"exec /usr/bin/env {process.command}", ""]
-    files.write(folder / "run", "\n".join(lines).encode(), 0o755)
+    files.write(folder / "run", procfile.script(process.command, *alone), 0o755)
 
 
 def _stay_up(started: list[Process]) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+
+
+def of(release: Path) -> dict[str, str]:
+    """The processes of an unpacked release."""
+    return processes((release / "Procfile").read_text("utf-8-sig"))
 
 
 def processes(text: str) -> dict[str, str]:
@@ -21,3 +27,9 @@ def processes(text: str) -> dict[str, str]:
             raise ValueError(f"Procfile: {line!r} is not of the form 'name: command'")
         found[match[1]] = match[2].strip()
     return found
+
+
+def script(command: str, *before: str) -> bytes:
+    """A program that becomes ``command``, after the lines ``before``."""
+    # exec: systemd's signals must reach the command itself, not a shell. env: assignments may precede the command.
+    return "\n".join(["#!/bin/sh", *before, f"exec /usr/bin/env {command}", ""]).encode()

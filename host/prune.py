@@ -17,8 +17,7 @@ def prune(paths: Paths, instance: str) -> str:
     """Remove what is older than the newest ``KEEP`` releases; says how many are kept."""
     live = {instance, *serving.needed(paths), *web.running(), *processes.in_use()}
     (paths.releases / web.release_of(instance)).touch()  # the newest, also when it was rolled back to
-    newest = sorted(_folders(paths.releases), key=_age)[-KEEP:]
-    kept = {folder.name for folder in newest} | {web.release_of(name) for name in live}
+    kept = {*serving.kept(paths)[-KEEP:], *(web.release_of(name) for name in live)}
     for folder in _folders(paths.instances):
         if folder.name not in live:
             web.forget(paths, folder.name)
@@ -30,7 +29,7 @@ def prune(paths: Paths, instance: str) -> str:
             link.unlink()
     used = [*paths.venv_links.glob("*"), *(paths.instances / name / "venv" for name in live)]
     _keep_only(paths.venvs, {link.resolve().name for link in used})
-    uploads = sorted(paths.incoming.glob("*.tar"), key=_age)
+    uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.stat().st_mtime)
     unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
     # Those that failed are tried again at the most; the newest may be another's, on its way to be released.
     for upload in {*unpacked, *uploads[:-KEEP_UPLOADS]}:
@@ -53,7 +52,3 @@ def _folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return [entry for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-
-
-def _age(folder: Path) -> float:
-    return folder.stat().st_mtime

@@ -17,8 +17,9 @@ from typing import NoReturn
 from host import environment, files, fleet, health, history, lock, processes, prune, reserve, serving, watch, web
 from host.console import phase, say
 from host.errors import ReleaseError
+from host.install import install
 from host.paths import Paths
-from host.unpack import require_space, unpack
+from host.unpack import require_space
 
 # Enough to see that it doesn't answer, ends, or fails its visitors at once: the world may have changed, it hasn't.
 PROVEN_WATCH_SECONDS = 2.0
@@ -122,11 +123,7 @@ def _bring_up(paths: Paths, request: Request, entry: history.Entry) -> None:
     with phase("space", times):
         require_space(paths, instance.release)
     try:
-        with phase("unpack", times) as notes:
-            notes.append(unpack(paths, instance.release))
-        with phase("environment", times) as notes:
-            venv, done = environment.environment(paths, paths.releases / instance.release)
-            notes.append(done)
+        venv = install(paths, instance.release, times)
         processes.prepare(paths, instance, venv, request.processes)
         _start(paths, request, venv, times)
     except BaseException as error:

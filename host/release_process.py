@@ -18,14 +18,12 @@ LINE_LENGTH = 1000
 
 def run(paths: Paths, instance: web.Instance, venv: Path) -> None:
     """Run it to its end, its output line by line; raises ReleaseError when it fails or takes too long."""
-    text = (paths.releases / instance.release / "Procfile").read_text("utf-8-sig")
-    command = procfile.processes(text).get("release")
+    command = procfile.of(paths.releases / instance.release).get("release")
     if command is None:
         return
     with phase("release"):
         web.prepare(paths, instance, venv)
-        script = f"#!/bin/sh\nexec /usr/bin/env {command}\n"
-        files.write(paths.instances / instance.name / "release", script.encode(), 0o755)
+        files.write(paths.instances / instance.name / "release", procfile.script(command), 0o755)
         unit = f"gantry-release@{instance.name}.service"
         _wait_for_others(unit)
         if not _follow(unit):

@@ -1,4 +1,4 @@
-"""Which instance serves, and which one the server goes back to."""
+"""Which instance serves, which one the server goes back to, and which releases it keeps."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def serve(paths: Paths, instance: str) -> None:
 def prove(paths: Paths, instance: str) -> None:
     """From now on a bad release goes back to ``instance``, and a reboot starts it."""
     files.point(paths.proven, paths.instances / instance)
+
+
+def kept(paths: Paths) -> list[str]:
+    """The releases whose folders are there, oldest first."""
+    folders = [folder for folder in paths.releases.glob("[!.]*") if folder.is_dir()]
+    return [folder.name for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime)]
 
 
 def _named(link: Path) -> str | None:

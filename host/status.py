@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from host import history, processes, serving, web
@@ -22,7 +21,7 @@ def status(paths: Paths) -> dict[str, Any]:
         "active": bool(name) and web.is_active(name),
         "since": history.utc(paths.current.lstat().st_mtime) if name else None,
         "processes": processes.running() if name else [],
-        "kept": [folder.name for folder in sorted(paths.releases.glob("[!.]*"), key=_age)],
+        "kept": serving.kept(paths),
         "history": history.last(paths, SHOWN_ENTRIES),
     }
 
@@ -48,7 +47,3 @@ def _line(entry: dict[str, Any]) -> str:
     why = f": {entry['reason'].splitlines()[0]}" if entry["reason"] else ""
     who = f"by {entry['by']} from {entry['source']}"
     return f"{entry['began']}  {entry['release']}{revision}  {entry['seconds']:6.2f} s  {who}  {entry['result']}{why}"
-
-
-def _age(folder: Path) -> float:
-    return folder.stat().st_mtime

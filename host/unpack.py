@@ -9,7 +9,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from host import environment
+from host import environment, serving
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -20,7 +20,7 @@ RESERVE = (10_000_000, 200)
 
 
 def require_space(paths: Paths, release: str) -> None:
-    """Refuse a release for which the disk has no room, before anything is touched; raises ReleaseError."""
+    """Refuse an upload that isn't whole or has no room, before anything is touched; raises ReleaseError."""
     tarball = paths.incoming / f"{release}.tar"
     if (paths.releases / release).is_dir() or not tarball.is_file():
         return
@@ -54,18 +54,17 @@ def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
 
 
 def unpack(paths: Paths, release: str) -> str:
-    """Make ``releases/<release>`` from the upload unless it is there; says what was done."""
+    """Make ``releases/<release>`` from the upload, which ``require_space`` has verified; says what was done."""
     folder = paths.releases / release
     if folder.is_dir():
         return "already here"
     tarball = paths.incoming / f"{release}.tar"
     if not tarball.is_file():
-        kept = ", ".join(sorted(each.name for each in paths.releases.glob("[!.]*"))) or "none"
+        kept = ", ".join(sorted(serving.kept(paths))) or "none"
         raise ReleaseError(
             f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; for a commit"
             " of git, set release to more or fewer than 12 of its digits"
         )
-    _verify(tarball, release)
     partial = paths.releases / f".{release}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files, systemd
+from host import files, procfile, systemd
 from host.errors import ReleaseError
 from host.paths import Paths
-from host.procfile import processes
 
 # A release that turned bad may hang; its visitors wait no longer than this for it.
 DISMISS_SECONDS = 10.0
@@ -52,9 +51,7 @@ def prepare(paths: Paths, instance: Instance, venv: Path) -> None:
     files.point(folder / "venv", venv)
     # Its own copy: what a later configuration brings is for the release that is tried with it.
     files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
-    command = processes((release / "Procfile").read_text("utf-8-sig"))["web"]
-    # exec: systemd's signals must reach Gunicorn itself, not a shell. env: assignments may precede the command.
-    files.write(folder / "web", f"#!/bin/sh\nexec /usr/bin/env {command}\n".encode(), 0o755)
+    files.write(folder / "web", procfile.script(procfile.of(release)["web"]), 0o755)
     files.write(paths.environments / instance.name, environment_file(instance.variables).encode(), 0o600)
 
 

@@ -95,7 +95,7 @@ class Cloud(Mocks):
 
 
 def secret(value: Any) -> bool:
-    return isinstance(value, dict) and rpc._special_sig_key in value  # pyright: ignore[reportPrivateUsage]
+    return isinstance(value, dict) and rpc._special_sig_key in value
 
 
 def built(folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str = "prod", **changed: Any) -> Cloud:

@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 400
 # The commands that take --config-file.
 READ_SETTINGS = {"config", "destroy", "preview", "refresh", "up"}
+# At the end of the example app: an address that answers POST.
+ECHO = """
+
+@app.route("/echo", methods=["POST"])
+def echo():
+    return request.get_data()
+"""
 
 
 @dataclass
@@ -56,6 +63,18 @@ class Stack:
         """Change settings; None takes one away."""
         self.settings.update(settings)
         self._write_settings()
+
+    @property
+    def app(self) -> Path:
+        """The app's folder, where the settings name one of this test's own."""
+        return Path(str(self.settings["app"]))
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the source of the app, a ``copy_of_rocket``."""
+        source = self.app / "rocket.py"
+        text = source.read_text()
+        assert old in text
+        source.write_text(text.replace(old, new))
 
     def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run bin/pulumi; with ``check``, a failure fails the test with all that was printed."""
@@ -152,6 +171,5 @@ def copy_of_rocket(folder: Path) -> Path:
     """The example app, to be edited, with an address that answers POST."""
     app = folder / "app"
     shutil.copytree(ROOT / "examples/rocket", app, ignore=shutil.ignore_patterns("__pycache__"))
-    route = '\n\n@app.route("/echo", methods=["POST"])\ndef echo():\n    return request.get_data()\n'
-    (app / "rocket.py").write_text((app / "rocket.py").read_text() + route)
+    (app / "rocket.py").write_text((app / "rocket.py").read_text() + ECHO)
     return app

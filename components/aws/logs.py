@@ -19,12 +19,12 @@ class AccessLogs(pulumi.ComponentResource):
 
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        # With protect the logs outlive even a stack whose protection was taken out of its state, and stay as closed.
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,
-            # With protect it is neither emptied nor deleted.
             force_destroy=not protect,
-            opts=pulumi.ResourceOptions(parent=self, protect=protect),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=protect)),
         )
         blocked = aws.s3.BucketPublicAccessBlock(
             name,
@@ -65,7 +65,7 @@ class AccessLogs(pulumi.ComponentResource):
             name,
             bucket=bucket.bucket,
             policy=bucket.arn.apply(policy),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[blocked])),
         )
         # A balancer that is to write must find that it may.
         self.bucket = written.bucket

@@ -21,7 +21,7 @@ if [ "${2-}" != inside ]; then
     for cgroup in $CGROUPS; do
         mkdir -p "$cgroup/keeper" "$cgroup/machine"
         echo 0 > "$cgroup/keeper/cgroup.procs"
-        # shellcheck disable=SC2013
+        # shellcheck disable=SC2013  # They are words of one line.
         for controller in $(cat "$cgroup/cgroup.controllers" 2> /dev/null); do
             echo "+$controller" > "$cgroup/cgroup.subtree_control" || true
         done
@@ -56,7 +56,7 @@ boot() (
     for cgroup in $CGROUPS; do
         echo 0 > "$cgroup/machine/cgroup.procs"
     done
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # The arguments are several words.
     SYSTEMD_NSPAWN_API_VFS_WRITABLE=network exec systemd-nspawn --directory="$root" $ARGUMENTS < /dev/null
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gantry_policy.opening import Opening, more_than_pages_from_anywhere, ssh_from_anywhere
 from gantry_policy.rule import Props, Resource, Rules, Stack, part, parts, texts
-from gantry_policy.secret import kinds_in_user_data, text_of, user_data_of
+from gantry_policy.secret import secrets_of_user_data, user_data_of
 
 RULES = Rules("aws")
 
@@ -98,8 +98,7 @@ def volumes_are_encrypted(props: Props) -> Iterator[str]:
 @RULES.about(INSTANCE)
 def user_data_holds_no_secret(props: Props) -> Iterator[str]:
     """User-data holds no secret but the host key of the first contact."""
-    for kind in kinds_in_user_data(text_of(user_data_of(props))):
-        yield f"the user-data seems to hold {kind}: whatever can reach the metadata reads it; deliver it over SSH"
+    return secrets_of_user_data(props)
 
 
 @RULES.about(INSTANCE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gantry_policy.opening import Opening, is_anywhere, more_than_pages_from_anywhere, ssh_from_anywhere
 from gantry_policy.rule import Props, Resource, Rules, Stack, has, parts, texts
-from gantry_policy.secret import kinds_in_user_data, text_of, user_data_of
+from gantry_policy.secret import secrets_of_user_data
 
 RULES = Rules("digitalocean")
 
@@ -82,8 +82,7 @@ def droplets_are_tagged(props: Props) -> Iterator[str]:
 @RULES.about(DROPLET)
 def user_data_holds_no_secret(props: Props) -> Iterator[str]:
     """User-data holds no secret but the host key of the first contact."""
-    for kind in kinds_in_user_data(text_of(user_data_of(props))):
-        yield f"the user-data seems to hold {kind}: whatever can reach the metadata reads it; deliver it over SSH"
+    return secrets_of_user_data(props)
 
 
 @RULES.about(BALANCER)

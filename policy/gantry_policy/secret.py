@@ -41,6 +41,12 @@ def kinds_in_user_data(user_data: str) -> list[str]:
     return [kind for kind in _KINDS if kind in found]
 
 
+def secrets_of_user_data(props: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the user-data of an instance or droplet, as a rule says it."""
+    for kind in kinds_in_user_data(text_of(user_data_of(props))):
+        yield f"the user-data seems to hold {kind}: whatever can reach the metadata reads it; deliver it over SSH"
+
+
 def user_data_of(props: Mapping[str, Any]) -> bytes:
     """The user-data of an instance or droplet, as its size counts."""
     plain = props.get("userData")

@@ -73,7 +73,7 @@ class Engine:
         try:
             return getattr(self.provider, method)(request)
         except grpc.RpcError as error:
-            raise Refused(str(error.details())) from None  # type: ignore
+            raise Refused(str(error.details())) from None
 
 
 @contextmanager

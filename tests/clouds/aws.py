@@ -105,7 +105,7 @@ class Aws(Cloud):
 @lru_cache
 def _client(service: str, region: str) -> Any:
     """Made once: it takes a second to read a service's description."""
-    return boto3.client(service, region_name=region)  # type: ignore
+    return boto3.client(service, region_name=region)
 
 
 class Resource(Type):

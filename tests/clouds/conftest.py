@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import pulumi  # noqa: F401
+import pulumi  # noqa: F401  (imported for what it loads)
 
 # All of .ci/run must end within 45 minutes; this one alone takes five to eight.
 collect_ignore = [] if os.environ.get("CLOUDS") else ["test_balanced.py"]

@@ -165,7 +165,8 @@ def test_an_elastic_address_takes_the_instances_own_away_and_moves(cloud: Aws, e
     (old, before), (new, _) = instance(engine, network), instance(engine, network)
     elastic, told = engine.make(TOKENS["Eip"], domain="vpc")
     engine.make(TOKENS["EipAssociation"], instanceId=old, allocationId=elastic)
-    assert engine.read(TOKENS["Instance"], old)["publicIp"] == told["publicIp"] != before["publicIp"]  # type: ignore
+    now = engine.read(TOKENS["Instance"], old)
+    assert now and now["publicIp"] == told["publicIp"] != before["publicIp"]
     engine.make(TOKENS["EipAssociation"], instanceId=new, allocationId=elastic, allowReassociation=True)
     where = {each.id: told["publicIp"] in each.publics for each in view(cloud).instances}
     assert where == {old: False, new: True}
@@ -212,7 +213,8 @@ def test_drift_is_read_and_what_is_gone_is_gone(cloud: Aws, engine: Engine):
     id, _ = engine.make(TOKENS["LoadBalancer"], subnets=network.subnets, idleTimeout=65)
     changed = [{"Key": "idle_timeout.timeout_seconds", "Value": "10"}]
     cloud.client("elbv2").modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=changed)
-    assert engine.read(TOKENS["LoadBalancer"], id, {"idleTimeout": 65.0})["idleTimeout"] == 10  # type: ignore
+    found = engine.read(TOKENS["LoadBalancer"], id, {"idleTimeout": 65.0})
+    assert found and found["idleTimeout"] == 10
     server, _ = instance(engine, network)
     cloud.client("ec2").terminate_instances(InstanceIds=[server])
     assert engine.read(TOKENS["Instance"], server) is None

@@ -160,7 +160,7 @@ def base_image() -> str:
     try:
         host.require_root_and_tools()
     except host.LocalError as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # the text says what is missing
     return image.ensure()
 
 

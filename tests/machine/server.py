@@ -75,7 +75,7 @@ class Server(Booted):
         return digest
 
     def command(self, digest: str, watch: float = 0, **changed: object) -> str:
-        wanted = replace(self.settings, watch=watch, **changed)  # type: ignore
+        wanted = replace(self.settings, watch=watch, **changed)
         return manifest.release_command(digest, self.configuration, wanted)
 
     def start(

@@ -47,13 +47,6 @@ def url(stack: Stack) -> str:
     return stack.outputs()["url"]
 
 
-def edit(stack: Stack, old: str, new: str) -> None:
-    source = Path(str(stack.settings["app"])) / "rocket.py"
-    text = source.read_text()
-    assert old in text
-    source.write_text(text.replace(old, new))
-
-
 def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
     answer = get(url)
     assert (answer.status, answer.text) == (200, "Hello World!\n")
@@ -117,7 +110,7 @@ def test_up_without_a_change_does_nothing_and_opens_no_ssh_connection(stack: Sta
 
 def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: Stack, url: str):
     old = stack.outputs()["release"]
-    edit(stack, "Hello World!", "Hello Mars!")
+    stack.edit("Hello World!", "Hello Mars!")
     assert stack.steps() == {"first-light-0-artifact": "update", "first-light-0-release": "update"}
     shown = stack.pulumi("preview", "--diff").stdout
     digests = set(re.findall(r"gantry release (\w{12})", shown))
@@ -136,10 +129,10 @@ def test_no_request_fails_over_releases_under_load(stack: Stack, url: str, tmp_p
         try:
             time.sleep(1)
             for number in range(RELEASES_UNDER_LOAD):
-                edit(stack, "Hello Mars!", f"Hello Mars {number}!")
+                stack.edit("Hello Mars!", f"Hello Mars {number}!")
                 stack.up()
                 assert get(url).text == f"Hello Mars {number}!\n"
-                edit(stack, f"Hello Mars {number}!", "Hello Mars!")
+                stack.edit(f"Hello Mars {number}!", "Hello Mars!")
             time.sleep(3)  # the last old release finishes
             assert load.poll() is None, "the load ended before the releases did"
         finally:
@@ -152,19 +145,19 @@ def test_no_request_fails_over_releases_under_load(stack: Stack, url: str, tmp_p
 
 def test_an_app_that_does_not_import_fails_the_up_with_its_traceback_and_the_old_page_serves(stack: Stack, url: str):
     before = get(url).text
-    edit(stack, "app = Flask", "import no_such_module\n\napp = Flask")
+    stack.edit("app = Flask", "import no_such_module\n\napp = Flask")
     done = stack.up(check=False)
     assert done.returncode != 0
     assert "ModuleNotFoundError: No module named 'no_such_module'" in done.stdout + done.stderr
     assert get(url).text == before
     assert stack.ssh("systemctl list-units --plain --no-legend 'gantry-web@*' | wc -l").stdout.strip() == "1"
-    edit(stack, "import no_such_module\n\napp = Flask", "app = Flask")
+    stack.edit("import no_such_module\n\napp = Flask", "app = Flask")
     stack.up()
     assert get(url).text == "Hello Mars!\n"
 
 
 def test_a_secret_variable_reaches_the_app_and_nothing_else(stack: Stack, url: str):
-    edit(stack, 'return "Hello Mars!\\n"', 'import os\n    return os.environ["TOKEN"]')
+    stack.edit('return "Hello Mars!\\n"', 'import os\n    return os.environ["TOKEN"]')
     stack.pulumi("config", "set", "--secret", "--path", "gantry:env.TOKEN", SECRET)
     shown = stack.pulumi("preview", "--diff").stdout
     done = stack.up()

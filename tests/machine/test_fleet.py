@@ -93,7 +93,7 @@ def test_a_server_admits_visitors_from_the_balancer_only(stack: Stack, url: str)
 def test_when_the_third_server_fails_all_go_back_and_up_says_which_and_why(stack: Stack, url: str, tmp_path: Path):
     before = stack.outputs()["release"]
     stack.on(2, f"sudo touch {BROKEN}")
-    edit(stack, "Hello World!", "Hello Mars!")
+    stack.edit("Hello World!", "Hello Mars!")
     with load(f"{url}echo", tmp_path) as seen:
         done = stack.up(check=False)
     assert done.returncode != 0
@@ -120,9 +120,9 @@ def test_the_next_up_with_the_same_release_needs_no_repair(stack: Stack, url: st
 
 def test_after_a_failure_the_release_before_can_be_asked_for_as_well(stack: Stack, url: str):
     stack.on(2, f"sudo touch {BROKEN}")
-    edit(stack, "Hello Mars!", "Hello Venus!")
+    stack.edit("Hello Mars!", "Hello Venus!")
     assert stack.up(check=False).returncode != 0
-    edit(stack, "Hello Venus!", "Hello Mars!")
+    stack.edit("Hello Venus!", "Hello Mars!")
     stack.on(2, f"sudo rm {BROKEN}")
     stack.up()
     assert pages(url) == {"Hello Mars!\n"}
@@ -130,7 +130,7 @@ def test_after_a_failure_the_release_before_can_be_asked_for_as_well(stack: Stac
 
 
 def test_when_up_is_killed_in_the_middle_a_timer_takes_the_servers_back(stack: Stack, url: str):
-    edit(stack, "Hello Mars!", "Hello Pluto!")
+    stack.edit("Hello Mars!", "Hello Pluto!")
     kill_up_once_it_says(stack, "fleet-0-release updated")
     assert status(stack, 0)["release"] != status(stack, 2)["release"]
     assert timer(stack, 0)
@@ -156,7 +156,7 @@ def test_a_dead_server_is_not_noticed_by_visitors_and_named_by_up(stack: Stack, 
 
 
 def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_checks_through(stack: Stack, url: str):
-    (Path(str(stack.settings["app"])) / "maintenance.html").write_text("<h1>Back soon</h1>\n")
+    (stack.app / "maintenance.html").write_text("<h1>Back soon</h1>\n")
     stack.up()
     release = stack.outputs()["release"]
     stack.configure(maintenance=True)
@@ -167,7 +167,7 @@ def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_chec
         answer = get(url, host="rocket.test", method=method)
         assert (answer.status, answer.text, answer.headers["Retry-After"]) == (503, "<h1>Back soon</h1>\n", "300")
     assert [get(f"{url}healthz").status for _ in range(6)] == [200] * 6
-    edit(stack, "Hello Pluto!", "Hello Ceres!")
+    stack.edit("Hello Pluto!", "Hello Ceres!")
     stack.up()  # a release goes through meanwhile
     assert get(url).status == 503
     stack.configure(maintenance=None)
@@ -186,13 +186,6 @@ def test_from_three_servers_to_one_and_back_no_request_fails(stack: Stack, url: 
         wait_for(url, {"fleet-0", "fleet-1", "fleet-2"})
     assert stack.outputs()["url"] == url
     assert (seen.failed, seen.requests > 500) == ({}, True)
-
-
-def edit(stack: Stack, old: str, new: str) -> None:
-    source = Path(str(stack.settings["app"])) / "rocket.py"
-    text = source.read_text()
-    assert old in text
-    source.write_text(text.replace(old, new))
 
 
 def pages(url: str) -> set[str]:

@@ -36,10 +36,10 @@ def stack(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def releases(stack: Stack) -> list[str]:
     """The digests of two commits, each with packages of its own, which have both served; the second does."""
-    app = Path(str(stack.settings["app"]))
+    app = stack.app
     stack.up()
     first = stack.outputs()["release"]
-    (app / "rocket.py").write_text((app / "rocket.py").read_text().replace("Hello World!", "Hello Mars!"))
+    stack.edit("Hello World!", "Hello Mars!")
     (app / "requirements.txt").write_text("flask\nsix==1.17.0\n")
     commit(app, "two")
     stack.up()
@@ -98,7 +98,7 @@ def test_a_kept_release_is_gone_back_to_by_its_digest_without_an_upload(stack: S
 
 
 def test_a_tag_has_the_digest_that_the_clean_folder_had(stack: Stack, releases: list[str]):
-    app = Path(str(stack.settings["app"]))
+    app = stack.app
     (app / "rocket.py").write_text("this is not committed, and not even Python\n")
     for tag, digest, page in (("two", releases[1], "Hello Mars!\n"), ("one", releases[0], "Hello World!\n")):
         stack.pulumi("config", "set", "release", tag)

@@ -58,7 +58,7 @@ class Run:
 
     def fail(self, title: str, words: str, **files: str) -> None:
         """An `up` with other files of the app, which are restored afterwards; their names have _ for a dot."""
-        app = Path(str(self.stack.settings["app"]))
+        app = self.stack.app
         changed = {app / name.replace("_", "."): text for name, text in files.items()}
         before = {file: file.read_text() for file in changed}
         for file, text in changed.items():

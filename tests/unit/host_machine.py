@@ -33,23 +33,23 @@ class Machine:
         monkeypatch.setattr(watch, "MOVED_SECONDS", 0)
         monkeypatch.setattr(web, "start", self.start)
         monkeypatch.setattr(web, "retire", self.retire)
-        monkeypatch.setattr(web, "is_active", lambda name: name in self.active)  # pyright: ignore
+        monkeypatch.setattr(web, "is_active", lambda name: name in self.active)
         monkeypatch.setattr(web, "running", lambda: sorted(self.active))
         monkeypatch.setattr(web, "discard", self.discard)
         monkeypatch.setattr(web, "dismiss", self.discard)
         monkeypatch.setattr(watch, "watch", self.watch)
-        monkeypatch.setattr(web, "journal", lambda name: "last words")  # pyright: ignore
-        monkeypatch.setattr(systemd, "listed", lambda *_: dict[str, str]())  # pyright: ignore
-        monkeypatch.setattr(systemd, "systemctl", lambda *words: self.calls.append(" ".join(words)))  # pyright: ignore
+        monkeypatch.setattr(web, "journal", lambda name: "last words")
+        monkeypatch.setattr(systemd, "listed", lambda *_: dict[str, str]())
+        monkeypatch.setattr(systemd, "systemctl", lambda *words: self.calls.append(" ".join(words)))
         self.paths.venvs.mkdir(parents=True)
         self.paths.gunicorn_settings.parent.mkdir(parents=True)
         self.paths.gunicorn_settings.write_text("workers = 1\n")
         self.paths.gunicorn.write_text("gunicorn==27.0.1\n")
         monkeypatch.setattr(environment, "environment", self.install)
-        monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))  # pyright: ignore
-        monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))  # pyright: ignore
-        monkeypatch.setattr(health, "answer", lambda *_: self.ask("site"))  # pyright: ignore
-        monkeypatch.setattr(unpack.os, "statvfs", lambda _: self.disk)  # pyright: ignore
+        monkeypatch.setattr(health, "check_socket", lambda path, asked: self.ask("socket"))
+        monkeypatch.setattr(health, "check_nginx", lambda asked: self.ask("nginx"))
+        monkeypatch.setattr(health, "answer", lambda *_: self.ask("site"))
+        monkeypatch.setattr(unpack.os, "statvfs", lambda _: self.disk)
 
     def install(self, paths: Paths, folder: Path) -> tuple[Path, str]:
         """An environment is a folder named by what it holds, and marked as whole."""

@@ -116,6 +116,10 @@ def test_protect_keeps_the_balancer_and_its_logs(tmp_path: Path, monkeypatch: py
     assert {each.type.rpartition(":")[2] for each in cloud.made if each.request.protect} == {"LoadBalancer", "Bucket"}
     assert cloud.one(":LoadBalancer").inputs["enableDeletionProtection"] is True
     assert cloud.one(":Bucket").inputs["forceDestroy"] is False
+    # A bucket that stays is as closed as before.
+    assert {each.type for each in cloud.made if each.request.retainOnDelete} == {
+        each.type for each in cloud.made if ":s3/" in each.type
+    }
 
 
 def test_access_logs_go_to_a_closed_encrypted_bucket_before_the_balancer_writes(

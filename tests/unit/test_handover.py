@@ -96,9 +96,10 @@ def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         pulumi.runtime.set_mocks(Nothing(), preview=False)
         known()
+        unread: Any = None
         # Not asyncio.run, which would take Pulumi's own loop away.
         with contextlib.closing(asyncio.new_event_loop()) as loop:
-            loop.run_until_complete(made[0]._run(None))  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+            loop.run_until_complete(made[0]._run(unread))
 
     return run
 

@@ -30,9 +30,9 @@ class Installer:
             folder.mkdir(parents=True)
         self.paths.gunicorn.write_text("gunicorn==27.0.1\n")
         monkeypatch.setattr(subprocess, "run", self.run)
-        monkeypatch.setattr(environment.pwd, "getpwnam", lambda _: SimpleNamespace(pw_uid=7))  # pyright: ignore
-        monkeypatch.setattr(environment, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))  # pyright: ignore
-        monkeypatch.setattr(environment.shutil, "chown", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
+        monkeypatch.setattr(environment.pwd, "getpwnam", lambda _: SimpleNamespace(pw_uid=7))
+        monkeypatch.setattr(environment, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))
+        monkeypatch.setattr(environment.shutil, "chown", lambda *_: None)
 
     def run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         words = [Path(word).name if word.startswith("/") else word for word in command]

@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_during_its_watch_is_watched_again_before_it_count
 
     with monkeypatch.context() as during, pytest.raises(SystemExit):
         during.setattr(watch, "watch", killed)
-        during.setattr(release, "_go_back", lambda *_: "interrupted")  # pyright: ignore
+        during.setattr(release, "_go_back", lambda *_: "interrupted")
         server.release(two, probation=900)
     assert (server.page(), server.timer) == ("two", 900)
     server.release(two)

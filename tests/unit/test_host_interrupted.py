@@ -41,7 +41,7 @@ def test_what_turned_bad_after_a_kill_during_its_watch_is_taken_back_by_the_next
         die_after(during, "verify")
         machine.release(bad)
     machine.refuse["socket"] = "answers 500"
-    monkeypatch.setattr(health, "answer", lambda *_: "500")  # pyright: ignore
+    monkeypatch.setattr(health, "answer", lambda *_: "500")
     with pytest.raises(ReleaseError, match=r"(?s)answers 500.*what served before serves again"):
         machine.release(bad)
     assert machine.page() == "one"
@@ -87,6 +87,15 @@ def test_a_preparation_that_fails_leaves_no_release(server: Fleet):
     with pytest.raises(ReleaseError, match="no registry"):
         fleet.prepare(server.paths, digest)
     assert not list(server.paths.releases.iterdir())
+
+
+def test_a_preparation_of_an_upload_that_was_cut_off_is_refused_by_its_digest_and_leaves_no_release(server: Fleet):
+    digest = server.upload("one")
+    with (server.paths.incoming / f"{digest}.tar").open("r+b") as stream:
+        stream.truncate(1024)
+    with pytest.raises(ReleaseError, match="cut off or changed"):
+        fleet.prepare(server.paths, digest)
+    assert not server.paths.releases.exists()
 
 
 def test_a_kill_when_all_is_proven_leaves_no_way_back_to_the_processes_of_before(

@@ -34,8 +34,8 @@ class Server:
         monkeypatch.setattr(systemd, "systemctl", self.systemctl)
         monkeypatch.setattr(systemd, "listed", self.listed)
         monkeypatch.setattr(systemd, "show", self.show)
-        monkeypatch.setattr(systemd, "journal", lambda unit: f"last words of {unit}")  # pyright: ignore
-        monkeypatch.setattr(systemd, "accepts", lambda value: "25:" not in value)  # pyright: ignore
+        monkeypatch.setattr(systemd, "journal", lambda unit: f"last words of {unit}")
+        monkeypatch.setattr(systemd, "accepts", lambda value: "25:" not in value)
         for instance in (OLD, NEW):
             self.unpack(instance)
 
@@ -175,7 +175,7 @@ def test_a_cron_entry_is_a_timer_with_its_times_in_a_file_and_the_command_behind
     assert kind(timer) == ("gantry-cron", "timer")
     times = (server.paths.units / f"{timer}.d/schedule.conf").read_text()
     assert times == "[Timer]\nOnCalendar=*-*-13 0:0:00\nOnCalendar=Fri *-*-* 0:0:00\n"
-    script = (server.folder(processes._name_of(timer)) / "run").read_text().splitlines()  # pyright: ignore
+    script = (server.folder(processes._name_of(timer)) / "run").read_text().splitlines()
     assert script[1].startswith("exec 9>/run/gantry/cron-")
     assert script[2].startswith("flock --nonblock 9 ||")
     assert script[3] == "exec /usr/bin/env python a.py"
@@ -187,7 +187,7 @@ def test_the_lock_is_the_commands_own_whatever_the_release_or_the_schedule(serve
     for instance, schedule in ((OLD, "@daily"), (NEW, "@daily"), (NEW, "@hourly")):
         server.start(instance, Plan(cron=(Entry(schedule, "python a.py"),), first=True))
         (timer,) = cron_of(instance, server)
-        locks.add((server.folder(processes._name_of(timer)) / "run").read_text().splitlines()[1])  # pyright: ignore
+        locks.add((server.folder(processes._name_of(timer)) / "run").read_text().splitlines()[1])
     assert len(locks) == 1
 
 
@@ -210,10 +210,10 @@ def test_a_timer_that_is_no_longer_wanted_is_removed_and_its_running_job_left_to
     assert server.states[job] == "activating"
     assert not list(server.paths.units.iterdir())
     assert processes.in_use() == {OLD.name, NEW.name}
-    assert server.folder(processes._name_of(job)).exists(), "the job's packages are found through it"  # pyright: ignore
+    assert server.folder(processes._name_of(job)).exists(), "the job's packages are found through it"
     server.states[job] = "inactive"
     processes.forget(server.paths)
-    assert not server.folder(processes._name_of(job)).exists()  # pyright: ignore
+    assert not server.folder(processes._name_of(job)).exists()
 
 
 def test_a_schedule_that_systemd_refuses_fails_before_anything_is_switched(server: Server):
@@ -263,7 +263,7 @@ def test_a_release_process_that_fails_says_why_with_its_last_words(
     reason: str,
 ):
     migration("no such table", False)
-    monkeypatch.setattr(systemd, "show", lambda *_: result)  # pyright: ignore
+    monkeypatch.setattr(systemd, "show", lambda *_: result)
     with pytest.raises(ReleaseError, match=rf"{reason}: python migrate.py\nlast words"):
         processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
 

@@ -61,9 +61,9 @@ def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, ste
 
 def with_processes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("prepare", "start"):
-        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.ask(f"processes {name}"))  # pyright: ignore
+        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.ask(f"processes {name}"))
     for name in ("retire", "discard"):
-        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.calls.append(f"processes {name}"))  # pyright: ignore
+        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.calls.append(f"processes {name}"))
 
 
 def test_processes_are_prepared_before_the_app_starts_and_started_when_it_serves(
@@ -134,8 +134,8 @@ def test_the_history_says_how_each_release_ended_and_why(machine: Machine, monke
     machine.refuse = {}
     with monkeypatch.context() as patch:
         die_after(patch, "start")
-        patch.setattr(history, "_append", lambda *_: None)  # pyright: ignore
-        patch.setattr(Path, "unlink", lambda *_, **__: None)  # pyright: ignore
+        patch.setattr(history, "_append", lambda *_: None)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(SystemError):
             machine.release(second)
     machine.release(second)

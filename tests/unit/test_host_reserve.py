@@ -19,7 +19,7 @@ def paths(tmp_path: Path) -> Paths:
 
 def disk(monkeypatch: pytest.MonkeyPatch, **given: int) -> None:
     free = {"f_bfree": 10**9, "f_frsize": 4096, "f_files": 10**6, "f_ffree": 10**6, **given}
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**free))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**free))
 
 
 def test_the_room_is_really_taken_and_none_but_root_sees_it(paths: Paths):

@@ -102,9 +102,9 @@ class App:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: list[str], states: list[web.State]) -> None:
         self.clock = 1000.0
         said, state = then_last(answers), then_last(states)
-        monkeypatch.setattr(health, "answer", lambda *_: next(said))  # pyright: ignore
-        monkeypatch.setattr(web, "state", lambda _: next(state))  # pyright: ignore
-        monkeypatch.setattr(web, "journal_since", lambda *_: "")  # pyright: ignore
+        monkeypatch.setattr(health, "answer", lambda *_: next(said))
+        monkeypatch.setattr(web, "state", lambda _: next(state))
+        monkeypatch.setattr(web, "journal_since", lambda *_: "")
         monkeypatch.setattr(watch.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(watch.time, "sleep", self.sleep)
 
@@ -146,6 +146,6 @@ def test_a_bad_answer_at_the_very_end_is_asked_about_again(monkeypatch: pytest.M
 def test_the_site_is_asked_no_more_often_than_was_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     App(monkeypatch, ["200"], [web.State("active", 0)])
     asked: list[str] = []
-    monkeypatch.setattr(health, "answer", lambda *_: asked.append("200") or "200")  # pyright: ignore
+    monkeypatch.setattr(health, "answer", lambda *_: asked.append("200") or "200")
     watch.watch("a-1", replace(HEALTH, interval=2.5), 10, tmp_path / "log")
     assert len(asked) == 5

@@ -137,9 +137,9 @@ def test_without_systemd_a_machine_has_no_environment_of_who_started_it(
     given: list[dict[str, str]] = []
     monkeypatch.setenv("TOKEN", "hunter2")
     monkeypatch.setattr(host, "has_systemd", lambda: False)
-    monkeypatch.setattr(launch, "own_cgroups", lambda _: [])  # pyright: ignore
-    monkeypatch.setattr(launch, "_wait_for_init", lambda _: None)  # pyright: ignore
-    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: given.append(env))  # pyright: ignore
+    monkeypatch.setattr(launch, "own_cgroups", lambda _: [])
+    monkeypatch.setattr(launch, "_wait_for_init", lambda _: None)
+    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: given.append(env))
     launch.start(replace(LAUNCH, folder=tmp_path))
     assert [set(each) for each in given] == [{"LC_ALL", "PATH"}]
 

@@ -160,8 +160,8 @@ def test_a_preview_shows_counts_and_cron_in_the_release_command(wanted: Settings
 
 def test_systemd_waits_longer_than_gunicorn_for_requests_in_flight(wanted: Settings):
     files = manifest.configuration(wanted, "/h.pyz").files
-    graceful = int(re.search(r"graceful_timeout = (\d+)", files["/etc/gantry/gunicorn.conf.py"])[1])  # type: ignore
-    stop = int(re.search(r"TimeoutStopSec=(\d+)", files[manifest.WEB_UNIT])[1])  # type: ignore
+    graceful = int(re.findall(r"graceful_timeout = (\d+)", files["/etc/gantry/gunicorn.conf.py"])[0])
+    stop = int(re.findall(r"TimeoutStopSec=(\d+)", files[manifest.WEB_UNIT])[0])
     assert stop > graceful
 
 

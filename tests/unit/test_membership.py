@@ -59,7 +59,7 @@ def test_a_server_that_is_gone_holds_nothing_up(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_only_another_server_is_another_leaving():
-    provider = membership._Provider()  # pyright: ignore[reportPrivateUsage]
+    provider = membership._Provider()
     assert provider.diff("i-1", INPUTS, {**INPUTS}).changes is False
     changed = provider.diff("i-1", INPUTS, {**INPUTS, "host": "b.test", "__provider": "new"})
     assert (changed.changes, changed.replaces) == (True, [])

@@ -42,7 +42,7 @@ class Recorder(Mocks):
 
     def is_secret(self, name: str, key: str) -> bool:
         value = self.inputs(name)[key]
-        return isinstance(value, dict) and rpc._special_sig_key in value  # pyright: ignore[reportPrivateUsage]
+        return isinstance(value, dict) and rpc._special_sig_key in value
 
     def inputs(self, name: str) -> dict[str, Any]:
         return next(args.inputs for args in self.registered if args.name == name)

@@ -126,7 +126,7 @@ def test_counts_are_for_the_processes_of_the_pinned_revision_not_of_the_folder(
     with_worker: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pinned = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
-    monkeypatch.setattr(revision, "procfile", lambda app, release: pinned[release])  # pyright: ignore
+    monkeypatch.setattr(revision, "procfile", lambda app, release: pinned[release])
     assert read(with_worker, release="v1", processes={"clock": 2}).processes == {"clock": 2}
     assert "its Procfile has only clock" in mistakes(with_worker, release="v1", processes={"worker": 2})
     for unknown in ("v9", "3f2a91c0ffee"):

@@ -124,7 +124,7 @@ def _previous(plain: Properties, last: Properties) -> dict[str, str]:
 
 
 def _files(plain: Properties) -> Properties:
-    directory = cast("str | None", plain.get("dir")) or os.getcwd()  # noqa: PTH109
+    directory = cast("str | None", plain.get("dir")) or os.getcwd()  # noqa: PTH109  (a text, as dir is)
     files: Properties = {}
     if plain.get("assetPaths") is not None:
         files["assets"] = collected(directory, _strings(plain["assetPaths"]))

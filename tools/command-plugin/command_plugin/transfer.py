@@ -83,7 +83,7 @@ def _copy_file(remote: _Remote, path: Path, remote_path: str) -> None:
 def _copy_folder(remote: _Remote, path: str, remote_path: str) -> None:
     remote.make_folders(remote_path)
     # A path with a slash at its end has no last name, so its content goes into the remote folder itself.
-    remote_path = posixpath.join(remote_path, os.path.basename(path))  # noqa: PTH119
+    remote_path = posixpath.join(remote_path, os.path.basename(path))  # noqa: PTH119  (Path.name passes that slash over)
     for folder, names, files in os.walk(path):
         names.sort()
         below = os.path.relpath(folder, path)
