@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,9 +94,9 @@ def ask(serve: Serve, *asked: tuple[str, str]) -> tuple[list[Request], int]:
             await visitor.leave()
         return visitor.seen, connections
 
-    # Not asyncio.run, which would take Pulumi's own loop away.
-    with contextlib.closing(asyncio.new_event_loop()) as loop:
-        return loop.run_until_complete(talk())
+    # In a thread of its own: asyncio.run takes the loop away that Pulumi's mocks have in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, talk()).result()
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
