@@ -6,7 +6,7 @@ import argparse
 import signal
 from collections.abc import Callable
 
-from bench import boot, ledger, plot, promises, results, servers, throughput, unchanged, updates
+from bench import boot, ledger, plot, promises, results, servers, slope, throughput, unchanged, updates
 
 # What takes long is asked for fewer times. Each part can be run alone, in under 12 minutes.
 PARTS: dict[str, Callable[[], None]] = {
@@ -16,6 +16,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "servers": lambda: servers.measure(runs=2),
     "rollback": lambda: updates.rollback(runs=6),
     "unchanged": lambda: unchanged.measure(runs=7),
+    "slope": lambda: slope.measure(runs=5),
     "boot": lambda: boot.measure(runs=2),
     "throughput": lambda: throughput.measure(runs=6),
 }
@@ -37,6 +38,8 @@ def main() -> None:
     for part in promises.LEDGERS:
         if results.kept(part):
             plot.draw(part, results.FOLDER / f"{part}.svg")
+    if found := results.kept("slope"):
+        plot.draw_growth(found["sizes"], results.FOLDER / "slope.svg")
     print("\n".join(promises.table()))
 
 

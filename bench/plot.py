@@ -1,4 +1,5 @@
-"""A run of the ledger as a picture: latency over time, on a scale of powers of ten, with the releases behind it.
+"""Pictures. A run of the ledger: latency over time, on a scale of powers of ten, with the releases behind it. And how
+the time without a change grows with the resources.
 
 SVG written by hand: it is text in a diff, sharp at any size, and needs no package of the size of matplotlib.
 """
@@ -9,6 +10,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from bench import ledger
 from bench.requests import Release, Request, percentile
@@ -20,6 +23,13 @@ LOWEST, HIGHEST = 0.001, 10.0
 STEP_SECONDS = 1.0
 # The one that is drawn last lies on top.
 LINES = (("worst", 1.0, "#c297ff"), ("p99", 0.99, "#0969da"), ("p50", 0.5, "#1a7f37"))
+# Of each command and program: what it is called, its colour, its dashes.
+GROWTH = {
+    ("preview", "ours"): ("preview", "#0969da", "none"),
+    ("preview", "alike"): ("preview, minimal", "#0969da", "4"),
+    ("up", "ours"): ("up", "#1a7f37", "none"),
+    ("up", "alike"): ("up, minimal", "#1a7f37", "4"),
+}
 FAILED, RELEASE, UNCHANGED = "#cf222e", "#dde3e9", "#fff1d6"
 
 
@@ -47,6 +57,37 @@ def picture(
         _text(LEFT, 18, title, "start"),
         *_legend(),
     ]
+    return _page(shapes)
+
+
+def draw_growth(sizes: Sequence[dict[str, Any]], file: Path) -> None:
+    file.write_text(growth("Seconds of a run without a change, by the number of resources", sizes))
+
+
+def growth(title: str, sizes: Sequence[dict[str, Any]]) -> str:
+    """A line for each command of each program, from nothing on."""
+    points = {
+        (command, program): [(size["resources"], median(size[command][program]["seconds"])) for size in sizes]
+        for command, program in GROWTH
+    }
+    most = max(seconds for line in points.values() for _, seconds in line)
+    across = _Scale(0, max(size["resources"] for size in sizes), LEFT, WIDTH - RIGHT)
+    upwards = _Scale(0, most, HEIGHT - BOTTOM, TOP)
+    shapes = [_text(LEFT, 18, title, "start")]
+    step = max(1, round(most / 6))
+    for seconds in range(0, int(most) + 1, step):
+        shapes += _gridline(upwards(seconds), f"{seconds} s")
+    for size in sizes:
+        said = f"{size['resources']} ({size['servers']} server{'s' if size['servers'] > 1 else ''})"
+        shapes.append(_text(across(size["resources"]), HEIGHT - BOTTOM + 18, said, "end"))
+    for number, (key, (said, colour, dashes)) in enumerate(GROWTH.items()):
+        drawn = " ".join(f"{across(resources)},{upwards(seconds)}" for resources, seconds in points[key])
+        shapes.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-dasharray="{dashes}"/>')
+        shapes += _entry(LEFT + 150 * number, said, colour)
+    return _page(shapes)
+
+
+def _page(shapes: Iterable[str]) -> str:
     # Its own background, so that it can be read on a dark page as well.
     page = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
     paper = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
@@ -81,12 +122,14 @@ def _span(start: float, end: float, colour: str, across: _Scale) -> str:
 
 def _axes(across: _Scale, seconds: float) -> Iterable[str]:
     for power in range(round(math.log10(LOWEST)), round(math.log10(HIGHEST)) + 1):
-        height = _up(10.0**power)
-        said = f"{10**power} s" if power >= 0 else f"{10 ** (power + 3)} ms"
-        yield f'<path d="M{LEFT} {height}H{WIDTH - RIGHT}" stroke="#d0d7de"/>'
-        yield _text(LEFT - 6, height + 4, said, "end")
+        yield from _gridline(_up(10.0**power), f"{10**power} s" if power >= 0 else f"{10 ** (power + 3)} ms")
     for moment in range(0, int(seconds) + 1, 60):
         yield _text(across(moment), HEIGHT - BOTTOM + 18, f"{moment // 60} min", "middle")
+
+
+def _gridline(height: float, said: str) -> Iterable[str]:
+    yield f'<path d="M{LEFT} {height}H{WIDTH - RIGHT}" stroke="#d0d7de"/>'
+    yield _text(LEFT - 6, height + 4, said, "end")
 
 
 def _moments(requests: Sequence[Request]) -> dict[float, list[float]]:
@@ -110,9 +153,12 @@ def _legend() -> Iterable[str]:
     entries = [*((name, colour) for name, _, colour in reversed(LINES)), ("failed", FAILED)]
     entries += [("a release", RELEASE), ("an up with no change", UNCHANGED)]
     for number, (name, colour) in enumerate(entries):
-        left = LEFT + 90 * number
-        yield f'<rect x="{left}" y="26" width="10" height="10" fill="{colour}"/>'
-        yield _text(left + 14, 35, name, "start")
+        yield from _entry(LEFT + 90 * number, name, colour)
+
+
+def _entry(left: float, name: str, colour: str) -> Iterable[str]:
+    yield f'<rect x="{left}" y="26" width="10" height="10" fill="{colour}"/>'
+    yield _text(left + 14, 35, name, "start")
 
 
 def _text(x: float, y: float, said: str, anchor: str) -> str:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from bench import ledger, results
+from bench import slope as slopes
 from bench.requests import Request, percentile, within, wrong_pages
 
 
@@ -97,6 +98,19 @@ def no_change(found: dict[str, Any]) -> Measured:
     return Measured(said, found["logins"] == 0 and one <= 1.15 * minimal and slope <= 25)
 
 
+def slope(found: dict[str, Any]) -> Measured:
+    said: list[str] = []
+    good = found["done"] == found["logins"] == 0
+    for command in slopes.COMMANDS:
+        ratios = [slopes.ratio(size, command) for size in found["sizes"]]
+        each, usual = (slopes.slope(found["sizes"], command, program) for program in slopes.PROGRAMS)
+        good = good and max(ratios) <= 1.15 and each <= 25
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        said.append(f"`{command}` {shown} x, {each:.1f} ms a resource (minimal program: {usual:.1f} ms)")
+    counts = ", ".join(str(size["resources"]) for size in found["sizes"])
+    return Measured(f"{found['logins']} logins; {'; '.join(said)}; {counts} resources", good)
+
+
 def first_boot(found: dict[str, Any]) -> Measured:
     ours, by_hand = median(found["up"]), median(found["by hand"])
     return Measured(f"{ours / by_hand:.2f} x ({ours:.1f} s and {by_hand:.1f} s)", ours <= 1.2 * by_hand)
@@ -161,6 +175,12 @@ PROMISES = (
         "opens no SSH connection; <= 1.15 x a minimal program; <= 25 ms a resource",
         ("unchanged",),
         no_change,
+    ),
+    Promise(
+        "`preview` and `up` with no change on 1, 10 and 50 servers (AWS, simulated)",
+        "no SSH connection; <= 1.15 x a minimal program with the same resources; <= 25 ms a resource",
+        ("slope",),
+        slope,
     ),
     Promise("first boot (base image there) to first 200", "<= 1.2 x apt + uv by hand", ("boot",), first_boot),
     Promise(

@@ -48,5 +48,7 @@ def places(servers: int) -> list[str]:
 
     From https://www.rfc-editor.org/rfc/rfc5737, as host/balancer.py knows.
     """
-    # Each of one, two, three, four or six servers has equally many of twelve.
-    return [f"192.0.2.{number}" for number in range(1, 13 if servers <= 12 else 61)]
+    # Each of one, two, three, four or six servers has equally many of twelve. With more, where each has one or two, one
+    # server would get twice the requests of another.
+    count = 12 if servers <= 12 else 60 if servers <= 20 else 240
+    return [f"192.0.2.{number}" for number in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""What a single value of the settings must be: each rule says what is broken, or None. Pure functions."""
+"""What values of the settings must be: each rule says what is broken. Pure functions."""
 
 from __future__ import annotations
 
@@ -57,3 +57,20 @@ def cidr(value: str) -> str | None:
         return f"must be an IPv4 network such as 10.77.5.0/24 ({error})"
     private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in PRIVATE)
     return None if private and network.prefixlen <= 28 else f"must be a part of {', '.join(PRIVATE)}, of at least /28"
+
+
+def room(target: str, network: str | None, servers: int) -> list[str]:
+    """Whether the servers find room in a network that was asked for, also while all of them are replaced at once."""
+    if network is None or cidr(network):
+        return []
+    addresses = ipaddress.IPv4Network(network).num_addresses
+    # On AWS, of two subnets of a quarter each, AWS keeps 5 addresses and a balancer wants 8:
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
+    # Elsewhere one each is the range's own, the gateway's, the balancer's and for broadcasts.
+    most = max(addresses // 4, 16) - 5 - 8 if target == "aws" else (addresses - 4) // 2
+    if servers <= most:
+        return []
+    return [
+        f"servers is {servers}, but network {network} has room for {most} that can all be replaced at once;"
+        " set a larger one with: pulumi config set network <value>"
+    ]

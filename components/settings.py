@@ -17,6 +17,10 @@ from components.errors import UserError
 from host.cron import Entry
 
 TARGETS = ("local", *clouds.TARGETS)
+# A local network of its own (/24) has room for as many, and for as many again that take their place. The clouds have
+# more: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
+# https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
+MOST_SERVERS = 120
 
 T = TypeVar("T")
 
@@ -164,7 +168,7 @@ def read(root: Path, config: pulumi.Config) -> Settings:
     reader = _Reader(config)
     app = root / reader.text("app", lambda value: rules.folder(root / value), "examples/rocket")
     release = reader.text("release", rules.revision) or None
-    servers = reader.whole("servers", 1, 20, default=1)
+    servers = reader.whole("servers", 1, MOST_SERVERS, default=1)
     cloud = reader.cloud()
     settings = Settings(
         **vars(cloud),
@@ -187,10 +191,11 @@ def read(root: Path, config: pulumi.Config) -> Settings:
         servers=servers,
         # Several servers need one to spread the requests.
         balancer=reader.flag("balancer") or servers > 1,
-        batch=reader.whole("batch", 0, 20, default=0) or None,
+        batch=reader.whole("batch", 0, MOST_SERVERS, default=0) or None,
         maintenance=reader.flag("maintenance"),
         env=reader.variables("env"),
     )
+    reader.mistakes += rules.room(settings.target, settings.network, servers)
     reader.mistakes += clouds.mistakes(
         settings.target,
         cloud,

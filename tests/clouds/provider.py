@@ -229,12 +229,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 @contextmanager
 def served(cloud: Cloud) -> Iterator[str]:
     """Serve the cloud's provider; what PULUMI_DEBUG_PROVIDERS is to say."""
+    with serving(cloud.package, Provider(cloud)) as provider:
+        yield provider
+
+
+@contextmanager
+def serving(package: str, provider: provider_pb2_grpc.ResourceProviderServicer) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(cloud), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield f"{cloud.package}:{port}"
+        yield f"{package}:{port}"
     finally:
         server.stop(grace=None).wait()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from components import fleet, manifest, proxy
 from components.revision import Wanted
 from components.rollout import batches
-from components.settings import Settings
+from components.settings import MOST_SERVERS, Settings
 from host import balancer
 from tests.settings import settings
 
@@ -154,6 +155,15 @@ def test_another_list_of_servers_leaves_nginx_as_it_is():
     assert [sum(server == each for _, server in leads) for each in ("10.0.0.2", "10.0.0.3", "10.0.0.4")] == [4, 4, 4]
 
 
+@pytest.mark.parametrize("servers", [13, 20, 21, 50, MOST_SERVERS])
+def test_of_many_servers_none_has_over_half_more_places_than_another(servers: int):
+    addresses = [f"10.0.0.{number}" for number in range(servers)]
+    table = proxy.configuration("/h.pyz", addresses).files["/etc/nftables.conf"]
+    found = Counter(re.findall(r"dnat to (\S+)", table))
+    assert set(found) == set(addresses)
+    assert max(found.values()) <= 1.5 * min(found.values())
+
+
 def test_the_places_are_those_that_the_host_program_waits_for():
     table = "header\n" + "\n".join(
         f"   {number}: 0200000A:{port} {remote}:0050 {state} 00000000:00000000"
@@ -161,7 +171,7 @@ def test_the_places_are_those_that_the_host_program_waits_for():
             [("A001", "010200C0", "01"), ("A002", "0C0200C0", "06"), ("A003", "0200000A", "01")]
         )
     )
-    assert all(place.startswith("192.0.2.") for place in proxy.places(20))
+    assert all(place.startswith("192.0.2.") for place in proxy.places(MOST_SERVERS))
     assert balancer.connections(table) == {"0200000A:A001"}
 
 

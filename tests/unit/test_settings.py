@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import revision, settings
+from components import revision, rules, settings
 from host.cron import Entry
 from tests.settings import mistakes, read
 
 ROOT = Path(__file__).resolve().parents[2]
+REGIONS = {"aws": "eu-central-1", "digitalocean": "fra1"}
 
 
 def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
@@ -51,6 +52,9 @@ def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
         ("watch", "-1", "whole number from 0 to 600"),
         ("workers", "many", "whole number from 0 to 64"),
         ("threads", "0", "whole number from 1 to 64"),
+        ("servers", "0", "whole number from 1 to 120"),
+        ("servers", "121", "whole number from 1 to 120"),
+        ("batch", "121", "whole number from 0 to 120"),
         ("network", "8.8.8.0/24", "a part of 10.0.0.0/8"),
         ("network", "127.0.0.0/24", "a part of 10.0.0.0/8"),
         ("network", "10.77.5.1/24", "host bits set"),
@@ -62,6 +66,38 @@ def test_a_value_that_cannot_work_is_named_with_its_rule_and_remedy(root: Path, 
     assert f"{key} is {value!r}" in text
     assert rule in text
     assert f"pulumi config set {key}" in text
+
+
+@pytest.mark.parametrize("target", settings.TARGETS)
+def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: str):
+    cloud = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]} if target in REGIONS else {}
+    for servers in (50, settings.MOST_SERVERS):
+        found = read(
+            root, target=target, servers=servers, batch=servers, network="10.77.5.0/24" if not cloud else "", **cloud
+        )
+        assert (found.servers, found.batch, found.balancer) == (servers, servers, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "network", "most"),
+    [
+        ("local", "10.77.5.0/28", 6),
+        ("local", "10.77.5.0/24", 126),
+        ("aws", "10.77.5.0/25", 19),
+        ("aws", "10.77.5.0/27", 3),
+    ],
+)
+def test_a_network_has_room_for_servers_that_are_all_replaced_at_once(target: str, network: str, most: int):
+    assert rules.room(target, network, most) == []
+    [mistake] = rules.room(target, network, most + 1)
+    assert f"servers is {most + 1}, but network {network} has room for {most} " in mistake
+    assert rules.room(target, None, most + 1) == []
+
+
+def test_a_network_that_is_too_small_is_told_before_anything_is_touched(root: Path):
+    assert "servers is 7, but network 10.77.5.0/28 has room for 6" in mistakes(
+        root, servers="7", network="10.77.5.0/28"
+    )
 
 
 def test_all_mistakes_come_at_once(root: Path):

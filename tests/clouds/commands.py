@@ -1,0 +1,61 @@
+"""The command plugin without any machine: what it is asked to do on servers counts as done, and is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import provider_pb2
+
+from command_plugin import resources
+from command_plugin.log import Engine
+from command_plugin.provider import Provider
+from command_plugin.values import from_struct, to_struct
+from tests.clouds.provider import serving
+
+# What every command prints: of the one that is asked for a server's host key, a key.
+PRINTED = "ssh-ed25519 AAAA"
+
+
+class Commands(Provider):
+    """The offline plugin, whose checks and previews are its own, up to where it would log in."""
+
+    def __init__(self) -> None:
+        super().__init__(Engine())
+        self.asked: list[tuple[str, str]] = []
+
+    def Create(self, request: Any, context: Any) -> Any:
+        if request.preview:
+            return super().Create(request, context)
+        name = self._note("create", request)
+        token: str = request.urn.split("::")[2].rpartition("$")[2]
+        return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=_done(request.properties))
+
+    def Update(self, request: Any, context: Any) -> Any:
+        if request.preview:
+            return super().Update(request, context)
+        self._note("update", request)
+        return provider_pb2.UpdateResponse(properties=_done(request.news))
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        self._note("delete", request)
+        return empty_pb2.Empty()
+
+    def _note(self, operation: str, request: Any) -> str:
+        name: str = request.urn.rpartition("::")[2]
+        self.asked.append((operation, name))
+        return name
+
+
+def _done(inputs: Any) -> Any:
+    return to_struct({**from_struct(inputs), "stdout": PRINTED, "stderr": ""})
+
+
+@contextmanager
+def recorded() -> Iterator[tuple[Commands, str]]:
+    """The plugin, and what PULUMI_DEBUG_PROVIDERS is to say."""
+    commands = Commands()
+    with serving("command", commands) as provider:
+        yield commands, provider
