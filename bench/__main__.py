@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 from collections.abc import Callable
 
@@ -28,6 +29,8 @@ def main() -> None:
     options = parser.parse_args()
     # A shell's background job ignores SIGINT, and so would plugins: the engine ends them by it, and would wait 5 s.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Where it is set, every engine's run would compile all modules anew, which happens once on a user's computer.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted: list[str] = options.parts or list(PARTS)
     if unknown := [part for part in wanted if part not in {*PARTS, "none"}]:
         parser.error(f"there is no part {', '.join(unknown)}; choose of {', '.join(PARTS)}")
