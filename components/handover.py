@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_command import remote
+from pulumi.dynamic import Resource
 
 from components import ssh
 from components.errors import UserError
 from components.manifest import CONFIGURE_UNCONFIRMED, READY_COMMAND
+from components.noted import Noted
 from components.rollout import RolloutArgs
+from components.target import Server
 
 # For a machine that has just been made, and until it shows the key that is asked for: they take turns by the minute.
 CONNECT_SECONDS = 300
@@ -37,22 +39,28 @@ class Step:
     stdin: bytes = b""
 
 
-class Handover:
-    """A hook that delivers all that a Rollout would; when that fails, what it belongs to isn't done."""
+class Handover(Resource, module="gantry", name="Handover"):
+    """Made by way of a hook that delivers all that a Rollout would; when that fails, nothing that waits is done.
 
-    hook: pulumi.ResourceHook
-    # Known only when the hook has all that it needs.
+    It stays when the address is lost by other means: a server that was delivered to shows its own key.
+    """
+
+    # Known only when the server has all.
     instance_id: pulumi.Output[str]
 
     def __init__(
-        self, name: str, instance_id: pulumi.Input[str], connection: remote.ConnectionArgs, delivery: RolloutArgs
+        self, name: str, server: Server, delivery: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         self._delivery = delivery
         self._known: list[Any] = []
+        connection = server.connection
         parts = (connection.host, connection.user, connection.host_key, connection.private_key)
         parts = (*parts, delivery.configuration, delivery.release_input)
-        self.instance_id = pulumi.Output.unsecret(pulumi.Output.all(instance_id, *parts).apply(self._remember))
-        self.hook = pulumi.ResourceHook(f"{name}-handover", self._run)
+        all_known = pulumi.Output.all(server.instance_id, *parts).apply(self._remember)
+        hook = pulumi.ResourceHook(f"{name}-handover", self._run)
+        hooked = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
+        inputs = {"instance_id": pulumi.Output.unsecret(all_known)}
+        super().__init__(Noted(), f"{name}-handover", inputs, pulumi.ResourceOptions.merge(opts, hooked))
 
     def _remember(self, values: list[Any]) -> str:
         instance_id, *self._known = values
@@ -65,9 +73,6 @@ class Handover:
     def _deliver(self) -> None:
         *login, configuration, release_input = self._known
         first = ssh.Login(*login)
-        if not first.address:
-            # It had the address, and lost it by other means: there is no other way to it.
-            return
         host_key = _insist(first, Step(READY_COMMAND)).decode().strip()
         own = ssh.Login(first.address, first.user, host_key, first.private_key)
         for step in steps(self._delivery, configuration, release_input):

@@ -87,10 +87,10 @@ UNITS = "/etc/systemd/system"
 WEB_UNIT = f"{UNITS}/gantry-web@.service"
 
 
-def configuration(settings: Settings, host_program: str, balancer: str | None = None) -> Configuration:
+def configuration(settings: Settings, host_program: str, balancer: Sequence[str] = ()) -> Configuration:
     """The configuration for ``settings``, run by the host program uploaded to ``host_program``.
 
-    Behind a balancer, only its address may ask for pages.
+    Behind a balancer, only its addresses and ranges may ask for pages.
     """
     # Three workers on two cores served the most requests of the shapes that docs/performance.md compares.
     workers = settings.workers or "len(os.sched_getaffinity(0)) + 1"
@@ -130,7 +130,7 @@ def _units(settings: Settings) -> dict[str, str]:
     }
 
 
-def _site(settings: Settings, balancer: str | None) -> str:
+def _site(settings: Settings, balancer: Sequence[str]) -> str:
     return render(
         "site.nginx.conf.j2",
         domain=settings.domain,

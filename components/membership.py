@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import Resource
 from pulumi_command import remote
 
 from components import ssh
 from components.manifest import LEAVING_FILE
+from components.noted import Noted
 from components.target import Member
 
 # Of the balancers' health checks. Two in a row decide either way.
@@ -25,20 +26,7 @@ ATTEMPTS = 2
 CONTACT_SECONDS = 10
 
 
-class _Provider(ResourceProvider):
-    # Pickled into the state by its name: what it does is in the function below.
-    serialize_as_secret_always = False
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(str(props["instance_id"]), props)
-
-    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        changed = [key for key in _news if key != "__provider" and _news[key] != _olds.get(key)]
-        return DiffResult(changes=bool(changed), replaces=[key for key in changed if key == "instance_id"])
-
-    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_news)
-
+class _Provider(Noted):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         leave(_props)
 

@@ -96,8 +96,8 @@ class Front(Protocol):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    # Where a balancer's requests come from: an address, or a range.
-    source: pulumi.Output[str] | None
+    # Where a balancer's requests come from: addresses and ranges.
+    source: pulumi.Output[list[str]] | None
 
     def reach(self, server: Server) -> remote.ConnectionArgs:
         """The way to a server that stays, with the host key of its first contact."""

@@ -17,6 +17,8 @@ from tests.settings import settings
 
 AWS: dict[str, Any] = {"target": "aws", "region": "eu-central-1", "ssh_from": ("203.0.113.7/32", "2001:db8::/48")}
 DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "ssh_from": ("203.0.113.7/32",)}
+# Of subnets of a given VPC, whose first range holds but one of them.
+RANGES = {"subnet-a1": "172.31.0.0/20", "subnet-b1": "100.64.0.0/24"}
 # What a name, a certificate and logs add.
 SITE: dict[str, Any] = {"domain": "shop.example.org", "zone": "example.org"}
 
@@ -71,9 +73,11 @@ class Cloud(Mocks):
         answers: dict[str, dict[str, Any]] = {
             "aws:ec2/getAmi:getAmi": {"id": "ami-1"},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-1b", "eu-1c", "eu-1a"]},
-            "aws:ec2/getVpc:getVpc": {"cidrBlock": "172.31.0.0/16"},
             "aws:ec2/getSubnets:getSubnets": {"ids": ["subnet-a2", "subnet-b1", "subnet-a1"]},
-            "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"eu-1{subnet[7:8]}"},
+            "aws:ec2/getSubnet:getSubnet": {
+                "availabilityZone": f"eu-1{subnet[7:8]}",
+                "cidrBlock": RANGES.get(subnet, ""),
+            },
             "aws:route53/getZone:getZone": {"zoneId": "Z0EXAMPLE"},
             "digitalocean:index/getVpc:getVpc": {"id": args.args.get("id"), "ipRange": "10.9.0.0/16"},
         }

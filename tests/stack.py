@@ -101,8 +101,9 @@ class Stack:
     def steps(self, *words: str) -> dict[str, str]:
         """What a preview would do: the operation by resource name, without what stays the same."""
         preview = json.loads(self.pulumi("preview", "--json", *words).stdout)
-        operations = {step["urn"].rpartition("::")[2]: step["op"] for step in preview["steps"]}
-        return {name: operation for name, operation in operations.items() if operation != "same"}
+        # Filtered before names are told apart: resources of several types have the same one.
+        changing = [step for step in preview["steps"] if step["op"] != "same"]
+        return {step["urn"].rpartition("::")[2]: step["op"] for step in changing}
 
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
@@ -155,10 +156,10 @@ class Stack:
         self._config.write_text(yaml.safe_dump({"config": given, "encryptionsalt": salt}))
 
 
-def get(url: str, host: str | None = None, method: str = "GET") -> Answer:
+def get(url: str, host: str | None = None, method: str = "GET", timeout: float = 10) -> Answer:
     """Ask once, without following a redirect."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
     try:
         connection.request(method, parts.path or "/", headers={"Host": host} if host else {})
         response = connection.getresponse()

@@ -21,7 +21,7 @@ class Address(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[str] | None = None
+    source: pulumi.Output[list[str]] | None = None
 
     def __init__(self, name: str, args: AddressArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Address", name, None, opts)
@@ -33,15 +33,9 @@ class Address(pulumi.ComponentResource):
         own = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=kept)
         # Once it has this address a server has lost its own, so all that comes later uses this one. A new server gets
         # the release before: docs/decisions/0011-the-address-moves-after-the-release.md
-        handover = Handover(name, args.server.instance_id, args.server.connection, args.delivery)
+        handover = Handover(name, args.server, args.delivery, pulumi.ResourceOptions(parent=self))
         moved = aws.ec2.EipAssociation(
-            label,
-            instance_id=handover.instance_id,
-            allocation_id=own.id,
-            allow_reassociation=True,
-            opts=pulumi.ResourceOptions.merge(
-                child, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[handover.hook]))
-            ),
+            label, instance_id=handover.instance_id, allocation_id=own.id, allow_reassociation=True, opts=child
         )
         self.address = own.public_ip
         self._reached = pulumi.Output.all(own.public_ip, moved.id).apply(lambda known: str(known[0]))

@@ -28,7 +28,7 @@ class Balancer(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[str] | None
+    source: pulumi.Output[list[str]] | None
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
@@ -43,7 +43,7 @@ class Balancer(pulumi.ComponentResource):
         scheme, host = ("https", args.domain) if certificate else ("http", balancer.dns_name)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
         # From any address of its own in its subnets.
-        self.source = args.network.cidr
+        self.source = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
 
     def reach(self, server: Server) -> remote.ConnectionArgs:

@@ -19,7 +19,8 @@ class Network(pulumi.ComponentResource):
 
     provider: aws.Provider
     vpc_id: pulumi.Output[str]
-    cidr: pulumi.Output[str]
+    # Where the subnets are, and with them a balancer.
+    ranges: pulumi.Output[list[str]]
     subnets: list[pulumi.Output[str]]
     access: Access
 
@@ -40,7 +41,7 @@ class Network(pulumi.ComponentResource):
         else:
             self._make(names.label(name), args.cidr or RANGE)
         self.access = Access(name, self.vpc_id, args, self._child)
-        self.register_outputs({"vpc_id": self.vpc_id, "cidr": self.cidr, "subnets": self.subnets})
+        self.register_outputs({"vpc_id": self.vpc_id, "ranges": self.ranges, "subnets": self.subnets})
 
     def image(self, size: str) -> str:
         """The id of the image for an instance of this type, looked up once."""
@@ -50,12 +51,14 @@ class Network(pulumi.ComponentResource):
 
     def _take(self, vpc: str) -> None:
         self.vpc_id = pulumi.Output.from_input(vpc)
-        self.cidr = pulumi.Output.from_input(aws.ec2.get_vpc(id=vpc, opts=self.invoke).cidr_block)
         public = {"vpc-id": [vpc], "map-public-ip-on-launch": ["true"]}
         filters = [aws.ec2.GetSubnetsFilterArgs(name=key, values=values) for key, values in public.items()]
         found = aws.ec2.get_subnets(filters=filters, opts=self.invoke)
-        placed = [(aws.ec2.get_subnet(id=each, opts=self.invoke).availability_zone, each) for each in found.ids]
-        self.subnets = [pulumi.Output.from_input(each) for each in subnets.one_a_zone(vpc, placed)]
+        asked = {each: aws.ec2.get_subnet(id=each, opts=self.invoke) for each in found.ids}
+        chosen = subnets.one_a_zone(vpc, [(subnet.availability_zone, each) for each, subnet in asked.items()])
+        self.subnets = [pulumi.Output.from_input(each) for each in chosen]
+        # A VPC may have several ranges, and names one of them.
+        self.ranges = pulumi.Output.from_input([asked[each].cidr_block for each in chosen])
 
     def _make(self, name: str, cidr: str) -> None:
         vpc = aws.ec2.Vpc(
@@ -66,7 +69,7 @@ class Network(pulumi.ComponentResource):
             tags={"Name": name},
             opts=self._child,
         )
-        self.vpc_id, self.cidr = vpc.id, vpc.cidr_block
+        self.vpc_id, self.ranges = vpc.id, vpc.cidr_block.apply(lambda known: [known])
         gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
         table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
         aws.ec2.Route(

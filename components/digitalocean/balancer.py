@@ -26,7 +26,7 @@ class Balancer(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[str] | None
+    source: pulumi.Output[list[str]] | None
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Balancer", name, None, opts)
@@ -41,7 +41,7 @@ class Balancer(pulumi.ComponentResource):
             "{}://{}/", "https" if https else "http", args.domain if https else self.address
         )
         # From an address of its own in the VPC.
-        self.source = args.network.cidr
+        self.source = args.network.cidr.apply(lambda cidr: [cidr])
         self.register_outputs({"address": self.address, "url": self.url})
 
     def reach(self, server: Server) -> remote.ConnectionArgs:

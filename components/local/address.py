@@ -16,7 +16,7 @@ class Address:
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[str] | None = None
+    source: pulumi.Output[list[str]] | None = None
 
     def __init__(self, _name: str, args: AddressArgs[Network]) -> None:
         self.address = args.server.address

@@ -22,7 +22,7 @@ class Balancer(pulumi.ComponentResource):
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
     private_address: pulumi.Output[str]
-    source: pulumi.Output[str] | None
+    source: pulumi.Output[list[str]] | None
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
@@ -45,7 +45,7 @@ class Balancer(pulumi.ComponentResource):
         )
         self.instance_id = self._machine.instance_id
         self.address, self.private_address = self._machine.address, self._machine.private_address
-        self.source = self.private_address
+        self.source = self.private_address.apply(lambda address: [address])
         self.url = pulumi.Output.format("http://{}/", self.address)
         self.register_outputs(
             {"instance_id": self.instance_id, "address": self.address, "private_address": self.private_address}

@@ -120,8 +120,15 @@ class TargetGroup(Resource):
         return id
 
     def live(self, id: str) -> Document | None:
-        self.elb.describe_target_groups(TargetGroupArns=[id])
-        return {"arn": id, "arnSuffix": id.rpartition(":")[2]}
+        [found] = self.elb.describe_target_groups(TargetGroupArns=[id])["TargetGroups"]
+        checks = {ours: found[theirs] for ours, theirs in {**_TEXTS, **_NUMBERS}.items() if theirs in found}
+        checks["matcher"] = found["Matcher"]["HttpCode"]
+        given: Document = self.cloud.given.get((type(self), id), {}).get("healthCheck", {})
+        return {
+            "arn": id,
+            "arnSuffix": id.rpartition(":")[2],
+            "healthCheck": {key: value for key, value in checks.items() if key in given},
+        }
 
     def change(self, id: str, olds: Document, news: Document, changed: set[str]) -> set[str]:
         if health := _health(news):
@@ -201,15 +208,17 @@ class Attachment(Resource):
         self.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": target, "Port": int(port)}])
 
 
+_TEXTS = {"path": "HealthCheckPath", "protocol": "HealthCheckProtocol", "port": "HealthCheckPort"}
+_NUMBERS = {
+    "interval": "HealthCheckIntervalSeconds", "timeout": "HealthCheckTimeoutSeconds",
+    "healthyThreshold": "HealthyThresholdCount", "unhealthyThreshold": "UnhealthyThresholdCount",
+}  # fmt: skip
+
+
 def _health(inputs: Document) -> Document:
     given: Document = inputs.get("healthCheck", {})
-    texts = {"path": "HealthCheckPath", "protocol": "HealthCheckProtocol", "port": "HealthCheckPort"}
-    numbers = {
-        "interval": "HealthCheckIntervalSeconds", "timeout": "HealthCheckTimeoutSeconds",
-        "healthyThreshold": "HealthyThresholdCount", "unhealthyThreshold": "UnhealthyThresholdCount",
-    }  # fmt: skip
-    found: Document = {theirs: given[ours] for ours, theirs in texts.items() if ours in given}
-    found |= {theirs: int(given[ours]) for ours, theirs in numbers.items() if ours in given}
+    found: Document = {theirs: given[ours] for ours, theirs in _TEXTS.items() if ours in given}
+    found |= {theirs: int(given[ours]) for ours, theirs in _NUMBERS.items() if ours in given}
     if "matcher" in given:
         found["Matcher"] = {"HttpCode": given["matcher"]}
     return found

@@ -25,12 +25,9 @@ def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
 
     def zones(args: Document) -> Document:
         found = ec2.describe_availability_zones()["AvailabilityZones"]
-        names = [each["ZoneName"] for each in found if each["State"] == args.get("state", "available")]
+        there = [each for each in found if each["ZoneName"] not in cloud.faults.closed_zones]
+        names = [each["ZoneName"] for each in there if each["State"] == args.get("state", "available")]
         return {"id": cloud.region, "names": names, "zoneIds": [each["ZoneId"] for each in found]}
-
-    def vpc(args: Document) -> Document:
-        [found] = ec2.describe_vpcs(VpcIds=[args["id"]])["Vpcs"]
-        return {"id": found["VpcId"], "cidrBlock": found["CidrBlock"]}
 
     def subnets(args: Document) -> Document:
         found = ec2.describe_subnets(Filters=_filters(args))["Subnets"]
@@ -51,7 +48,6 @@ def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
     return {
         "aws:ec2/getAmi:getAmi": ami,
         "aws:index/getAvailabilityZones:getAvailabilityZones": zones,
-        "aws:ec2/getVpc:getVpc": vpc,
         "aws:ec2/getSubnets:getSubnets": subnets,
         "aws:ec2/getSubnet:getSubnet": subnet,
         "aws:route53/getZone:getZone": zone,

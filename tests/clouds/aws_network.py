@@ -188,6 +188,13 @@ class SecurityGroup(Resource):
         self.ec2.delete_security_group(GroupId=id)
 
 
+# What AWS tells of a rule, and takes to change it.
+_TOLD = {
+    "ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4",
+    "cidrIpv6": "CidrIpv6", "description": "Description",
+}  # fmt: skip
+
+
 class _GroupRule(Resource):
     egress: bool
 
@@ -216,7 +223,20 @@ class _GroupRule(Resource):
 
     def live(self, id: str) -> Document | None:
         found = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
-        return {"securityGroupRuleId": id} if found else None
+        if not found:
+            return None
+        told = {ours: found[0][theirs] for ours, theirs in _TOLD.items() if theirs in found[0]}
+        # Every protocol has every port, which is never said when it is made.
+        return {"securityGroupRuleId": id, **{key: value for key, value in told.items() if value != -1}}
+
+    def change(self, id: str, olds: Document, news: Document, changed: set[str]) -> set[str]:
+        rule = {theirs: news[ours] for ours, theirs in _TOLD.items() if ours in news}
+        rule |= {theirs: int(rule[theirs]) for theirs in ("FromPort", "ToPort") if theirs in rule}
+        self.ec2.modify_security_group_rules(
+            GroupId=news["securityGroupId"],
+            SecurityGroupRules=[{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}],
+        )
+        return set(_TOLD)
 
     def drop(self, id: str) -> None:
         way = "egress" if self.egress else "ingress"

@@ -46,6 +46,8 @@ class Faults:
     late_metadata: float = 0.0
     # Zones whose machines no balancer reaches.
     unhealthy_zones: set[str] = field(default_factory=set[str])
+    # Zones that aren't listed any more.
+    closed_zones: set[str] = field(default_factory=set[str])
     # Told of every call; what it does is done while the engine waits.
     witness: Callable[[Call], None] = lambda _call: None
     retried: int = 0

@@ -185,4 +185,7 @@ class Machines:
         return {
             "etc/cloud/cloud.cfg.d/95-simulated-cloud.cfg": settings,
             _DMI: original + _NO_BIOS.format(told=repr(told[self.source])),
+            # Not to be run: cloud-init would wait for half a minute for a server of DHCP, before it asks with the
+            # address that the machine has.
+            "usr/sbin/dhcpcd": "",
         }

@@ -111,6 +111,13 @@ class Site:
         [balancer] = self.view.balancers
         return list(self.world.health(balancer.id).values())
 
+    def wait_until_well(self, wanted: list[bool], seconds: float = 60) -> None:
+        """Until as many servers are well, in any order."""
+        until = time.monotonic() + seconds
+        while (found := sorted(self.well())) != wanted:
+            assert time.monotonic() < until, f"after {seconds} s {found} are well, not {wanted}"
+            time.sleep(0.5)
+
 
 @contextmanager
 def site_on(name: str, folder: Path, **settings: object) -> Iterator[Site]:

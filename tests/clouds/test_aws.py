@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from command_plugin.values import Properties
+from tests.clouds import by_hand
 from tests.clouds.asking import Engine, Refused, asked
 from tests.clouds.aws import Aws
 from tests.clouds.world import Paper, Rule
@@ -218,6 +219,27 @@ def test_drift_is_read_and_what_is_gone_is_gone(cloud: Aws, engine: Engine):
     server, _ = instance(engine, network)
     cloud.client("ec2").terminate_instances(InstanceIds=[server])
     assert engine.read(TOKENS["Instance"], server) is None
+
+
+def test_a_rule_and_health_checks_that_were_changed_are_read_so_and_changed_back(cloud: Aws, engine: Engine):
+    network = Network(engine)
+    rule: dict[str, Any] = {"securityGroupId": network.group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}
+    rule["cidrIpv4"] = "198.51.100.7/32"
+    checks: dict[str, Any] = {"port": 80, "protocol": "HTTP", "vpcId": network.vpc, "healthCheck": {"interval": 5}}
+    rule_id, _ = engine.make(TOKENS["SecurityGroupIngressRule"], **rule)
+    group_id, _ = engine.make(TOKENS["TargetGroup"], **checks)
+    by_hand.admit_everybody_to_ssh(cloud)
+    by_hand.check_seldom(cloud)
+    for token, id, inputs, key, changed in (
+        ("SecurityGroupIngressRule", rule_id, rule, "cidrIpv4", "0.0.0.0/0"),
+        ("TargetGroup", group_id, checks, "healthCheck", {"interval": 300}),
+    ):
+        drifted = engine.read(TOKENS[token], id, inputs)
+        assert drifted
+        assert drifted[key] == changed
+        wide: dict[str, Any] = {**inputs, key: changed}
+        engine.update(TOKENS[token], id, wide, inputs)
+        assert (engine.read(TOKENS[token], id, inputs) or {})[key] == inputs[key]
 
 
 def test_a_lost_reply_leaves_an_instance_and_no_capacity_none(cloud: Aws, engine: Engine):

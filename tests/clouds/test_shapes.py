@@ -68,3 +68,45 @@ def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(targ
         paper.up(stack)
         stack.destroy()
         assert cloud.leftovers() == []
+
+
+def test_a_zone_that_is_not_listed_any_more_moves_nothing_that_is_there(tmp_path: Path):
+    with simulated("aws", Paper(), tmp_path) as cloud:
+        stack = new_stack("aws", tmp_path / "stack", servers=2)
+        paper.up(stack)
+        done = changes(cloud)
+        cloud.faults.closed_zones = {"eu-central-1a"}
+        paper.up(stack)
+        assert changes(cloud) == done
+        stack.destroy()
+
+
+def test_a_given_vpc_has_the_balancer_and_servers_in_its_subnets_and_stays(tmp_path: Path):
+    world = Paper()
+    with simulated("aws", world, tmp_path) as cloud:
+        vpc = given_vpc(cloud)
+        own = set(cloud.leftovers())
+        stack = new_stack("aws", tmp_path / "stack", servers=2, vpc=vpc, network=None)
+        paper.up(stack)
+        assert sorted(each.private.rpartition(".")[0] for each in world.view.instances) == ["10.60.0", "100.64.0"]
+        [balancer] = world.view.balancers
+        assert sorted(node.rpartition(".")[0] for node in balancer.nodes) == ["10.60.0", "100.64.0"]
+        stack.destroy()
+        assert set(cloud.leftovers()) == own
+
+
+def given_vpc(cloud: Cloud) -> str:
+    """One that was there before the stack, with a second range that the second zone's subnet is of."""
+    types = cloud.types()
+    vpc = types["aws:ec2/vpc:Vpc"].create({"cidrBlock": "10.60.0.0/16"})
+    assert isinstance(cloud, Aws)
+    cloud.client("ec2").associate_vpc_cidr_block(VpcId=vpc, CidrBlock="100.64.0.0/16")
+    gateway = types["aws:ec2/internetGateway:InternetGateway"].create({"vpcId": vpc})
+    table = types["aws:ec2/routeTable:RouteTable"].create({"vpcId": vpc})
+    way = {"routeTableId": table, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": gateway}
+    types["aws:ec2/route:Route"].create(way)
+    for zone, cidr in (("a", "10.60.0.0/24"), ("b", "100.64.0.0/24")):
+        place = {"vpcId": vpc, "cidrBlock": cidr, "availabilityZone": f"eu-central-1{zone}"}
+        subnet = types["aws:ec2/subnet:Subnet"].create({**place, "mapPublicIpOnLaunch": True})
+        types["aws:ec2/routeTableAssociation:RouteTableAssociation"].create({"routeTableId": table, "subnetId": subnet})
+    return vpc

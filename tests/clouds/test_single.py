@@ -10,11 +10,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.clouds import by_hand
 from tests.clouds.site import LARGER, Site, chosen, connects, site_on
 from tests.clouds.world import OPERATOR, STRANGER
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
+
+# What the state calls the firewall's part that admits SSH.
+SSH_RULE = {"aws": "sim-ssh-198-51-100-7-32-cddcba", "digitalocean": "sim"}
 
 
 @pytest.fixture(scope="module", params=chosen())
@@ -46,10 +50,39 @@ def test_the_address_moves_to_the_successor_when_that_serves(site: Site):
     with visitors(url) as seen:
         site.stack.up()
         time.sleep(1)
-    assert set(seen) == {"Hello World!\n", "Hello Mars!\n"}
+    failed = {said: count for said, count in seen.items() if not said.startswith("Hello")}
+    assert {"Hello World!\n", "Hello Mars!\n"} <= set(seen)
+    # What is on its way to the old server when the address moves ends with that server: docs/clouds.md.
+    assert sum(failed.values()) <= 1, failed
     assert site.stack.outputs()["url"] == url
     assert site.servers()[0]["instance_id"] != before["instance_id"]
     assert get(url).text == "Hello Mars!\n"
+
+
+def test_an_app_update_and_then_the_release_of_before(site: Site):
+    outputs = site.stack.outputs()
+    site.edit("Hello Mars!", "Hello Venus!")
+    site.stack.up()
+    assert get(outputs["url"]).text == "Hello Venus!\n"
+    site.stack.configure(release=outputs["release"])
+    site.stack.up()
+    assert get(outputs["url"]).text == "Hello Mars!\n"
+
+
+def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
+    url, [server] = site.stack.outputs()["url"], site.servers()
+    by_hand.admit_everybody_to_ssh(site.cloud)
+    assert connects(server["address"], 22, STRANGER)
+    by_hand.take_address(site.cloud)
+    assert not connects(url.split("/")[2], 80, STRANGER)
+    site.stack.pulumi("refresh", "--yes", "--skip-preview")
+    found = site.stack.steps()
+    assert found.items() >= {SSH_RULE[site.cloud.package]: "update", "sim-address": "create"}.items()
+    site.stack.up()
+    assert get(url).text == "Hello Mars!\n"
+    assert not connects(server["address"], 22, STRANGER)
+    assert site.servers() == [server]
+    assert site.stack.steps() == {}
 
 
 def test_destroy_leaves_nothing_in_the_cloud(site: Site):
@@ -59,13 +92,13 @@ def test_destroy_leaves_nothing_in_the_cloud(site: Site):
 
 @contextmanager
 def visitors(url: str) -> Iterator[Counter[str]]:
-    """New visitors, one after the other: what each saw, or how it failed."""
+    """New visitors, one after the other: what each saw, or how it failed; none waits for long."""
     seen, done = Counter[str](), threading.Event()
 
     def visit() -> None:
         while not done.wait(0.02):
             try:
-                answer = get(url)
+                answer = get(url, timeout=2)
                 seen[answer.text if answer.status == 200 else str(answer.status)] += 1
             except OSError as error:
                 seen[repr(error)] += 1

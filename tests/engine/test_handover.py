@@ -19,6 +19,7 @@ pytestmark = pytest.mark.engine
 ENGINE = ROOT / ".gantry/engine"
 PROGRAM = """
 from pathlib import Path
+from types import SimpleNamespace
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from pulumi_command import remote
@@ -36,11 +37,10 @@ delivery = RolloutArgs(
     host_program=here / "host.pyz", host_program_path="/host.pyz", configuration="{}", tarball=None,
     release="3f2a91c0ffee", release_command="sudo gantry release", release_input=pulumi.Output.secret("SECRET"),
 )
-server = pulumi.Config().require("server")
 connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
-handover = Handover("site", server, connection, delivery)
-binding = pulumi.ResourceHookBinding(before_create=[handover.hook])
-opts = pulumi.ResourceOptions(hooks=binding, replace_on_changes=["instance"])
+server = SimpleNamespace(instance_id=pulumi.Config().require("server"), connection=connection)
+handover = Handover("site", server, delivery)
+opts = pulumi.ResourceOptions(replace_on_changes=["instance"])
 class Address(Resource, name="Address"):
     pass
 
@@ -119,6 +119,13 @@ def test_a_release_that_fails_fails_the_update_and_the_address_stays(program: Pr
     assert "SECRET" not in program.output
     (program.folder / "bad").unlink()
     assert program.up("i-2")[-1] == "the address moves"
+
+
+def test_an_address_that_was_taken_away_comes_back_without_a_question_to_the_server(program: Program):
+    program.up("i-1")
+    urn = next(word for word in program.run("stack", "--show-urns").split() if word.endswith("::address"))
+    program.run("state", "delete", urn, "--yes")
+    assert program.up("i-1") == ["the address moves"]
 
 
 def test_a_preview_touches_no_server(program: Program):

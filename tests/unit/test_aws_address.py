@@ -15,8 +15,15 @@ def single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 def test_the_address_moves_only_after_the_hook_that_delivers_the_release(single: Cloud):
     association = single.one(":EipAssociation")
-    assert list(association.request.hooks.before_create) == ["prod-address-handover"]
+    assert "pulumi-python:dynamic/gantry:Handover::prod-address-handover" in association.waits_for
     assert association.inputs["allowReassociation"] is True
+
+
+def test_the_hook_belongs_to_what_outlasts_the_association(single: Cloud):
+    [handover] = [each for each in single.made if each.name == "prod-address-handover"]
+    assert list(handover.request.hooks.before_create) == ["prod-address-handover"]
+    assert handover.inputs["instance_id"] == single.outputs["servers"][0]["instance_id"]
+    assert not single.one(":EipAssociation").request.hooks.before_create
 
 
 def test_every_command_goes_to_the_address_that_stays_and_waits_until_it_leads_to_the_server(single: Cloud):

@@ -50,7 +50,10 @@ def test_a_given_vpc_gets_no_network_of_ours(tmp_path: Path, monkeypatch: pytest
     assert cloud.one(":LoadBalancer").inputs["subnets"] == ["subnet-a1", "subnet-b1"]
     assert {each.inputs["vpcId"] for each in cloud.of("ec2/securityGroup:SecurityGroup")} == {"vpc-7"}
     for number in (0, 1):
-        assert "set_real_ip_from 172.31.0.0/16;" in cloud.one(":Command", f"prod-{number}-configure").inputs["stdin"]
+        configuration = cloud.one(":Command", f"prod-{number}-configure").inputs["stdin"]
+        for subnet in ("172.31.0.0/20", "100.64.0.0/24"):
+            assert f"set_real_ip_from {subnet};" in configuration
+            assert f"ip saddr {subnet} tcp dport 80 ct state new accept" in configuration
 
 
 def test_the_usual_range_is_apart_from_that_of_stacks_on_this_computer(single: Cloud):

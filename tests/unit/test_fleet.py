@@ -112,7 +112,7 @@ def test_more_servers_change_nothing_on_those_that_are_there_but_the_way_of_thei
 
 
 def test_behind_a_balancer_only_its_address_may_ask_for_pages_and_name_the_visitor():
-    files = manifest.configuration(settings(), "/h.pyz", "10.0.0.9").files
+    files = manifest.configuration(settings(), "/h.pyz", ["10.0.0.9"]).files
     site, firewall = files["/etc/nginx/sites-available/gantry"], files["/etc/nftables.conf"]
     assert re.findall(r"set_real_ip_from (\S+);", site) == ["10.0.0.9"]
     assert [line.strip() for line in firewall.splitlines() if "dport 80" in line] == [
@@ -124,7 +124,7 @@ def test_behind_a_balancer_only_its_address_may_ask_for_pages_and_name_the_visit
 
 
 def test_a_server_that_leaves_turns_only_the_balancers_checks_away_and_one_alone_none():
-    site = manifest.configuration(settings(), "/h.pyz", "10.77.0.0/16").files["/etc/nginx/sites-available/gantry"]
+    site = manifest.configuration(settings(), "/h.pyz", ["10.77.0.0/16"]).files["/etc/nginx/sites-available/gantry"]
     decided = re.search(r"map \$http_x_forwarded_for \$leaving \{\s+default \"\";\s+\"\" (\S+);\s+\}", site)
     assert decided and decided[1] == manifest.LEAVING_FILE
     assert re.search(r"if \(-f \$leaving\) \{\s+return 503;\s+\}", site)
@@ -133,7 +133,7 @@ def test_a_server_that_leaves_turns_only_the_balancers_checks_away_and_one_alone
 
 
 def test_a_balancer_with_many_addresses_is_a_range_for_the_firewall_and_for_nginx():
-    files = manifest.configuration(settings(), "/h.pyz", "10.77.0.0/16").files
+    files = manifest.configuration(settings(), "/h.pyz", ["10.77.0.0/16"]).files
     assert "ip saddr 10.77.0.0/16 tcp dport 80 ct state new accept" in files["/etc/nftables.conf"]
     assert "set_real_ip_from 10.77.0.0/16;" in files["/etc/nginx/sites-available/gantry"]
 

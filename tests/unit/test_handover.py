@@ -79,22 +79,23 @@ class Server:
 def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the hook of a server at an address against a ``Server``."""
 
-    def run(server: Server, address: str = "198.51.100.7") -> None:
+    def run(server: Server) -> None:
         monkeypatch.setattr(ssh, "run", server.run)
         monkeypatch.setattr(handover, "PAUSE_SECONDS", 0)
         made: list[handover.Handover] = []
 
         @pulumi.runtime.test
         def known() -> pulumi.Output[str]:
-            connection = remote.ConnectionArgs(host=address, user="deploy", private_key="key", host_key="FIRST")
-            made.append(handover.Handover("a", "i-1", connection, delivery(tmp_path)))
+            made.append(handover.Handover("a", Machine(), delivery(tmp_path)))
             return made[0].instance_id
 
-        class Nothing(pulumi.runtime.Mocks):
-            def new_resource(self, args: Any) -> Any: ...
+        class Echo(pulumi.runtime.Mocks):
+            def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
+                return "i-1", args.inputs
+
             def call(self, args: Any) -> Any: ...
 
-        pulumi.runtime.set_mocks(Nothing(), preview=False)
+        pulumi.runtime.set_mocks(Echo(), preview=False)
         known()
         unread: Any = None
         # Not asyncio.run, which would take Pulumi's own loop away.
@@ -102,6 +103,13 @@ def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             loop.run_until_complete(made[0]._run(unread))
 
     return run
+
+
+class Machine:
+    """A server that has just been made."""
+
+    instance_id = address = private_address = pulumi.Output.from_input("i-1")
+    connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
 
 
 def test_only_the_first_contact_trusts_the_key_of_the_user_data(hooked: Any):
@@ -120,9 +128,3 @@ def test_a_release_that_fails_keeps_the_address_where_it_is_and_says_why(hooked:
     server = Server(b"OWN\n", b"", b"", b"", 1)
     with pytest.raises(UserError, match=r"gantry release 3f2a91c0ffee.*the address stays where it is\nwhat went wrong"):
         hooked(server)
-
-
-def test_a_server_without_an_address_of_its_own_gets_the_lost_one_back_at_once(hooked: Any):
-    server = Server()
-    hooked(server, address="")
-    assert server.asked == []
