@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.generated import write_once
+from components.leaving import LEAVING_FILE
 from components.settings import Settings
 from components.templates import render, text
 
@@ -24,8 +25,6 @@ SOCKET = "/var/lib/gantry/web.sock"
 MAX_BODY = "32m"
 # How long a request may go on after its release was replaced.
 GRACEFUL_SECONDS = 30
-# A server behind a balancer fails its health checks while this file is there.
-LEAVING_FILE = "/run/gantry-leaving"
 # When a visitor may come back who met the maintenance page.
 MAINTENANCE_RETRY_SECONDS = 300
 HOST_PROGRAM = Path(__file__).resolve().parent.parent / "host"

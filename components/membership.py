@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 from pulumi_command import remote
 
-from components import ssh
-from components.manifest import LEAVING_FILE
-from components.noted import Noted
+from components.leaving import LEAVING_FILE, Leaver
 from components.target import Member
 
 # Of the balancers' health checks. Two in a row decide either way.
@@ -21,14 +16,6 @@ CHECK_SECONDS = 5
 CHECKS = 2
 # Until a balancer has carried out what it was told, and its checks have been counted.
 SETTLE_SECONDS = CHECK_SECONDS * CHECKS + 5
-# A server that is going may be gone already.
-ATTEMPTS = 2
-CONTACT_SECONDS = 10
-
-
-class _Provider(Noted):
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        leave(_props)
 
 
 class Leaving(Resource, module="gantry", name="Leaving"):
@@ -44,27 +31,7 @@ class Leaving(Resource, module="gantry", name="Leaving"):
             "private_key": pulumi.Output.secret(connection.private_key),
             "seconds": SETTLE_SECONDS + drain_seconds,
         }
-        super().__init__(_Provider(), f"{member.name}-leaving", inputs, opts)
-
-
-def leave(inputs: dict[str, Any]) -> None:
-    """Tell the server to fail the balancer's checks, and wait until it gets no request any more and has ended all.
-
-    A server that doesn't answer serves nobody: there is nothing to wait for.
-    """
-    login = ssh.Login(*(inputs[key] for key in ("host", "user", "host_key", "private_key")))
-    if _told(login):
-        time.sleep(inputs["seconds"])
-
-
-def _told(login: ssh.Login) -> bool:
-    for _ in range(ATTEMPTS):
-        try:
-            if ssh.run(login, [f"sudo touch {LEAVING_FILE}"], timeout=CONTACT_SECONDS).returncode == 0:
-                return True
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-    return False
+        super().__init__(Leaver(), f"{member.name}-leaving", inputs, opts)
 
 
 def join(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from components import membership, ssh
+from components import leaving, ssh
+from tests.stack import ROOT
 
 INPUTS: dict[str, Any] = {
     "instance_id": "i-1", "host": "a.test", "user": "deploy", "host_key": "ssh-ed25519 A", "private_key": "key",
@@ -16,7 +18,7 @@ INPUTS: dict[str, Any] = {
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
-    monkeypatch.setattr(membership.time, "sleep", waited.append)
+    monkeypatch.setattr(leaving.time, "sleep", waited.append)
     return waited
 
 
@@ -40,27 +42,33 @@ def test_a_server_fails_its_checks_first_and_then_has_time_to_finish(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ):
     asked = answers(monkeypatch, 0)
-    membership.leave(INPUTS)
+    leaving.leave(INPUTS)
     assert asked == [["a.test", "sudo touch /run/gantry-leaving"]]
     assert waits == [45]
 
 
 def test_one_connection_that_fails_is_not_the_end(monkeypatch: pytest.MonkeyPatch, waits: list[float]):
     answers(monkeypatch, 255, 0)
-    membership.leave(INPUTS)
+    leaving.leave(INPUTS)
     assert waits == [45]
 
 
 def test_a_server_that_is_gone_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, waits: list[float]):
     asked = answers(monkeypatch, subprocess.TimeoutExpired("ssh", 10), 255)
-    membership.leave(INPUTS)
-    assert len(asked) == membership.ATTEMPTS
+    leaving.leave(INPUTS)
+    assert len(asked) == leaving.ATTEMPTS
     assert waits == []
 
 
 def test_only_another_server_is_another_leaving():
-    provider = membership._Provider()
+    provider = leaving.Leaver()
     assert provider.diff("i-1", INPUTS, {**INPUTS}).changes is False
     changed = provider.diff("i-1", INPUTS, {**INPUTS, "host": "b.test", "__provider": "new"})
     assert (changed.changes, changed.replaces) == (True, [])
     assert provider.diff("i-1", INPUTS, {**INPUTS, "instance_id": "i-2"}).replaces == ["instance_id"]
+
+
+def test_the_provider_process_of_every_up_imports_little():
+    asked = "import sys, pulumi.dynamic, components.leaving; print([name for name in sys.modules if 'jinja' in name])"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
