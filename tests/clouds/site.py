@@ -33,9 +33,9 @@ OWN_SETTINGS: dict[str, dict[str, object]] = {
 LARGER = {"aws": "t3.medium", "digitalocean": "s-2vcpu-2gb"}
 
 
-def chosen() -> list[str]:
-    """The clouds that a story runs on: CLOUDS is one of them, or all; each story takes minutes."""
-    wanted = os.environ.get("CLOUDS", "aws")
+def chosen(usual: str) -> list[str]:
+    """The clouds that a story runs on: CLOUDS is one of them, or all; a story takes minutes, so it is usually one."""
+    wanted = os.environ.get("CLOUDS", usual)
     return sorted(SOURCES) if wanted == "all" else [wanted]
 
 

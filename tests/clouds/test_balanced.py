@@ -25,7 +25,7 @@ MENDS = {
 }
 
 
-@pytest.fixture(scope="module", params=chosen())
+@pytest.fixture(scope="module", params=chosen("digitalocean"))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site_on(request.param, tmp_path_factory.mktemp("cloud"), servers=2) as site:
         yield site

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 SSH_RULE = {"aws": "sim-ssh-198-51-100-7-32-cddcba", "digitalocean": "sim"}
 
 
-@pytest.fixture(scope="module", params=chosen())
+@pytest.fixture(scope="module", params=chosen("aws"))
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site_on(request.param, tmp_path_factory.mktemp("cloud")) as site:
         yield site
