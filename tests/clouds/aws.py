@@ -176,9 +176,13 @@ class Resource(Type):
 
     def tags(self, inputs: Document, of: str) -> list[Document]:
         """As EC2 takes them at the making of a resource."""
-        tags = {**self.cloud.default_tags, **inputs.get("tags", {})}
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        listed = self.plain_tags(inputs).get("Tags")
         return [{"ResourceType": of, "Tags": listed}] if listed else []
+
+    def plain_tags(self, inputs: Document) -> Document:
+        """As the other services take them."""
+        tags = {**self.cloud.default_tags, **inputs.get("tags", {})}
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
 
 
 class Gone(CloudError):
