@@ -159,5 +159,7 @@ def test_strays_have_names_as_this_stacks_things_have(asked: DigitalOcean):
 def test_what_digitalocean_refuses_is_said(account: Account):
     with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
         DigitalOcean("wrong", url).strays(set(), "prod")
+    with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
+        DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
     with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
         DigitalOcean(TOKEN, url).strays(set(), "prod")
