@@ -22,7 +22,7 @@ from tests.stack import Stack
 
 pytestmark = pytest.mark.engine
 
-# All of them take an hour: KILLS=30 python -m pytest tests/clouds/test_kills.py
+# Thirty take half an hour: KILLS=30 python -m pytest tests/clouds/test_kills.py
 POINTS = int(os.environ.get("KILLS", "2"))
 # Those in a replacement are the hardest: what was made unheard has the old one's tags.
 REPLACEMENTS = max(1, POINTS // 5)
