@@ -6,7 +6,7 @@ SETUP := $(PYTHON) -m tools.setup
 export PATH := $(CURDIR)/.gantry/venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview destroy policy test check bench lock development
+.PHONY: help setup up preview destroy recover policy test check bench lock development
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ preview: ## Show what `make up` would change (STACK=dev)
 
 destroy: ## Take away all that the stack has made (STACK=dev)
 	@$(SETUP) destroy --stack $(STACK)
+
+recover: ## After a kill of `make up`: bring state and cloud back together (STACK=dev)
+	@$(SETUP) recover --stack $(STACK)
 
 policy: ## Make the policy pack's environment, for --policy-pack policy/pack
 	@$(SETUP) policy

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,24 @@ class Stack:
             # An `up` that was interrupted with the test has left its lock.
             self.pulumi("cancel", "--yes", check=False)
             self.pulumi(*words)
+
+    def recover(self) -> str:
+        """Do what `make recover` does; what it says."""
+        words = [
+            sys.executable,
+            "-m",
+            "tools.setup",
+            "recover",
+            "--stack",
+            self.name,
+            "--config-file",
+            str(self._config),
+        ]
+        done = subprocess.run(
+            words, cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
+        assert done.returncode == 0, f"recover failed:\n{done.stdout}\n{done.stderr}"
+        return done.stderr
 
     def steps(self, *words: str) -> dict[str, str]:
         """What a preview would do: the operation by resource name, without what stays the same."""

@@ -43,6 +43,7 @@ class Access(pulumi.ComponentResource):
             ip_protocol="-1",
             cidr_ipv4=EVERYWHERE,
             description="Packages, and what the app asks for",
+            tags={"Name": f"{label}-out"},
             opts=self._child,
         )
         key = aws.ec2.KeyPair(label, public_key=args.public_key, opts=self._child)
@@ -69,6 +70,7 @@ def ssh_rule(name: str, group: pulumi.Input[str], source: str, opts: pulumi.Reso
         cidr_ipv4=None if v6 else source,
         cidr_ipv6=source if v6 else None,
         description="SSH",
+        tags={"Name": name},
         opts=opts,
     )
 
@@ -90,5 +92,6 @@ def web_rule(
         cidr_ipv4=None if source_group else EVERYWHERE,
         referenced_security_group_id=source_group,
         description="The balancer" if source_group else "Visitors",
+        tags={"Name": name},
         opts=opts,
     )

@@ -89,6 +89,7 @@ class Balancer(pulumi.ComponentResource):
             to_port=80,
             referenced_security_group_id=access.group_id,
             description="The servers",
+            tags={"Name": f"{label}-out"},
             opts=self._child,
         )
         web_rule(f"{label}-in", access.group_id, 80, self._child, group.id)
@@ -154,6 +155,7 @@ class Balancer(pulumi.ComponentResource):
             port=80,
             protocol="HTTP",
             default_actions=[to_https if certificate else forward],
+            tags={"Name": f"{self._label}-http"},
             opts=self._child,
         )
         self._listeners = [plain]
@@ -167,6 +169,7 @@ class Balancer(pulumi.ComponentResource):
                     ssl_policy=TLS_POLICY,
                     certificate_arn=certificate,
                     default_actions=[forward],
+                    tags={"Name": f"{self._label}-https"},
                     opts=self._child,
                 )
             )

@@ -49,6 +49,7 @@ class Zone:
             domain_name=domain,
             subject_alternative_names=wanted[1:],
             validation_method="DNS",
+            tags={"Name": domain},
             opts=self._opts,
         )
         records = [self._proof(each, certificate.domain_validation_options) for each in wanted]

@@ -26,6 +26,7 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Network", name, None, opts)
+        # By these, and by Name, what was made unheard is found after a kill: tools/recover/aws.py
         tags = {"Project": pulumi.get_project(), "Stack": pulumi.get_stack(), "ManagedBy": "gantry"}
         self.provider = aws.Provider(
             name,

@@ -80,12 +80,6 @@ class Aws(Cloud):
     def leftovers(self) -> list[str]:
         return [f"{type_.__name__} {id}" for type_, id in self.given if type_(self).read(id)]
 
-    def sweep(self, known: set[str]) -> list[str]:
-        unknown = [(type_, id) for type_, id in reversed(self.given) if id not in known]
-        for type_, id in unknown:
-            type_(self).delete(id)
-        return [f"{type_.__name__} {id}" for type_, id in unknown]
-
     def public_address(self) -> str:
         used = {*self.own_addresses.values(), *self.elastic.values(), *self.fronts.values()}
         return str(next(each for each in list(PUBLIC.hosts())[1:512] if str(each) not in used))
@@ -176,9 +170,13 @@ class Resource(Type):
 
     def tags(self, inputs: Document, of: str) -> list[Document]:
         """As EC2 takes them at the making of a resource."""
-        tags = {**self.cloud.default_tags, **inputs.get("tags", {})}
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        listed = self.plain_tags(inputs).get("Tags")
         return [{"ResourceType": of, "Tags": listed}] if listed else []
+
+    def plain_tags(self, inputs: Document) -> Document:
+        """As the other services take them."""
+        tags = {**self.cloud.default_tags, **inputs.get("tags", {})}
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
 
 
 class Gone(CloudError):

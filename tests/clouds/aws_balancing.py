@@ -41,6 +41,7 @@ class LoadBalancer(Resource):
         made = self.elb.create_load_balancer(
             Name=inputs["name"], Subnets=inputs["subnets"], SecurityGroups=inputs.get("securityGroups", []),
             Scheme="internal" if inputs.get("internal") else "internet-facing", Type="application",
+            **self.plain_tags(inputs),
         )["LoadBalancers"][0]  # fmt: skip
         with self.cloud.lock:
             self.cloud.fronts[made["LoadBalancerArn"]] = self.cloud.public_address()
@@ -114,7 +115,8 @@ class TargetGroup(Resource):
     def make(self, inputs: Document) -> str:
         given = {"Protocol": inputs["protocol"], "Port": int(inputs["port"]), "VpcId": inputs["vpcId"]}
         kind = inputs.get("targetType", "instance")
-        made = self.elb.create_target_group(Name=inputs["name"], TargetType=kind, **given, **_health(inputs))
+        given |= {**_health(inputs), **self.plain_tags(inputs)}
+        made = self.elb.create_target_group(Name=inputs["name"], TargetType=kind, **given)
         id: str = made["TargetGroups"][0]["TargetGroupArn"]
         self._delay(id, inputs)
         return id
@@ -167,7 +169,8 @@ class Listener(Resource):
     def make(self, inputs: Document) -> str:
         if inputs.get("protocol") == "HTTPS" and "certificateArn" not in inputs:
             raise CloudError("ValidationError: A certificate must be specified for HTTPS listeners")
-        made = self.elb.create_listener(LoadBalancerArn=inputs["loadBalancerArn"], **_listening(inputs))
+        given = {**_listening(inputs), **self.plain_tags(inputs)}
+        made = self.elb.create_listener(LoadBalancerArn=inputs["loadBalancerArn"], **given)
         return made["Listeners"][0]["ListenerArn"]
 
     def live(self, id: str) -> Document | None:

@@ -26,6 +26,7 @@ class Certificate(Resource):
             DomainName=inputs["domainName"],
             ValidationMethod=inputs["validationMethod"],
             SubjectAlternativeNames=domains,
+            **self.plain_tags(inputs),
         )
         id: str = made["CertificateArn"]
         self.cloud.certificates[id] = self_signed(domains)

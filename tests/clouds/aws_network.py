@@ -218,7 +218,8 @@ class _GroupRule(Resource):
         permission[where] = [{field: inputs[peers[0]], **said}]
         way = "egress" if self.egress else "ingress"
         call = getattr(self.ec2, f"authorize_security_group_{way}")
-        made = call(GroupId=inputs["securityGroupId"], IpPermissions=[permission])
+        tags = self.tags(inputs, "security-group-rule")
+        made = call(GroupId=inputs["securityGroupId"], IpPermissions=[permission], TagSpecifications=tags)
         return made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
     def live(self, id: str) -> Document | None:
@@ -248,9 +249,9 @@ class _GroupRule(Resource):
 _RULE = Kind(
     inputs={
         "securityGroupId!": str, "ipProtocol!": str, "fromPort": int, "toPort": int, "cidrIpv4": str, "cidrIpv6": str,
-        "referencedSecurityGroupId": str, "description": str,
+        "referencedSecurityGroupId": str, "description": str, "tags": dict,
     },
-    outputs=("securityGroupRuleId", "arn"),
+    outputs=("securityGroupRuleId", "arn", "tagsAll"),
     replaces=("securityGroupId",),
 )  # fmt: skip
 

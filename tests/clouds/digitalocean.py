@@ -56,17 +56,6 @@ class DigitalOcean(Cloud):
     def leftovers(self) -> list[str]:
         return [f"{kind} {id}" for kind, documents in self.things.items() for id in documents]
 
-    def sweep(self, known: set[str]) -> list[str]:
-        from tests.clouds.digitalocean_types import Kept
-
-        # The other way round than they need each other.
-        kept = {each.of: each for each in self.types().values() if isinstance(each, Kept)}
-        last = ("vpc", "tag", "ssh_key", "project")
-        unknown = [(kind, id) for kind, documents in self.things.items() for id in documents if id not in known]
-        for kind, id in sorted(unknown, key=lambda each: each[0] in last):
-            kept[kind].delete(id)
-        return [f"{kind} {id}" for kind, id in unknown]
-
     # Documents, by kind and id.
 
     def all(self, kind: str) -> dict[str, Document]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 
 from tests.clouds.certificates import self_signed
@@ -81,7 +82,7 @@ class Records(Kept):
         self.cloud.get("domain", inputs["domain"])
         among("type", inputs["type"], {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA"})
         name, zone = inputs.get("name", "@"), inputs["domain"]
-        return {**inputs, "fqdn": zone if name == "@" else f"{name}.{zone}"}
+        return {**inputs, "id": str(secrets.randbelow(10**9)), "fqdn": zone if name == "@" else f"{name}.{zone}"}
 
 
 class Projects(Kept):

@@ -16,6 +16,11 @@ def up(stack: Stack) -> str:
     return stack.up(*WITHOUT_SSH).stdout
 
 
+def unchanged(stack: Stack) -> None:
+    """Fails unless the stack is as it should be."""
+    stack.pulumi("preview", "--expect-no-changes", *WITHOUT_SSH)
+
+
 def started(stack: Stack) -> subprocess.Popen[str]:
     """An `up` in a session of its own, to be killed with all its processes."""
     words = ["up", "--yes", "--skip-preview", "--non-interactive", *WITHOUT_SSH, "--stack", stack.name]

@@ -76,10 +76,6 @@ class Cloud(ABC):
         """Bring machines and packets to what the account says."""
 
     @abstractmethod
-    def sweep(self, known: set[str]) -> list[str]:
-        """Delete by hand whatever has none of these ids; what that was."""
-
-    @abstractmethod
     def leftovers(self) -> list[str]:
         """What is there and costs money: one line each."""
 

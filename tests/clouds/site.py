@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from components.local.host import LocalError, require_root_and_tools
 from tests.clouds.aws import Aws
 from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.digitalocean_api import TOKEN, answering
 from tests.clouds.machines import Machines
 from tests.clouds.provider import Cloud, served
 from tests.clouds.world import OPERATOR, View, World
@@ -47,9 +48,11 @@ def simulated(name: str, world: World | None, folder: Path) -> Iterator[Cloud]:
         cloud.start()
     else:
         cloud = DigitalOcean(world, folder / "account.json")
-    with served(cloud) as provider, pytest.MonkeyPatch.context() as patch:
+    with served(cloud) as provider, pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
         patch.setenv("PULUMI_DEBUG_PROVIDERS", provider)
-        patch.setenv("DIGITALOCEAN_TOKEN", "simulated")
+        if isinstance(cloud, DigitalOcean):
+            patch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+            patch.setenv("DIGITALOCEAN_API_URL", opened.enter_context(answering(cloud)))
         # The engine's processes ask no metadata service for a login.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         try:

@@ -251,3 +251,29 @@ def test_a_lost_reply_leaves_an_instance_and_no_capacity_none(cloud: Aws, engine
     with pytest.raises(Refused, match="connection reset"):
         instance(engine, network)
     assert len(view(cloud).instances) == 1
+
+
+def test_everything_with_a_tag_is_listed_by_its_arn_and_the_rest_by_where_it_belongs(cloud: Aws, engine: Engine):
+    network, tags = Network(engine), {"Stack": "prod"}
+    server, _ = instance(engine, network, tags=tags)
+    address, _ = engine.make(TOKENS["Eip"], domain="vpc", tags=tags)
+    rule, _ = engine.make(
+        TOKENS["SecurityGroupEgressRule"], securityGroupId=network.group, ipProtocol="-1", cidrIpv4="0.0.0.0/0",
+        tags=tags,
+    )  # fmt: skip
+    engine.make(TOKENS["Eip"], domain="vpc", tags={"Stack": "other"})
+    function = "aws:resourcegroupstaggingapi/getResources:getResources"
+    told = engine.invoke(function, tagFilters=[{"key": "Stack", "values": ["prod"]}])["resourceTagMappingLists"]
+    assert {each["resourceArn"].rpartition("/")[2] for each in told} == {server, address, rule}
+    alive = {"instanceTags": tags, "instanceStateNames": ["pending", "running", "stopping", "stopped"]}
+    assert engine.invoke("aws:ec2/getInstances:getInstances", **alive)["ids"] == [server]
+    engine.delete(TOKENS["Instance"], server)
+    assert engine.invoke("aws:ec2/getInstances:getInstances", **alive)["ids"] == []
+    tables = {each["RouteTableId"] for each in cloud.client("ec2").describe_route_tables()["RouteTables"]}
+    found = [engine.invoke("aws:ec2/getRouteTable:getRouteTable", routeTableId=each) for each in tables]
+    assert set(network.subnets) <= {each["subnetId"] for table in found for each in table["associations"]}
+
+
+def test_an_argument_that_a_look_up_does_not_know_is_refused(engine: Engine):
+    with pytest.raises(Refused, match="doesn't know the arguments resourceTypeFilters"):
+        engine.invoke("aws:resourcegroupstaggingapi/getResources:getResources", resourceTypeFilters=["ec2"])

@@ -13,5 +13,5 @@ def test_the_reliability_page_names_every_fault_test_and_no_test_that_is_not_the
 
 
 def _defined(files: str) -> set[str]:
-    text = "\n".join(file.read_text() for file in (ROOT / "tests/machine").glob(files))
+    text = "\n".join(file.read_text() for file in (ROOT / "tests").glob(f"*/{files}"))
     return set(re.findall(r"^def (test_\w+)", text, re.MULTILINE))

@@ -165,3 +165,18 @@ def test_under_sudo_the_login_of_the_caller_counts_unless_root_has_one(tmp_path:
     (tmp_path / ".pulumi").mkdir()
     (tmp_path / ".pulumi" / "credentials.json").write_text("{}")
     assert backend.login_folder({"SUDO_USER": "daemon"}, tmp_path) == tmp_path / ".pulumi"
+
+
+def test_sidecars_that_a_kill_left_empty_are_removed_and_no_others(tmp_path: Path):
+    stacks = tmp_path / ".pulumi/stacks/gantry"
+    stacks.mkdir(parents=True)
+    for name, text in {
+        "prod.json": "",
+        "prod.json.attrs": "",
+        "prod.json.gz.attrs": "{}",
+        "two.json.attrs": "",
+    }.items():
+        (stacks / name).write_text(text)
+    assert backend.without_empty_sidecars("s3://bucket", "prod") == []
+    assert backend.without_empty_sidecars(f"file://{tmp_path}?x=y", "org/prod") == [stacks / "prod.json.attrs"]
+    assert sorted(each.name for each in stacks.iterdir()) == ["prod.json", "prod.json.gz.attrs", "two.json.attrs"]

@@ -36,6 +36,8 @@ def _run(asked: argparse.Namespace, environ: dict[str, str]) -> int:
         case "policy":
             set_up_policy(environ)
             return 0
+        case "recover":
+            return targets.recover(asked.stack, environ, asked.config_file)
         case "test":
             return targets.test(asked.arguments, environ)
         case "workflows":
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("--development", action="store_true", help="with the tools for tests and checks")
     for target in targets.COMMANDS:
         commands.add_parser(target).add_argument("--stack", default="dev")
+    recover = commands.add_parser("recover", help="bring state and cloud back together after a kill of `up`")
+    recover.add_argument("--stack", default="dev")
+    recover.add_argument("--config-file", help="the stack's settings, where they aren't in the project's folder")
     commands.add_parser("policy", help="make the policy pack's environment")
     commands.add_parser("test").add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("workflows", help="check the workflows with actionlint")

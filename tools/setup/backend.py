@@ -24,6 +24,18 @@ def in_folder(folder: Path) -> str:
     return f"{folder.as_uri()}?metadata=skip"
 
 
+def without_empty_sidecars(url: str, stack: str) -> list[Path]:
+    """Removes those that a kill has left empty in a user's own folder; the engine does without them."""
+    scheme, _, place = url.partition("?")[0].partition("://")
+    if scheme != "file":
+        return []
+    stacks = Path(place).expanduser() / ".pulumi" / "stacks"
+    found = [each for each in stacks.rglob(f"{stack.rpartition('/')[2]}.json*.attrs") if each.stat().st_size == 0]
+    for each in found:
+        each.unlink()
+    return found
+
+
 def project_file(start: Path) -> Path | None:
     """The Pulumi.yaml that the engine would find from this folder."""
     for folder in (start, *start.parents):

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from tools.recover import command as recovering
 from tools.setup import backend
 from tools.setup.environment import for_command, set_up, set_up_policy
 from tools.setup.packages import LOCAL_TARGET, TESTS, install_packages
 from tools.setup.paths import POLICY_PACK, ROOT, VENV
-from tools.setup.report import SetupError
+from tools.setup.report import SetupError, say
 
 COMMANDS = {
     "up": ["up", "--yes", "--skip-preview"],
@@ -23,9 +24,9 @@ COMMANDS = {
 }
 
 
-def is_local(stack: str, folder: Path = ROOT) -> bool:
+def is_local(stack: str, folder: Path = ROOT, config_file: str | None = None) -> bool:
     """Whether the stack's machines are on this computer."""
-    config = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    config = Path(config_file) if config_file else folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     return backend.target_in(config.read_text() if config.is_file() else "") == "local"
 
 
@@ -65,6 +66,18 @@ def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
     if target == "up" and code == 0 and (url := _url(pulumi, stack, env)):
         print(f"\n{url}", flush=True)
     return code
+
+
+def recover(stack: str, environ: Mapping[str, str], config_file: str | None = None) -> int:
+    """After a kill of `up`: brings the stack's state and its cloud back together."""
+    env = for_command(["refresh", "--stack", stack], environ)
+    if fault := root_fault("recover", stack, is_local(stack, config_file=config_file), os.geteuid()):
+        raise SetupError(fault)
+    program = str(set_up(environ).program)
+    kept = backend.chosen_backend(env, backend.project_file(ROOT), Path(env["PULUMI_CREDENTIALS_PATH"]))
+    for sidecar in backend.without_empty_sidecars(kept or "", stack):
+        say(f"{sidecar} was left empty: removed, since nothing could be read beside it")
+    return recovering.recover(recovering.Pulumi(program=program, stack=stack, env=env, config_file=config_file))
 
 
 def test(arguments: list[str], environ: Mapping[str, str]) -> int:

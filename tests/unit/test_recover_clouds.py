@@ -1,0 +1,165 @@
+"""How each cloud is asked for what it has made unheard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud import AWS, DIGITALOCEAN, SITE, built
+from tests.clouds.digitalocean import DigitalOcean as Account
+from tests.clouds.digitalocean_api import TOKEN, answering
+from tools.recover import aws, digitalocean
+from tools.recover.digitalocean import DigitalOcean
+from tools.recover.state import Pending
+from tools.setup.report import SetupError
+
+MANY = {"servers": 2, "balancer": True, **SITE}
+WAYS = {
+    "aws": {*aws.TAGGED, *aws.NAMED, aws.ASSOCIATION, aws.RECORD, *aws.REPEATABLE},
+    "digitalocean": {*digitalocean.LISTED, *digitalocean.NAMED, digitalocean.RECORD, digitalocean.NAMELESS},
+}
+INSTANCE = "aws:ec2/instance:Instance"
+EC2 = "arn:aws:ec2:eu-central-1:1"
+
+
+def pending(type_: str, **inputs: Any) -> Pending:
+    return Pending({"urn": f"urn:pulumi:prod::gantry::{type_}::it", "type": type_, "inputs": inputs})
+
+
+def tagged(arn: str, name: str | None = None) -> dict[str, Any]:
+    return {"arn": arn, "tags": {"Stack": "prod", **({"Name": name} if name else {})}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [AWS, {**AWS, **SITE}, {**AWS, **MANY, "access_logs": True}, DIGITALOCEAN, {**DIGITALOCEAN, **MANY}],
+)
+def test_there_is_a_way_for_every_type_that_a_stack_can_have(
+    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    types = set(built(tmp_path, monkeypatch, **given).counts())
+    assert types - WAYS[given["target"]] == set()
+
+
+def test_names_tell_things_of_one_kind_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cloud = built(tmp_path, monkeypatch, **{**AWS, **MANY})
+    made = [(aws.TAGGED[each.type], each.inputs["tags"]["Name"]) for each in cloud.made if each.type in aws.TAGGED]
+    assert len(made) == len(set(made))
+
+
+def test_what_has_the_tags_is_found_by_its_kind_and_name():
+    answer = aws.Aws(
+        tagged=[
+            tagged(f"{EC2}:vpc/vpc-1", "prod"), tagged(f"{EC2}:subnet/subnet-1", "prod-0"),
+            tagged(f"{EC2}:subnet/subnet-2", "prod-1"), tagged(f"{EC2}:security-group-rule/sgr-1", "prod-out"),
+            tagged("arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/prod-1a2b3c4/0f", "prod-balancer"),
+        ]
+    )  # fmt: skip
+    assert answer.candidates(pending("aws:ec2/subnet:Subnet", tags={"Name": "prod-1"})) == {"subnet-2"}
+    rule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+    assert answer.candidates(pending(rule, tags={"Name": "prod-out"})) == {"sgr-1"}
+    balancer = pending("aws:lb/loadBalancer:LoadBalancer", tags={"Name": "prod-balancer"})
+    assert answer.candidates(balancer) == {answer.tagged[-1]["arn"]}
+    assert answer.candidates(pending("aws:ec2/subnet:Subnet", tags={"Name": "prod-2"})) == set()
+
+
+def test_an_instance_that_is_terminated_is_none_though_it_still_has_its_tags():
+    answer = aws.Aws(tagged=[tagged(f"{EC2}:instance/i-{n}", "prod-0") for n in (1, 2)], alive=["i-2"])
+    assert answer.candidates(pending(INSTANCE, tags={"Name": "prod-0"})) == {"i-2"}
+    assert answer.strays(set()) == [f"{EC2}:instance/i-2"]
+
+
+def test_a_way_to_a_subnet_is_found_in_its_route_table():
+    answer = aws.Aws(associations={"rtb-1": {"subnet-1": "rtbassoc-1", "": "rtbassoc-0"}})
+    assert answer.candidates(pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-1")) == {"rtbassoc-1"}
+    assert answer.candidates(pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-2")) == set()
+
+
+def test_a_record_of_route_53_is_found_only_where_it_leads_to_the_same():
+    answer = aws.Aws(
+        records={
+            "Z1": [
+                {"name": "example.org.", "type": "A", "records": [], "aliases": [{"name": "LB.example.net."}]},
+                {"name": "www.example.org.", "type": "A", "records": ["198.18.0.1"], "aliases": []},
+            ]
+        }
+    )
+    alias = {"zoneId": "Z1", "name": "example.org", "type": "A", "aliases": [{"name": "lb.example.net"}]}
+    assert answer.candidates(pending(aws.RECORD, **alias)) == {"Z1_example.org_A"}
+    www = {"zoneId": "Z1", "name": "www.example.org", "type": "A"}
+    assert answer.candidates(pending(aws.RECORD, **www, records=["198.18.0.1"])) == {"Z1_www.example.org_A"}
+    assert answer.candidates(pending(aws.RECORD, **www, records=["198.18.0.2"])) == set()
+
+
+def test_strays_are_of_types_of_ours():
+    answer = aws.Aws(tagged=[tagged(f"{EC2}:volume/vol-1"), tagged(f"{EC2}:vpc/vpc-1"), tagged(f"{EC2}:vpc/vpc-2")])
+    assert answer.strays({"vpc-2"}) == [f"{EC2}:vpc/vpc-1"]
+
+
+def test_aws_is_asked_where_the_stacks_own_provider_works():
+    tags = '{"tags": {"Stack": "prod"}}'
+    old, new = (
+        {"type": "pulumi:providers:aws", "inputs": {"region": region, "defaultTags": tags}}
+        for region in ("eu-west-1", "eu-central-1")
+    )
+    waiting = [pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-1")]
+    asked = aws.question({"resources": [{**old, "delete": True}, new]}, waiting)
+    assert asked == aws.Question(region="eu-central-1", tags={"Stack": "prod"}, tables=["rtb-1"], zones=[])
+    assert aws.question({"resources": []}, []) is None
+
+
+@pytest.fixture
+def account() -> Account:
+    account = Account()
+    account.add("vpc", {"name": "prod-1a2b3c4"}, "v1")
+    account.add("vpc", {"name": "prod-eu-1a2b3c4"}, "v2")
+    account.add("ssh_key", {"name": "prod-0f0f0f0"}, "77")
+    account.add("domain", {"name": "example.org"}, "example.org")
+    for number, (kind, name) in enumerate((("A", "@"), ("A", "www"), ("TXT", "@"))):
+        account.add("record", {"domain": "example.org", "type": kind, "name": name, "value": "198.18.0.1"}, str(number))
+    account.add("reserved_ip", {"ipAddress": "198.18.0.9", "region": "fra1"}, "198.18.0.9")
+    account.add("reserved_ip", {"ipAddress": "198.18.0.8", "region": "fra1", "dropletId": 5}, "198.18.0.8")
+    account.add("reserved_ip", {"ipAddress": "198.18.0.7", "region": "ams3"}, "198.18.0.7")
+    return account
+
+
+@pytest.fixture
+def asked(account: Account) -> Iterator[DigitalOcean]:
+    # Small pages, so that there are several.
+    with answering(account, page_size=1) as url:
+        yield DigitalOcean(TOKEN, url)
+
+
+def test_what_has_the_name_is_found_on_whatever_page(asked: DigitalOcean):
+    assert asked.candidates(pending("digitalocean:index/vpc:Vpc", name="prod-eu-1a2b3c4")) == {"v2"}
+    assert asked.candidates(pending("digitalocean:index/sshKey:SshKey", name="prod-0f0f0f0")) == {"77"}
+    assert asked.candidates(pending("digitalocean:index/vpc:Vpc", name="prod-0000000")) == set()
+
+
+def test_a_record_is_found_by_all_that_makes_it(asked: DigitalOcean):
+    given = {"domain": "example.org", "type": "A", "value": "198.18.0.1"}
+    assert asked.candidates(pending(digitalocean.RECORD, name="www", **given)) == {"1"}
+    assert asked.candidates(pending(digitalocean.RECORD, **given)) == {"0"}
+
+
+def test_of_reserved_addresses_those_that_lead_nowhere_are_told(asked: DigitalOcean):
+    assert asked.candidates(pending(digitalocean.NAMELESS, region="fra1")) == set()
+    assert asked.unassigned("fra1", set()) == ["198.18.0.9"]
+    assert asked.unassigned("fra1", {"198.18.0.9"}) == []
+
+
+def test_strays_have_names_as_this_stacks_things_have(asked: DigitalOcean):
+    assert asked.strays({"77"}, "prod") == ["vpcs v1 prod-1a2b3c4"]
+    assert asked.strays({"77"}, "prod-eu") == ["vpcs v2 prod-eu-1a2b3c4"]
+
+
+def test_what_digitalocean_refuses_is_said(account: Account):
+    with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
+        DigitalOcean("wrong", url).strays(set(), "prod")
+    with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
+        DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
+    with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
+        DigitalOcean(TOKEN, url).strays(set(), "prod")

@@ -1,0 +1,147 @@
+"""`make recover`: frees a stack whose `up` was killed, and brings its state and its cloud back together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from tools.recover import aws, digitalocean, state
+from tools.recover.state import Pending
+from tools.setup.paths import ROOT
+from tools.setup.report import SetupError, say
+
+LOOKUP = ROOT / "tools" / "recover" / "lookup"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulumi:
+    """The engine, on one stack."""
+
+    program: str
+    stack: str
+    env: Mapping[str, str]
+    # The stack's settings, where they aren't in the project's folder.
+    config_file: str | None = None
+
+    def ask(self, *words: str, check: bool = True) -> str:
+        """What it prints, and nothing to the operator unless it fails."""
+        done = subprocess.run(self._command(words), cwd=ROOT, env=self.env, capture_output=True, text=True)
+        if check and done.returncode != 0:
+            raise SetupError(f"pulumi {' '.join(words[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
+        return done.stdout if done.returncode == 0 else ""
+
+    def refresh(self) -> int:
+        words = ("refresh", "--yes", "--skip-preview", "--suppress-outputs", "--clear-pending-creates")
+        return subprocess.run(self._command(words), cwd=ROOT, env=self.env).returncode
+
+    def export(self) -> dict[str, Any]:
+        return json.loads(self.ask("stack", "export"))
+
+    def bring_in(self, exported: dict[str, Any]) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(exported, file)
+            file.flush()
+            self.ask("stack", "import", "--file", file.name)
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        own = ["--config-file", self.config_file] if self.config_file and words[0] in {"config", "refresh"} else []
+        return [self.program, *words, "--non-interactive", "--stack", self.stack, *own]
+
+
+def recover(pulumi: Pulumi) -> int:
+    """Frees the stack, takes in what its last `up` has made unheard, and says what it can't decide."""
+    # Where nothing holds the stack there is nothing to free.
+    pulumi.ask("cancel", "--yes", check=False)
+    exported = pulumi.export()
+    deployment = cast("dict[str, Any]", exported.get("deployment") or {})
+    waiting = state.pending(deployment)
+    clouds = _clouds(pulumi, deployment, waiting)
+    candidates = {n: {id for cloud in clouds for id in cloud.candidates(each)} for n, each in enumerate(waiting)}
+    found = state.chosen(waiting, candidates, state.ids(deployment))
+    if found:
+        pairs = [(waiting[n], id) for n, id in found.items()]
+        pulumi.bring_in({**exported, "deployment": state.adopted(deployment, pairs)})
+    if code := pulumi.refresh():
+        return code
+    known = state.ids(pulumi.export().get("deployment") or {})
+    _report(waiting, {n: id for n, id in found.items() if id in known})
+    for cloud in clouds:
+        cloud.tell(known, waiting)
+    again = "make up" if pulumi.stack == "dev" else f"make up STACK={pulumi.stack}"
+    say(f"the stack is as its cloud is; what is still missing is made by: {again}")
+    return 0
+
+
+def _report(waiting: Sequence[Pending], there: Mapping[int, str]) -> None:
+    if not waiting:
+        say("no create was under way")
+    for n, each in enumerate(waiting):
+        say(f"{each}: {f'taken in, {there[n]}' if n in there else 'not there, or as good made again'}")
+
+
+class _Aws:
+    def __init__(self, pulumi: Pulumi, asked: aws.Question) -> None:
+        self._asked = asked
+        self._answer = _looked_up(pulumi, asked)
+        self.candidates = self._answer.candidates
+
+    def tell(self, known: set[str], _waiting: Sequence[Pending]) -> None:
+        if strays := self._answer.strays(known):
+            say(_strays(strays))
+            say(f"look at them with: {self._answer.how_to_look(self._asked)}")
+
+
+class _DigitalOcean:
+    def __init__(self, pulumi: Pulumi) -> None:
+        names = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
+        token = next((pulumi.env[name] for name in names if pulumi.env.get(name)), "")
+        token = token or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
+        url = pulumi.env.get("DIGITALOCEAN_API_URL") or digitalocean.API
+        self._account, self._stack = digitalocean.DigitalOcean(token, url), pulumi.stack.rpartition("/")[2]
+        self.candidates = self._account.candidates
+
+    def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
+        if strays := self._account.strays(known, self._stack):
+            say(_strays(strays))
+            say("look at them with doctl, or in the control panel")
+        for each in waiting:
+            if each.type == digitalocean.NAMELESS and (free := self._account.unassigned(each.inputs["region"], known)):
+                say(f"{each} may have been made: {', '.join(free)} lead nowhere. Delete what isn't yours otherwise.")
+
+
+def _clouds(pulumi: Pulumi, deployment: Mapping[str, Any], waiting: list[Pending]) -> list[_Aws | _DigitalOcean]:
+    """Those that the stack has things in, as far as the state knows."""
+    found: list[_Aws | _DigitalOcean] = []
+    if asked := aws.question(deployment, waiting):
+        found.append(_Aws(pulumi, asked))
+    types = [each["type"] for each in state.resources(deployment)] + [each.type for each in waiting]
+    if any(type_.startswith("digitalocean:") for type_ in types):
+        found.append(_DigitalOcean(pulumi))
+    return found
+
+
+def _strays(strays: Sequence[str]) -> str:
+    return "made for this stack, and unknown to it, since a reply was lost; what nothing uses can be deleted:\n" + (
+        "\n".join(f"  {each}" for each in strays)
+    )
+
+
+def _looked_up(pulumi: Pulumi, asked: aws.Question) -> aws.Aws:
+    """A preview of a program of its own, whose stack is gone with its folder: the stack's own isn't touched."""
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(LOOKUP, folder := Path(place, "program"))
+        (folder / "question.json").write_text(json.dumps(asdict(asked)))
+        env = {**pulumi.env, "PULUMI_BACKEND_URL": Path(place).as_uri(), "PULUMI_CONFIG_PASSPHRASE": ""}
+        env.pop("PULUMI_STACK", None)
+        for words in (["stack", "init", "asked"], ["preview", "--stack", "asked"]):
+            command = [pulumi.program, *words, "--non-interactive"]
+            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise SetupError(f"AWS could not be asked:\n{done.stdout}{done.stderr}".rstrip())
+        return aws.Aws(**json.loads((folder / "answer.json").read_text()))

@@ -1,0 +1,49 @@
+"""Asks AWS, with the login that the stack's own provider has, and writes down the answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+HERE = Path(__file__).resolve().parent
+STATES = ["pending", "running", "stopping", "stopped"]
+
+asked = json.loads((HERE / "question.json").read_text())
+provider = aws.Provider("asked", region=asked["region"])
+opts = pulumi.InvokeOptions(provider=provider)
+
+filters = [
+    aws.resourcegroupstaggingapi.GetResourcesTagFilterArgs(key=key, values=[value])
+    for key, value in asked["tags"].items()
+]
+tagged = aws.resourcegroupstaggingapi.get_resources(tag_filters=filters, opts=opts).resource_tag_mapping_lists
+alive = aws.ec2.get_instances(instance_tags=asked["tags"], instance_state_names=STATES, opts=opts).ids
+associations = {
+    table: {
+        each.subnet_id: each.route_table_association_id
+        for each in aws.ec2.get_route_table(route_table_id=table, opts=opts).associations
+    }
+    for table in asked["tables"]
+}
+records = {
+    zone: [
+        {
+            "name": each.name,
+            "type": each.type,
+            "records": [one.value for one in each.resource_records or ()],
+            "aliases": [{"name": each.alias_target.dns_name}] if each.alias_target else [],
+        }
+        for each in aws.route53.get_records(zone_id=zone, opts=opts).resource_record_sets
+    ]
+    for zone in asked["zones"]
+}
+answer = {
+    "tagged": [{"arn": each.resource_arn, "tags": dict(each.tags)} for each in tagged],
+    "alive": alive,
+    "associations": associations,
+    "records": records,
+}
+(HERE / "answer.json").write_text(json.dumps(answer))

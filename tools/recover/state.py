@@ -1,0 +1,105 @@
+"""A stack's exported state: what was under way, and how what is found of it comes in. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+# The providers note here which inputs they have chosen themselves: names.
+CHOSEN = "__defaults"
+# https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
+SECRET = "4dabf18193072939515e22adb298388d"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A create whose reply was never heard."""
+
+    resource: Document
+
+    @property
+    def urn(self) -> str:
+        return self.resource["urn"]
+
+    @property
+    def type(self) -> str:
+        return self.resource["type"]
+
+    @property
+    def inputs(self) -> Document:
+        return self.resource.get("inputs", {})
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.urn.rpartition('::')[2]}"
+
+
+def pending(deployment: Mapping[str, Any]) -> list[Pending]:
+    """The creates under way, those of the last `up` first."""
+    operations = deployment.get("pending_operations") or ()
+    return [Pending(each["resource"]) for each in operations if each["type"] == "creating"]
+
+
+def resources(deployment: Mapping[str, Any]) -> list[Document]:
+    return deployment.get("resources") or []
+
+
+def ids(deployment: Mapping[str, Any]) -> set[str]:
+    """Of all that the state knows, what is to be deleted too."""
+    return {each["id"] for each in resources(deployment) if "id" in each}
+
+
+def chosen(waiting: Sequence[Pending], candidates: Mapping[int, set[str]], known: set[str]) -> dict[int, str]:
+    """Which id is whose, by the place in ``waiting``. Of more things than creates nobody can tell which is which."""
+    found: dict[int, str] = {}
+    taken = set(known)
+    for place, each in enumerate(waiting):
+        free = sorted(candidates.get(place, set()) - taken)
+        alike = [other for other in range(place, len(waiting)) if waiting[other].urn == each.urn]
+        if free and len(free) <= len(alike):
+            found[place] = free[0]
+            taken.add(free[0])
+    return found
+
+
+def adopted(deployment: Mapping[str, Any], found: Iterable[tuple[Pending, str]]) -> Document:
+    """The state with these in it, as the engine would have written it had it heard of them."""
+    listed = list(resources(deployment))
+    for each, id in found:
+        new = _made(each, id)
+        place = next((n for n, old in enumerate(listed) if old["urn"] == each.urn and not old.get("delete")), None)
+        if place is not None:
+            old = listed[place]
+            if old.get("pendingReplacement"):
+                # Deleted already, to make room for this one.
+                del listed[place]
+            elif _wish(old["inputs"]) == _wish(each.inputs):
+                # What an `up` has made again since, without asking for this one: it is too many.
+                new["delete"] = True
+            else:
+                listed[place] = {**old, "delete": True}
+        listed.insert(_after_all_it_needs(new, listed), new)
+    return {**deployment, "resources": listed, "pending_operations": []}
+
+
+def _made(each: Pending, id: str) -> Document:
+    """With its inputs for outputs: a provider takes a resource without any for one that isn't Pulumi's, forgets which
+    name it chose itself, and what the cloud doesn't tell again (a droplet's user-data); both would replace it."""
+    told = {key: value for key, value in each.inputs.items() if key != CHOSEN}
+    return {**each.resource, "id": id, "outputs": {**told, "id": id}}
+
+
+def _wish(inputs: Mapping[str, Any]) -> Document:
+    """The inputs that the program gave, but secrets: encrypted anew each time, they can't be compared."""
+    given = {key: value for key, value in inputs.items() if key != CHOSEN and key not in inputs.get(CHOSEN, ())}
+    return {key: value for key, value in given.items() if not (isinstance(value, dict) and SECRET in value)}
+
+
+def _after_all_it_needs(new: Document, listed: Sequence[Document]) -> int:
+    """The engine refuses a state in which a resource comes before what it refers to."""
+    needed = {new.get("parent"), new.get("deletedWith"), *new.get("dependencies", ()), *new.get("replaceWith", ())}
+    needed |= {urn for urns in new.get("propertyDependencies", {}).values() for urn in urns or ()}
+    # <urn>::<id>
+    needed.add(new.get("provider", "").rpartition("::")[0])
+    return 1 + max((n for n, each in enumerate(listed) if each["urn"] in needed), default=-1)
