@@ -71,7 +71,9 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self.vpc_id, self.ranges = vpc.id, vpc.cidr_block.apply(lambda known: [known])
-        gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
+        # Of one VPC for all its life: servers of the old one still have public addresses, and keep it from leaving.
+        with_vpc = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(replacement_trigger=vpc.id))
+        gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags={"Name": name}, opts=with_vpc)
         table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
         aws.ec2.Route(
             name, route_table_id=table.id, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.id, opts=self._child

@@ -81,6 +81,19 @@ def test_a_zone_that_is_not_listed_any_more_moves_nothing_that_is_there(tmp_path
         stack.destroy()
 
 
+def test_another_network_makes_all_that_is_in_it_anew(tmp_path: Path):
+    world = Paper()
+    with simulated("aws", world, tmp_path) as cloud:
+        stack = new_stack("aws", tmp_path / "stack", servers=2)
+        paper.up(stack)
+        stack.configure(network="10.62.0.0/16")
+        paper.up(stack)
+        assert {each.private.partition(".62.")[0] for each in world.view.instances} == {"10"}
+        assert {each.split()[-1] for each in cloud.leftovers()} == paper.ids(stack)
+        stack.destroy()
+        assert cloud.leftovers() == []
+
+
 def test_a_given_vpc_has_the_balancer_and_servers_in_its_subnets_and_stays(tmp_path: Path):
     world = Paper()
     with simulated("aws", world, tmp_path) as cloud:
