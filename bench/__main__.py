@@ -11,8 +11,8 @@ from bench import boot, ledger, plot, promises, results, servers, slope, through
 
 # What takes long is asked for fewer times. Each part can be run alone, in under 12 minutes.
 PARTS: dict[str, Callable[[], None]] = {
-    "ledger-1": lambda: ledger.measure(servers=1, releases=20, rate=500),
-    "ledger-3": lambda: ledger.measure(servers=3, releases=20, rate=300),
+    "ledger-1": lambda: ledger.measure(servers=1, releases=20, rate=600),
+    "ledger-3": lambda: ledger.measure(servers=3, releases=20, rate=500),
     "update": lambda: updates.update(runs=5),
     "servers": lambda: servers.measure(runs=2),
     "rollback": lambda: updates.rollback(runs=6),

@@ -30,6 +30,7 @@ DEBUG = "PULUMI_DEBUG_PROVIDERS"
 SERVERS = (1, 10, 50)
 COMMANDS = {"preview": ("preview",), "up": ("up", "--yes", "--skip-preview")}
 PROGRAMS = ("ours", "alike")
+UNITS = {"seconds": "by the clock", "busy": "of a processor"}
 # The state is written after each step, and that of 50 servers is large. What is measured writes it as ever.
 WITHOUT_CHECKPOINTS = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 # Whoever logs in by himself, in place of the command plugin, does it with this program.
@@ -159,10 +160,10 @@ def table() -> list[str]:
     for command in COMMANDS:
         for size in sizes:
             cells = [f"`{command}`", str(size["servers"]), str(size["resources"])]
-            for what in ("seconds", "busy"):
+            for what in UNITS:
                 cells += [f"{median(size[command][program][what]):.2f}" for program in PROGRAMS]
                 cells.append(f"{ratio(size, command, what):.2f}")
             rows.append(f"| {' | '.join(cells)} |")
-        slopes = [f"{slope(sizes, command, program, what):.1f}" for what in ("seconds", "busy") for program in PROGRAMS]
+        slopes = [f"{slope(sizes, command, program, what):.1f}" for what in UNITS for program in PROGRAMS]
         rows.append("| `{}` | ms a resource | | {} | {} | | {} | {} | |".format(command, *slopes))
     return rows

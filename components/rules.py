@@ -64,10 +64,10 @@ def room(target: str, network: str | None, servers: int) -> list[str]:
     if network is None or cidr(network):
         return []
     addresses = ipaddress.IPv4Network(network).num_addresses
-    # On AWS, of two subnets of a quarter each, AWS keeps 5 addresses and a balancer wants 8:
+    # On AWS the servers take turns between two subnets of a quarter each. AWS keeps 5 addresses, a balancer wants 8:
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
-    # Elsewhere one each is the range's own, the gateway's, the balancer's and for broadcasts.
-    most = max(addresses // 4, 16) - 5 - 8 if target == "aws" else (addresses - 4) // 2
+    # Elsewhere one each is the range's own, the gateway's and for broadcasts; a balancer may be replaced as well.
+    most = 2 * ((max(addresses // 4, 16) - 5 - 8) // 2) if target == "aws" else (addresses - 3) // 2 - 1
     if servers <= most:
         return []
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -49,9 +49,8 @@ class Request:
 def release(paths: Paths, request: Request) -> None:
     """Make ``request.instance`` the one that serves; raises ReleaseError when the old one still does."""
     name = request.instance.name
-    holder = f"a release of {request.instance.release}"
     reserve.spend(paths)
-    with lock.exclusive(paths.lock, holder, request.wait), history.recorded(paths, request.entry()) as entry:
+    with _turn(paths, request) as entry:
         request = replace(request, watch=_watch_seconds(paths, request))
         already, untried = _serves(paths, request), serving.proven(paths) != name
         if not already:
@@ -78,6 +77,18 @@ def release(paths: Paths, request: Request) -> None:
         else:
             entry.result = "unchanged" if already and not untried else "serving"
     say(f"release {request.instance.release} is serving{' already' if already else ''}")
+
+
+@contextmanager
+def _turn(paths: Paths, request: Request) -> Generator[history.Entry]:
+    """Nobody else changes the server meanwhile, and how it ends is written down."""
+    times: dict[str, float] = {}
+    with ExitStack() as held:
+        with phase("lock", times):
+            held.enter_context(lock.exclusive(paths.lock, f"a release of {request.instance.release}", request.wait))
+        with history.recorded(paths, request.entry()) as entry:
+            entry.phases.update(times)
+            yield entry
 
 
 def resume(paths: Paths) -> None:

@@ -95,8 +95,24 @@ def test_what_a_lost_reply_left_is_named(cloud: Cloud, tmp_path: Path):
     assert stack.up(*paper.WITHOUT_SSH, check=False).returncode != 0
     [lost] = ids(cloud) - paper.ids(stack)
     said = stack.recover()
-    assert "unknown to it, since a reply was lost" in said
+    assert "left by a reply that was lost" in said
     assert lost in said
+
+
+def test_another_stack_of_the_same_name_keeps_what_it_has(cloud: Cloud, tmp_path: Path):
+    for each in ("one", "other"):
+        (tmp_path / each).mkdir()
+    one, other = site(cloud, tmp_path / "one"), site(cloud, tmp_path / "other")
+    paper.up(one)
+    whole = paper.ids(one)
+    # It hasn't been made: what is found with its tags is the first stack's.
+    kill_up_at(cloud, "before", 1, other, ":Vpc")
+    other.recover()
+    assert not paper.ids(other) & whole
+    other.destroy()
+    paper.unchanged(one)
+    assert ids(cloud) == whole
+    one.destroy()
 
 
 def place(point: int, points: int, creates: int) -> tuple[str, int]:

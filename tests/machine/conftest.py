@@ -65,7 +65,12 @@ def _of_others(mine: set[str]) -> set[str]:
     """Names in what else is going on here: a developer's own stack, say, or a simulated cloud."""
     ids = {id for id in machine.listed() if id not in mine}
     networks = {network.id for network in bridge.listed() if network.id not in mine}
-    return ids | networks | {machine.veth_of(id) for id in ids} | ({EDGE, TABLE} - mine)
+    return ids | networks | {machine.veth_of(id) for id in ids} | (_simulated() - mine)
+
+
+def _simulated() -> set[str]:
+    """The names of a simulated cloud, where there is one."""
+    return {EDGE, TABLE} if Path("/sys/class/net", EDGE).exists() else set()
 
 
 @dataclass

@@ -45,6 +45,13 @@ def test_a_run_without_a_change_is_quick_and_asks_nobody_for_anything(measured: 
     assert promises.slope(measured).kept is kept
 
 
+def test_a_processor_that_is_kept_busy_for_longer_is_seen_also_where_the_clock_says_nothing():
+    measured = found()
+    for each in measured["sizes"]:
+        each["up"]["ours"]["busy"] = [1.2 * seconds for seconds in each["up"]["ours"]["seconds"]]
+    assert not promises.slope(measured).kept
+
+
 def test_the_table_has_a_row_for_each_command_and_size(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(results, "kept", lambda part: found())  # pyright: ignore
     rows = slope.table()

@@ -11,7 +11,7 @@ import pytest
 from host import files
 from host.configure import Configuration, configure
 from host.errors import ReleaseError
-from host.lock import exclusive
+from host.lock import WAIT_SECONDS, exclusive
 from host.paths import Paths
 from host.procfile import processes
 from host.web import environment_file
@@ -111,6 +111,10 @@ def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_pa
     services = Services()
     configure(Paths(tmp_path), WANTED, services)
     assert "systemctl reload-or-restart nginx" in services.commands
+
+
+def test_who_waits_is_told_within_five_seconds_with_the_login():
+    assert WAIT_SECONDS <= 4
 
 
 def test_who_waits_for_the_lock_is_told_its_holder(tmp_path: Path):

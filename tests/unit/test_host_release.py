@@ -148,5 +148,17 @@ def test_the_history_says_how_each_release_ended_and_why(machine: Machine, monke
         ("interrupted", None),
         ("serving", None),
     ]
-    phases = ["space", "unpack", "environment", "start", "check", "switch", "verify", "watch", "retire", "prune"]
+    phases = [
+        "lock",
+        "space",
+        "unpack",
+        "environment",
+        "start",
+        "check",
+        "switch",
+        "verify",
+        "watch",
+        "retire",
+        "prune",
+    ]
     assert list(found[0]["phases"]) == phases

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components import names
 from tests.cloud import AWS, DIGITALOCEAN, SITE, built
 from tests.clouds.digitalocean import DigitalOcean as Account
 from tests.clouds.digitalocean_api import TOKEN, answering
@@ -19,7 +20,13 @@ from tools.setup.report import SetupError
 MANY = {"servers": 2, "balancer": True, **SITE}
 WAYS = {
     "aws": {*aws.TAGGED, *aws.NAMED, aws.ASSOCIATION, aws.RECORD, *aws.REPEATABLE},
-    "digitalocean": {*digitalocean.LISTED, *digitalocean.NAMED, digitalocean.RECORD, digitalocean.NAMELESS},
+    "digitalocean": {
+        *digitalocean.LISTED,
+        *digitalocean.NAMED,
+        *digitalocean.REPEATABLE,
+        digitalocean.RECORD,
+        digitalocean.NAMELESS,
+    },
 }
 INSTANCE = "aws:ec2/instance:Instance"
 EC2 = "arn:aws:ec2:eu-central-1:1"
@@ -154,6 +161,16 @@ def test_of_reserved_addresses_those_that_lead_nowhere_are_told(asked: DigitalOc
 def test_strays_have_names_as_this_stacks_things_have(asked: DigitalOcean):
     assert asked.strays({"77"}, "prod") == ["vpcs v1 prod-1a2b3c4"]
     assert asked.strays({"77"}, "prod-eu") == ["vpcs v2 prod-eu-1a2b3c4"]
+
+
+def test_neither_another_stacks_things_are_strays_nor_is_a_name_with_a_digest_overlooked(account: Account):
+    account.add("vpc", {"name": "prod-1-1a2b3c4"}, "v3")
+    droplet = f"{names.label('prod.eu-1')}-1a2b3c4"
+    account.add("droplet", {"name": droplet}, "5")
+    with answering(account) as url:
+        asked = DigitalOcean(TOKEN, url)
+        assert asked.strays({"77", "v1"}, "prod") == []
+        assert asked.strays(set(), "prod.eu") == [f"droplets 5 {droplet}"]
 
 
 def test_what_digitalocean_refuses_is_said(account: Account):

@@ -74,6 +74,13 @@ def test_what_another_up_has_made_again_since_stays_and_the_unheard_one_goes():
     assert shown(brought_in([there], stale, "vpc-2")) == {"vpc-1": "stays", "vpc-2": "goes"}
 
 
+def test_what_refers_to_something_that_is_gone_does_not_fit():
+    [new] = state.pending(deployment([], resource(SUBNET, parent=urn("component"), dependencies=[urn(VPC)])))
+    assert not state.fits({}, new)
+    assert not state.fits(deployment([resource(VPC, "vpc-1")]), new)
+    assert state.fits(deployment([resource(VPC, "vpc-1"), resource("component")]), new)
+
+
 def test_nothing_stays_pending():
     given = deployment([], resource(VPC), other="deleting")
     assert state.adopted(given, [(state.pending(given)[0], "vpc-1")])["pending_operations"] == []

@@ -81,10 +81,10 @@ def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: 
 @pytest.mark.parametrize(
     ("target", "network", "most"),
     [
-        ("local", "10.77.5.0/28", 6),
-        ("local", "10.77.5.0/24", 126),
-        ("aws", "10.77.5.0/25", 19),
-        ("aws", "10.77.5.0/27", 3),
+        ("local", "10.77.5.0/28", 5),
+        ("local", "10.77.5.0/24", 125),
+        ("aws", "10.77.5.0/25", 18),
+        ("aws", "10.77.5.0/27", 2),
     ],
 )
 def test_a_network_has_room_for_servers_that_are_all_replaced_at_once(target: str, network: str, most: int):
@@ -95,8 +95,8 @@ def test_a_network_has_room_for_servers_that_are_all_replaced_at_once(target: st
 
 
 def test_a_network_that_is_too_small_is_told_before_anything_is_touched(root: Path):
-    assert "servers is 7, but network 10.77.5.0/28 has room for 6" in mistakes(
-        root, servers="7", network="10.77.5.0/28"
+    assert "servers is 6, but network 10.77.5.0/28 has room for 5" in mistakes(
+        root, servers="6", network="10.77.5.0/28"
     )
 
 

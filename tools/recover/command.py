@@ -60,19 +60,25 @@ def recover(pulumi: Pulumi) -> int:
     pulumi.ask("cancel", "--yes", check=False)
     exported = pulumi.export()
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
-    waiting = state.pending(deployment)
+    waiting, known = state.pending(deployment), state.ids(deployment)
     clouds = _clouds(pulumi, deployment, waiting)
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(each)} for n, each in enumerate(waiting)}
-    found = state.chosen(waiting, candidates, state.ids(deployment))
-    if found:
-        pairs = [(waiting[n], id) for n, id in found.items()]
+    found = state.chosen(waiting, candidates, known)
+    fitting = {n: id for n, id in found.items() if state.fits(deployment, waiting[n])}
+    # From here on the state forgets what was under way: all that only the operator can decide is said before.
+    for n, id in found.items():
+        if n not in fitting:
+            say(f"{waiting[n]}: made, {id}, but what it belonged to isn't in the state any more: delete it by hand")
+    for cloud in clouds:
+        cloud.tell(known | set(found.values()), waiting)
+    if fitting:
+        pairs = [(waiting[n], id) for n, id in fitting.items()]
         pulumi.bring_in({**exported, "deployment": state.adopted(deployment, pairs)})
     if code := pulumi.refresh():
+        say("the refresh failed: what was found is in the state, and the next one goes on from there")
         return code
-    known = state.ids(pulumi.export().get("deployment") or {})
-    _report(waiting, {n: id for n, id in found.items() if id in known})
-    for cloud in clouds:
-        cloud.tell(known, waiting)
+    there = state.ids(pulumi.export().get("deployment") or {})
+    _report(waiting, {n: id for n, id in fitting.items() if id in there})
     again = "make up" if pulumi.stack == "dev" else f"make up STACK={pulumi.stack}"
     say(f"the stack is as its cloud is; what is still missing is made by: {again}")
     return 0
@@ -86,14 +92,23 @@ def _report(waiting: Sequence[Pending], there: Mapping[int, str]) -> None:
 
 
 class _Aws:
-    def __init__(self, pulumi: Pulumi, asked: aws.Question) -> None:
+    """Tags are no proof: another stack of this name, in the same account and region, has the same."""
+
+    def __init__(self, pulumi: Pulumi, asked: aws.Question, waiting: Sequence[Pending], known: set[str]) -> None:
         self._asked = asked
         self._answer = _looked_up(pulumi, asked)
-        self.candidates = self._answer.candidates
+        wanted = {id for each in waiting for id in self._answer.candidates(each)}
+        self._doubtful = bool(self._answer.strays(known | wanted))
 
-    def tell(self, known: set[str], _waiting: Sequence[Pending]) -> None:
+    def candidates(self, each: Pending) -> set[str]:
+        """None by its tags where there is more with these than can be explained: some may be another stack's."""
+        return set() if self._doubtful and each.type in aws.TAGGED else self._answer.candidates(each)
+
+    def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
         if strays := self._answer.strays(known):
-            say(_strays(strays))
+            say(_strays("tags", strays))
+            if self._doubtful and waiting:
+                say("so nothing was taken in by its tags alone")
             say(f"look at them with: {self._answer.how_to_look(self._asked)}")
 
 
@@ -102,13 +117,15 @@ class _DigitalOcean:
         names = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
         token = next((pulumi.env[name] for name in names if pulumi.env.get(name)), "")
         token = token or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
+        if not token:
+            raise SetupError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
         url = pulumi.env.get("DIGITALOCEAN_API_URL") or digitalocean.API
         self._account, self._stack = digitalocean.DigitalOcean(token, url), pulumi.stack.rpartition("/")[2]
         self.candidates = self._account.candidates
 
     def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
         if strays := self._account.strays(known, self._stack):
-            say(_strays(strays))
+            say(_strays("names", strays))
             say("look at them with doctl, or in the control panel")
         for each in waiting:
             if each.type == digitalocean.NAMELESS and (free := self._account.unassigned(each.inputs["region"], known)):
@@ -119,16 +136,25 @@ def _clouds(pulumi: Pulumi, deployment: Mapping[str, Any], waiting: list[Pending
     """Those that the stack has things in, as far as the state knows."""
     found: list[_Aws | _DigitalOcean] = []
     if asked := aws.question(deployment, waiting):
-        found.append(_Aws(pulumi, asked))
+        found.append(_Aws(pulumi, asked, waiting, state.ids(deployment)))
+    elif unasked := [each for each in waiting if each.type.startswith("aws:")]:
+        raise SetupError(
+            "AWS can't be asked: the state has no provider for it any more, perhaps after a `destroy` since the kill.\n"
+            f"There may be: {', '.join(map(str, unasked))}.\n"
+            f"Look for them by the tag Stack={pulumi.stack}, delete them, and then: "
+            f"bin/pulumi refresh --stack {pulumi.stack} --clear-pending-creates"
+        )
     types = [each["type"] for each in state.resources(deployment)] + [each.type for each in waiting]
     if any(type_.startswith("digitalocean:") for type_ in types):
         found.append(_DigitalOcean(pulumi))
     return found
 
 
-def _strays(strays: Sequence[str]) -> str:
-    return "made for this stack, and unknown to it, since a reply was lost; what nothing uses can be deleted:\n" + (
-        "\n".join(f"  {each}" for each in strays)
+def _strays(what: str, strays: Sequence[str]) -> str:
+    listed = "\n".join(f"  {each}" for each in strays)
+    return (
+        f"with this stack's {what}, and unknown to it: left by a reply that was lost, or another's of this name.\n"
+        f"Delete only what you know to be nobody's:\n{listed}"
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +18,11 @@ from tools.setup.report import SetupError
 
 API = "https://api.digitalocean.com"
 PATIENCE_SECONDS = 30
+# Before it is asked again, when it has too much to do.
+PAUSES_SECONDS = (1, 5)
+# The most that a stack can have.
+SERVERS = 120
+AUTONAMED = re.compile(f"[0-9a-f]{{{names.AUTONAME - 1}}}")
 _PREFIX = "digitalocean:index/"
 # The lists of the API, https://docs.digitalocean.com/reference/api/, in which a name is found. With the seven digits
 # that Pulumi adds it is only one thing's, the new one's of a replacement too.
@@ -30,12 +37,13 @@ LISTED = {
 # Their id follows from their inputs. Whether they are there, the refresh finds out.
 NAMED: dict[str, Callable[[Document], str]] = {
     f"{_PREFIX}certificate:Certificate": lambda inputs: inputs["name"],
-    f"{_PREFIX}projectResources:ProjectResources": lambda inputs: inputs["project"],
     f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment": (
         lambda inputs: f"{int(inputs['dropletId'])}-{inputs['ipAddress']}"
     ),
     f"{_PREFIX}tag:Tag": lambda inputs: inputs["name"],
 }
+# Made again it is what it was.
+REPEATABLE = {f"{_PREFIX}projectResources:ProjectResources"}
 # In the list of its zone.
 RECORD = f"{_PREFIX}dnsRecord:DnsRecord"
 # With neither name nor tag: whose it is, only the operator knows.
@@ -65,14 +73,15 @@ class DigitalOcean:
         return set()
 
     def strays(self, known: set[str], stack: str) -> list[str]:
-        """What has a name as this stack's things have, and isn't in the state."""
-        ours = re.compile(rf"{names.label(stack)}(-([0-9]+|address|balancer)(-web)?)?-[0-9a-f]{{{names.AUTONAME - 1}}}")
-        return sorted(
-            f"{path} {one['id']} {one['name']}"
-            for path in LISTED.values()
-            for one in self._list(path)
-            if ours.fullmatch(one["name"]) and str(one["id"]) not in known
-        )
+        """What is named as this stack's things of that kind are, and isn't in the state."""
+        found: list[str] = []
+        for path in LISTED.values():
+            ours = _labels(path, stack)
+            for one in self._list(path):
+                label, _, digits = one["name"].rpartition("-")
+                if label in ours and AUTONAMED.fullmatch(digits) and str(one["id"]) not in known:
+                    found.append(f"{path} {one['id']} {one['name']}")
+        return sorted(found)
 
     def unassigned(self, region: str, known: set[str]) -> list[str]:
         """The reserved IPs there that lead to no droplet and aren't in the state."""
@@ -95,10 +104,25 @@ class DigitalOcean:
 
     def _get(self, url: str) -> Document:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise SetupError(f"DigitalOcean answers {error.code} to {url}: {error.read(300).decode()}") from None
-        except OSError as error:
-            raise SetupError(f"DigitalOcean can't be asked ({url}): {error}") from None
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                said = f"DigitalOcean answers {error.code} to {url}: {error.read(300).decode()}"
+                if pause is None or (error.code != 429 and error.code < 500):
+                    raise SetupError(said) from None
+                time.sleep(pause)
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                raise SetupError(f"DigitalOcean can't be asked ({url}): {error}") from None
+        raise AssertionError("the last try has neither answered nor failed")
+
+
+def _labels(path: str, stack: str) -> set[str]:
+    """What the names of a kind begin with, as components/digitalocean gives them."""
+    if path == "droplets":
+        return {names.label(f"{stack}-{number}") for number in range(SERVERS)}
+    if path == "load_balancers":
+        return {names.label(f"{stack}-balancer")}
+    fronts = {f"{names.label(f'{stack}-{front}')}-web" for front in ("address", "balancer")}
+    return {names.label(stack)} | (fronts if path == "firewalls" else set())

@@ -96,10 +96,21 @@ def _wish(inputs: Mapping[str, Any]) -> Document:
     return {key: value for key, value in given.items() if not (isinstance(value, dict) and SECRET in value)}
 
 
+def fits(deployment: Mapping[str, Any], each: Pending) -> bool:
+    """Whether all that it refers to is still there; a `destroy` since then, or other settings, took it away."""
+    return _needed(each.resource) <= {one["urn"] for one in resources(deployment)}
+
+
 def _after_all_it_needs(new: Document, listed: Sequence[Document]) -> int:
     """The engine refuses a state in which a resource comes before what it refers to."""
-    needed = {new.get("parent"), new.get("deletedWith"), *new.get("dependencies", ()), *new.get("replaceWith", ())}
-    needed |= {urn for urns in new.get("propertyDependencies", {}).values() for urn in urns or ()}
-    # <urn>::<id>
-    needed.add(new.get("provider", "").rpartition("::")[0])
+    needed = _needed(new)
     return 1 + max((n for n, each in enumerate(listed) if each["urn"] in needed), default=-1)
+
+
+def _needed(new: Document) -> set[str]:
+    """The URNs that it refers to."""
+    urns = {new.get("parent"), new.get("deletedWith"), *new.get("dependencies", ()), *new.get("replaceWith", ())}
+    urns |= {urn for urns in new.get("propertyDependencies", {}).values() for urn in urns or ()}
+    # <urn>::<id>
+    urns.add(new.get("provider", "").rpartition("::")[0])
+    return {urn for urn in urns if urn}
