@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bench import boot, ledger, plot, promises, results, servers, slope, throughput, unchanged, updates
 
-# What takes long is asked for fewer times. Each part can be run alone, in under 12 minutes.
+# What takes long is asked for fewer times. Each part can be run alone, in under 10 minutes.
 PARTS: dict[str, Callable[[], None]] = {
     "ledger-1": lambda: ledger.measure(servers=1, releases=20, rate=600),
     "ledger-3": lambda: ledger.measure(servers=3, releases=20, rate=500),
