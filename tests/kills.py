@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,13 +31,24 @@ def kill_up_once_it_says(stack: Stack, words: str) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """Every process of the session; a plugin has a group of its own, a machine a session of its own."""
+    """Every process of the session, also what one of them has started meanwhile; a plugin has a group of its own, a
+    machine a session of its own."""
+    deadline = time.monotonic() + 10
+    while mine := _of_session(leader):
+        assert time.monotonic() < deadline, f"processes that don't end: {mine}"
+        _kill(mine)
+        time.sleep(0.02)
+
+
+def _of_session(leader: int) -> list[int]:
+    """Those that haven't ended."""
     mine: list[int] = []
     for process in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if process.read_text().rpartition(")")[2].split()[3] == str(leader):
+            fields = process.read_text().rpartition(")")[2].split()
+            if fields[0] != "Z" and fields[3] == str(leader):
                 mine.append(int(process.parent.name))
-    _kill(mine)
+    return mine
 
 
 def kill_machine(instance_id: str) -> None:
