@@ -80,12 +80,19 @@ def revert(paths: Paths, wait: float = WAIT_SECONDS) -> None:
                 serving.serve(paths, back)
                 entry.result, entry.reason = "reverted", "the rollout didn't get through on every server"
         if back:
-            for other in set(web.running()) - serving.needed(paths):
-                web.retire(other)
+            retire_others(paths)
         processes.go_back(paths)
         disarm(paths)
     serves = serving.current(paths)
     say(f"release {web.release_of(serves)} is serving" if serves else "no release yet")
+
+
+def retire_others(paths: Paths) -> int:
+    """Let all that neither serve nor are gone back to finish their requests and end; says how many they are."""
+    others = set(web.running()) - serving.needed(paths)
+    for other in sorted(others):
+        web.retire(other)
+    return len(others)
 
 
 def arm(seconds: float) -> None:

@@ -65,10 +65,7 @@ def release(paths: Paths, request: Request) -> None:
         with phase("retire", entry.phases) as notes:
             processes.retire(paths)
             # Not just the previous one: a run that was killed may have left another behind.
-            others = set(web.running()) - serving.needed(paths)
-            for other in sorted(others):
-                web.retire(other)
-            notes.append(f"{len(others)} finishing requests")
+            notes.append(f"{fleet.retire_others(paths)} finishing requests")
         with phase("prune", entry.phases) as notes:
             notes.append(prune.prune(paths, name))
         reserve.keep(paths)
