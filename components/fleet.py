@@ -43,7 +43,7 @@ def build(stack: str, wanted: Settings, artifact: Wanted, generated: Path) -> Fl
         balancer = target.Balancer(f"{stack}-balancer", args)
     names = [f"{stack}-{number}" for number in range(wanted.servers)]
     servers = {name: _server(target, name, number, wanted, network, key) for number, name in enumerate(names)}
-    delivery = _delivery(stack, wanted, artifact, program_file, program.path, balancer)
+    delivery = _delivery(stack, wanted, artifact, program_file, program.path, balancer and balancer.source)
     front: Front = balancer or target.Address(
         f"{stack}-address",
         AddressArgs(
@@ -134,10 +134,15 @@ def _server(target: Any, name: str, number: int, wanted: Settings, network: Any,
 
 
 def _delivery(
-    stack: str, wanted: Settings, artifact: Wanted, program_file: Path, program: str, balancer: Front | None
+    stack: str,
+    wanted: Settings,
+    artifact: Wanted,
+    program_file: Path,
+    program: str,
+    source: pulumi.Output[list[str]] | None,
 ) -> RolloutArgs:
+    """``source`` is where a balancer's requests come from."""
     configuration = manifest.configuration(wanted, program)
-    source = balancer.source if balancer else None
     document: pulumi.Input[str] = (
         configuration.document()
         if source is None

@@ -14,6 +14,9 @@ from components.target import Member
 # Of the balancers' health checks. Two in a row decide either way.
 CHECK_SECONDS = 5
 CHECKS = 2
+ANSWER_SECONDS = CHECK_SECONDS - 2
+# Longer than a server takes to say what took too long (60 s), shorter than its Nginx keeps a connection (75 s).
+IDLE_SECONDS = 65
 # Until a balancer has carried out what it was told, and its checks have been counted.
 SETTLE_SECONDS = CHECK_SECONDS * CHECKS + 5
 

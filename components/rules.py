@@ -11,6 +11,10 @@ from pathlib import Path
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 
+# A local network of its own (/24) has room for as many, and for as many again that take their place. The clouds have
+# more: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
+# https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
+MOST_SERVERS = 120
 # How the default of healthStatus is written.
 GOOD_STATUS = "2xx or 3xx"
 

@@ -14,13 +14,10 @@ import pulumi
 
 from components import clouds, processes, revision, rules, variables
 from components.errors import UserError
+from components.rules import MOST_SERVERS
 from host.cron import Entry
 
 TARGETS = ("local", *clouds.TARGETS)
-# A local network of its own (/24) has room for as many, and for as many again that take their place. The clouds have
-# more: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
-# https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
-MOST_SERVERS = 120
 
 T = TypeVar("T")
 

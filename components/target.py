@@ -96,8 +96,6 @@ class Front(Protocol):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    # Where a balancer's requests come from: addresses and ranges.
-    source: pulumi.Output[list[str]] | None
 
     def reach(self, server: Server) -> remote.ConnectionArgs:
         """The way to a server that stays, with the host key of its first contact."""

@@ -17,8 +17,6 @@ from components.target import BalancerArgs, Member, Server
 
 # Load balancers and target groups have the shortest names: 32 characters.
 NAME_LIMIT = 32
-# Longer than a server takes to say what took too long (60 s), shorter than its Nginx keeps a connection (75 s).
-IDLE_SECONDS = 65
 # TLS 1.2 with forward secrecy, and TLS 1.3; what is made through the API gets one of 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
@@ -28,7 +26,8 @@ class Balancer(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[list[str]] | None
+    # Where its requests come from: addresses and ranges.
+    source: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
@@ -36,11 +35,11 @@ class Balancer(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
         self._zone = Zone(args.network, args.zone) if args.zone else None
         certificate = self._zone.certificate(args.domain) if self._zone and args.domain else None
-        self._balancer = balancer = self._load_balancer(self._group([80, 443] if certificate else [80]))
+        self._balancer = self._load_balancer(self._group([80, 443] if certificate else [80]))
         self._targets = self._target_group()
-        self._listen(balancer, certificate)
-        self.address = balancer.dns_name
-        scheme, host = ("https", args.domain) if certificate else ("http", balancer.dns_name)
+        self._listen(certificate)
+        self.address = self._balancer.dns_name
+        scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
         # From any address of its own in its subnets.
         self.source = args.network.ranges
@@ -107,7 +106,7 @@ class Balancer(pulumi.ComponentResource):
             internal=False,
             subnets=args.network.subnets,
             security_groups=[group],
-            idle_timeout=IDLE_SECONDS,
+            idle_timeout=membership.IDLE_SECONDS,
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             enable_deletion_protection=args.protect,
@@ -135,7 +134,7 @@ class Balancer(pulumi.ComponentResource):
                 path=args.health_path,
                 matcher=str(args.health_status or "200-399"),
                 interval=membership.CHECK_SECONDS,
-                timeout=membership.CHECK_SECONDS - 2,
+                timeout=membership.ANSWER_SECONDS,
                 healthy_threshold=membership.CHECKS,
                 unhealthy_threshold=membership.CHECKS,
             ),
@@ -143,7 +142,7 @@ class Balancer(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _listen(self, balancer: aws.lb.LoadBalancer, certificate: pulumi.Output[str] | None) -> None:
+    def _listen(self, certificate: pulumi.Output[str] | None) -> None:
         forward = aws.lb.ListenerDefaultActionArgs(type="forward", target_group_arn=self._targets.arn)
         to_https = aws.lb.ListenerDefaultActionArgs(
             type="redirect",
@@ -151,7 +150,7 @@ class Balancer(pulumi.ComponentResource):
         )
         plain = aws.lb.Listener(
             f"{self._label}-http",
-            load_balancer_arn=balancer.arn,
+            load_balancer_arn=self._balancer.arn,
             port=80,
             protocol="HTTP",
             default_actions=[to_https if certificate else forward],
@@ -163,7 +162,7 @@ class Balancer(pulumi.ComponentResource):
             self._listeners.append(
                 aws.lb.Listener(
                     f"{self._label}-https",
-                    load_balancer_arn=balancer.arn,
+                    load_balancer_arn=self._balancer.arn,
                     port=443,
                     protocol="HTTPS",
                     ssl_policy=TLS_POLICY,

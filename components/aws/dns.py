@@ -12,6 +12,7 @@ from components.aws.network import Network
 from components.target import site_names
 
 TTL_SECONDS = 60
+_Option = aws.acm.outputs.CertificateDomainValidationOption
 
 
 class Zone:
@@ -61,9 +62,7 @@ class Zone:
         )
         return validation.certificate_arn
 
-    def _proof(
-        self, domain: str, options: pulumi.Output[Sequence[aws.acm.outputs.CertificateDomainValidationOption]]
-    ) -> aws.route53.Record:
+    def _proof(self, domain: str, options: pulumi.Output[Sequence[_Option]]) -> aws.route53.Record:
         return aws.route53.Record(
             f"{domain}-proof",
             zone_id=self.zone_id,
@@ -75,9 +74,6 @@ class Zone:
             allow_overwrite=True,
             opts=self._opts,
         )
-
-
-_Option = aws.acm.outputs.CertificateDomainValidationOption
 
 
 def _of(domain: str, part: Callable[[_Option], str | None]) -> Callable[[Sequence[_Option]], str]:

@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 from components import names
 from components.aws import image, subnets
-from components.aws.access import Access
+from components.aws.access import EVERYWHERE, Access
 from components.target import NetworkArgs
 
 # Beside the range of the local target's networks, which a computer with both would have twice.
@@ -76,7 +76,7 @@ class Network(pulumi.ComponentResource):
         gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags={"Name": name}, opts=with_vpc)
         table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
         aws.ec2.Route(
-            name, route_table_id=table.id, destination_cidr_block="0.0.0.0/0", gateway_id=gateway.id, opts=self._child
+            name, route_table_id=table.id, destination_cidr_block=EVERYWHERE, gateway_id=gateway.id, opts=self._child
         )
         self.subnets = [
             self._subnet(f"{name}-{number}", vpc.id, zone, part, table.id)

@@ -19,7 +19,6 @@ class Address(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[list[str]] | None = None
 
     def __init__(self, name: str, args: AddressArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Address", name, None, opts)

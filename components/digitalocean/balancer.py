@@ -13,9 +13,6 @@ from components.digitalocean.dns import lead
 from components.digitalocean.network import Network, droplet_urn, hold
 from components.target import BalancerArgs, Member, Server, site_names
 
-# Longer than a server takes to say what took too long (60 s), shorter than its Nginx keeps a connection (75 s).
-IDLE_SECONDS = 65
-
 
 class Balancer(pulumi.ComponentResource):
     """One address for all servers: a request goes to one whose health checks are answered well.
@@ -26,20 +23,19 @@ class Balancer(pulumi.ComponentResource):
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[list[str]] | None
+    # Where its requests come from: addresses and ranges.
+    source: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Balancer", name, None, opts)
         self._args, self._label = args, names.label(name)
         self._child = pulumi.ResourceOptions(parent=self)
-        https = args.zone and args.domain
         certificate = self._certificate(args.domain) if args.zone and args.domain else None
         self._balancer = self._load_balancer(certificate)
         self._admitted = self._firewall()
         self.address = self._balancer.ip
-        self.url = pulumi.Output.format(
-            "{}://{}/", "https" if https else "http", args.domain if https else self.address
-        )
+        scheme, host = ("https", args.domain) if certificate else ("http", self.address)
+        self.url = pulumi.Output.format("{}://{}/", scheme, host)
         # From an address of its own in the VPC.
         self.source = args.network.cidr.apply(lambda cidr: [cidr])
         self.register_outputs({"address": self.address, "url": self.url})
@@ -74,11 +70,11 @@ class Balancer(pulumi.ComponentResource):
                 port=80,
                 path=args.health_path,
                 check_interval_seconds=membership.CHECK_SECONDS,
-                response_timeout_seconds=membership.CHECK_SECONDS - 2,
+                response_timeout_seconds=membership.ANSWER_SECONDS,
                 healthy_threshold=membership.CHECKS,
                 unhealthy_threshold=membership.CHECKS,
             ),
-            http_idle_timeout_seconds=IDLE_SECONDS,
+            http_idle_timeout_seconds=membership.IDLE_SECONDS,
             redirect_http_to_https=certificate is not None,
             # The records are ours.
             disable_lets_encrypt_dns_records=True,

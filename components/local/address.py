@@ -16,7 +16,6 @@ class Address:
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    source: pulumi.Output[list[str]] | None = None
 
     def __init__(self, _name: str, args: AddressArgs[Network]) -> None:
         self.address = args.server.address

@@ -22,7 +22,8 @@ class Balancer(pulumi.ComponentResource):
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
     private_address: pulumi.Output[str]
-    source: pulumi.Output[list[str]] | None
+    # Where its requests come from: addresses and ranges.
+    source: pulumi.Output[list[str]]
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
