@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from tools.recover import aws, digitalocean, state
 from tools.recover.state import Pending
+from tools.setup import backend
 from tools.setup.paths import ROOT
 from tools.setup.report import SetupError, say
 
@@ -61,7 +62,7 @@ def recover(pulumi: Pulumi) -> int:
     exported = pulumi.export()
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
     waiting, known = state.pending(deployment), state.ids(deployment)
-    clouds = _clouds(pulumi, deployment, waiting)
+    clouds = _clouds(pulumi, deployment, waiting, known)
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(each)} for n, each in enumerate(waiting)}
     found = state.chosen(waiting, candidates, known)
     fitting = {n: id for n, id in found.items() if state.fits(deployment, waiting[n])}
@@ -79,8 +80,7 @@ def recover(pulumi: Pulumi) -> int:
         return code
     there = state.ids(pulumi.export().get("deployment") or {})
     _report(waiting, {n: id for n, id in fitting.items() if id in there})
-    again = "make up" if pulumi.stack == "dev" else f"make up STACK={pulumi.stack}"
-    say(f"the stack is as its cloud is; what is still missing is made by: {again}")
+    say(f"the stack is as its cloud is; what is still missing is made by: {backend.make('up', pulumi.stack)}")
     return 0
 
 
@@ -132,11 +132,13 @@ class _DigitalOcean:
                 say(f"{each} may have been made: {', '.join(free)} lead nowhere. Delete what isn't yours otherwise.")
 
 
-def _clouds(pulumi: Pulumi, deployment: Mapping[str, Any], waiting: list[Pending]) -> list[_Aws | _DigitalOcean]:
+def _clouds(
+    pulumi: Pulumi, deployment: Mapping[str, Any], waiting: list[Pending], known: set[str]
+) -> list[_Aws | _DigitalOcean]:
     """Those that the stack has things in, as far as the state knows."""
     found: list[_Aws | _DigitalOcean] = []
     if asked := aws.question(deployment, waiting):
-        found.append(_Aws(pulumi, asked, waiting, state.ids(deployment)))
+        found.append(_Aws(pulumi, asked, waiting, known))
     elif unasked := [each for each in waiting if each.type.startswith("aws:")]:
         raise SetupError(
             "AWS can't be asked: the state has no provider for it any more, perhaps after a `destroy` since the kill.\n"
@@ -163,7 +165,7 @@ def _looked_up(pulumi: Pulumi, asked: aws.Question) -> aws.Aws:
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(LOOKUP, folder := Path(place, "program"))
         (folder / "question.json").write_text(json.dumps(asdict(asked)))
-        env = {**pulumi.env, "PULUMI_BACKEND_URL": Path(place).as_uri(), "PULUMI_CONFIG_PASSPHRASE": ""}
+        env = {**pulumi.env, "PULUMI_BACKEND_URL": backend.in_folder(Path(place)), "PULUMI_CONFIG_PASSPHRASE": ""}
         env.pop("PULUMI_STACK", None)
         for words in (["stack", "init", "asked"], ["preview", "--stack", "asked"]):
             command = [pulumi.program, *words, "--non-interactive"]

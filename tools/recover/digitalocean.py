@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from components import names
+from components import names, rules
 from tools.recover.state import Document, Pending
 from tools.setup.report import SetupError
 
@@ -20,8 +20,6 @@ API = "https://api.digitalocean.com"
 PATIENCE_SECONDS = 30
 # Before it is asked again, when it has too much to do.
 PAUSES_SECONDS = (1, 5)
-# The most that a stack can have.
-SERVERS = 120
 AUTONAMED = re.compile(f"[0-9a-f]{{{names.AUTONAME - 1}}}")
 _PREFIX = "digitalocean:index/"
 # The lists of the API, https://docs.digitalocean.com/reference/api/, in which a name is found. With the seven digits
@@ -104,24 +102,24 @@ class DigitalOcean:
 
     def _get(self, url: str) -> Document:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})
-        for pause in (*PAUSES_SECONDS, None):
+        pauses = list(PAUSES_SECONDS)
+        while True:
             try:
                 with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 said = f"DigitalOcean answers {error.code} to {url}: {error.read(300).decode()}"
-                if pause is None or (error.code != 429 and error.code < 500):
+                if not pauses or (error.code != 429 and error.code < 500):
                     raise SetupError(said) from None
-                time.sleep(pause)
+                time.sleep(pauses.pop(0))
             except (OSError, ValueError, http.client.HTTPException) as error:
                 raise SetupError(f"DigitalOcean can't be asked ({url}): {error}") from None
-        raise AssertionError("the last try has neither answered nor failed")
 
 
 def _labels(path: str, stack: str) -> set[str]:
     """What the names of a kind begin with, as components/digitalocean gives them."""
     if path == "droplets":
-        return {names.label(f"{stack}-{number}") for number in range(SERVERS)}
+        return {names.label(f"{stack}-{number}") for number in range(rules.MOST_SERVERS)}
     if path == "load_balancers":
         return {names.label(f"{stack}-balancer")}
     fronts = {f"{names.label(f'{stack}-{front}')}-web" for front in ("address", "balancer")}

@@ -15,6 +15,11 @@ from tools.setup.report import SetupError
 DEV = "dev"
 
 
+def make(target: str, stack: str) -> str:
+    """The operator's command line for this target and stack."""
+    return f"make {target}" + ("" if stack == DEV else f" STACK={stack}")
+
+
 def in_folder(folder: Path) -> str:
     """A backend of files in this folder, without their sidecars.
 

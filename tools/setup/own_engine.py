@@ -24,6 +24,9 @@ HOST_SCRIPTS = (
     "python/dist/pulumi-analyzer-policy-python",
 )
 LINKER_FLAGS = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
+# The result must not depend on where this folder is, nor on git's state.
+GO_BUILD = ("build", "-mod=readonly", "-trimpath", "-buildvcs=false")
+GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off"}
 # sudo's narrowed path leaves out where Go's own installer puts it.
 GO_FOLDERS = ("/usr/local/go/bin", "/usr/lib/go/bin")
 INSTALL_GO = "Install Go 1.25.11 or newer (https://go.dev/doc/install)"
@@ -72,14 +75,12 @@ def _fill(folder: Path, fault: str, environ: Mapping[str, str]) -> str:
 def build_into(folder: Path, go: str, environ: Mapping[str, str]) -> None:
     """Builds the engine and its Python host from their pinned modules."""
     say(f"building the Pulumi engine with {go}: once, 4 to 8 minutes on 2 processors, 4 GB in Go's caches")
-    env = {**environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-    # The result must not depend on where this folder is, nor on git's state.
-    flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", LINKER_FLAGS]
+    env = {**environ, **GO_ENVIRONMENT}
     for what, module, package in (
         ("building the Python language host", "language", HOST_PACKAGE),
         ("building the Pulumi engine", "pulumi", ENGINE_PACKAGE),
     ):
-        command = [go, "build", *flags, "-o", str(folder), package]
+        command = [go, *GO_BUILD, "-ldflags", LINKER_FLAGS, "-o", str(folder), package]
         run_logged(what, command, cwd=SOURCES / module, env=env, remedy=f"{INSTALL_GO}, then: make setup")
     where = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", HOST_MODULE]
     source = subprocess.check_output(where, cwd=SOURCES / "language", env=env, text=True).strip()

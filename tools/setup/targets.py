@@ -34,7 +34,7 @@ def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
     """Why this user cannot run the target, or nothing."""
     if not local or user == 0:
         return None
-    again = f"sudo make {target}" + ("" if stack == backend.DEV else f" STACK={stack}")
+    again = f"sudo {backend.make(target, stack)}"
     return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {again}'
 
 

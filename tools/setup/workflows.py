@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from tools.setup.files import digest, made_aside, only_one, read_record, write_record
-from tools.setup.own_engine import GO_FOLDERS, INSTALL_GO
+from tools.setup.own_engine import GO_BUILD, GO_ENVIRONMENT, GO_FOLDERS, INSTALL_GO
 from tools.setup.paths import ACTIONLINT, GENERATED, ROOT, VENV
 from tools.setup.programs import find, run_logged
 from tools.setup.report import SetupError, say
@@ -39,8 +39,8 @@ def _make(environ: Mapping[str, str]) -> None:
     go = find("go", environ.get("PATH"), GO_FOLDERS)
     if go is None:
         raise SetupError(f"There is no Go to build actionlint with. {INSTALL_GO}.")
-    env = {**environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    env = {**environ, **GO_ENVIRONMENT}
     with made_aside(ACTIONLINT) as folder:
-        build = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(folder), PACKAGE]
+        build = [go, *GO_BUILD, "-o", str(folder), PACKAGE]
         run_logged("building actionlint", build, cwd=SOURCES, env=env, remedy=INSTALL_GO)
         write_record(folder / RECORD, {"pins": pins})
