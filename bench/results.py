@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,13 +23,6 @@ class Times:
         start = time.monotonic()
         action()
         self.runs.append(time.monotonic() - start)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.runs)
-
-    def __str__(self) -> str:
-        return f"{self.median:.2f} s ({min(self.runs):.2f} to {max(self.runs):.2f}, {len(self.runs)} runs)"
 
 
 def keep(part: str, found: dict[str, Any]) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from components import ssh
-from tests.stack import ECHO, ROOT, TIMEOUT_SECONDS, Stack, copy_of_rocket, get
+from tests.stack import ECHO, ROOT, Stack, copy_of_rocket, get
 
 # What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
 MARKED = """
@@ -61,25 +60,8 @@ def require_page(stack: Stack, number: int) -> None:
         raise SystemExit(f"the page of {stack.name} isn't that of release {number}: {found.status} {found.text!r}")
 
 
-@dataclass(frozen=True)
-class Shell:
-    """A login on one server without the engine, whose start would be a part of what is timed."""
-
-    login: ssh.Login
-
-    def script(self, text: str) -> str:
-        """What root's shell says, given a script."""
-        return self.run("sudo sh -eu", text.encode())
-
-    def run(self, command: str, given: bytes) -> str:
-        done = ssh.run(self.login, [command], timeout=TIMEOUT_SECONDS, stdin=given)
-        if done.returncode != 0:
-            raise SystemExit(f"on {self.login.address}: {(done.stdout + done.stderr).decode(errors='replace')}")
-        return done.stdout.decode()
-
-
-def shell(stack: Stack) -> Shell:
-    """On the first server."""
+def login(stack: Stack) -> ssh.Login:
+    """On the first server, without the engine, whose start would be a part of what is timed."""
     outputs = stack.outputs()
     server = outputs["servers"][0]
-    return Shell(ssh.Login(server["address"], "deploy", server["host_key"], outputs["ssh_key"]))
+    return ssh.Login(server["address"], "deploy", server["host_key"], outputs["ssh_key"])

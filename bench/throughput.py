@@ -64,7 +64,7 @@ SHAPES = {
 def measure(runs: int) -> None:
     with stacks.stack("throughput") as stack:
         stack.up()
-        stacks.shell(stack).script(OTHERS)
+        stack.script(f"set -eu\n{OTHERS}")
         address = stack.outputs()["servers"][0]["address"]
         rates: dict[str, list[float]] = {shape: [] for shape in SHAPES}
         for turn, (shape, (host, port)) in itertools.product(range(runs + 1), SHAPES.items()):

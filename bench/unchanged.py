@@ -24,15 +24,14 @@ def measure(runs: int) -> None:
             stack.up()
         resources = {number: resources_of(stack) for number, stack in ours.items()}
         minimal = {number: _minimal(opened, number, resources[number]) for number in SERVERS}
-        shell = stacks.shell(ours[1])
-        before = int(shell.script(LOGINS))
+        before = int(ours[1].script(LOGINS))
         times = {name: Times() for number in SERVERS for name in (f"up {number}", f"minimal {number}")}
         for _ in range(runs):
             for number in SERVERS:
                 times[f"up {number}"].time(ours[number].up)
                 times[f"minimal {number}"].time(minimal[number].up)
         # One of them is the question itself.
-        logins = int(shell.script(LOGINS)) - before - 1
+        logins = int(ours[1].script(LOGINS)) - before - 1
     counts = {f"resources {number}": sum(found.values()) for number, found in resources.items()}
     results.keep("unchanged", {**times, **counts, "logins": logins})
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench import results, stacks
 from bench.results import Times
-from bench.stacks import Shell
+from components import ssh
 from tests.machine.booted import CUT_OFF
-from tests.stack import Stack
+from tests.stack import TIMEOUT_SECONDS, Stack
 
 # A release as one would write it by hand: unpack what comes over SSH, install from uv's cache, start, ask.
 BY_HAND = r"""
@@ -35,13 +35,13 @@ def update(runs: int) -> None:
     with stacks.stack("update") as stack:
         stacks.edit(stack, 0)
         stack.up()
-        shell, app = stacks.shell(stack), stack.app
+        login, app = stacks.login(stack), stack.app
         for number in range(1, runs + 1):
             unchanged.time(stack.up)
             stacks.edit(stack, number)
             changed.time(stack.up)
             stacks.require_page(stack, number)
-            by_hand.time(partial(release_by_hand, shell, app))
+            by_hand.time(partial(release_by_hand, login, app))
     results.keep("update", {"unchanged": unchanged, "changed": changed, "by hand": by_hand})
 
 
@@ -50,7 +50,7 @@ def rollback(runs: int) -> None:
     unchanged, back = Times(), Times()
     with stacks.stack("rollback") as stack:
         digests = [_serve(stack, 0, "flask\n"), _serve(stack, 1, "flask\nsix==1.17.0\n")]
-        stacks.shell(stack).script(f"nft -f - <<'END'\n{CUT_OFF.decode()}END\n")
+        stack.script(f"nft -f - <<'END'\n{CUT_OFF.decode()}END\n")
         for number in range(runs):
             unchanged.time(stack.up)
             stack.configure(release=digests[number % 2])
@@ -66,5 +66,8 @@ def _serve(stack: Stack, number: int, requirements: str) -> str:
     return stack.outputs()["release"]
 
 
-def release_by_hand(shell: Shell, app: Path) -> None:
-    shell.run(BY_HAND, subprocess.check_output(["tar", "c", "-C", str(app), "."]))
+def release_by_hand(login: ssh.Login, app: Path) -> None:
+    packed = subprocess.check_output(["tar", "c", "-C", str(app), "."])
+    done = ssh.run(login, [BY_HAND], timeout=TIMEOUT_SECONDS, stdin=packed)
+    if done.returncode != 0:
+        raise SystemExit(f"by hand: {(done.stdout + done.stderr).decode(errors='replace')}")
