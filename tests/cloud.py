@@ -36,7 +36,7 @@ class Made:
     @property
     def waits_for(self) -> set[str]:
         """As type::name."""
-        return {"::".join(urn.split("::")[-2:]).rpartition("$")[2] for urn in self.request.dependencies}
+        return set(map(short, self.request.dependencies))
 
 
 @dataclass
@@ -96,6 +96,11 @@ class Cloud(Mocks):
         """How many of each type of the clouds' own."""
         clouds = [each.type for each in self.made if each.type.startswith(("aws:", "digitalocean:"))]
         return {type_: clouds.count(type_) for type_ in sorted(set(clouds))}
+
+
+def short(urn: str) -> str:
+    """As type::name: the mocks' URNs leave some of the parents out."""
+    return "::".join(urn.split("::")[-2:]).rpartition("$")[2]
 
 
 def secret(value: Any) -> bool:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from components.local import launch, machine
+from tests.plugin.sshd import descendants
 from tests.stack import ROOT, Stack
 
 
 def kill_up_once_it_says(stack: Stack, words: str) -> None:
     """Run `up` until a line of its output has ``words``; the engine and its plugins end, machines stay."""
-    command = [ROOT / "bin/pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack.name]
-    command += ["--config-file", str(stack.folder / f"Pulumi.{stack.name}.yaml")]
+    command = stack.command("up", "--yes", "--skip-preview")
     with subprocess.Popen(
         command, cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
@@ -55,13 +55,7 @@ def kill_machine(instance_id: str) -> None:
     """Every process of a local machine, its supervisor first."""
     supervisor = launch.supervisor(machine.folder_of(instance_id))
     assert supervisor
-    _kill([supervisor, *_descendants(supervisor)])
-
-
-def _descendants(process: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "--parent", str(process)], capture_output=True, text=True).stdout
-    children = [int(line) for line in listed.split()]
-    return children + [each for child in children for each in _descendants(child)]
+    _kill([supervisor, *descendants(supervisor)])
 
 
 def _kill(processes: Iterable[int]) -> None:

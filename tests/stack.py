@@ -77,13 +77,17 @@ class Stack:
         assert old in text
         source.write_text(text.replace(old, new))
 
-    def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run bin/pulumi; with ``check``, a failure fails the test with all that was printed."""
+    def command(self, *words: str) -> list[str]:
+        """bin/pulumi with these words, for this stack and its settings."""
         chosen = ["--config-file", str(self._config)] if words[0] in READ_SETTINGS else []
         chosen += [] if words[:2] == ("stack", "init") else ["--stack", self.name]
-        command = [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *chosen]
+        return [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *chosen]
+
+    def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run bin/pulumi; with ``check``, a failure fails the test with all that was printed."""
+        command, env = self.command(*words), self.environment()
         done = subprocess.run(
-            command, cwd=self.project, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+            command, cwd=self.project, env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
         )
         if check:
             assert done.returncode == 0, f"{' '.join(words)} failed:\n{done.stdout}\n{done.stderr}"

@@ -20,7 +20,7 @@ from tests.clouds import aws_view
 from tests.clouds.faults import CloudError
 from tests.clouds.kinds import Kind
 from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import PUBLIC, Paper, View, World
+from tests.clouds.world import Paper, View, World, free_address
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -82,7 +82,7 @@ class Aws(Cloud):
 
     def public_address(self) -> str:
         used = {*self.own_addresses.values(), *self.elastic.values(), *self.fronts.values()}
-        return str(next(each for each in list(PUBLIC.hosts())[1:512] if str(each) not in used))
+        return free_address(used)
 
     def show(self) -> None:
         with self.lock:

@@ -17,7 +17,13 @@ _ATTRIBUTES = {
 }
 
 
-class LoadBalancer(Resource):
+class _OfElb(Resource):
+    @property
+    def elb(self) -> Any:
+        return self.cloud.client("elbv2")
+
+
+class LoadBalancer(_OfElb):
     token = "aws:lb/loadBalancer:LoadBalancer"
     kind = Kind(
         inputs={
@@ -29,10 +35,6 @@ class LoadBalancer(Resource):
         replaces=("name", "internal", "loadBalancerType"),
         name=_NAME,
     )  # fmt: skip
-
-    @property
-    def elb(self) -> Any:
-        return self.cloud.client("elbv2")
 
     def make(self, inputs: Document) -> str:
         zones = {each["AvailabilityZone"] for each in self.ec2.describe_subnets(SubnetIds=inputs["subnets"])["Subnets"]}
@@ -92,7 +94,7 @@ class LoadBalancer(Resource):
         self.cloud.fronts.pop(id, None)
 
 
-class TargetGroup(Resource):
+class TargetGroup(_OfElb):
     token = "aws:lb/targetGroup:TargetGroup"
     kind = Kind(
         inputs={
@@ -107,10 +109,6 @@ class TargetGroup(Resource):
         replaces=("name", "port", "protocol", "targetType", "vpcId"),
         name=_NAME,
     )  # fmt: skip
-
-    @property
-    def elb(self) -> Any:
-        return self.cloud.client("elbv2")
 
     def make(self, inputs: Document) -> str:
         given = {"Protocol": inputs["protocol"], "Port": int(inputs["port"]), "VpcId": inputs["vpcId"]}
@@ -148,7 +146,7 @@ class TargetGroup(Resource):
         self.elb.delete_target_group(TargetGroupArn=id)
 
 
-class Listener(Resource):
+class Listener(_OfElb):
     token = "aws:lb/listener:Listener"
     kind = Kind(
         inputs={
@@ -161,10 +159,6 @@ class Listener(Resource):
         outputs=("arn", "tagsAll"),
         replaces=("loadBalancerArn",),
     )  # fmt: skip
-
-    @property
-    def elb(self) -> Any:
-        return self.cloud.client("elbv2")
 
     def make(self, inputs: Document) -> str:
         if inputs.get("protocol") == "HTTPS" and "certificateArn" not in inputs:
@@ -185,15 +179,11 @@ class Listener(Resource):
         self.elb.delete_listener(ListenerArn=id)
 
 
-class Attachment(Resource):
+class Attachment(_OfElb):
     token = "aws:lb/targetGroupAttachment:TargetGroupAttachment"
     kind = Kind(
         inputs={"targetGroupArn!": str, "targetId!": str, "port": int}, replaces=("targetGroupArn", "targetId", "port")
     )
-
-    @property
-    def elb(self) -> Any:
-        return self.cloud.client("elbv2")
 
     def make(self, inputs: Document) -> str:
         target = {"Id": inputs["targetId"], "Port": int(inputs.get("port", 80))}

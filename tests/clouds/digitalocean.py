@@ -15,7 +15,19 @@ from typing import Any
 from tests.clouds.faults import CloudError
 from tests.clouds.metadata import MAC
 from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import PUBLIC, Balancer, Boot, Health, Instance, Listener, Paper, Rule, Target, View, World
+from tests.clouds.world import (
+    Balancer,
+    Boot,
+    Health,
+    Instance,
+    Listener,
+    Paper,
+    Rule,
+    Target,
+    View,
+    World,
+    free_address,
+)
 
 Document = dict[str, Any]
 REGIONS = {"ams3", "blr1", "fra1", "lon1", "nyc1", "nyc3", "sfo3", "sgp1", "syd1", "tor1"}
@@ -102,7 +114,7 @@ class DigitalOcean(Cloud):
         used = {each.get("ipv4Address") for each in self.all("droplet").values()}
         used |= {each["ip"] for each in self.all("load_balancer").values()}
         used |= set(self.all("reserved_ip"))
-        return str(next(each for each in list(PUBLIC.hosts())[1:512] if str(each) not in used))
+        return free_address(used)
 
     def private_address(self, vpc: str) -> str:
         network = IPv4Network(self.get("vpc", vpc)["ipRange"])

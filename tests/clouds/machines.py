@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,7 @@ class Machines:
             self.remove_network(id)
         run(["nft", "-f", "-"], stdin=packets.removal())
         run(["ip", "link", "delete", EDGE])
-        for path in sorted(self._folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        self._folder.rmdir()
+        shutil.rmtree(self._folder)
 
     # What a cloud asks for.
 
@@ -112,10 +111,6 @@ class Machines:
     def destroy(self, id: str) -> None:
         machine.destroy(id)
         self._boots.pop(id, None)
-
-    def describe(self, id: str, metadata: dict[str, Any]) -> None:
-        boot, since = self._boots[id]
-        self._boots[id] = (replace(boot, metadata=metadata), since)
 
     def show(self, view: View) -> None:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 
-from tests.kills import kill_session
 from tests.stack import ROOT, Stack
 
 # Commands on servers, and what waits for them.
@@ -23,16 +22,11 @@ def unchanged(stack: Stack) -> None:
 
 def started(stack: Stack) -> subprocess.Popen[str]:
     """An `up` in a session of its own, to be killed with all its processes."""
-    words = ["up", "--yes", "--skip-preview", "--non-interactive", *WITHOUT_SSH, "--stack", stack.name]
-    words += ["--config-file", str(stack.folder / f"Pulumi.{stack.name}.yaml")]
+    command = stack.command("up", "--yes", "--skip-preview", *WITHOUT_SSH)
     return subprocess.Popen(
-        [ROOT / "bin/pulumi", *words], cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
+        command, cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
-
-
-def kill(run: subprocess.Popen[str]) -> None:
-    kill_session(run.pid)
 
 
 def ids(stack: Stack) -> set[str]:

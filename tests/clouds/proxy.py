@@ -97,9 +97,7 @@ class Proxy:
         # https://docs.haproxy.org/2.6/management.html#9.3-show%20servers%20state: the sixth field is 2 for running.
         rows = [line.split() for line in self._say("show servers state targets").splitlines()[2:]]
         well = {row[3]: row[5] == "2" for row in rows if len(row) > 5}
-        return {
-            target.id: well.get(place, False) for place, target in self._places.items() if place not in self._leaving
-        }
+        return {target.id: well.get(place, False) for place, target in self._staying().items()}
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -104,9 +104,6 @@ class Site:
     def servers(self) -> list[dict[str, Any]]:
         return self.stack.outputs()["servers"]
 
-    def edit(self, old: str, new: str) -> None:
-        self.stack.edit(old, new)
-
     def pages(self) -> set[str]:
         return {get(self.front).text for _ in range(8)}
 

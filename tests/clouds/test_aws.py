@@ -13,15 +13,13 @@ from tests.clouds.asking import Engine, Refused, asked
 from tests.clouds.aws import Aws
 from tests.clouds.world import Paper, Rule
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+GhkGYcGwF6Xj1TqQ0VYqS0u1vE5nH2mJ1p0yq3fJk it"
 TOKENS = {
     name: f"aws:{module}/{name[0].lower()}{name[1:]}:{name}"
     for module, names in {
-        "ec2": "Vpc Subnet InternetGateway RouteTable Route RouteTableAssociation SecurityGroup KeyPair Instance Eip"
+        "ec2": "Vpc Subnet InternetGateway RouteTable Route RouteTableAssociation SecurityGroup Instance Eip"
         " EipAssociation",
         "vpc": "SecurityGroupIngressRule SecurityGroupEgressRule",
-        "lb": "LoadBalancer TargetGroup Listener TargetGroupAttachment",
-        "iam": "Role",
+        "lb": "LoadBalancer TargetGroup",
     }.items()
     for name in names.split()
 }

@@ -58,7 +58,7 @@ def test_a_server_is_reached_neither_past_the_balancer_nor_over_ssh_from_elsewhe
 
 
 def test_an_app_update_fails_no_request(site: Site, tmp_path: Path):
-    site.edit("Hello World!", "Hello Mars!")
+    site.stack.edit("Hello World!", "Hello Mars!")
     with load(f"{site.front}echo", tmp_path) as seen:
         site.stack.up()
     assert site.pages() == {"Hello Mars!\n"}
@@ -109,7 +109,7 @@ def test_servers_are_replaced_without_a_failed_request(site: Site, tmp_path: Pat
 
 
 def test_a_release_of_before_comes_back(site: Site):
-    site.edit("Hello Mars!", "Hello Venus!")
+    site.stack.edit("Hello Mars!", "Hello Venus!")
     before = site.stack.outputs()["release"]
     site.stack.up()
     assert site.pages() == {"Hello Venus!\n"}
@@ -117,7 +117,7 @@ def test_a_release_of_before_comes_back(site: Site):
     site.stack.up()
     assert site.pages() == {"Hello Mars!\n"}
     # Servers that are new have no kept release, so the app's folder serves the same one again.
-    site.edit("Hello Venus!", "Hello Mars!")
+    site.stack.edit("Hello Venus!", "Hello Mars!")
     site.stack.configure(release=None)
 
 

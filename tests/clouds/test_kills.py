@@ -18,6 +18,7 @@ from tests.clouds.faults import Call, CloudError
 from tests.clouds.provider import Cloud
 from tests.clouds.site import LARGER, new_stack, simulated
 from tests.clouds.test_shapes import SITE, with_zone
+from tests.kills import kill_session
 from tests.stack import Stack
 
 pytestmark = pytest.mark.engine
@@ -158,7 +159,7 @@ def kill_up_at(cloud: Cloud, stage: str, number: int, stack: Stack, token: str =
             seen += 1
             if seen < number:
                 return
-            paper.kill(run)
+            kill_session(run.pid)
             run.wait()
             dead.set()
         if stage == "before":

@@ -45,7 +45,7 @@ def test_ssh_from_elsewhere_is_refused_and_visitors_are_not(site: Site):
 
 def test_the_address_moves_to_the_successor_when_that_serves(site: Site):
     url, [before] = site.stack.outputs()["url"], site.servers()
-    site.edit("Hello World!", "Hello Mars!")
+    site.stack.edit("Hello World!", "Hello Mars!")
     site.stack.configure(size=LARGER[site.cloud.package])
     with visitors(url) as seen:
         site.stack.up()
@@ -61,7 +61,7 @@ def test_the_address_moves_to_the_successor_when_that_serves(site: Site):
 
 def test_an_app_update_and_then_the_release_of_before(site: Site):
     outputs = site.stack.outputs()
-    site.edit("Hello Mars!", "Hello Venus!")
+    site.stack.edit("Hello Mars!", "Hello Venus!")
     site.stack.up()
     assert get(outputs["url"]).text == "Hello Venus!\n"
     site.stack.configure(release=outputs["release"])

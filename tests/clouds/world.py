@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
+from itertools import islice
 from typing import Any, Protocol
 
 # For benchmarks (RFC 2544), so it leads nowhere else: what a cloud's public addresses are here.
@@ -11,6 +13,11 @@ PUBLIC = IPv4Network("198.18.0.0/16")
 # For documentation (RFC 5737): where the operator sits, and somebody else.
 OPERATOR, STRANGER = "198.51.100.7", "203.0.113.9"
 ANYWHERE = "0.0.0.0/0"
+
+
+def free_address(used: Container[object]) -> str:
+    """The first public one that isn't among these."""
+    return next(each for each in map(str, islice(PUBLIC.hosts(), 1, 512)) if each not in used)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +124,6 @@ class World(Protocol):
 
     def destroy(self, id: str) -> None: ...
 
-    def describe(self, id: str, metadata: dict[str, Any]) -> None:
-        """What the metadata service says from now on."""
-        ...
-
     def show(self, view: View) -> None:
         """Bring addresses, firewalls and balancers to this."""
         ...
@@ -137,7 +140,6 @@ class Paper:
     machines: dict[str, Boot] = field(default_factory=dict[str, Boot])
     networks: dict[str, str] = field(default_factory=dict[str, str])
     view: View = field(default_factory=View)
-    restarted: list[str] = field(default_factory=list[str])
 
     def network(self, id: str, cidr: str) -> None:
         self.networks[id] = cidr
@@ -149,13 +151,10 @@ class Paper:
         self.machines[boot.id] = boot
 
     def restart(self, id: str) -> None:
-        self.restarted.append(id)
+        """Nothing runs that could."""
 
     def destroy(self, id: str) -> None:
         del self.machines[id]
-
-    def describe(self, id: str, metadata: dict[str, Any]) -> None:
-        assert id in self.machines
 
     def show(self, view: View) -> None:
         self.view = view

@@ -42,6 +42,16 @@ class Booted:
         local.ssh(spec, manifest.READY_COMMAND)
         return cls(local, spec, configure(local, spec, wanted), wanted)
 
+    @classmethod
+    @contextmanager
+    def while_it_lasts(cls, key: Path, wanted: Settings) -> Iterator[Self]:
+        """The same, destroyed afterwards."""
+        local = Local(key=key)
+        try:
+            yield cls.boot(local, wanted)
+        finally:
+            local.destroy()
+
     def configure(self) -> None:
         """Deliver the settings as they are now."""
         self.configuration = configure(self.local, self.spec, self.settings)

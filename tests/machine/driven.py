@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pulumi
 
 from components import artifact, manifest, settings
 from tests.machine.booted import Booted
-from tests.machine.conftest import Local
 from tests.stack import get
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,14 +63,9 @@ class Server(Booted):
         return set(self.ssh("ls /opt/gantry/releases").split())
 
 
-@contextmanager
-def booted(key: Path) -> Iterator[Server]:
+def booted(key: Path) -> AbstractContextManager[Server]:
     """A server that is ready for its first release, and is destroyed afterwards."""
-    local = Local(key=key)
-    try:
-        yield Server.boot(local, defaults())
-    finally:
-        local.destroy()
+    return Server.while_it_lasts(key, defaults())
 
 
 def defaults() -> settings.Settings:

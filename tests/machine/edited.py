@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from components import artifact, manifest
 from components.local import launch
 from tests.machine.booted import Booted
-from tests.machine.conftest import Local
 from tests.settings import settings
 from tests.stack import get
 
@@ -118,8 +117,7 @@ class Server(Booted):
         launch.wait_until(true, what, seconds)
 
 
-@contextmanager
-def booted(key: Path, folder: Path) -> Iterator[Server]:
+def booted(key: Path, folder: Path) -> AbstractContextManager[Server]:
     """A server whose app lies in ``folder``; it is destroyed afterwards."""
     app = folder / "app"
     app.mkdir()
@@ -129,8 +127,4 @@ def booted(key: Path, folder: Path) -> Iterator[Server]:
         app=app, health_path="/", workers=1, threads=2, processes={"worker": 2},
         release_timeout=5, stop_timeout=STOP_SECONDS,
     )  # fmt: skip
-    local = Local(key=key)
-    try:
-        yield Server.boot(local, wanted)
-    finally:
-        local.destroy()
+    return Server.while_it_lasts(key, wanted)

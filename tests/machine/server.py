@@ -12,11 +12,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components import manifest
+from components.settings import Settings
 from tests.machine.booted import Booted
 from tests.machine.conftest import Local
 from tests.settings import settings
@@ -133,19 +134,18 @@ class Server(Booted):
         self.ssh("sudo pkill -9 -f '[h]ost.pyz release'", check=False)
 
 
-@contextmanager
-def booted(key: Path) -> Iterator[Server]:
+def booted(key: Path) -> AbstractContextManager[Server]:
     """A server that is destroyed afterwards."""
-    local = Local(key=key)
-    try:
-        yield waiting(local)
-    finally:
-        local.destroy()
+    return Server.while_it_lasts(key, wanted())
 
 
 def waiting(local: Local) -> Server:
     """One that has had no release yet."""
-    return Server.boot(local, settings(health_timeout=8, workers=2))
+    return Server.boot(local, wanted())
+
+
+def wanted() -> Settings:
+    return settings(health_timeout=8, workers=2)
 
 
 def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:

@@ -162,11 +162,10 @@ def test_the_host_key_that_the_metadata_gives_away_is_no_longer_accepted(run: Ru
     server = run.stack.outputs()["servers"][0]
     first = run.stack.resource("secrets-0-first-host-key")["public_key"]
     for key, code in ((server["host_key"], 0), (first, 255)):
-        with ssh.offering(run.stack.outputs()["ssh_key"]) as identity:
-            command = ssh.command(server["address"], "deploy", key, identity, ["true"])
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        login = ssh.Login(server["address"], "deploy", key, run.stack.outputs()["ssh_key"])
+        done = ssh.run(login, ["true"], timeout=60)
         assert done.returncode == code, done.stderr
-    assert "Host key verification failed" in done.stderr
+    assert b"Host key verification failed" in done.stderr
     assert run.stack.script("ls /etc/gantry/host-keys").split() == ["own", "own.pub"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,15 @@ class Machine:
     def release(self, digest: str, **variables: str) -> None:
         self.calls.clear()
         release.release(self.paths, release.Request(web.Instance(digest, "s1", variables), HEALTH, WATCH_SECONDS))
+
+    def released(self, *pages: str) -> list[str]:
+        """Releases with packages of their own, oldest first."""
+        digests: list[str] = []
+        for age, page in enumerate(pages):
+            digests.append(digest := self.upload(page, needs=f"flask=={page}"))
+            self.release(digest)
+            os.utime(self.paths.releases / digest, (1000 + age, 1000 + age))
+        return digests
 
     def page(self) -> str:
         """What a visitor would be served: by way of the link that Nginx follows."""

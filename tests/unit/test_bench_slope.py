@@ -53,7 +53,7 @@ def test_a_processor_that_is_kept_busy_for_longer_is_seen_also_where_the_clock_s
 
 
 def test_the_table_has_a_row_for_each_command_and_size(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(results, "kept", lambda part: found())  # pyright: ignore
+    monkeypatch.setattr(results, "kept", lambda part: found())
     rows = slope.table()
     assert len(rows) == 2 + 2 * (3 + 1)
     assert rows[2] == "| `preview` | 1 | 100 | 3.00 | 3.00 | 1.00 | 3.00 | 3.00 | 1.00 |"

@@ -31,11 +31,7 @@ def test_a_release_that_was_never_uploaded_is_named(machine: Machine):
 
 
 def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(machine: Machine):
-    digests: list[str] = []
-    for age in range(5):
-        digests.append(digest := machine.upload(str(age)))
-        machine.release(digest)
-        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+    digests = machine.released(*"01234")
     machine.release(digests[0])
     digests.append(machine.upload("5"))
     machine.release(digests[5])
@@ -46,11 +42,7 @@ def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(ma
 
 
 def test_the_packages_of_kept_releases_stay_and_those_of_others_go(machine: Machine):
-    digests: list[str] = []
-    for age in range(6):
-        digests.append(digest := machine.upload(str(age), needs=f"flask=={age}"))
-        machine.release(digest)
-        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+    digests = machine.released(*"012345")
     digests.append(machine.upload("6", needs="flask==6"))
     machine.release(digests[6])
     assert set(machine.paths.venvs.iterdir()) == {machine.venv(f"flask=={number}") for number in range(2, 7)}
@@ -69,11 +61,7 @@ def test_an_instance_that_still_finishes_requests_keeps_its_packages_whatever_th
 
 
 def test_what_a_killed_removal_left_is_no_release_and_is_cleared(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    digests: list[str] = []
-    for age in range(5):
-        digests.append(digest := machine.upload(str(age)))
-        machine.release(digest)
-        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
+    digests = machine.released(*"01234")
     digests.append(machine.upload("5"))
 
     def killed_while_removing(folder: Path, **_: object) -> None:

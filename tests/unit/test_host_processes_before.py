@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -148,20 +147,10 @@ def test_a_migration_of_a_killed_run_uses_its_instance_and_a_timer_that_only_wai
     assert processes.in_use() == {NEW.name}
 
 
-def released(machine: Machine, *pages: str) -> list[str]:
-    """Releases with packages of their own, oldest first."""
-    digests: list[str] = []
-    for age, page in enumerate(pages):
-        digests.append(digest := machine.upload(page, needs=f"flask=={page}"))
-        machine.release(digest)
-        os.utime(machine.paths.releases / digest, (1000 + age, 1000 + age))
-    return digests
-
-
 def test_what_a_job_still_runs_stays_after_many_releases_and_goes_with_the_first_after_it(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    first, *_ = released(machine, "0")
+    first, *_ = machine.released("0")
     (instance,) = machine.active
     process = machine.paths.processes / f"{instance}-worker-1"
     process.mkdir(parents=True)
@@ -174,7 +163,7 @@ def test_what_a_job_still_runs_stays_after_many_releases_and_goes_with_the_first
     ]
     units = {f"gantry-process@{process.name}.service": "deactivating"}
     monkeypatch.setattr(systemd, "listed", lambda *_: units)
-    released(machine, *"123456")
+    machine.released(*"123456")
     assert all(path.exists() for path in kept)
     units.clear()
     machine.release(machine.upload("7"))

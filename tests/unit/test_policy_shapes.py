@@ -14,7 +14,7 @@ from gantry_policy.pack import RULES
 from gantry_policy.rule import Resource, Rule, Stack
 from pulumi import _types as types
 
-from tests.cloud import AWS, DIGITALOCEAN, SITE, Made, built, secret
+from tests.cloud import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
 
 MANY = {"servers": 2, "balancer": True}
 FULL = {
@@ -76,11 +76,6 @@ def declared(made: list[Made]) -> list[Resource]:
         )
         for each in made
     ]
-
-
-def short(urn: str) -> str:
-    """As type::name: the mocks' URNs leave some of the parents out."""
-    return "::".join(urn.split("::")[-2:]).rpartition("$")[2]
 
 
 def uncovered(value: Any) -> Any:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.mocks import MockMonitor
 from pulumi_command import remote
 
 from components.contact import Host
 from components.manifest import READY_COMMAND
 from components.rollout import Rollout, RolloutArgs
+from tests.cloud import secret
 
 SECRET = "correct-horse-battery-staple"
 
@@ -41,8 +42,7 @@ class Recorder(Mocks):
         return self.edges[name]
 
     def is_secret(self, name: str, key: str) -> bool:
-        value = self.inputs(name)[key]
-        return isinstance(value, dict) and rpc._special_sig_key in value
+        return secret(self.inputs(name)[key])
 
     def inputs(self, name: str) -> dict[str, Any]:
         return next(args.inputs for args in self.registered if args.name == name)
