@@ -39,6 +39,8 @@ class Booted:
     def boot(cls, local: Local, wanted: Settings) -> Self:
         """One that waits for its first release."""
         spec = boot(local)
+        # sshd starts again during the first boot, with the host key of the user-data.
+        launch.wait_until(lambda: local.reaches(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
         local.ssh(spec, manifest.READY_COMMAND)
         return cls(local, spec, configure(local, spec, wanted), wanted)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from components.local import bridge, host, image, launch, machine, store
+from components.ssh import NO_CONNECTION
 from tests.clouds.machines import EDGE
 from tests.clouds.packets import TABLE
 
@@ -113,6 +114,10 @@ class Local:
         done = self._ssh(spec, command)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
+
+    def reaches(self, spec: machine.Spec, command: str) -> bool:
+        """Whether the command ran, whatever came of it."""
+        return self._ssh(spec, command).returncode != NO_CONNECTION
 
     def send(self, spec: machine.Spec, data: bytes, command: str) -> str:
         """What the command says, given the data."""
