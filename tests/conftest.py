@@ -20,7 +20,7 @@ NAME = "GANTRY_TEST_RUN"
 VALUE = os.environ.setdefault(NAME, secrets.token_hex(8))
 END_SECONDS = 10
 # The suites that boot servers in a simulated cloud.
-CLOUD = {"tests/clouds/test_balanced.py", "tests/clouds/test_single.py"}
+CLOUD = {f"tests/clouds/test_{story}.py" for story in ("balanced", "machines", "single")}
 IN_CI = os.environ.get("CI") == "true"
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.local import bridge, image, machine
+from components.local import bridge, image, machine, store
 from components.local.host import run
-from tests.clouds import metadata, packets
+from tests.clouds import metadata, packets, proxy
 from tests.clouds.faults import Faults
 from tests.clouds.proxy import Proxy
 from tests.clouds.world import OPERATOR, PUBLIC, STRANGER, Balancer, Boot, View
 
 # A bridge without ports: the kernel of a small computer may have no interfaces of the kind `dummy`.
 EDGE = "gantry-edge"
+# A computer has room for one world: who holds this folder has it, until the process ends in whatever way.
+FOLDER = Path("/run/gantry-clouds")
 OWNER = "simulated cloud"
 _DMI = "usr/lib/python3/dist-packages/cloudinit/dmi.py"
 _NO_BIOS = """
@@ -33,6 +35,21 @@ _TOLD = {told}
 def read_dmi_data(key: str) -> Optional[str]:
     return _TOLD.get(key)
 """
+
+
+def clear() -> None:
+    """Remove what is there of a world, also of one whose process was killed; the caller holds ``FOLDER``."""
+    proxy.end_all(FOLDER)
+    for id in machine.listed():
+        spec = machine.find(id)
+        if spec and spec.owner == OWNER:
+            machine.destroy(id)
+    for network in bridge.listed():
+        if network.owner == OWNER:
+            machine.destroy_network(network.id)
+    run(["nft", "-f", "-"], stdin=packets.removal())
+    if Path("/sys/class/net", EDGE).exists():
+        run(["ip", "link", "delete", EDGE])
 
 
 @dataclass
@@ -50,15 +67,21 @@ class Machines:
     _nodes: dict[str, Balancer] = field(default_factory=dict[str, Balancer])
     view: View = field(default_factory=View)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _held: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
-        """Make the edge, where the operator, a stranger and the public addresses are."""
-        self._folder = Path(tempfile.mkdtemp(prefix="gantry-clouds-"))
-        run(["ip", "link", "add", EDGE, "type", "bridge"])
-        for address in (OPERATOR, STRANGER):
-            run(["ip", "address", "add", f"{address}/32", "dev", EDGE])
-        run(["ip", "link", "set", EDGE, "up"])
-        run(["ip", "route", "add", str(PUBLIC), "dev", EDGE, "src", OPERATOR])
+        """Make the edge, where operator, stranger and public addresses are; waits for another world to end."""
+        with ExitStack() as held:
+            held.enter_context(store.lock(FOLDER))
+            held.callback(shutil.rmtree, FOLDER)
+            clear()
+            held.callback(clear)
+            run(["ip", "link", "add", EDGE, "type", "bridge"])
+            for address in (OPERATOR, STRANGER):
+                run(["ip", "address", "add", f"{address}/32", "dev", EDGE])
+            run(["ip", "link", "set", EDGE, "up"])
+            run(["ip", "route", "add", str(PUBLIC), "dev", EDGE, "src", OPERATOR])
+            self._held = held.pop_all()
 
     def stop(self) -> None:
         self.show(View())
@@ -66,9 +89,7 @@ class Machines:
             self.destroy(id)
         for id in list(self._bridges):
             self.remove_network(id)
-        run(["nft", "-f", "-"], stdin=packets.removal())
-        run(["ip", "link", "delete", EDGE])
-        shutil.rmtree(self._folder)
+        self._held.close()
 
     # What a cloud asks for.
 
@@ -136,7 +157,7 @@ class Machines:
             if balancer.id in self._proxies:
                 self._proxies[balancer.id].show(balancer)
             elif balancer.listeners:
-                self._proxies[balancer.id] = Proxy(balancer, self._folder / re.sub(r"\W", "_", balancer.id))
+                self._proxies[balancer.id] = Proxy(balancer, FOLDER / re.sub(r"\W", "_", balancer.id))
         for id in set(self._nodes) - {balancer.id for balancer in balancers}:
             if id in self._proxies:
                 self._proxies.pop(id).stop()

@@ -63,6 +63,15 @@ def _frontend(balancer: Balancer, listener: Listener, folder: Path) -> list[str]
     return [*lines, "  default_backend targets"]
 
 
+def end_all(folder: Path) -> None:
+    """End the proxies of a process that was killed; they are told by their command line."""
+    configured = f"\0-f\0{folder}/".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if configured in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+
+
 class Proxy:
     """One balancer that runs. A new target is unwell until its health checks say otherwise; one that leaves drains."""
 
