@@ -11,7 +11,7 @@ from bench import results, stacks
 SECONDS = 4
 CONNECTIONS = 64
 # Beside the release that serves, with its packages and its code. Elastic Beanstalk's and the seed's are as they write
-# them: without connections that are kept between Nginx and Gunicorn.
+# them: without connections that are kept between Nginx and Gunicorn, behind an Nginx as Debian configures it.
 OTHERS = r"""
 instance=$(readlink -f /var/lib/gantry/current)
 start() {
@@ -22,11 +22,12 @@ start() {
 start beanstalk --bind 127.0.0.1:8001 --workers 1 --threads 15
 start seed --bind 127.0.0.1:8002 --workers 2
 start alone --config "$instance/gunicorn.conf.py" --bind 0.0.0.0:8003
-nft insert rule inet filter input tcp dport 8003 accept
-cat > /etc/nginx/conf.d/bench.conf <<'END'
+nft insert rule inet filter input tcp dport 8000-8003 accept
+mkdir /etc/nginx/others
+cat > /etc/nginx/others/others.conf <<'END'
 map $http_upgrade $connection_upgrade { default "upgrade"; }
 server {
-    listen 80;
+    listen 8000;
     server_name beanstalk.test;
     location / {
         proxy_pass http://127.0.0.1:8001;
@@ -39,7 +40,7 @@ server {
     }
 }
 server {
-    listen 80;
+    listen 8000;
     server_name seed.test;
     location / {
         proxy_pass http://127.0.0.1:8002;
@@ -50,13 +51,13 @@ server {
     }
 }
 END
-nginx -t -q
-systemctl reload nginx
+sed 's#sites-enabled#others#; s#/run/nginx.pid#/run/others.pid#' /etc/nginx/nginx.conf > /etc/nginx/others.conf
+systemd-run --quiet --unit=bench-nginx nginx -c /etc/nginx/others.conf -g 'daemon off;'
 """
 SHAPES = {
     "gantry": ("gantry.test", 80),
-    "beanstalk": ("beanstalk.test", 80),
-    "seed": ("seed.test", 80),
+    "beanstalk": ("beanstalk.test", 8000),
+    "seed": ("seed.test", 8000),
     "gunicorn alone": ("gantry.test", 8003),
 }
 

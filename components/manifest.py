@@ -37,6 +37,7 @@ FIRST_BOOT_FILES = (
     ("/etc/nginx/sites-available/gantry", "0644", "placeholder.nginx.conf"),
     ("/etc/systemd/system/gantry-host-key.service", "0644", "gantry-host-key.service"),
     ("/etc/systemd/system/gantry-host-key.timer", "0644", "gantry-host-key.timer"),
+    ("/etc/systemd/system/nginx.service.d/gantry.conf", "0644", "nginx.service.conf"),
     ("/opt/gantry/gunicorn.txt", "0644", "gunicorn.txt"),
     ("/opt/gantry/uv.txt", "0644", "uv.txt"),
     ("/usr/local/bin/gantry", "0755", "gantry.sh"),

@@ -20,9 +20,9 @@ CRASHED_WORKERS = 2
 # With fewer failed requests a share says nothing.
 FAILED_REQUESTS = 5
 FAILED_SHARE = 0.1
-# Nginx keeps a connection to the old release for 250 ms at the most: keepalive_time and keepalive_timeout in
+# Nginx keeps a connection to the old release for 150 ms at the most: keepalive_time and keepalive_timeout in
 # site.nginx.conf.j2. With some room for a busy machine.
-MOVED_SECONDS = 0.4
+MOVED_SECONDS = 0.2
 # Gunicorn's own words, in gunicorn/arbiter.py.
 _CRASH = re.compile(r"Worker \(pid:\d+\) (?:exited with code|was sent) .*")
 
