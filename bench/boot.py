@@ -25,7 +25,7 @@ apt-get -qq update
 apt-get -qq install --no-install-recommends nginx nftables python3-pip-whl >/dev/null
 cd /srv/app
 python3 -m venv --without-pip venv
-python3 "$(echo /usr/share/python-wheels/pip-*.whl)/pip" --python venv/bin/python install --quiet --no-cache-dir \
+venv/bin/python "$(echo /usr/share/python-wheels/pip-*.whl)/pip" install --quiet --no-cache-dir \
     --require-hashes -r uv.txt
 venv/bin/uv pip install --quiet --python venv/bin/python -r requirements.txt -r gunicorn.txt
 venv/bin/gunicorn --daemon --bind unix:/srv/app/socket rocket:app

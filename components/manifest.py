@@ -20,7 +20,8 @@ from components.templates import render, text
 
 # The login that delivers releases; the same on every target.
 USER = "deploy"
-PACKAGES = ("nginx", "nftables", "python3-pip-whl")
+# What the rest of the first boot begins with; install.sh adds Nginx and the firewall meanwhile.
+PACKAGES = ("python3-pip-whl",)
 SOCKET = "/var/lib/gantry/web.sock"
 MAX_BODY = "32m"
 # How long a request may go on after its release was replaced.
@@ -109,6 +110,7 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
         },
         links={
             "/etc/nginx/sites-enabled/gantry": "../sites-available/gantry",
+            "/etc/systemd/system/multi-user.target.wants/gantry.service": "../gantry.service",
             "/opt/gantry/host.pyz": host_program,
         },
     )

@@ -14,7 +14,6 @@ from host.lock import exclusive
 from host.paths import Paths
 
 FIREWALL = "/etc/nftables.conf"
-RESUME = "gantry.service"
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,6 @@ def _reload(
             _put_back(path, found)
         raise
     run(["systemctl", "daemon-reload"])
-    if f"/etc/systemd/system/{RESUME}" in wanted:  # a balancer has no releases
-        run(["systemctl", "enable", "--quiet", RESUME])
     if FIREWALL in wanted:
         run(["systemctl", "reload", "nftables"])
     # A reload closes connections on which a request may just be arriving: not without need.

@@ -159,9 +159,11 @@ def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
     previous = _previous(paths, name)
     try:
         with phase("switch", times):
+            served = serving.current(paths)
             serving.serve(paths, name)
-            # Until then a visitor, and the question below, may still get to the old one by a kept connection.
-            time.sleep(watch.MOVED_SECONDS)
+            if served:
+                # Until then a visitor, and the question below, may still get to the old one by a kept connection.
+                time.sleep(watch.MOVED_SECONDS)
         with phase("verify", times) as notes, _last_words(name):
             notes.append(health.check_nginx(request.health))
         if request.watch:

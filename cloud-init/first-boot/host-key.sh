@@ -29,7 +29,7 @@ rotate)
         ssh-keygen -q -t ed25519 -N '' -C "$(hostname)" -f "$keys/own"
     fi
     if [ -e "$keys/first" ]; then
-        systemctl enable --quiet --now gantry-host-key.timer
+        systemctl start gantry-host-key.timer
     fi
     serve own
     cat "$keys/own.pub"
@@ -41,7 +41,7 @@ confirm)
     # In this order a cut at any point leaves the own key served, or a timer that will serve it.
     rm -f "$keys/first" "$keys/first.pub"
     cmp -s "$keys/own" "$live" || serve own
-    systemctl disable --quiet --now gantry-host-key.timer
+    systemctl stop gantry-host-key.timer
     ;;
 *)
     echo "usage: host-key rotate|swap|confirm" >&2

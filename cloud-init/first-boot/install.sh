@@ -1,8 +1,17 @@
 #!/bin/sh
-# Makes a fresh Debian an app server, once, at first boot: users, folders, Gunicorn in a virtual environment, the site.
+# Makes a fresh Debian an app server, once, at first boot: users, folders, Nginx, Gunicorn in a virtual environment.
 set -eu
 
 deploy=$1
+
+# Nothing that a package brings is started before it is configured (and Nginx's would be started twice, for a second):
+# https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+chmod 0755 /usr/sbin/policy-rc.d
+# Meanwhile uv is fetched. Another apt may be at work on a machine that has just booted; our settings are there already.
+DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+    install --no-install-recommends --yes nginx nftables &
+apt=$!
 
 add_user() {
     id "$1" >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir "$2" --shell /usr/sbin/nologin "$1"
@@ -31,12 +40,14 @@ python=/opt/gantry/venv/bin/python
 python3 -m venv --without-pip /opt/gantry/venv
 # The distribution's pip, run from its wheel: ensurepip would take seconds to install a second one.
 pip=$(echo /usr/share/python-wheels/pip-*.whl)
-python3 "$pip/pip" --python "$python" install --quiet --no-cache-dir --require-hashes \
-    --requirement /opt/gantry/uv.txt
+"$python" "$pip/pip" install --quiet --no-cache-dir --require-hashes --requirement /opt/gantry/uv.txt
 /opt/gantry/venv/bin/uv pip install --quiet --python "$python" --requirement /opt/gantry/gunicorn.txt
 END
 
+wait "$apt"
+rm /usr/sbin/policy-rc.d
 ln -sfn ../sites-available/gantry /etc/nginx/sites-enabled/gantry
 rm -f /etc/nginx/sites-enabled/default
-systemctl enable --quiet --now nftables
+systemctl enable --quiet gantry-host-key.timer nftables
+systemctl start nftables
 systemctl restart nginx

@@ -72,7 +72,6 @@ def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
     assert services.commands == [
         "nginx -t -q",
         "systemctl daemon-reload",
-        "systemctl enable --quiet gantry.service",
         "systemctl reload-or-restart nginx",
     ]
 
