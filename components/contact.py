@@ -51,7 +51,9 @@ class Contact:
             triggers=[host.instance_id],
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
-            opts=child,
+            # Once in the life of a machine: with another address (an instance that was stopped and started) it still is
+            # the same, and shows its own key. What comes after goes to that address.
+            opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["connection"]),
         )
         self.host_key = ready.stdout.apply(str.strip)
         self.connection = _connection(host, self.host_key)

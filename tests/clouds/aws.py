@@ -20,7 +20,7 @@ from tests.clouds import aws_view
 from tests.clouds.faults import CloudError
 from tests.clouds.kinds import Kind
 from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import Paper, View, World, free_address
+from tests.clouds.world import Addresses, Paper, View, World
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -46,6 +46,7 @@ class Aws(Cloud):
         self.elastic: dict[str, str] = {}
         self.fronts: dict[str, str] = {}
         self.certificates: dict[str, str] = {}
+        self._addresses = Addresses()
         self._mock = mock_aws()
 
     def start(self) -> None:
@@ -82,7 +83,7 @@ class Aws(Cloud):
 
     def public_address(self) -> str:
         used = {*self.own_addresses.values(), *self.elastic.values(), *self.fronts.values()}
-        return free_address(used)
+        return self._addresses.take(used)
 
     def show(self) -> None:
         with self.lock:

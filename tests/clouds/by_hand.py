@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.clouds.aws import Aws
 from tests.clouds.aws_balancing import Attachment
-from tests.clouds.aws_network import EipAssociation
+from tests.clouds.aws_network import Eip, EipAssociation
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.provider import Cloud
 from tests.clouds.world import ANYWHERE, OPERATOR
@@ -49,12 +49,39 @@ def check_seldom(cloud: Cloud) -> None:
     cloud.show()
 
 
+def stop_and_start(cloud: Cloud, server: str) -> None:
+    """On AWS a server that has no Elastic IP comes back with another address."""
+    if isinstance(cloud, DigitalOcean):
+        cloud.world.restart(server)
+    elif isinstance(cloud, Aws):
+        ec2 = cloud.client("ec2")
+        ec2.stop_instances(InstanceIds=[server])
+        with cloud.lock:
+            cloud.own_addresses[server] = cloud.public_address()
+        ec2.start_instances(InstanceIds=[server])
+        cloud.world.restart(server)
+    cloud.show()
+
+
+def lose_address(cloud: Cloud) -> None:
+    """Give the site's address back to the cloud: nobody gets the same one again."""
+    take_address(cloud)
+    if isinstance(cloud, DigitalOcean):
+        [reserved] = cloud.all("reserved_ip")
+        cloud.remove("reserved_ip", reserved)
+    elif isinstance(cloud, Aws):
+        [own] = cloud.elastic
+        Eip(cloud).drop(own)
+    cloud.show()
+
+
 def take_address(cloud: Cloud) -> None:
     """Take the site's address from its server; it stays in the account."""
     if isinstance(cloud, DigitalOcean):
         [reserved] = cloud.all("reserved_ip").values()
         del reserved["dropletId"]
     elif isinstance(cloud, Aws):
-        [association] = [id for type_, id in cloud.given if type_ is EipAssociation]
-        EipAssociation(cloud).drop(association)
+        associations = EipAssociation(cloud)
+        [association] = [id for type_, id in cloud.given if type_ is EipAssociation and associations.live(id)]
+        associations.drop(association)
     cloud.show()

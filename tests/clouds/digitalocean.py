@@ -16,6 +16,7 @@ from tests.clouds.faults import CloudError
 from tests.clouds.metadata import MAC
 from tests.clouds.provider import Cloud, Type
 from tests.clouds.world import (
+    Addresses,
     Balancer,
     Boot,
     Health,
@@ -26,7 +27,6 @@ from tests.clouds.world import (
     Target,
     View,
     World,
-    free_address,
 )
 
 Document = dict[str, Any]
@@ -46,6 +46,7 @@ class DigitalOcean(Cloud):
         self.world: World = world or Paper()
         self.lock = threading.RLock()
         self._file = file
+        self._addresses = Addresses()
         known = json.loads(file.read_text()) if file and file.exists() else {}
         self.things: dict[str, dict[str, Document]] = known
 
@@ -114,7 +115,7 @@ class DigitalOcean(Cloud):
         used = {each.get("ipv4Address") for each in self.all("droplet").values()}
         used |= {each["ip"] for each in self.all("load_balancer").values()}
         used |= set(self.all("reserved_ip"))
-        return free_address(used)
+        return self._addresses.take(used)
 
     def private_address(self, vpc: str) -> str:
         network = IPv4Network(self.get("vpc", vpc)["ipRange"])

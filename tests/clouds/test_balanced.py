@@ -97,6 +97,19 @@ def test_a_zone_that_is_out_of_reach_gets_no_request_until_it_is_back(site: Site
     site.wait_until_well([True, True])
 
 
+def test_a_server_that_was_stopped_and_started_goes_on(site: Site):
+    """On AWS it has another address from then on."""
+    before = [server["instance_id"] for server in site.servers()]
+    by_hand.stop_and_start(site.cloud, before[0])
+    site.wait_until_well([True, True])
+    site.stack.pulumi("refresh", "--yes", "--skip-preview")
+    site.stack.up()
+    assert [server["instance_id"] for server in site.servers()] == before
+    assert site.pages() == {"Hello Mars!\n"}
+    assert site.stack.ssh("hostname").stdout
+    assert site.stack.steps() == {}
+
+
 def test_servers_are_replaced_without_a_failed_request(site: Site, tmp_path: Path):
     before = {server["instance_id"] for server in site.servers()}
     site.stack.configure(size=LARGER[site.cloud.package])

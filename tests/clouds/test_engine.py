@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench import slope
+from tests.clouds import by_hand
 from tests.clouds.commands import recorded
 from tests.clouds.provider import Cloud
-from tests.clouds.site import new_stack, simulated
+from tests.clouds.site import LARGER, new_stack, simulated
 from tests.clouds.world import Paper
+from tests.stack import Stack
 
 pytestmark = pytest.mark.engine
 
@@ -49,3 +51,30 @@ def test_without_a_change_no_server_is_asked_by_the_stack_nor_by_the_program_it_
         ours.up()
         asked = [("update", f"sim-{server}-{role}") for server in (0, 1) for role in ("confirm", "release")]
         assert sorted(commands.asked) == asked
+
+
+def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_contact(tmp_path: Path):
+    with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
+        stack = new_stack("aws", tmp_path / "stack", servers=2)
+        stack.variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.up()
+        first, second = stack.outputs()["servers"]
+        by_hand.stop_and_start(cloud, first["instance_id"])
+        commands.asked.clear()
+        stack.pulumi("refresh", "--yes", "--skip-preview")
+        stack.up()
+        roles = {name.removeprefix("sim-0-") for _, name in commands.asked}
+        assert roles == {"host-program", "configure", "artifact", "prepare", "release", "confirm", "joined"}
+        assert set(commands.asked) == {("update", f"sim-0-{role}") for role in roles}
+        now, same = stack.outputs()["servers"]
+        assert (now["instance_id"], same) == (first["instance_id"], second)
+        assert now["address"] != first["address"]
+        stack.up("--expect-no-changes")
+        stack.configure(size=LARGER["aws"])
+        stack.up()
+        assert first_contact(stack) == stack.outputs()["servers"][0]["address"] != now["address"]
+
+
+def first_contact(stack: Stack) -> str:
+    """Where it was."""
+    return stack.resource("sim-0-ready")["connection"]["host"]

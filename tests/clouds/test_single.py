@@ -85,6 +85,19 @@ def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Sit
     assert site.stack.steps() == {}
 
 
+def test_when_the_address_itself_was_lost_the_same_server_gets_another_one(site: Site):
+    url, [server] = site.stack.outputs()["url"], site.servers()
+    by_hand.lose_address(site.cloud)
+    site.stack.pulumi("refresh", "--yes", "--skip-preview")
+    site.stack.up()
+    outputs = site.stack.outputs()
+    assert outputs["url"] != url
+    assert get(outputs["url"]).text == "Hello Mars!\n"
+    assert outputs["servers"][0]["instance_id"] == server["instance_id"]
+    assert site.stack.ssh("hostname").stdout
+    assert site.stack.steps() == {}
+
+
 def test_destroy_leaves_nothing_in_the_cloud(site: Site):
     site.stack.destroy()
     assert site.cloud.leftovers() == []

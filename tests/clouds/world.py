@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Container
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -15,9 +16,17 @@ OPERATOR, STRANGER = "198.51.100.7", "203.0.113.9"
 ANYWHERE = "0.0.0.0/0"
 
 
-def free_address(used: Container[object]) -> str:
-    """The first public one that isn't among these."""
-    return next(each for each in map(str, islice(PUBLIC.hosts(), 1, 512)) if each not in used)
+class Addresses:
+    """A cloud's public addresses. Who gives one back never gets it again."""
+
+    def __init__(self) -> None:
+        self._left = map(str, islice(PUBLIC.hosts(), 1, None))
+        self._lock = threading.Lock()
+
+    def take(self, used: Container[object]) -> str:
+        """The next one that isn't among these, which another process may have given."""
+        with self._lock:
+            return next(each for each in self._left if each not in used)
 
 
 @dataclass(frozen=True, kw_only=True)
