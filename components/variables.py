@@ -17,6 +17,7 @@ _SHELL = "the shell that starts the app takes it for itself"
 RESERVED = {
     "RELEASE": "Gantry sets it to the release's name",
     "GANTRY_STACK": "Gantry sets it to the stack's name",
+    "GANTRY_SOCKET": "Gantry sets it to the socket that the web process listens on",
     "GUNICORN_CMD_ARGS": _GUNICORN,
     "PATH": _VENV,
     "VIRTUAL_ENV": _VENV,

@@ -9,18 +9,30 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.processes import one_command
-from host.procfile import processes
+from host.procfile import is_gunicorn, processes
 
 # Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main")
 NAMES = ("app", "application", "create_app", "make_app")
-# Anywhere in the command, since tracers and profilers wrap it; with something to serve behind it.
-_GUNICORN = re.compile(r"(^|[\s/])gunicorn\s+\S")
-# Options that would take the app out of Gantry's hands, and what to do instead.
+# Gunicorn's options that would take the app out of Gantry's hands, and what to do instead.
 _NOT_YOURS = {
     r"-b|--bind\b|.*\$PORT": "leave it out, Gantry chooses the address",
     r"-c|--config\b": "name the file gunicorn.conf.py, which is read after Gantry's settings and wins",
     r"-D$|--daemon\b": "leave it out, systemd keeps the process",
+}
+# How others are told to listen on a Unix socket; of one that isn't here, its user knows.
+_SOCKET = "$GANTRY_SOCKET"
+_OTHERS = {
+    "waitress-serve": "waitress-serve --unix-socket=$GANTRY_SOCKET yourmodule:app",
+    "uvicorn": "uvicorn --uds $GANTRY_SOCKET yourmodule:app",
+    "hypercorn": "hypercorn --bind unix:$GANTRY_SOCKET yourmodule:app",
+    "granian": "granian --interface wsgi --uds $GANTRY_SOCKET yourmodule:app",
+    "daphne": "daphne -u $GANTRY_SOCKET yourmodule:app",
+    "uwsgi": "uwsgi --http-socket $GANTRY_SOCKET --master --die-on-term --module yourmodule:app",
+    "gunicorn": "gunicorn yourmodule:app",
+    # These are servers for development.
+    "flask": "gunicorn yourmodule:app",
+    "runserver": "gunicorn yourproject.wsgi",
 }
 
 
@@ -44,7 +56,7 @@ def guess(app: Path) -> str:
 
 
 def check(procfile: str) -> str:
-    """The web command of a Procfile; raises WebCommandError when it can't work behind Nginx on a Unix socket."""
+    """The web command of a Procfile; raises WebCommandError where it can't work behind Nginx on a Unix socket."""
     try:
         command = processes(procfile).get("web")
     except ValueError as error:
@@ -55,13 +67,31 @@ def check(procfile: str) -> str:
         words = one_command("web", command, "for another folder there is gunicorn's --chdir")
     except ValueError as error:
         raise WebCommandError(str(error)) from None
-    if not _GUNICORN.search(command):
-        raise WebCommandError(f"web: {command!r} isn't Gunicorn: start the app with 'gunicorn yourmodule:app'")
+    if is_gunicorn(command):
+        _check_gunicorn(command, words)
+    else:
+        _check_other(command, words)
+    return command
+
+
+def _check_gunicorn(command: str, words: list[str]) -> None:
     for word in words:
         for pattern, reason in _NOT_YOURS.items():
             if re.match(pattern, word):
                 raise WebCommandError(f"web: {command!r} has {word}: {reason}")
-    return command
+
+
+def _check_other(command: str, words: list[str]) -> None:
+    """A server that is known must be told where to listen; a program of the app's own may read the variable itself."""
+    if any(re.search(r"\$\{?PORT\b", word) for word in words):
+        raise WebCommandError(
+            f"web: {command!r} has $PORT, and there are no ports: let it listen on the Unix socket {_SOCKET}"
+        )
+    known = next((name for word in words if (name := Path(word).name) in _OTHERS), None)
+    if known and not any(re.search(r"\$\{?GANTRY_SOCKET\b", word) for word in words):
+        raise WebCommandError(
+            f"web: {command!r} isn't told to listen on the Unix socket {_SOCKET}: start the app with '{_OTHERS[known]}'"
+        )
 
 
 def _top_level(path: Path) -> set[str]:

@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 import tarfile
+from collections.abc import Callable
 from typing import Any
 
-from host import balancer, cron, fleet, health, lock, processes, release, status, web
+from host import balancer, cron, fleet, health, listener, lock, processes, release, status, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -29,11 +30,35 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gantry", description="Applies a configuration, switches releases.")
     commands = parser.add_subparsers(required=True)
-    added = commands.add_parser("configure", help="apply the files and links given as JSON on standard input")
-    added.set_defaults(run=_configure)
-    added = commands.add_parser("release", help="serve a release; its variables are JSON on standard input")
-    added.set_defaults(run=_release)
-    added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
+
+    def add(name: str, run: Callable[[Paths, argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help)
+        added.set_defaults(run=run)
+        return added
+
+    add("configure", _configure, "apply the files and links given as JSON on standard input")
+    _release_arguments(add("release", _release, "serve a release; its variables are JSON on standard input"))
+    added = add("prepare", _prepare, "do all of a release that takes long and changes nothing for visitors")
+    added.add_argument("release", help=_RELEASE)
+    added = add("revert", _revert, "serve what served before a release that isn't confirmed")
+    added.add_argument("--wait", type=float, default=fleet.WAIT_SECONDS, help="seconds for a release that goes on here")
+    added = add("listening", _listening, "wait until a web process that isn't Gunicorn listens")
+    added.add_argument("instance")
+    added.add_argument("process", type=int)
+    added = add("idle", _idle, "wait until a web process that isn't Gunicorn has answered everybody")
+    added.add_argument("instance")
+    add("drain", _drain, "wait until a balancer's connections to servers are new ones")
+    add("resume", _resume, "start what served before the machine was shut down")
+    added = add("status", _status, "print what serves, what is kept, and the last releases")
+    added.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+_RELEASE = "the first 12 hex digits of the tarball's SHA-256"
+
+
+def _release_arguments(added: argparse.ArgumentParser) -> None:
+    added.add_argument("release", help=_RELEASE)
     added.add_argument("--settings", required=True, help="digest of the configuration that it starts with")
     added.add_argument("--health", required=True, help="path that must answer")
     added.add_argument("--host", required=True, help="Host header to ask with")
@@ -54,20 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         "--probation", type=float, default=0, metavar="SECONDS", help="revert unless confirmed until then"
     )
     added.add_argument("--wait", type=float, default=lock.WAIT_SECONDS, help="seconds for another release here")
-    added = commands.add_parser("prepare", help="do all of a release that takes long and changes nothing for visitors")
-    added.set_defaults(run=_prepare)
-    added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
-    added = commands.add_parser("revert", help="serve what served before a release that isn't confirmed")
-    added.set_defaults(run=_revert)
-    added.add_argument("--wait", type=float, default=fleet.WAIT_SECONDS, help="seconds for a release that goes on here")
-    added = commands.add_parser("drain", help="wait until a balancer's connections to servers are new ones")
-    added.set_defaults(run=_drain)
-    added = commands.add_parser("resume", help="start what served before the machine was shut down")
-    added.set_defaults(run=_resume)
-    added = commands.add_parser("status", help="print what serves, what is kept, and the last releases")
-    added.set_defaults(run=_status)
-    added.add_argument("--json", action="store_true", help="for programs")
-    return parser
 
 
 def _configure(paths: Paths, options: argparse.Namespace) -> None:
@@ -98,6 +109,14 @@ def _prepare(paths: Paths, options: argparse.Namespace) -> None:
 
 def _revert(paths: Paths, options: argparse.Namespace) -> None:
     fleet.revert(paths, options.wait)
+
+
+def _listening(paths: Paths, options: argparse.Namespace) -> None:
+    listener.wait_until_it_listens(paths, options.instance, options.process)
+
+
+def _idle(paths: Paths, options: argparse.Namespace) -> None:
+    listener.wait_until_it_is_idle(paths, options.instance)
 
 
 def _drain(paths: Paths, options: argparse.Namespace) -> None:

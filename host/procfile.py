@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+# Anywhere in the command, since tracers and profilers wrap it; with something to serve behind it.
+_GUNICORN = re.compile(r"(^|[\s/])gunicorn\s+\S")
 
 
 def of(release: Path) -> dict[str, str]:
@@ -27,6 +29,11 @@ def processes(text: str) -> dict[str, str]:
             raise ValueError(f"Procfile: {line!r} is not of the form 'name: command'")
         found[match[1]] = match[2].strip()
     return found
+
+
+def is_gunicorn(command: str) -> bool:
+    """Whether a web command starts Gunicorn, which knows by its settings where to listen."""
+    return _GUNICORN.search(command) is not None
 
 
 def script(command: str, *before: str) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files, procfile, systemd
+from host import files, listener, procfile, systemd
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -51,7 +51,10 @@ def prepare(paths: Paths, instance: Instance, venv: Path) -> None:
     files.point(folder / "venv", venv)
     # Its own copy: what a later configuration brings is for the release that is tried with it.
     files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
-    files.write(folder / "web", procfile.script(procfile.of(release)["web"]), 0o755)
+    command = procfile.of(release)["web"]
+    files.write(folder / "web", procfile.script(command), 0o755)
+    if not procfile.is_gunicorn(command):
+        listener.accompany(paths, instance.name)
     files.write(paths.environments / instance.name, environment_file(instance.variables).encode(), 0o600)
 
 
@@ -67,7 +70,7 @@ def _escape(value: str) -> str:
 
 
 def start(instance: str) -> None:
-    """Start it and wait until Gunicorn has imported the app; raises ReleaseError with its last words."""
+    """Start it and wait until it has imported the app; raises ReleaseError with its last words."""
     if systemd.systemctl("start", unit(instance)).returncode != 0:
         raise ReleaseError(f"the app doesn't start:\n{journal(instance)}")
 
@@ -111,6 +114,7 @@ def retire(instance: str) -> None:
 
 def forget(paths: Paths, instance: str) -> None:
     """Remove the files of an instance that has stopped."""
+    listener.leave_alone(paths, instance)
     shutil.rmtree(paths.instances / instance, ignore_errors=True)
     (paths.environments / instance).unlink(missing_ok=True)
     paths.instance_socket(instance).unlink(missing_ok=True)

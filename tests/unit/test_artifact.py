@@ -229,8 +229,12 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
         ("web: gunicorn -D a:b", "systemd"),
         ("web: cd src && gunicorn a:b", "--chdir"),
         ("web: gunicorn a:b && true", "one command"),
-        ("web: waitress-serve a:b", "isn't Gunicorn"),
-        ("web: gunicorn", "isn't Gunicorn"),
+        ("web: waitress-serve a:b", "waitress-serve --unix-socket=.GANTRY_SOCKET yourmodule:app"),
+        ("web: env/bin/uvicorn --port 80 a:b", "uvicorn --uds .GANTRY_SOCKET"),
+        ("web: python serve.py $PORT", "there are no ports"),
+        ("web: flask run", "start the app with 'gunicorn yourmodule:app'"),
+        ("web: python manage.py runserver", "start the app with 'gunicorn yourproject.wsgi'"),
+        ("web: gunicorn", "start the app with 'gunicorn yourmodule:app'"),
         ("web: gunicorn a:b | tee log", "one command"),
         ("web: gunicorn 'a:b", "can't be read"),
     ],
@@ -271,6 +275,19 @@ def test_another_process_that_cannot_work_is_refused_before_anything_is_touched(
 )
 def test_other_ways_to_name_gunicorn_and_other_editors_files_are_fine(app: Path, line: str):
     (app / "Procfile").write_text(line + "\n", "utf-8")
+    assert "Procfile" in members(app)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "web: waitress-serve --unix-socket=$GANTRY_SOCKET a:b",
+        "web: LEVEL=debug uvicorn --uds ${GANTRY_SOCKET} a:b",
+        "web: python serve.py",
+    ],
+)
+def test_another_server_is_fine_where_it_listens_on_the_socket_or_may_know_it(app: Path, line: str):
+    (app / "Procfile").write_text(line + "\n")
     assert "Procfile" in members(app)
 
 
