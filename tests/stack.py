@@ -121,23 +121,32 @@ class Stack:
         assert done.returncode == 0, f"recover failed:\n{done.stdout}\n{done.stderr}"
         return done.stderr
 
-    def steps(self, *words: str) -> dict[str, str]:
-        """What a preview would do: the operation by resource name, without what stays the same."""
-        preview = json.loads(self.pulumi("preview", "--json", *words).stdout)
-        # Filtered before names are told apart: resources of several types have the same one.
-        changing = [step for step in preview["steps"] if step["op"] != "same"]
-        return {step["urn"].rpartition("::")[2]: step["op"] for step in changing}
+    def plan(self) -> set[tuple[str, str, str]]:
+        """What a preview would do: type, name and operation of all that doesn't stay the same."""
+        steps = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
+        told = [(*step["urn"].split("::")[-2:], step["op"]) for step in steps if step["op"] != "same"]
+        return {(kind.rpartition(":")[2], name, operation) for kind, name, operation in told}
+
+    def steps(self) -> dict[str, str]:
+        """The operation by resource name, which resources of several types may have."""
+        return {name: operation for _, name, operation in self.plan()}
 
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
 
+    def urn(self, kind: str, name: str) -> str:
+        """What the state calls a resource, by the last part of its type and its name."""
+        [found] = [each["urn"] for each in self._resources() if each["urn"].endswith(f":{kind}::{name}")]
+        return found
+
     def resource(self, name: str) -> dict[str, Any]:
         """The outputs of a resource, as the state has them, secrets in plain text."""
-        exported = json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)
-        resources = exported["deployment"]["resources"]
-        found = next(each["outputs"] for each in resources if each["urn"].endswith(f"::{name}"))
+        found = next(each["outputs"] for each in self._resources() if each["urn"].endswith(f"::{name}"))
         plain = {key: value["plaintext"] for key, value in found.items() if "plaintext" in (value or ())}
         return {**found, **{key: json.loads(value) for key, value in plain.items()}}
+
+    def _resources(self) -> list[dict[str, Any]]:
+        return json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]["resources"]
 
     def script(self, text: str) -> str:
         """What a script says that root's shell reads from standard input, on the first server."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
@@ -13,6 +16,7 @@ from command_plugin import resources
 from command_plugin.log import Engine
 from command_plugin.provider import Provider
 from command_plugin.values import from_struct, to_struct
+from components.leaving import LEAVING_FILE
 from tests.clouds.provider import serving
 
 # What every command prints: of the one that is asked for a server's host key, a key.
@@ -51,6 +55,27 @@ class Commands(Provider):
 
 def _done(inputs: Any) -> Any:
     return to_struct({**from_struct(inputs), "stdout": PRINTED, "stderr": ""})
+
+
+# For those that log in by themselves, as the provider of Leaving and the hook of Handover do.
+SSH = f"""#!/bin/sh
+case "$*" in *{LEAVING_FILE}*) exit 255 ;; esac
+cat > /dev/null
+echo {PRINTED}
+"""
+
+
+@contextmanager
+def without_servers(folder: Path) -> Iterator[Commands]:
+    """Whatever is done on servers counts as done; only those that are to leave a balancer can't be reached."""
+    program = folder / "bin/ssh"
+    program.parent.mkdir()
+    program.write_text(SSH)
+    program.chmod(0o755)
+    with recorded() as (commands, provider), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PULUMI_DEBUG_PROVIDERS", f"{os.environ['PULUMI_DEBUG_PROVIDERS']},{provider}")
+        patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        yield commands
 
 
 @contextmanager

@@ -217,8 +217,9 @@ class Assignments(Type):
 
     def read(self, id: str) -> Document | None:
         droplet, address = id.split("-")[:2]
-        reserved = self.cloud.all("reserved_ip").get(address)
-        assigned = reserved is not None and reserved.get("dropletId") == int(droplet)
+        # Where the address itself is gone, the provider fails: it doesn't take that for an assignment that is gone.
+        # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/reservedip/
+        assigned = self.cloud.get("reserved_ip", address).get("dropletId") == int(droplet)
         return {"dropletId": int(droplet), "ipAddress": address} if assigned else None
 
     def update(self, id: str, olds: Document, news: Document) -> None:

@@ -20,17 +20,21 @@ def unchanged(stack: Stack) -> None:
     stack.pulumi("preview", "--expect-no-changes", *WITHOUT_SSH)
 
 
-def started(stack: Stack) -> subprocess.Popen[str]:
-    """An `up` in a session of its own, to be killed with all its processes."""
-    command = stack.command("up", "--yes", "--skip-preview", *WITHOUT_SSH)
+def started(stack: Stack, *words: str) -> subprocess.Popen[str]:
+    """A command in a session of its own, to be killed with all its processes."""
     return subprocess.Popen(
-        command, cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
+        stack.command(*words), cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
+
+
+# DigitalOcean knows it as a property of the address.
+ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
 
 
 def ids(stack: Stack) -> set[str]:
     """Of what is in the cloud, as far as the state knows."""
     state = json.loads(stack.pulumi("stack", "export").stdout)["deployment"]
     clouds = ("aws:", "digitalocean:")
-    return {each["id"] for each in state.get("resources", []) if each["type"].startswith(clouds)}
+    found = [each for each in state.get("resources", []) if each["type"].startswith(clouds)]
+    return {each["id"] for each in found if each["type"] != ASSIGNMENT}
