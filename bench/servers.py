@@ -1,4 +1,4 @@
-"""The same release on four servers and on one."""
+"""The same release on four servers and on one: all at once, and with a canary first."""
 
 from __future__ import annotations
 
@@ -8,29 +8,37 @@ from bench import results, stacks
 from bench.results import Times
 from tests.stack import Stack
 
-# All that the strategy allows at a time: the first alone, then the other three together.
-BATCH = 3
+# All that each strategy allows at a time: the four together, or the first alone and then the other three together.
+STRATEGIES: dict[str, dict[str, object]] = {
+    "at once": {"canary": False, "batch": None},
+    "canary first": {"canary": True, "batch": 3},
+}
+WATCHES = (0, 10)
 
 
 def measure(runs: int) -> None:
-    """In turn, with and without a watch: that of the first server and that of the others follow each other."""
-    times = {f"{servers} watch {watch}": Times() for watch in (0, 10) for servers in (1, 4)}
-    times |= {f"{servers} unchanged": Times() for servers in (1, 4)}
-    with stacks.stack("one") as one, stacks.stack("four", servers=4, batch=BATCH) as four:
-        stacks_of = {1: one, 4: four}
-        for stack in stacks_of.values():
+    """In turn, with and without a watch: that of a canary and that of the others follow each other."""
+    times = {f"1 watch {watch}": Times() for watch in WATCHES}
+    times |= {f"4 {strategy} watch {watch}": Times() for strategy in STRATEGIES for watch in WATCHES}
+    with stacks.stack("one") as one, stacks.stack("four", servers=4) as four:
+        for stack in (one, four):
             _release(stack, 0)
         numbers = itertools.count(1)
-        for _ in range(runs):
-            for servers, stack in stacks_of.items():
-                times[f"{servers} unchanged"].time(stack.up)
-            for watch, (servers, stack) in itertools.product((0, 10), stacks_of.items()):
-                number = next(numbers)
-                stack.configure(watch=watch)
-                stacks.edit(stack, number)
-                times[f"{servers} watch {watch}"].time(stack.up)
-                stacks.require_page(stack, number)
-    results.keep("servers", {**times, "batch": BATCH})
+        for _, watch in itertools.product(range(runs), WATCHES):
+            one.configure(watch=watch)
+            _timed(one, next(numbers), times[f"1 watch {watch}"])
+            for strategy, settings in STRATEGIES.items():
+                four.configure(watch=watch, **settings)
+                # Another strategy is another command for each server: only the release is to be timed.
+                four.up()
+                _timed(four, next(numbers), times[f"4 {strategy} watch {watch}"])
+    results.keep("servers", {**times})
+
+
+def _timed(stack: Stack, number: int, times: Times) -> None:
+    stacks.edit(stack, number)
+    times.time(stack.up)
+    stacks.require_page(stack, number)
 
 
 def _release(stack: Stack, number: int) -> None:

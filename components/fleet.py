@@ -155,9 +155,11 @@ def _delivery(
         tarball=artifact.tarball,
         release=artifact.release,
         release_command=manifest.release_command(artifact.release, configuration, wanted),
+        first_prepare_command=manifest.first_prepare_command(artifact.release, configuration, wanted),
         release_input=pulumi.Output.secret(
             manifest.release_input(wanted.env, artifact.release, stack, artifact.revision)
         ),
+        canary=wanted.canary,
         batch=wanted.batch,
         switch_seconds=wanted.watch + 2 * wanted.health_timeout + wanted.stop_timeout,
     )

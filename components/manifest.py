@@ -194,15 +194,26 @@ def release_command(release: str, configuration: Configuration, settings: Settin
         asked += ["--expect", str(settings.health_status)]
     if settings.health_interval:
         asked += ["--interval", f"{settings.health_interval:g}"]
+    return shlex.join(["sudo", "gantry", "release", *_instance(release, configuration, settings), *asked])
+
+
+def first_prepare_command(release: str, configuration: Configuration, settings: Settings) -> str:
+    """The command that prepares ``release`` on the one of several servers that runs its release process."""
+    return shlex.join(["sudo", "gantry", "prepare", *_instance(release, configuration, settings), "--first"])
+
+
+def _instance(release: str, configuration: Configuration, settings: Settings) -> list[str]:
+    """What runs, and beside it; the same input goes with it."""
+    words = [release, "--settings", configuration.digest()]
     for name, count in sorted(settings.processes.items()):
-        asked += ["--process", f"{name}={count}"]
+        words += ["--process", f"{name}={count}"]
     for entry in settings.cron:
-        asked += ["--cron", entry.schedule, entry.command]
-    return f"sudo gantry release {release} --settings {configuration.digest()} {shlex.join(asked)}"
+        words += ["--cron", entry.schedule, entry.command]
+    return words
 
 
 def release_input(variables: dict[str, str], release: str, stack: str, revision: str | None = None) -> str:
-    """What goes to the release command's standard input, as JSON: the app's variables, secrets among them.
+    """What goes to the commands' standard input, as JSON: the app's variables, secrets among them.
 
     And, for the history, the revision that it was made from.
     """

@@ -31,8 +31,12 @@ class RolloutArgs:
     tarball: Path | None
     release: str
     release_command: str
+    # On the first of several servers, which runs the release process.
+    first_prepare_command: str
     release_input: pulumi.Input[str]
-    # Servers at a time, after the first.
+    # Whether the first server switches alone, before the others.
+    canary: bool = True
+    # Servers at a time.
     batch: int | None = None
     # The most that the health checks, the watch and the end of older processes take on one server.
     switch_seconds: int = 0
@@ -42,10 +46,10 @@ class RolloutArgs:
         """Where the upload goes on a server."""
         return f"/opt/gantry/incoming/{self.release}.tar"
 
-    def command(self, first: bool, probation: int = 0) -> str:
-        """``first`` is the one server that runs the release process, before any switches, and cron."""
-        flags = [*(["--first"] if first else []), *([f"--probation {probation}"] if probation else [])]
-        return " ".join([self.release_command, *flags])
+    def command(self, first: bool, migrated: bool = False, probation: int = 0) -> str:
+        """``first`` is the one server that runs the release process, unless it has ``migrated`` already, and cron."""
+        flags = {"--first": first, "--migrated": first and migrated, f"--probation {probation}": probation}
+        return " ".join([self.release_command, *(flag for flag, given in flags.items() if given)])
 
 
 class Rollout(pulumi.ComponentResource):
@@ -83,18 +87,25 @@ class Rollout(pulumi.ComponentResource):
         self, name: str, hosts: Sequence[Host], uploads: dict[str, list[pulumi.Resource]]
     ) -> list[remote.Command]:
         """All prepare; then each batch switches, on probation, after the one before; then all are confirmed."""
-        # Whatever takes long or needs a registry comes before the first switch.
-        before: Sequence[pulumi.Resource] = [self._prepare(host, uploads[host.name]) for host in hosts]
-        order = batches(list(hosts), self._args.batch)
+        # Whatever takes long or needs a registry comes before the first switch, and so does the release process.
+        before: Sequence[pulumi.Resource] = [
+            self._prepare(host, uploads[host.name], first=host is hosts[0]) for host in hosts
+        ]
+        order = batches(list(hosts), self._args.batch, canary=self._args.canary)
         longest = BATCH_SECONDS + self._args.switch_seconds
         revert = Revert(name, {host.name: self._contacts[host.name].connection for host in hosts}, longest)
-        command, probation = self._args.command, len(order) * longest
+        probation = len(order) * longest
         released: list[pulumi.Resource] = []
         for batch in order:
-            before = [self._release(each, command(each is hosts[0], probation), before, revert) for each in batch]
+            before = [
+                self._release(each, self._args.command(each is hosts[0], True, probation), before, revert)
+                for each in batch
+            ]
             released += before
         # The same command without a probation: it also releases where a server has gone back meanwhile.
-        return [self._release(each, command(each is hosts[0]), released, role="confirm") for each in hosts]
+        return [
+            self._release(each, self._args.command(each is hosts[0], True), released, role="confirm") for each in hosts
+        ]
 
     def _upload(self, host: Host) -> list[pulumi.Resource]:
         contact = self._contacts[host.name]
@@ -110,11 +121,13 @@ class Rollout(pulumi.ComponentResource):
         )
         return [contact.configured, tarball]
 
-    def _prepare(self, host: Host, after: Sequence[pulumi.Resource]) -> remote.Command:
+    def _prepare(self, host: Host, after: Sequence[pulumi.Resource], first: bool) -> remote.Command:
+        command = self._args.first_prepare_command if first else PREPARE_COMMAND.format(release=self._args.release)
         return remote.Command(
             f"{host.name}-prepare",
             connection=self._contacts[host.name].connection,
-            create=PREPARE_COMMAND.format(release=self._args.release),
+            create=command,
+            stdin=self._args.release_input if first else None,
             triggers=[host.instance_id],
             logging=remote.Logging.STDOUT_AND_STDERR,
             add_previous_output_in_env=False,
@@ -149,11 +162,13 @@ def _once_done(commands: Sequence[remote.Command], release: str) -> pulumi.Outpu
     return pulumi.Output.all(*[command.stdout for command in commands]).apply(lambda _: release)
 
 
-def batches(hosts: list[Host], size: int | None = None) -> list[list[Host]]:
-    """The order of a rollout: the first host alone, then ``size`` at a time.
+def batches(hosts: list[Host], size: int | None = None, *, canary: bool = True) -> list[list[Host]]:
+    """The order of a rollout: the first host alone, if it is a ``canary``, then ``size`` at a time.
 
-    By default one at a time up to three hosts, else a third of all, rounded up.
+    By default one at a time up to three hosts, else a third of all, rounded up; without a canary all at once.
     """
-    step = size or (1 if len(hosts) <= 3 else math.ceil(len(hosts) / 3))
-    rest = hosts[1:]
-    return [hosts[:1], *(rest[start : start + step] for start in range(0, len(rest), step))]
+    alone, rest = (hosts[:1], hosts[1:]) if canary else ([], hosts)
+    usual = (1 if len(hosts) <= 3 else math.ceil(len(hosts) / 3)) if canary else len(hosts)
+    step = size or usual
+    groups = [rest[start : start + step] for start in range(0, len(rest), step)]
+    return [alone, *groups] if alone else groups

@@ -50,6 +50,7 @@ class Settings(clouds.CloudSettings):
     stop_timeout: int
     servers: int
     balancer: bool
+    canary: bool
     batch: int | None
     maintenance: bool
     # Any value may be a secret.
@@ -95,9 +96,8 @@ class _Reader:
         value = self.text(key, rules.status, rules.GOOD_STATUS)
         return int(value) if value != rules.GOOD_STATUS and rules.status(value) is None else None
 
-    def flag(self, key: str) -> bool:
-        """Whether it is set to true."""
-        return self.text(key, rules.one_of(("true", "false")), "false") == "true"
+    def flag(self, key: str, default: bool = False) -> bool:
+        return self.text(key, rules.one_of(("true", "false")), "true" if default else "false") == "true"
 
     def variables(self, key: str) -> dict[str, str]:
         """A map of variables. Only names are ever shown."""
@@ -188,6 +188,7 @@ def read(root: Path, config: pulumi.Config) -> Settings:
         servers=servers,
         # Several servers need one to spread the requests.
         balancer=reader.flag("balancer") or servers > 1,
+        canary=reader.flag("canary", default=True),
         batch=reader.whole("batch", 0, MOST_SERVERS, default=0) or None,
         maintenance=reader.flag("maintenance"),
         env=reader.variables("env"),

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     add("configure", _configure, "apply the files and links given as JSON on standard input")
     _release_arguments(add("release", _release, "serve a release; its variables are JSON on standard input"))
     added = add("prepare", _prepare, "do all of a release that takes long and changes nothing for visitors")
-    added.add_argument("release", help=_RELEASE)
+    _instance_arguments(added, prepared=True)
     added = add("revert", _revert, "serve what served before a release that isn't confirmed")
     added.add_argument("--wait", type=float, default=fleet.WAIT_SECONDS, help="seconds for a release that goes on here")
     added = add("listening", _listening, "wait until a web process that isn't Gunicorn listens")
@@ -54,14 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_RELEASE = "the first 12 hex digits of the tarball's SHA-256"
-
-
-def _release_arguments(added: argparse.ArgumentParser) -> None:
-    added.add_argument("release", help=_RELEASE)
-    added.add_argument("--settings", required=True, help="digest of the configuration that it starts with")
-    added.add_argument("--health", required=True, help="path that must answer")
-    added.add_argument("--host", required=True, help="Host header to ask with")
+def _instance_arguments(added: argparse.ArgumentParser, prepared: bool = False) -> None:
+    """What runs, and beside it. Where it is only ``prepared``, nothing runs on servers but the first."""
+    added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
+    added.add_argument(
+        "--settings", required=not prepared, default="", help="digest of the configuration that it starts with"
+    )
     added.add_argument(
         "--first", action="store_true", help="run the release process and cron here: on one server of a rollout"
     )
@@ -71,6 +69,13 @@ def _release_arguments(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run it at these times"
     )
+
+
+def _release_arguments(added: argparse.ArgumentParser) -> None:
+    _instance_arguments(added)
+    added.add_argument("--health", required=True, help="path that must answer")
+    added.add_argument("--host", required=True, help="Host header to ask with")
+    added.add_argument("--migrated", action="store_true", help="the release process has run in the preparation")
     added.add_argument("--expect", type=int, help="the status to answer with (default: any 2xx or 3xx)")
     added.add_argument("--timeout", type=float, default=30, help="seconds until it must have answered so")
     added.add_argument("--interval", type=float, help="seconds between two questions (default: what suits)")
@@ -93,18 +98,23 @@ def _release(paths: Paths, options: argparse.Namespace) -> None:
     instance = web.Instance(options.release, options.settings, given["variables"])
     asked = health.Health(options.health, options.host, options.timeout, options.expect, options.interval)
     told = options.watch, options.probation, given.get("revision")
-    request = release.Request(instance, asked, *told, _plan(options), options.wait)
+    request = release.Request(instance, asked, *told, _plan(options, options.migrated), options.wait)
     release.release(paths, request)
 
 
-def _plan(options: argparse.Namespace) -> processes.Plan:
+def _plan(options: argparse.Namespace, migrated: bool = False) -> processes.Plan:
     counts = {name: int(count) for name, _, count in (given.rpartition("=") for given in options.process)}
     entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
-    return processes.Plan(counts, entries, options.first)
+    return processes.Plan(counts, entries, options.first, migrated)
 
 
 def _prepare(paths: Paths, options: argparse.Namespace) -> None:
-    fleet.prepare(paths, options.release)
+    first = None
+    if options.first:
+        given: dict[str, Any] = json.load(sys.stdin)
+        instance = web.Instance(options.release, options.settings, given["variables"])
+        first = fleet.First(instance, _plan(options), given.get("revision"))
+    fleet.prepare(paths, options.release, first)
 
 
 def _revert(paths: Paths, options: argparse.Namespace) -> None:

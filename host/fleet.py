@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 
-from host import files, history, processes, serving, systemd, web
+from host import files, history, processes, procfile, serving, systemd, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.install import install
@@ -24,15 +26,30 @@ SERVICE, TIMER = f"{UNIT}.service", f"{UNIT}.timer"
 WAIT_SECONDS = 150.0
 
 
-def prepare(paths: Paths, release: str) -> None:
-    """Unpack the release and install its requirements, so that what is left takes seconds and can hardly fail."""
+@dataclass(frozen=True)
+class First:
+    """What the one server that runs the release process needs for it."""
+
+    instance: web.Instance
+    processes: processes.Plan
+    # What it was made from, for the history.
+    revision: str | None
+
+
+def prepare(paths: Paths, release: str, first: First | None = None) -> None:
+    """Unpack the release and install its requirements, so that what is left takes seconds and can hardly fail.
+
+    On the ``first`` server run the release process too: on every other one a switch may follow at once.
+    """
     with exclusive(paths.lock, f"the preparation of {release}"):
         with phase("space"):
             require_space(paths, release)
         folder = paths.releases / release
         new = not folder.is_dir()
         try:
-            install(paths, release)
+            venv = install(paths, release)
+            if first:
+                _migrate(paths, first, venv)
         except BaseException:
             if new and folder.is_dir():
                 files.remove_tree(folder)
@@ -40,6 +57,22 @@ def prepare(paths: Paths, release: str) -> None:
         if new:
             # Until it has served it is the oldest: attempts that fail mustn't push out what can be gone back to.
             os.utime(folder, (0, 0))
+
+
+def _migrate(paths: Paths, first: First, venv: Path) -> None:
+    if "release" not in procfile.of(paths.releases / first.instance.release):
+        return
+    name = first.instance.name
+    login, address = history.source()
+    entry = history.Entry(first.instance.release, name, login, address, first.revision)
+    try:
+        with history.recorded(paths, entry):
+            processes.prepare(paths, first.instance, venv, first.processes)
+            entry.result = "prepared"
+    except BaseException:
+        if name not in serving.needed(paths):
+            web.forget(paths, name)
+        raise
 
 
 def begin(paths: Paths, seconds: float) -> None:

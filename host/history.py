@@ -20,15 +20,15 @@ from host.paths import Paths
 MOST_ENTRIES = 1000
 KEPT_ENTRIES = 500
 REASON_CHARACTERS = 500
-GOOD_RESULTS = ("serving", "unchanged", "on probation")
+GOOD_RESULTS = ("prepared", "serving", "unchanged", "on probation")
 
 
 @dataclass
 class Entry:
     """One release.
 
-    ``result`` is serving, unchanged, on probation (until the other servers serve it), failed (it never served),
-    reverted, stuck (bad, and what served before doesn't start any more), or interrupted.
+    ``result`` is prepared (on the first of several servers), serving, unchanged, on probation (until the other servers
+    serve it), failed (it never served), reverted, stuck (bad, and what served before doesn't start any more), or interrupted.
     """
 
     release: str

@@ -29,12 +29,14 @@ _PATTERNS = ("gantry-process@*.service", "gantry-cron@*.service", "gantry-cron@*
 class Plan:
     """What this server runs beside web: how many of each type (1 where nothing is said), and what at which times.
 
-    ``first`` is for one server of a rollout: only it runs the release process and cron entries.
+    ``first`` is for one server of a rollout: only it runs the release process, unless that has ``migrated`` in its
+    preparation, and cron entries.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     cron: tuple[cron.Entry, ...] = ()
     first: bool = False
+    migrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def prepare(paths: Paths, instance: web.Instance, venv: Path, plan: Plan) -> Non
     types = {process.label.partition(".")[0] for process in _wanted(paths, instance, plan)}
     for name in sorted(name for name, count in plan.counts.items() if count and name not in types):
         say(f"no {name} will run: the Procfile of {instance.release} has none")
-    if plan.first:
+    if plan.first and not plan.migrated:
         release_process.run(paths, instance, venv)
 
 

@@ -20,7 +20,7 @@ def settings(**changed: Any) -> Settings:
         target="local", app=Path(), release=None, domain=None,
         health_path="/healthz", health_status=None, health_timeout=30, health_interval=None, watch=0,
         workers=None, threads=4, network=None,
-        servers=1, balancer=False, batch=None, maintenance=False,
+        servers=1, balancer=False, canary=True, batch=None, maintenance=False,
         processes={}, cron=(), release_timeout=600, stop_timeout=60, env={},
     )  # fmt: skip
     return replace(usual, **changed)

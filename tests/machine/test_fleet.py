@@ -176,6 +176,31 @@ def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_chec
     assert stack.outputs()["release"] != release
 
 
+def test_without_a_canary_all_switch_at_once_and_go_back_when_one_fails(stack: Stack, url: str, tmp_path: Path):
+    stack.configure(canary=False)
+    stack.edit("Hello Ceres!", "Hello Moon!")
+    stack.up()
+    before = stack.outputs()["release"]
+    assert pages(url) == {"Hello Moon!\n"}
+    migrated = stack.on(0, "sudo tail -n 1 /var/lib/app/migrated").stdout
+    assert migrated == f"{before}\n"
+    stack.on(1, f"sudo touch {BROKEN}")
+    stack.edit("Hello Moon!", "Hello Sun!")
+    with load(f"{url}echo", tmp_path) as seen:
+        done = stack.up(check=False)
+    assert done.returncode != 0
+    assert "this server is out of luck" in done.stdout
+    assert {status(stack, number)["release"] for number in range(3)} == {before}
+    assert pages(url) == {"Hello Moon!\n"}
+    assert (seen.failed, seen.requests > 300) == ({}, True)
+    stack.on(1, f"sudo rm {BROKEN}")
+    stack.up()
+    assert pages(url) == {"Hello Sun!\n"}
+    stack.configure(canary=None)
+    stack.up()
+    assert stack.steps() == {}
+
+
 def test_from_three_servers_to_one_and_back_no_request_fails(stack: Stack, url: str, tmp_path: Path):
     with load(f"{url}echo", tmp_path) as seen:
         stack.configure(servers=1, balancer=True)

@@ -37,6 +37,11 @@ def test_the_first_is_alone_and_the_rest_follow_in_batches(count: int, size: int
     assert batches(HOSTS[:count], size) == [list(batch) for batch in expected]
 
 
+@pytest.mark.parametrize(("size", "expected"), [(None, ["abcd"]), (1, ["a", "b", "c", "d"]), (3, ["abc", "d"])])
+def test_without_a_canary_batches_count_from_the_first_and_all_is_the_usual_one(size: int | None, expected: list[str]):
+    assert batches(HOSTS[:4], size, canary=False) == [list(batch) for batch in expected]
+
+
 class Recorder(Mocks):
     """Writes every registration down, with what it waits for."""
 

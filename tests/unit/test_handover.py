@@ -27,6 +27,7 @@ def delivery(folder: Path, tarball: bool = True) -> RolloutArgs:
         tarball=folder / "app.tar" if tarball else None,
         release="3f2a91c0ffee",
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
+        first_prepare_command="a single server prepares within its release",
         release_input=SECRET,
     )
 

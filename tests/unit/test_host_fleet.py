@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from host import fleet, health, history, release, systemd, watch, web
+from host import fleet, health, history, processes, release, release_process, systemd, watch, web
+from host.errors import ReleaseError
+from host.paths import Paths
 from tests.unit.host_machine import HEALTH, WATCH_SECONDS, Machine
 
 
@@ -36,6 +38,60 @@ class Fleet(Machine):
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def migrations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The instances whose release process has run; that of "bad" fails."""
+    ran: list[str] = []
+
+    def run(paths: Paths, instance: web.Instance, venv: Path) -> None:
+        web.prepare(paths, instance, venv)
+        if "bad" in (paths.releases / instance.release / "page").read_text():
+            raise ReleaseError("the release process failed")
+        ran.append(instance.name)
+
+    monkeypatch.setattr(release_process, "run", run)
+    return ran
+
+
+def first(digest: str) -> fleet.First:
+    return fleet.First(web.Instance(digest, "s1", {}), processes.Plan(first=True), None)
+
+
+MIGRATING = "web: gunicorn a:b\nrelease: flask db upgrade\n"
+
+
+def test_the_first_server_runs_the_release_process_in_its_preparation_and_not_again(
+    server: Fleet, migrations: list[str]
+):
+    digest = server.upload("one", Procfile=MIGRATING)
+    fleet.prepare(server.paths, digest, first(digest))
+    name = first(digest).instance.name
+    assert migrations == [name]
+    plan = processes.Plan(first=True, migrated=True)
+    request = release.Request(web.Instance(digest, "s1", {}), HEALTH, WATCH_SECONDS, 900, processes=plan)
+    release.release(server.paths, request)
+    assert migrations == [name]
+    assert [entry["result"] for entry in history.last(server.paths, 9)] == ["prepared", "serving"]
+
+
+def test_other_servers_and_apps_without_a_release_process_only_unpack_and_install(server: Fleet, migrations: list[str]):
+    fleet.prepare(server.paths, server.upload("one", Procfile=MIGRATING))
+    plain = server.upload("two")
+    fleet.prepare(server.paths, plain, first(plain))
+    assert migrations == history.last(server.paths, 9) == []
+
+
+def test_a_release_process_that_fails_in_the_preparation_is_in_the_history_and_leaves_nothing(
+    server: Fleet, migrations: list[str]
+):
+    digest = server.upload("bad", Procfile=MIGRATING)
+    with pytest.raises(ReleaseError, match="release process failed"):
+        fleet.prepare(server.paths, digest, first(digest))
+    assert [entry["result"] for entry in history.last(server.paths, 9)] == ["failed"]
+    left = [server.paths.releases, server.paths.instances, server.paths.environments]
+    assert [list(folder.iterdir()) for folder in left] == [[], [], []]
 
 
 def test_in_probation_the_one_before_goes_on_running_and_a_timer_too(server: Fleet):

@@ -153,7 +153,12 @@ def test_a_preview_shows_counts_and_cron_in_the_release_command(wanted: Settings
     given = replace(wanted, processes={"worker": 2, "a": 0}, cron=(Entry("0 3 * * *", "python it's.py"),))
     command = manifest.release_command("3f2a91c0ffee", manifest.configuration(given, "/h.pyz"), given)
     words = shlex.split(command)
-    assert words[-7:] == ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
+    beside = ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
+    assert words[6:13] == beside
+    prepare = shlex.split(
+        manifest.first_prepare_command("3f2a91c0ffee", manifest.configuration(given, "/h.pyz"), given)
+    )
+    assert prepare == ["sudo", "gantry", "prepare", *words[3:6], *beside, "--first"]
     assert manifest.configuration(given, "/h.pyz") == manifest.configuration(wanted, "/h.pyz")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return rolled_out(tmp_path, monkeypatch, tmp_path / "app.tar")
 
 
-def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | None) -> Recorder:
+def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | None, canary: bool = True) -> Recorder:
     recorder = Recorder()
     register = MockMonitor.RegisterResource
 
@@ -75,7 +75,7 @@ def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | 
     @pulumi.runtime.test
     def roll_out() -> pulumi.Output[Any]:
         hosts = [Host(name=name, instance_id=f"i-{name}", first_contact=first_contact(name)) for name in ("a", "b")]
-        rollout = Rollout("rollout", hosts, arguments(tmp_path, tarball))
+        rollout = Rollout("rollout", hosts, replace(arguments(tmp_path, tarball), canary=canary))
         return pulumi.Output.all(rollout.release, *rollout.host_keys.values()).apply(check)
 
     def check(found: list[str]) -> None:
@@ -97,6 +97,7 @@ def arguments(folder: Path, tarball: Path | None) -> RolloutArgs:
         tarball=tarball,
         release="3f2a91c0ffee",
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
+        first_prepare_command="sudo gantry prepare 3f2a91c0ffee --settings s --first",
         release_input=pulumi.Output.secret(json.dumps({"variables": {"TOKEN": SECRET}})),
     )
 
@@ -150,8 +151,21 @@ def test_no_command_text_holds_a_secret_and_none_gets_its_previous_output(record
 def test_only_the_first_server_is_told_to_run_the_release_process_and_cron(recorder: Recorder):
     command = "sudo gantry release 3f2a91c0ffee --settings s"
     for role, probation in (("release", " --probation 480"), ("confirm", "")):
-        assert recorder.inputs(f"a-{role}")["create"] == f"{command} --first{probation}"
+        assert recorder.inputs(f"a-{role}")["create"] == f"{command} --first --migrated{probation}"
         assert recorder.inputs(f"b-{role}")["create"] == f"{command}{probation}"
+    assert recorder.inputs("a-prepare")["create"] == "sudo gantry prepare 3f2a91c0ffee --settings s --first"
+    assert recorder.is_secret("a-prepare", "stdin")
+    assert recorder.inputs("b-prepare")["create"] == "sudo gantry prepare 3f2a91c0ffee"
+    assert "stdin" not in recorder.inputs("b-prepare")
+
+
+def test_without_a_canary_all_switch_at_once_when_all_are_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recorder = rolled_out(tmp_path, monkeypatch, tmp_path / "app.tar", canary=False)
+    for server in "ab":
+        assert {"a-prepare", "b-prepare"} <= recorder.waits_for(f"{server}-release")
+    assert "a-release" not in recorder.waits_for("b-release")
+    assert recorder.inputs("b-release")["create"].endswith(" --probation 240")
+    assert {"a-release", "b-release"} <= recorder.waits_for("a-confirm")
 
 
 def test_a_failure_on_probation_sends_all_back_and_one_of_a_confirmation_nobody(recorder: Recorder):
