@@ -28,7 +28,8 @@ class Entry:
     """One release.
 
     ``result`` is prepared (on the first of several servers), serving, unchanged, on probation (until the other servers
-    serve it), failed (it never served), reverted, stuck (bad, and what served before doesn't start any more), or interrupted.
+    serve it), failed (it never served), reverted, stuck (bad, and what served before doesn't start any more), or
+    interrupted.
     """
 
     release: str

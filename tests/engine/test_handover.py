@@ -35,7 +35,8 @@ class Provider(ResourceProvider):
 here = Path.cwd()
 delivery = RolloutArgs(
     host_program=here / "host.pyz", host_program_path="/host.pyz", configuration="{}", tarball=None,
-    release="3f2a91c0ffee", release_command="sudo gantry release", first_prepare_command="", release_input=pulumi.Output.secret("SECRET"),
+    release="3f2a91c0ffee", release_command="sudo gantry release", first_prepare_command="",
+    release_input=pulumi.Output.secret("SECRET"),
 )
 connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
 server = SimpleNamespace(instance_id=pulumi.Config().require("server"), connection=connection)
