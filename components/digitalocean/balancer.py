@@ -76,6 +76,8 @@ class Balancer(pulumi.ComponentResource):
             ),
             http_idle_timeout_seconds=membership.IDLE_SECONDS,
             redirect_http_to_https=certificate is not None,
+            # TLS begins at 1.2 in any case; by default its weaker ciphers are offered, too.
+            tls_cipher_policy="STRONG",
             # The records are ours.
             disable_lets_encrypt_dns_records=True,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),

@@ -88,9 +88,17 @@ def user_data_holds_no_secret(props: Props) -> Iterator[str]:
 @RULES.about(BALANCER)
 def http_leads_to_https(props: Props) -> Iterator[str]:
     """Where a balancer has a certificate, its plain HTTP does nothing but redirect."""
-    secured = any(rule.get("entryProtocol") in SECURED for rule in parts(props, "forwardingRules"))
-    if secured and props.get("redirectHttpToHttps") is not True:
+    if has_https(props) and props.get("redirectHttpToHttps") is not True:
         yield "redirectHttpToHttps isn't set: set it to true"
+
+
+@RULES.about(BALANCER)
+def tls_is_current(props: Props) -> Iterator[str]:
+    """HTTPS begins at TLS 1.2, with ciphers of today."""
+    # DigitalOcean's balancers speak TLS 1.2 and 1.3 alone:
+    # https://docs.digitalocean.com/products/networking/load-balancers/how-to/ssl-termination/
+    if has_https(props) and props.get("tlsCipherPolicy") != "STRONG":
+        yield f"tlsCipherPolicy is {props.get('tlsCipherPolicy')!r}: set it to 'STRONG'"
 
 
 @RULES.about(*BUCKETS)
@@ -116,6 +124,10 @@ def databases_are_not_public(props: Props) -> Iterator[str]:
     for rule in parts(props, "rules"):
         if rule.get("type") == "ip_addr" and is_anywhere(str(rule.get("value"))):
             yield f"it admits {rule.get('value')}: admit the servers' tag or addresses"
+
+
+def has_https(balancer: Props) -> bool:
+    return any(rule.get("entryProtocol") in SECURED for rule in parts(balancer, "forwardingRules"))
 
 
 def openings(props: Props) -> Iterator[Opening]:

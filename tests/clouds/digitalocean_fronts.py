@@ -42,6 +42,7 @@ class Balancers(Kept):
             among("entry_protocol", rule["entryProtocol"], {"http", "https", "http2", "http3", "tcp", "udp"})
             if rule["entryProtocol"] in ("https", "http2"):
                 self.cloud.one("certificate", "name", rule.get("certificateName", ""))
+        among("tls_cipher_policy", inputs.get("tlsCipherPolicy", "DEFAULT"), {"DEFAULT", "STRONG"})
         check = inputs.get("healthcheck", {})
         for name, low, high in (
             ("checkIntervalSeconds", 3, 300), ("responseTimeoutSeconds", 3, 300),

@@ -127,6 +127,7 @@ def test_with_a_zone_http_is_sent_to_https_with_a_managed_certificate(
     assert cloud.one(":Certificate").inputs["domains"] == ["shop.example.org", "www.shop.example.org"]
     inputs = cloud.one(":LoadBalancer").inputs
     assert inputs["redirectHttpToHttps"] is True
+    assert inputs["tlsCipherPolicy"] == "STRONG"
     ports = {rule["entryPort"]: rule for rule in inputs["forwardingRules"]}
     assert ports[443]["certificateName"] == f"{cloud.one(':Certificate').name}-0a1b2c3"
     assert {(rule["targetPort"], rule["targetProtocol"]) for rule in ports.values()} == {(80, "http")}

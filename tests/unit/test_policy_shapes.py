@@ -57,6 +57,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "digitalocean-droplets-have-keys": (":Droplet", lambda it: it.pop("sshKeys")),
     "digitalocean-droplets-are-monitored": (":Droplet", lambda it: it.pop("monitoring")),
     "digitalocean-http-leads-to-https": (":LoadBalancer", lambda it: it.pop("redirectHttpToHttps")),
+    "digitalocean-tls-is-current": (":LoadBalancer", lambda it: it.pop("tlsCipherPolicy")),
 }
 
 
