@@ -171,8 +171,12 @@ def test_a_token_that_may_not_comment_is_told_with_what_it_needs(
     assert "another" not in said
 
 
+def jobs(workflow: str) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())["jobs"]
+
+
 def steps(workflow: str, job: str) -> list[dict[str, Any]]:
-    return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())["jobs"][job]["steps"]
+    return jobs(workflow)[job]["steps"]
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -209,3 +213,63 @@ def test_no_credential_is_in_the_reach_of_more_than_one_step():
         for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
             outside = {key: value for key, value in job.items() if key != "steps"}
             assert "secrets." not in json.dumps(outside), f"{workflow.name}: {name}"
+
+
+def test_the_runner_that_deploys_runs_nothing_else():
+    runners = {(path.name, name): job["runs-on"] for path in WORKFLOWS for name, job in jobs(path.name).items()}
+    assert "vars.RUNNER" in runners.pop(("deploy.yml", "deploy"))
+    assert set(runners.values()) == {"ubuntu-24.04"}
+
+
+# What is true of a push to main that passed ci.
+PASSED = {
+    "github.repository": "me/gantry",
+    "github.sha": "c0ffee",
+    "github.event.workflow_run.conclusion": "success",
+    "github.event.workflow_run.event": "push",
+    "github.event.workflow_run.head_repository.full_name": "me/gantry",
+    "github.event.workflow_run.head_branch": "main",
+    "github.event.workflow_run.head_sha": "c0ffee",
+}
+
+
+def holds(condition: str, facts: dict[str, str]) -> bool:
+    """Whether GitHub would take a condition that consists of comparisons for true."""
+
+    def value(term: str) -> str:
+        return term[1:-1] if term.startswith("'") else facts[term]
+
+    sides = [comparison.split(" == ") for comparison in condition.split(" && ")]
+    return all(value(left) == value(right) for left, right in sides)
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "deploys"),
+    [
+        ({}, True),
+        ({"conclusion": "failure"}, False),
+        ({"conclusion": "cancelled"}, False),
+        ({"event": "pull_request"}, False),
+        ({"head_repository.full_name": "stranger/gantry"}, False),
+        ({"head_branch": "other"}, False),
+        ({"head_sha": "0ld"}, False),
+    ],
+)
+def test_a_deployment_follows_a_push_to_main_that_passed_ci_and_nothing_else(otherwise: dict[str, str], deploys: bool):
+    first = jobs("deploy.yml")["stacks"]
+    facts = {**PASSED, **{f"github.event.workflow_run.{key}": value for key, value in otherwise.items()}}
+    assert holds(first["if"], facts) is deploys
+    assert jobs("deploy.yml")["deploy"]["needs"] == "stacks"
+
+
+def test_a_deployment_takes_the_commit_that_ci_has_tested():
+    [name] = trigger("deploy.yml")["workflow_run"]["workflows"]
+    assert yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["name"] == name
+    for job in ("stacks", "deploy"):
+        [checkout] = [step for step in steps("deploy.yml", job) if "actions/checkout" in step.get("uses", "")]
+        assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
+
+
+def trigger(workflow: str) -> dict[str, Any]:
+    # YAML 1.1 takes the key `on` for a truth value.
+    return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())[True]
