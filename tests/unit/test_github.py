@@ -270,6 +270,16 @@ def test_a_deployment_takes_the_commit_that_ci_has_tested():
         assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
 
+def test_the_weekly_run_has_all_that_ci_has_and_tells_every_story_of_the_clouds():
+    [ci], [weekly] = jobs("ci.yml").values(), jobs("weekly.yml").values()
+    *before, last = weekly.pop("steps")
+    assert before == ci.pop("steps")[:-1]
+    assert last == {"run": "make test ARGS=tests/clouds", "env": {"CLOUDS": "all", "KILLS": 30}}
+    assert weekly.pop("timeout-minutes") > ci.pop("timeout-minutes")
+    assert weekly == ci
+    assert set(trigger("weekly.yml")) == {"schedule", "workflow_dispatch"}
+
+
 def trigger(workflow: str) -> dict[str, Any]:
     # YAML 1.1 takes the key `on` for a truth value.
     return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())[True]
