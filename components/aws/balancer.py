@@ -96,7 +96,8 @@ class Balancer(pulumi.ComponentResource):
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:
         args = self._args
-        logs = None
+        # Said even so: where the block is missing, the provider leaves them as they are.
+        logs = aws.lb.LoadBalancerAccessLogsArgs(bucket="", enabled=False)
         if args.access_logs:
             bucket = AccessLogs(f"{self._label}-logs", args.protect, self._child).bucket
             logs = aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket, enabled=True)

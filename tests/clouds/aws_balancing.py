@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.clouds.aws import Document, Resource
 from tests.clouds.faults import CloudError
 from tests.clouds.kinds import Kind, Name
@@ -33,6 +35,8 @@ class LoadBalancer(_OfElb):
         },
         outputs=("arn", "arnSuffix", "dnsName", "zoneId", "vpcId", "tagsAll"),
         replaces=("name", "internal", "loadBalancerType"),
+        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/elbv2/load_balancer.go
+        kept=("accessLogs",),
         name=_NAME,
     )  # fmt: skip
 
@@ -67,6 +71,7 @@ class LoadBalancer(_OfElb):
             "zoneId": found["CanonicalHostedZoneId"],
             "vpcId": found["VpcId"],
             **attributes,
+            **({"accessLogs": _logs(given["accessLogs"], values)} if "accessLogs" in given else {}),
         }
 
     def change(self, id: str, olds: Document, news: Document, changed: set[str]) -> set[str]:
@@ -80,11 +85,22 @@ class LoadBalancer(_OfElb):
             {"Key": theirs, "Value": _spelled(inputs[ours])} for ours, theirs in _ATTRIBUTES.items() if ours in inputs
         ]
         if logs := inputs.get("accessLogs"):
-            self.cloud.client("s3").head_bucket(Bucket=logs["bucket"])
-            attributes.append({"Key": "access_logs.s3.bucket", "Value": logs["bucket"]})
             attributes.append({"Key": "access_logs.s3.enabled", "Value": _spelled(logs.get("enabled", False))})
+            if logs.get("enabled"):
+                self._may_write(logs["bucket"])
+                attributes.append({"Key": "access_logs.s3.bucket", "Value": logs["bucket"]})
         if attributes:
             self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=attributes)
+
+    def _may_write(self, bucket: str) -> None:
+        """AWS writes a file to find out, and moto doesn't."""
+        try:
+            policy = self.cloud.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+        except ClientError:
+            policy = ""
+        if "logdelivery.elasticloadbalancing.amazonaws.com" not in policy:
+            said = f"Access Denied for bucket: {bucket}. Please check S3bucket permission"
+            raise CloudError(f"InvalidConfigurationRequest: {said}")
 
     def drop(self, id: str) -> None:
         told = self.elb.describe_load_balancer_attributes(LoadBalancerArn=id)["Attributes"]
@@ -231,6 +247,12 @@ def _listening(inputs: Document) -> Document:
             redirect = {key[0].upper() + key[1:]: value for key, value in given.items()}
             found["DefaultActions"].append({"Type": "redirect", "RedirectConfig": redirect})
     return found
+
+
+def _logs(given: Document, told: dict[str, str]) -> Document:
+    """Of logs that are off the provider doesn't compare the bucket, which AWS still knows."""
+    enabled = told["access_logs.s3.enabled"] == "true"
+    return {"bucket": told["access_logs.s3.bucket"] if enabled else given["bucket"], "enabled": enabled}
 
 
 def _spelled(value: Any) -> str:

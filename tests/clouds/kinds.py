@@ -47,6 +47,8 @@ class Kind:
     outputs: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     name: Name | None = None
+    # Blocks of which the provider sees no change where the program gives none, whatever there is.
+    kept: tuple[str, ...] = ()
     # Replaces like ``replaces``, where this input is true.
     replaces_if: tuple[str, str] | None = None
 
@@ -76,6 +78,7 @@ class Kind:
             key
             for key in sorted({*olds, *news} - {DEFAULTS})
             if not same(revealed(olds.get(key)), revealed(news.get(key)))
+            and not (key in self.kept and news.get(key) is None)
         ]
         replacing = set(self.replaces)
         if self.replaces_if and revealed(news.get(self.replaces_if[1])) is True:

@@ -200,6 +200,15 @@ def test_a_balancer_in_one_zone_and_one_that_is_protected_are_refused(engine: En
         engine.delete(TOKENS["LoadBalancer"], kept)
 
 
+def test_logs_that_nothing_is_said_of_stay_as_they_are_and_need_a_bucket_that_may_be_written_to(engine: Engine):
+    wanted: Properties = {"accessLogs": {"bucket": "logs", "enabled": True}}
+    with pytest.raises(Refused, match="Access Denied for bucket: logs"):
+        engine.make(TOKENS["LoadBalancer"], subnets=Network(engine).subnets, **wanted)
+    assert list(engine.diff(TOKENS["LoadBalancer"], wanted, {}).diffs) == []
+    off: Properties = {"accessLogs": {"bucket": "", "enabled": False}}
+    assert list(engine.diff(TOKENS["LoadBalancer"], wanted, off).diffs) == ["accessLogs"]
+
+
 def test_a_network_in_use_stays(engine: Engine):
     network = Network(engine)
     instance(engine, network)

@@ -54,6 +54,28 @@ def changes(cloud: Cloud) -> list[tuple[str, str]]:
     return [call for call in cloud.calls if call[0] != "read"]
 
 
+def test_access_logs_are_off_and_their_bucket_is_gone_when_they_are_turned_off(tmp_path: Path):
+    with simulated("aws", Paper(), tmp_path) as cloud:
+        stack = new_stack("aws", tmp_path / "stack", balancer=True, accessLogs=True)
+        paper.up(stack)
+        assert logs(cloud) == "true"
+        stack.configure(accessLogs=False)
+        paper.up(stack)
+        assert logs(cloud) == "false"
+        assert not [each for each in cloud.leftovers() if each.startswith("Bucket")]
+        paper.unchanged(stack)
+        stack.destroy()
+
+
+def logs(cloud: Cloud) -> str:
+    """Whether the only balancer writes any."""
+    assert isinstance(cloud, Aws)
+    elb = cloud.client("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    told = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+    return {each["Key"]: each["Value"] for each in told}["access_logs.s3.enabled"]
+
+
 @pytest.mark.parametrize("target", ["aws", "digitalocean"])
 def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(target: str, tmp_path: Path):
     with simulated(target, Paper(), tmp_path) as cloud:
