@@ -49,9 +49,15 @@ class AccessLogs(pulumi.ComponentResource):
             ],
             opts=child,
         )
+        written = aws.s3.BucketPolicy(
+            name,
+            bucket=bucket.bucket,
+            policy=bucket.arn.apply(policy),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[blocked])),
+        )
         expiration = aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=DAYS)
         every = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
-        aws.s3.BucketLifecycleConfiguration(
+        expiring = aws.s3.BucketLifecycleConfiguration(
             name,
             bucket=bucket.bucket,
             rules=[
@@ -59,16 +65,11 @@ class AccessLogs(pulumi.ComponentResource):
                     id="expire", status="Enabled", filter=every, expiration=expiration
                 )
             ],
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[written])),
         )
-        written = aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(policy),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[blocked])),
-        )
-        # A balancer that is to write must find that it may.
-        self.bucket = written.bucket
+        # A balancer that is to write must find that it may. The provider waits, some 30 s, until S3 has taken on the
+        # rules of a lifecycle everywhere, and for nothing else of a bucket: the policy before them is in force by then.
+        self.bucket = expiring.bucket
         self.register_outputs({"bucket": self.bucket})
 
 

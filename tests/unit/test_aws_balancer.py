@@ -130,14 +130,20 @@ def test_access_logs_go_to_a_closed_encrypted_bucket_before_the_balancer_writes(
     assert all(blocked[key] is True for key in blocked if key != "bucket")
     assert len(blocked) == 5
     assert cloud.one(":LoadBalancer").inputs["accessLogs"]["enabled"] is True
-    assert any(":BucketPolicy::" in each for each in cloud.one(":LoadBalancer").waits_for)
     rule = cloud.one(":BucketServerSideEncryptionConfiguration").inputs["rules"][0]
     assert rule["applyServerSideEncryptionByDefault"] == {"sseAlgorithm": "AES256"}
 
 
-def test_without_access_logs_there_is_no_bucket(fleet: Cloud):
+def test_the_balancer_may_write_for_a_while_before_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cloud = built(tmp_path, monkeypatch, **MANY, access_logs=True)
+    assert any(":BucketPolicy::" in each for each in cloud.one(":BucketLifecycleConfiguration").waits_for)
+    waited_for = cloud.one(":LoadBalancer").waits_for
+    assert any(":BucketLifecycleConfiguration::" in each for each in waited_for)
+
+
+def test_without_access_logs_there_is_no_bucket_and_the_balancer_is_told_so(fleet: Cloud):
     assert not [each.name for each in fleet.made if each.type.startswith("aws:s3/")]
-    assert "accessLogs" not in fleet.one(":LoadBalancer").inputs
+    assert fleet.one(":LoadBalancer").inputs["accessLogs"] == {"bucket": "", "enabled": False}
 
 
 def test_only_load_balancers_may_write_logs():
