@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import boto3
 from botocore.exceptions import ClientError, ParamValidationError
@@ -32,6 +32,14 @@ class Aws(Cloud):
     """One account in one region; its state lasts as long as this process."""
 
     package, version = "aws", "7.51.1"
+    schema_versions: ClassVar = {
+        "aws:ec2/instance:Instance": 2,
+        "aws:ec2/keyPair:KeyPair": 1,
+        "aws:ec2/securityGroup:SecurityGroup": 1,
+        "aws:ec2/subnet:Subnet": 1,
+        "aws:ec2/vpc:Vpc": 1,
+        "aws:route53/record:Record": 2,
+    }
 
     def __init__(self, world: World | None = None) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.clouds.faults import CloudError
 from tests.clouds.metadata import MAC
@@ -40,6 +40,10 @@ class DigitalOcean(Cloud):
     """One account; with a file its state outlives this process."""
 
     package, version = "digitalocean", "4.84.1"
+    schema_versions: ClassVar = {
+        f"digitalocean:index/{each}": 1
+        for each in ("certificate:Certificate", "droplet:Droplet", "loadBalancer:LoadBalancer")
+    }
 
     def __init__(self, world: World | None = None, file: Path | None = None) -> None:
         super().__init__()

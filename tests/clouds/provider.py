@@ -22,6 +22,8 @@ from tests.clouds.faults import CloudError, Faults
 from tests.clouds.kinds import DEFAULTS, Kind, like
 
 T = TypeVar("T")
+# Where the real providers keep what their state needs besides.
+META = "__meta"
 _THREADS = 64
 
 
@@ -56,6 +58,9 @@ class Cloud(ABC):
 
     package: str
     version: str
+    # Of the types whose state says in which version of its schema it is written: the real provider migrates what it
+    # takes for an older one.
+    schema_versions: Mapping[str, int] = {}
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -133,6 +138,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: Any) -> Any:
         kind = self._type(request, context).kind
+        _answer(context, lambda: self._migrated(request, request.olds))
         olds, news = from_struct(request.old_inputs), _with_ignored(request)
         changed, replaces = kind.diff(olds, news)
         response, each = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
@@ -159,21 +165,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return id, type_.read(id)
 
         id, live = self._call("create", request, context, create)
-        return provider_pb2.CreateResponse(id=id, properties=to_struct(_outputs(inputs, live or {})))
+        return provider_pb2.CreateResponse(id=id, properties=self._told(request, inputs, live or {}))
 
     def Read(self, request: Any, context: Any) -> Any:
         type_, olds = self._type(request, context), from_struct(request.inputs)
+        _answer(context, lambda: self._migrated(request, request.properties))
         live = self._call("read", request, context, lambda: type_.read(request.id))
         if live is None:
             return provider_pb2.ReadResponse()
         inputs = {key: live.get(key, value) for key, value in olds.items()} if olds else type_.imported(live)
         inputs = like(olds, inputs)
-        return provider_pb2.ReadResponse(
-            id=request.id, inputs=to_struct(inputs), properties=to_struct(_outputs(olds, live))
-        )
+        told = self._told(request, olds, live)
+        return provider_pb2.ReadResponse(id=request.id, inputs=to_struct(inputs), properties=told)
 
     def Update(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
+        _answer(context, lambda: self._migrated(request, request.olds))
         olds, inputs = from_struct(request.old_inputs), _with_ignored(request)
         if request.preview:
             state = from_struct(request.olds)
@@ -186,10 +193,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return type_.read(request.id)
 
         live = self._call("update", request, context, update)
-        return provider_pb2.UpdateResponse(properties=to_struct(_outputs(inputs, live or {})))
+        return provider_pb2.UpdateResponse(properties=self._told(request, inputs, live or {}))
 
     def Delete(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
+        _answer(context, lambda: self._migrated(request, request.properties))
         self._call("delete", request, context, lambda: type_.delete(request.id))
         return empty_pb2.Empty()
 
@@ -201,15 +209,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         found = _answer(context, lambda: function(_plain(from_struct(request.args))))
         return provider_pb2.InvokeResponse(**{"return": to_struct(found)})
 
+    def _told(self, request: Any, inputs: Properties, live: Mapping[str, Any]) -> Any:
+        """The outputs, with the version of their schema."""
+        version = self._cloud.schema_versions.get(_token(request))
+        meta = {META: json.dumps({"schema_version": str(version)})} if version else {}
+        return to_struct({**like(inputs, {**_shown(inputs), **live}), **meta})
+
+    def _migrated(self, request: Any, state: Any) -> None:
+        """Fails as a migration does, for which a state without the outputs of that time isn't written."""
+        known = from_struct(state)
+        version = self._cloud.schema_versions.get(_token(request))
+        meta = json.loads(str(known.get(META, "{}")))
+        if known and version and meta.get("schema_version") != str(version):
+            raise CloudError(f"panic: interface conversion: interface {{}} is nil (migrating {request.urn})")
+
     def _type(self, request: Any, context: Any) -> Type:
-        # urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>
-        token: str = request.urn.split("::")[2].rpartition("$")[2]
+        token = _token(request)
         if token not in self._types:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown resource type {token}")
         return self._types[token]
 
     def _call(self, operation: str, request: Any, context: Any, work: Callable[[], T]) -> T:
-        token: str = request.urn.split("::")[2].rpartition("$")[2]
+        token = _token(request)
         name: str = request.urn.rpartition("::")[2]
         self._cloud.calls.append((operation, name))
 
@@ -241,6 +262,11 @@ def serving(package: str, provider: provider_pb2_grpc.ResourceProviderServicer) 
         server.stop(grace=None).wait()
 
 
+def _token(request: Any) -> str:
+    # urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>
+    return request.urn.split("::")[2].rpartition("$")[2]
+
+
 def _answer(context: Any, work: Callable[[], T]) -> T:
     try:
         return work()
@@ -270,10 +296,6 @@ def _plain(inputs: Properties) -> dict[str, Any]:
 
 def _shown(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != DEFAULTS}
-
-
-def _outputs(inputs: Properties, live: Mapping[str, Any]) -> Properties:
-    return like(inputs, {**_shown(inputs), **live})
 
 
 def _with_ignored(request: Any) -> Properties:

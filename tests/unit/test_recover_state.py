@@ -51,8 +51,17 @@ def test_what_is_found_comes_after_all_that_it_refers_to_and_before_the_rest():
 def test_it_has_its_inputs_for_outputs_so_that_a_provider_takes_it_for_its_own():
     new = resource(VPC, inputs={"name": "prod-1", "userData": {"ciphertext": "c"}, "__defaults": ["name"]})
     [made] = brought_in([], new, "vpc-1")
-    assert made["outputs"] == {"id": "vpc-1", "name": "prod-1", "userData": {"ciphertext": "c"}}
+    outputs = {key: value for key, value in made["outputs"].items() if key != "__meta"}
+    assert outputs == {"id": "vpc-1", "name": "prod-1", "userData": {"ciphertext": "c"}}
     assert made["inputs"]["__defaults"] == ["name"]
+
+
+def test_it_says_the_version_of_its_schema_so_that_a_provider_does_not_migrate_what_is_of_today():
+    balancer, tag = (f"digitalocean:index/{each}" for each in ("loadBalancer:LoadBalancer", "tag:Tag"))
+    [made] = brought_in([], resource(balancer), "lb-1")
+    assert made["outputs"]["__meta"] == '{"schema_version":"1"}'
+    [made] = brought_in([], resource(tag), "prod")
+    assert made["outputs"] == {"id": "prod"}
 
 
 def test_what_replaces_another_makes_that_one_go_with_the_next_up():

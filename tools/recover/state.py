@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,21 @@ Document = dict[str, Any]
 CHOSEN = "__defaults"
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
 SECRET = "4dabf18193072939515e22adb298388d"
+# Where they note the version of the schema that a state is written in. One without it is taken for one of version 0
+# and migrated, which fails on what they don't find in it. Those of the provider's types that have had others:
+# SchemaVersion in the sources of terraform-provider-aws 6 and terraform-provider-digitalocean 2.
+META = "__meta"
+SCHEMA_VERSIONS = {
+    "aws:ec2/instance:Instance": 2,
+    "aws:ec2/keyPair:KeyPair": 1,
+    "aws:ec2/securityGroup:SecurityGroup": 1,
+    "aws:ec2/subnet:Subnet": 1,
+    "aws:ec2/vpc:Vpc": 1,
+    "aws:route53/record:Record": 2,
+    "digitalocean:index/certificate:Certificate": 1,
+    "digitalocean:index/droplet:Droplet": 1,
+    "digitalocean:index/loadBalancer:LoadBalancer": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,8 @@ def _made(each: Pending, id: str) -> Document:
     """With its inputs for outputs: a provider takes a resource without any for one that isn't Pulumi's, forgets which
     name it chose itself, and what the cloud doesn't tell again (a droplet's user-data); both would replace it."""
     told = {key: value for key, value in each.inputs.items() if key != CHOSEN}
+    if version := SCHEMA_VERSIONS.get(each.type):
+        told[META] = json.dumps({"schema_version": str(version)}, separators=(",", ":"))
     return {**each.resource, "id": id, "outputs": {**told, "id": id}}
 
 
