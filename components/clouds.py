@@ -12,6 +12,8 @@ TARGETS = ("aws", "digitalocean")
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, with room for two subnets of /28;
 # https://docs.digitalocean.com/products/networking/vpc/details/limits/
 _LENGTHS = {"aws": (16, 27), "digitalocean": (16, 28)}
+# AWS's other partitions have other policies, accounts and services: components/aws/access.py, image.py, logs.py
+_ELSEWHERE = ("us-gov-", "cn-", "us-iso")
 # What is shorter than this is no place where an operator sits, but a part of the internet.
 _WIDEST = {4: 8, 6: 32}
 # What a balancer there can take for a good answer.
@@ -91,8 +93,8 @@ def mistakes(
     """What doesn't go together, or not with ``target``."""
     found = list(_unknown(target, given))
     if target in TARGETS:
-        found += [*_missing(target, given), *_malformed(target, given), *_range(target, given, network)]
-        found += [*_names(given, domain), *_logs(target, given, balancer)]
+        found += [*_missing(target, given), *_malformed(target, given), *_elsewhere(target, given)]
+        found += [*_range(target, given, network), *_names(given, domain), *_logs(target, given, balancer)]
         found += [*_status(target, balancer, health_status)]
     return found
 
@@ -149,6 +151,15 @@ def _malformed(target: str, given: CloudSettings) -> Iterator[str]:
     for (cloud, key), (pattern, rule) in _FORMS.items():
         if cloud == target and key in values and not re.fullmatch(pattern, str(values[key])):
             yield f"{key} is {values[key]!r}, but must be {rule}; set it with: pulumi config set {key} <value>"
+
+
+def _elsewhere(target: str, given: CloudSettings) -> Iterator[str]:
+    if target == "aws" and given.region and given.region.startswith(_ELSEWHERE):
+        yield (
+            f"region is {given.region!r}, but must be of the partition aws, such as eu-central-1: GovCloud, China and the"
+            " isolated regions have other policies, services and accounts of Debian's images;"
+            " set it with: pulumi config set region <value>"
+        )
 
 
 def _range(target: str, given: CloudSettings, network: str | None) -> Iterator[str]:

@@ -55,6 +55,9 @@ def test_ssh_is_never_open_to_the_world(root: Path, world: str):
     ("usual", "key", "value", "rule"),
     [
         (AWS, "region", "fra1", "a region such as eu-central-1"),
+        (AWS, "region", "us-gov-west-1", "region is 'us-gov-west-1', but must be of the partition aws"),
+        (AWS, "region", "cn-north-1", "region is 'cn-north-1', but must be of the partition aws"),
+        (AWS, "region", "us-iso-east-1", "region is 'us-iso-east-1', but must be of the partition aws"),
         (DIGITALOCEAN, "region", "eu-central-1", "a region such as fra1"),
         (AWS, "size", "s-1vcpu-1gb", "an instance type"),
         (DIGITALOCEAN, "size", "t4g.small", "a droplet's size"),
