@@ -156,8 +156,8 @@ def _malformed(target: str, given: CloudSettings) -> Iterator[str]:
 def _elsewhere(target: str, given: CloudSettings) -> Iterator[str]:
     if target == "aws" and given.region and given.region.startswith(_ELSEWHERE):
         yield (
-            f"region is {given.region!r}, but must be of the partition aws, such as eu-central-1: GovCloud, China and the"
-            " isolated regions have other policies, services and accounts of Debian's images;"
+            f"region is {given.region!r}, but must be of the partition aws, such as eu-central-1: GovCloud, China and"
+            " the isolated regions have other policies, services and accounts of Debian's images;"
             " set it with: pulumi config set region <value>"
         )
 

@@ -11,6 +11,8 @@ from components import names
 from components.target import NetworkArgs
 
 EVERYWHERE = "0.0.0.0/0"
+# The names of security groups can't begin like their ids.
+RESERVED = ("sg-",)
 # Session Manager is the way in when SSH isn't: https://docs.aws.amazon.com/systems-manager/
 POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 TRUST = {
@@ -31,7 +33,7 @@ class Access(pulumi.ComponentResource):
     ) -> None:
         super().__init__("gantry:aws:Access", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        label = names.label(name)
+        label = names.label(name, reserved=RESERVED)
         group = aws.ec2.SecurityGroup(
             label, vpc_id=vpc, description=f"Servers of {name}", tags={"Name": label}, opts=self._child
         )

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from pulumi_command import remote
 
 from components import membership, names
-from components.aws.access import web_rule
+from components.aws import access
 from components.aws.dns import Zone
 from components.aws.logs import AccessLogs
 from components.aws.network import Network
@@ -17,6 +17,8 @@ from components.target import BalancerArgs, Member, Server
 
 # Load balancers and target groups have the shortest names: 32 characters.
 NAME_LIMIT = 32
+# Of load balancers that aren't on the internet; and a group is named like the balancer.
+RESERVED = ("internal-", *access.RESERVED)
 # TLS 1.2 with forward secrecy, and TLS 1.3; what is made through the API gets one of 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
@@ -31,7 +33,7 @@ class Balancer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
-        self._args, self._label = args, names.label(name, NAME_LIMIT)
+        self._args, self._label = args, names.label(name, NAME_LIMIT, RESERVED)
         self._child = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
         self._zone = Zone(args.network, args.zone) if args.zone else None
         certificate = self._zone.certificate(args.domain) if self._zone and args.domain else None
@@ -70,7 +72,7 @@ class Balancer(pulumi.ComponentResource):
 
     def _group(self, ports: list[int]) -> pulumi.Output[str]:
         """The balancer's security group, the only one whose members may ask the servers for pages."""
-        label, access = self._label, self._args.network.access
+        label, servers = self._label, self._args.network.access.group_id
         group = aws.ec2.SecurityGroup(
             label,
             vpc_id=self._args.network.vpc_id,
@@ -79,19 +81,19 @@ class Balancer(pulumi.ComponentResource):
             opts=self._child,
         )
         for port in ports:
-            web_rule(f"{label}-{port}", group.id, port, self._child)
+            access.web_rule(f"{label}-{port}", group.id, port, self._child)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
             ip_protocol="tcp",
             from_port=80,
             to_port=80,
-            referenced_security_group_id=access.group_id,
+            referenced_security_group_id=servers,
             description="The servers",
             tags={"Name": f"{label}-out"},
             opts=self._child,
         )
-        web_rule(f"{label}-in", access.group_id, 80, self._child, group.id)
+        access.web_rule(f"{label}-in", servers, 80, self._child, group.id)
         return group.id
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:

@@ -111,6 +111,15 @@ def test_long_names_fit_the_load_balancers_limit(tmp_path: Path, monkeypatch: py
     assert len(cloud.one(":Bucket").name) + len("-0a1b2c3") <= 63
 
 
+@pytest.mark.parametrize("stack", ["internal", "internal-shop", "sg-shop"])
+def test_neither_the_balancer_nor_a_group_has_a_name_that_aws_keeps_for_others(
+    stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cloud = built(tmp_path, monkeypatch, stack=stack, **MANY)
+    assert not cloud.one(":LoadBalancer").name.startswith("internal-")
+    assert not [each.name for each in cloud.of(":SecurityGroup") if each.name.startswith("sg-")]
+
+
 def test_protect_keeps_the_balancer_and_its_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     cloud = built(tmp_path, monkeypatch, **MANY, protect=True, access_logs=True)
     assert {each.type.rpartition(":")[2] for each in cloud.made if each.request.protect} == {"LoadBalancer", "Bucket"}

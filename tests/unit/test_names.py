@@ -23,3 +23,15 @@ def test_every_name_fits_with_what_pulumi_adds(name: str, limit: int):
 def test_names_that_differ_stay_different():
     given = ["prod", "Prod", "prod.", "prod_", "x" * 40 + "a", "x" * 40 + "b"]
     assert len({names.label(name, 32) for name in given}) == len(given)
+
+
+@pytest.mark.parametrize("name", ["internal", "internal-balancer", "Internal.eu", "internal-" + "x" * 40])
+def test_a_name_begins_with_nothing_that_the_cloud_keeps_for_itself(name: str):
+    label = names.label(name, 32, ("internal-", "sg-"))
+    assert label.startswith("gantry-internal-")
+    assert len(f"{label}-0a1b2c3") <= 32
+
+
+def test_a_name_that_only_begins_alike_stays():
+    for name in ("internals-balancer", "prod-internal-balancer"):
+        assert names.label(name, 40, ("internal-",)) == name
