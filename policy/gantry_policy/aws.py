@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gantry_policy.opening import Opening, more_than_pages_from_anywhere, ssh_from_anywhere
-from gantry_policy.rule import Props, Resource, Rules, Stack, part, parts, texts
+from gantry_policy.opening import WITHOUT_PORTS, Opening, more_than_pages_from_anywhere, ssh_from_anywhere
+from gantry_policy.rule import Props, Resource, Rules, Stack, part, parts, texts, word
 from gantry_policy.secret import secrets_of_user_data, user_data_of
 
 RULES = Rules("aws")
@@ -120,7 +120,7 @@ def servers_may_not_rule_the_account(props: Props) -> Iterator[str]:
 @RULES.about(LISTENER)
 def tls_is_current(props: Props) -> Iterator[str]:
     """HTTPS begins at TLS 1.2, with ciphers of today."""
-    if props.get("protocol") == "HTTPS" and props.get("sslPolicy") not in TLS_POLICIES:
+    if word(props, "protocol") == "https" and props.get("sslPolicy") not in TLS_POLICIES:
         newest = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
         yield f"sslPolicy is {props.get('sslPolicy')!r}: set it to one of TLS 1.2 and 1.3, such as {newest}"
 
@@ -129,11 +129,11 @@ def tls_is_current(props: Props) -> Iterator[str]:
 def http_leads_to_https(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Where a balancer has a certificate, its plain HTTP does nothing but redirect."""
     listeners = stack.of(LISTENER)
-    secured = stack.used_by([each for each in listeners if each.props.get("protocol") == "HTTPS"], "loadBalancerArn")
+    secured = stack.used_by([each for each in listeners if word(each.props, "protocol") == "https"], "loadBalancerArn")
     for each in listeners:
-        if each.props.get("protocol") == "HTTP" and stack.used_by([each], "loadBalancerArn") & secured:
+        if word(each.props, "protocol") == "http" and stack.used_by([each], "loadBalancerArn") & secured:
             for action in parts(each.props, "defaultActions"):
-                if action.get("type") != "redirect" or part(action, "redirect").get("protocol") != "HTTPS":
+                if action.get("type") != "redirect" or word(part(action, "redirect"), "protocol") != "https":
                     yield each, f"its action is {action.get('type')}: make it a redirect to HTTPS"
 
 
@@ -200,10 +200,15 @@ def openings(props: Props) -> Iterator[Opening]:
     if props.get("type") == "egress":
         return
     for each in parts(props, "ingress") or [props]:
-        protocol = str(each.get("protocol") or each.get("ipProtocol") or "")
+        protocol = word(each, "protocol") or word(each, "ipProtocol")
+        # A group whose rules are resources has none itself.
+        if not protocol or protocol in WITHOUT_PORTS:
+            continue
         single = [str(each[key]) for key in ("cidrIpv4", "cidrIpv6") if each.get(key)]
         addresses = (*texts(each, "cidrBlocks"), *texts(each, "ipv6CidrBlocks"), *single)
-        if protocol in ("-1", "all"):
-            yield Opening(0, 65535, addresses)
-        elif protocol in ("tcp", "udp", "6", "17"):
+        if protocol in ("tcp", "udp", "6", "17"):
             yield Opening(int(each["fromPort"]), int(each["toPort"]), addresses)
+        else:
+            # EC2 opens all ports for any other protocol, whatever range is given:
+            # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+            yield Opening(0, 65535, addresses)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gantry_policy.opening import Opening, is_anywhere, more_than_pages_from_anywhere, ssh_from_anywhere
-from gantry_policy.rule import Props, Resource, Rules, Stack, has, parts, texts
+from gantry_policy.opening import (
+    WITHOUT_PORTS,
+    Opening,
+    is_anywhere,
+    more_than_pages_from_anywhere,
+    ssh_from_anywhere,
+)
+from gantry_policy.rule import Props, Resource, Rules, Stack, has, parts, texts, word
 from gantry_policy.secret import secrets_of_user_data
 
 RULES = Rules("digitalocean")
@@ -127,14 +133,14 @@ def databases_are_not_public(props: Props) -> Iterator[str]:
 
 
 def has_https(balancer: Props) -> bool:
-    return any(rule.get("entryProtocol") in SECURED for rule in parts(balancer, "forwardingRules"))
+    return any(word(rule, "entryProtocol") in SECURED for rule in parts(balancer, "forwardingRules"))
 
 
 def openings(props: Props) -> Iterator[Opening]:
     """What a firewall lets in; ICMP has no ports."""
     for rule in parts(props, "inboundRules"):
-        if rule.get("protocol") in ("tcp", "udp"):
-            low, _, high = str(rule.get("portRange")).partition("-")
+        if word(rule, "protocol") not in WITHOUT_PORTS:
+            low, _, high = (word(rule, "portRange") or "all").partition("-")
             # https://docs.digitalocean.com/reference/api/digitalocean/#tag/Firewalls: "0" and "all" are all ports.
             every = low in ("all", "0")
             ports = (0, 65535) if every else (int(low), int(high or low))

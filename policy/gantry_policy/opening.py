@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 SSH = 22
 PAGES = (80, 443)
+# By name and by number. Whatever else there is, and all protocols together, is taken for one with ports.
+WITHOUT_PORTS = ("icmp", "icmpv6", "1", "58")
 # A shorter prefix is no place where someone sits, but a part of the internet.
 WIDEST = {4: 8, 6: 32}
 

@@ -29,6 +29,11 @@ def texts(props: Props, key: str) -> Sequence[str]:
     return props.get(key) or ()
 
 
+def word(props: Props, key: str) -> str:
+    """The text in lower case, in which it is compared: providers take it in any. Empty where there is none."""
+    return str(props.get(key) or "").lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """A resource as it is declared; ``uses`` has, by property, the URNs of those whose outputs are in it.
