@@ -28,7 +28,11 @@ TIMEOUT_SECONDS = 600
 FIRST_LINES, LAST_LINES, COLUMNS = 5, 8, 300
 # Another file of requirements or constraints, named by a path; one at an address is taken as it is.
 _NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
-_OWN_WHEEL = re.compile(r"^\s*(?:\.|/)|^[^#]*\bfile:")
+# A package of the app's own, by its path, or a folder of packages.
+_OWN_PACKAGE = re.compile(
+    r"^\s*(?:(?:-e|--editable|-f|--find-links)[ =]*+(?![\w+]+://)|\.|/|[\w./-]+(?:/|\.whl|\.zip|\.tar\.gz)(?!/))"
+    r"|^[^#]*\bfile:|^\s*[\w.\[\],-]+\s*@\s*+(?![\w+]+://)\S"
+)
 LOSSLESS_GUNICORN = (27, 0, 1)
 # Of [project], what bears on the packages: a new version or description of the app doesn't.
 _PROJECT_KEYS = ("name", "requires-python", "dependencies")
@@ -56,6 +60,7 @@ def environment(paths: Paths, release: Path) -> tuple[Path, str]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    files.sync(folder)
     (folder / MARK).touch()
     return folder, f"installed from {source}{warning}"
 
@@ -72,9 +77,14 @@ def _folder(paths: Paths, release: Path, read: Read) -> Path:
 def key(release: Path, read: Read, gunicorn: bytes) -> str:
     """Name of the environment: 12 hex digits over what is installed, our Gunicorn and the Python version."""
     digest = hashlib.sha256()
-    for part in (*_installed(release, read), gunicorn, sys.version.encode()):
+    for part in (*_installed(release, read), gunicorn, _python().encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
+
+
+def _python() -> str:
+    """What packages are compiled for: an environment is whole also after an update of the system's Python."""
+    return f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def reader(release: Path) -> Read:
@@ -88,16 +98,17 @@ def _installed(release: Path, read: Read) -> list[bytes]:
     parts = [part for part in (read("uv.toml"),) if part is not None]
     if settings := requirements.table(read, "tool", "uv"):
         parts.append(json.dumps(settings, sort_keys=True, default=str).encode())
+    if requirements.installs_own_code(read):
+        parts.append(str(release).encode())
     if source == LIST:
         return [*parts, *_listed(release, read, LIST, {})]
     project = requirements.project(read)
     chosen = {name: project[name] for name in _PROJECT_KEYS if name in project}
-    parts += [source.encode(), json.dumps(chosen, sort_keys=True, default=str).encode(), read(LOCK) or b""]
-    return [*parts, str(release).encode()] if requirements.installs_own_code(read) else parts
+    return [*parts, source.encode(), json.dumps(chosen, sort_keys=True, default=str).encode(), read(LOCK) or b""]
 
 
 def _listed(release: Path, read: Read, name: str, seen: dict[str, list[bytes]]) -> list[bytes]:
-    """What is in the file and in those that it names, each once; where one has a wheel of the app's, the release."""
+    """What is in the file and in those that it names, each once; where one has a package of the app's, the release."""
     content = read(name)
     if content is None:
         raise ReleaseError(f"the requirements name {name}, which isn't there: add it to the app, or take the line out")
@@ -106,7 +117,7 @@ def _listed(release: Path, read: Read, name: str, seen: dict[str, list[bytes]]) 
         named = _NAMED_FILE.match(line)
         if named and (other := posixpath.normpath(posixpath.join(posixpath.dirname(name), named[1]))) not in seen:
             _listed(release, read, other, seen)
-        elif not named and _OWN_WHEEL.match(line):
+        elif not named and _OWN_PACKAGE.match(line):
             seen[name].append(str(release).encode())
     return [part for parts in seen.values() for part in parts]
 

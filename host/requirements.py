@@ -13,6 +13,9 @@ NAMES = (LOCK, LIST, PROJECT)
 # The content of a file of the app by its name, or None where there is no such file.
 Read = Callable[[str], bytes | None]
 
+# Where uv finds packages, https://docs.astral.sh/uv/reference/settings/; a place without a scheme is a folder.
+_PLACES = ("find-links", "url", "index-url", "extra-index-url")
+_REMOTE = re.compile(r"^(?!file:)\w[\w+.-]*://")
 _CLAUSE = re.compile(r"^(>=|<=|==|!=|~=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?$")
 
 
@@ -53,8 +56,8 @@ def table(read: Read, *names: str) -> dict[str, Any]:
 
 def installs_own_code(read: Read) -> bool:
     """Whether packages of the app's own folder are installed: then no other release can share the environment."""
-    if choose(read) == PROJECT:
-        return any("path" in source for source in _sources(table(read, "tool", "uv", "sources")))
+    if choose(read) != LOCK:
+        return any(map(_names_a_folder, (table(read, "tool", "uv"), _toml("uv.toml", read("uv.toml") or b""))))
     packages = _toml(LOCK, read(LOCK) or b"").get("package", [])
     # The app itself is the one at ".", and isn't installed.
     return any(
@@ -95,12 +98,14 @@ def _allows(clause: str, version: tuple[int, int, int]) -> bool:
     }[operator]
 
 
-def _sources(given: dict[str, Any]) -> list[dict[str, Any]]:
-    """uv takes one source or a list of them for each package."""
-    found: list[dict[str, Any]] = []
-    for value in given.values():
-        found += value if isinstance(value, list) else [value]
-    return found
+def _names_a_folder(settings: Any, key: str = "") -> bool:
+    """Whether uv's settings lead to packages of the app: by a path, as a member of its workspace, or in a folder."""
+    if isinstance(settings, dict):
+        given = cast(dict[str, Any], settings)
+        return "path" in given or given.get("workspace") is True or any(_names_a_folder(v, k) for k, v in given.items())
+    if isinstance(settings, list):
+        return any(_names_a_folder(value, key) for value in cast(list[Any], settings))
+    return key in _PLACES and isinstance(settings, str) and _REMOTE.match(settings) is None
 
 
 def _toml(name: str, content: bytes) -> dict[str, Any]:

@@ -106,6 +106,36 @@ def test_a_change_in_a_file_that_the_requirements_name_is_another_environment(in
     assert installer.install(first)[0] != installer.install(second)[0]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["./lib", "lib/", "wheels/lib-1.whl", "-e .", "--editable=lib", "-f wheels", "--find-links=wheels", "lib @ ./lib"],
+)
+def test_packages_of_the_app_itself_are_not_shared_with_another_release(installer: Installer, line: str):
+    first, second = (installer.release(name, requirements=f"{line}\n") for name in "ab")
+    assert installer.install(first)[0] != installer.install(second)[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "flask>=3 # see docs/flask", "-e git+https://git.test/lib", "-f https://index.test/wheels",
+        "lib @ git+ssh://git@git.test/lib.git", "https://index.test/lib-1.whl", "--index-url https://index.test/simple",
+    ],
+)  # fmt: skip
+def test_packages_from_elsewhere_are_shared_between_releases(installer: Installer, line: str):
+    first, second = (installer.release(name, requirements=f"{line}\n") for name in "ab")
+    assert installer.install(first)[0] == installer.install(second)[0]
+
+
+def test_an_update_of_the_systems_python_leaves_the_environments_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    release = project(tmp_path / "a")
+    before = named(release)
+    monkeypatch.setattr(environment.sys, "version", "another build")
+    assert named(release) == before
+    monkeypatch.setattr(environment.sys, "version_info", SimpleNamespace(major=3, minor=99))
+    assert named(release) != before
+
+
 def test_requirements_that_name_themselves_or_an_address_are_no_trouble(installer: Installer):
     text = "-r requirements.txt\n-c https://example.org/pins.txt\nflask\n"
     assert installer.install(installer.release("a", requirements=text))[1] == "installed from requirements.txt"

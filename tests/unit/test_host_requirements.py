@@ -63,6 +63,12 @@ def test_a_python_that_does_not_fit_is_named_with_what_the_server_has(unfit: str
         (True, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = { path = "flask" }\n'}),
         (True, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = [{ path = "flask" }]\n'}),
         (False, {"pyproject_toml": PROJECT + '[tool.uv.sources]\nflask = { git = "https://git.test/flask" }\n'}),
+        (True, {"pyproject_toml": PROJECT + "[tool.uv.sources]\nlib = { workspace = true }\n"}),
+        (True, {"pyproject_toml": PROJECT + '[tool.uv]\nfind-links = ["wheels"]\n'}),
+        (True, {"pyproject_toml": PROJECT + '[[tool.uv.index]]\nurl = "wheels"\nformat = "flat"\n'}),
+        (False, {"pyproject_toml": PROJECT + '[[tool.uv.index]]\nurl = "https://index.test/simple"\n'}),
+        (True, {"requirements_txt": "lib\n", "uv_toml": '[pip]\nfind-links = ["wheels"]\n'}),
+        (False, {"requirements_txt": "lib\n"}),
     ],
 )
 def test_packages_in_the_apps_own_folder_are_seen(own: bool, given: dict[str, str]):
