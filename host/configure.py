@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from host.lock import exclusive
 from host.paths import Paths
 
 FIREWALL = "/etc/nftables.conf"
+# Who reads a file is told by where it lies.
+NGINX, UNITS = "/etc/nginx/", "/etc/systemd/"
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ def configure(paths: Paths, wanted: Configuration, run: Callable[[list[str]], No
     pending = paths.state / "configuring"
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
         stale = _stale(paths.root, wanted)
-        if not stale and not pending.exists():
+        # A run that was killed may have told nobody.
+        unread = list(wanted.files) if pending.exists() else stale
+        if not unread:
             notes.append("unchanged")
             return
         files.write(pending, b"", 0o600)
         before = {path: _found(path) for path in map(paths.root.joinpath, _relative(stale))}
         _apply(paths.root, wanted)
-        _reload(wanted.files, before, run)
+        _reload(unread, before, run)
         pending.unlink()
         notes.append(f"{len(stale)} changed")
     for path in stale:
@@ -67,26 +71,29 @@ def _apply(root: Path, wanted: Configuration) -> None:
     for path, text in wanted.files.items():
         files.write(root / path.lstrip("/"), text.encode(), 0o644)
     for link, target in wanted.links.items():
-        if not _points(root / link.lstrip("/"), target):
-            files.point(root / link.lstrip("/"), target)
+        files.point(root / link.lstrip("/"), target)
 
 
-def _reload(
-    wanted: Mapping[str, str], before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]
-) -> None:
+def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]) -> None:
+    """Check what has changed, or put it back, and let those read it whom it concerns.
+
+    A reload of Nginx closes connections on which a request may just be arriving: not without need.
+    """
+    nginx, firewall = any(path.startswith(NGINX) for path in changed), FIREWALL in changed
     try:
-        run(["nginx", "-t", "-q"])
-        if FIREWALL in wanted:
+        if nginx:
+            run(["nginx", "-t", "-q"])
+        if firewall:
             run(["nft", "--check", "--file", FIREWALL])
     except ReleaseError:
         for path, found in before.items():
             _put_back(path, found)
         raise
-    run(["systemctl", "daemon-reload"])
-    if FIREWALL in wanted:
+    if any(path.startswith(UNITS) for path in changed):
+        run(["systemctl", "daemon-reload"])
+    if firewall:
         run(["systemctl", "reload", "nftables"])
-    # A reload closes connections on which a request may just be arriving: not without need.
-    if [path.name for path in before] != [Path(FIREWALL).name]:
+    if nginx:
         run(["systemctl", "reload-or-restart", "nginx"])
 
 

@@ -60,15 +60,17 @@ class Services:
             raise ReleaseError("refused")
 
 
+SITE = "/etc/nginx/sites-available/gantry"
+LINK = "/etc/nginx/sites-enabled/gantry"
 UNIT = "/etc/systemd/system/gantry.service"
-WANTED = Configuration({"/etc/site": "new\n", UNIT: "[Service]\n"}, {"/etc/enabled": "site"})
+WANTED = Configuration({SITE: "new\n", UNIT: "[Service]\n"}, {LINK: "../sites-available/gantry"})
 FIREWALL = "/etc/nftables.conf"
 
 
 def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
     services = Services()
     configure(Paths(tmp_path), WANTED, services)
-    assert (tmp_path / "etc/enabled").read_text() == "new\n"
+    assert (tmp_path / LINK[1:]).read_text() == "new\n"
     assert services.commands == [
         "nginx -t -q",
         "systemctl daemon-reload",
@@ -85,23 +87,27 @@ def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, c
 
 
 def test_a_changed_firewall_alone_is_checked_and_loaded_and_nginx_keeps_its_connections(tmp_path: Path):
-    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "one\n"}, {}), Services())
+    configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "one\n"}, {}), Services())
     services = Services()
-    configure(Paths(tmp_path), Configuration({"/etc/site": "new\n", FIREWALL: "two\n"}, {}), services)
-    assert services.commands[1:] == [
-        f"nft --check --file {FIREWALL}",
-        "systemctl daemon-reload",
-        "systemctl reload nftables",
-    ]
+    configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "two\n"}, {}), services)
+    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
+
+
+def test_settings_that_only_the_next_start_of_a_program_reads_tell_nobody(tmp_path: Path):
+    own = "/etc/gantry/gunicorn.conf.py"
+    configure(Paths(tmp_path), Configuration({SITE: "one\n", own: "one\n"}, {"/opt/h": "a"}), Services())
+    services = Services()
+    configure(Paths(tmp_path), Configuration({SITE: "one\n", own: "two\n"}, {"/opt/h": "b"}), services)
+    assert ((tmp_path / own[1:]).read_text(), services.commands) == ("two\n", [])
 
 
 def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
     configure(Paths(tmp_path), WANTED, Services())
     with pytest.raises(ReleaseError):
-        broken = Configuration({"/etc/site": "broken", "/etc/new": ""}, {"/etc/enabled": "new", "/etc/other": "new"})
+        broken = Configuration({SITE: "broken", "/etc/new": ""}, {LINK: "new", "/etc/other": "new"})
         configure(Paths(tmp_path), broken, Services(refuse="nginx"))
-    assert (tmp_path / "etc/enabled").read_text() == "new\n"
-    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["enabled", "site", "systemd"]
+    assert (tmp_path / LINK[1:]).read_text() == "new\n"
+    assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["nginx", "systemd"]
 
 
 def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):
