@@ -87,7 +87,7 @@ def tarball(app: Path) -> bytes:
         _check_requirements(members[source])
     if "Procfile" not in members:
         members["Procfile"] = f"web: {webcommand.guess(app)}\n".encode()
-    webcommand.check(_text(members["Procfile"]))
+    webcommand.check(_text(members["Procfile"]), configured=webcommand.GUNICORN_SETTINGS in members)
     processes.check(_text(members["Procfile"]), _text(members["app.json"]) if "app.json" in members else None)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:

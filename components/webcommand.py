@@ -14,10 +14,11 @@ from host.procfile import is_gunicorn, processes
 # Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main")
 NAMES = ("app", "application", "create_app", "make_app")
+GUNICORN_SETTINGS = "gunicorn.conf.py"
 # Gunicorn's options that would take the app out of Gantry's hands, and what to do instead.
 _NOT_YOURS = {
     r"-b|--bind\b|.*\$PORT": "leave it out, Gantry chooses the address",
-    r"-c|--config\b": "name the file gunicorn.conf.py, which is read after Gantry's settings and wins",
+    r"-c|--config\b": f"name the file {GUNICORN_SETTINGS}, which is read after Gantry's settings and wins",
     r"-D$|--daemon\b": "leave it out, systemd keeps the process",
 }
 # How others are told to listen on a Unix socket; of one that isn't here, its user knows.
@@ -29,11 +30,12 @@ _OTHERS = {
     "granian": "granian --interface wsgi --uds $GANTRY_SOCKET yourmodule:app",
     "daphne": "daphne -u $GANTRY_SOCKET yourmodule:app",
     "uwsgi": "uwsgi --http-socket $GANTRY_SOCKET --master --die-on-term --module yourmodule:app",
-    "gunicorn": "gunicorn yourmodule:app",
     # These are servers for development.
     "flask": "gunicorn yourmodule:app",
     "runserver": "gunicorn yourproject.wsgi",
 }
+# Where they may be told it, too.
+_CONFIGURED = re.compile(r"(-c|--config|--ini|--xml|--ya?ml|--json)\b|.*\.(ini|toml)$")
 
 
 class WebCommandError(UserError):
@@ -55,8 +57,11 @@ def guess(app: Path) -> str:
     )
 
 
-def check(procfile: str) -> str:
-    """The web command of a Procfile; raises WebCommandError where it can't work behind Nginx on a Unix socket."""
+def check(procfile: str, *, configured: bool) -> str:
+    """The web command of a Procfile; raises WebCommandError where it can't work behind Nginx on a Unix socket.
+
+    The app may have ``configured`` Gunicorn in a file of its own, which then may say what is served.
+    """
     try:
         command = processes(procfile).get("web")
     except ValueError as error:
@@ -68,13 +73,15 @@ def check(procfile: str) -> str:
     except ValueError as error:
         raise WebCommandError(str(error)) from None
     if is_gunicorn(command):
-        _check_gunicorn(command, words)
+        _check_gunicorn(command, words, configured)
     else:
         _check_other(command, words)
     return command
 
 
-def _check_gunicorn(command: str, words: list[str]) -> None:
+def _check_gunicorn(command: str, words: list[str], configured: bool) -> None:
+    if Path(words[-1]).name == "gunicorn" and not configured:
+        raise WebCommandError(f"web: {command!r} names no app: start it with 'gunicorn yourmodule:app'")
     for word in words:
         for pattern, reason in _NOT_YOURS.items():
             if re.match(pattern, word):
@@ -82,12 +89,17 @@ def _check_gunicorn(command: str, words: list[str]) -> None:
 
 
 def _check_other(command: str, words: list[str]) -> None:
-    """A server that is known must be told where to listen; a program of the app's own may read the variable itself."""
+    """A server that is known must be told where to listen, by the command or a file that it names.
+
+    A program of the app's own may read the variable itself.
+    """
     if any(re.search(r"\$\{?PORT\b", word) for word in words):
         raise WebCommandError(
             f"web: {command!r} has $PORT, and there are no ports: let it listen on the Unix socket {_SOCKET}"
         )
     known = next((name for word in words if (name := Path(word).name) in _OTHERS), None)
+    if any(_CONFIGURED.match(word) for word in words):
+        return
     if known and not any(re.search(r"\$\{?GANTRY_SOCKET\b", word) for word in words):
         raise WebCommandError(
             f"web: {command!r} isn't told to listen on the Unix socket {_SOCKET}: start the app with '{_OTHERS[known]}'"

@@ -18,8 +18,9 @@ from host.paths import Paths
 START_SECONDS = 80.0
 # What Gunicorn gives requests too: components/manifest.py. Less than the unit's TimeoutStopSec.
 STOP_SECONDS = 30.0
-# Of a connection that is there, in /proc/net/unix: SS_CONNECTED of the kernel's include/uapi/linux/net.h.
-CONNECTED = "03"
+# Of a connection that is there, in /proc/net/unix: SS_CONNECTING until it is accepted, then SS_CONNECTED, of
+# include/uapi/linux/net.h of the kernel.
+CONNECTED = ("02", "03")
 UNIT = """[Service]
 Type=exec
 ExecStartPre=rm -f /run/gantry/%i.sock
@@ -69,7 +70,7 @@ def connections(table: str, path: str) -> int:
     """How many there are to the socket at ``path``, by the kernel's table of Unix sockets."""
     # Num RefCount Protocol Flags Type St Inode Path: net/unix/af_unix.c
     rows = [line.split() for line in table.splitlines()[1:]]
-    return sum(row[5] == CONNECTED and row[7:] == [path] for row in rows)
+    return sum(row[5] in CONNECTED and row[7:] == [path] for row in rows)
 
 
 def _listens(path: Path) -> bool:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
-# Anywhere in the command, since tracers and profilers wrap it; with something to serve behind it.
-_GUNICORN = re.compile(r"(^|[\s/])gunicorn\s+\S")
+# Anywhere in the command, since tracers and profilers wrap it; a gunicorn.conf.py may say what it serves.
+_GUNICORN = re.compile(r"(^|[\s/])gunicorn(\s|$)")
 
 
 def of(release: Path) -> dict[str, str]:

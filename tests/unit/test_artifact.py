@@ -234,7 +234,7 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
         ("web: python serve.py $PORT", "there are no ports"),
         ("web: flask run", "start the app with 'gunicorn yourmodule:app'"),
         ("web: python manage.py runserver", "start the app with 'gunicorn yourproject.wsgi'"),
-        ("web: gunicorn", "start the app with 'gunicorn yourmodule:app'"),
+        ("web: gunicorn", "names no app: start it with 'gunicorn yourmodule:app'"),
         ("web: gunicorn a:b | tee log", "one command"),
         ("web: gunicorn 'a:b", "can't be read"),
     ],
@@ -278,12 +278,20 @@ def test_other_ways_to_name_gunicorn_and_other_editors_files_are_fine(app: Path,
     assert "Procfile" in members(app)
 
 
+def test_gunicorn_may_be_told_by_its_own_settings_what_to_serve(app: Path):
+    (app / "Procfile").write_text("web: gunicorn\n")
+    (app / "gunicorn.conf.py").write_text('wsgi_app = "hello:app"\n')
+    assert "gunicorn.conf.py" in members(app)
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "web: waitress-serve --unix-socket=$GANTRY_SOCKET a:b",
         "web: LEVEL=debug uvicorn --uds ${GANTRY_SOCKET} a:b",
         "web: python serve.py",
+        "web: uwsgi --ini uwsgi.ini",
+        "web: hypercorn -c hypercorn.toml a:b",
     ],
 )
 def test_another_server_is_fine_where_it_listens_on_the_socket_or_may_know_it(app: Path, line: str):

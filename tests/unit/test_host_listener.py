@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from host.paths import Paths
 TABLE = """Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000002 00000000 00010000 0001 01 41 /run/gantry/a.sock
 0000000000000000: 00000003 00000000 00000000 0001 03 42 /run/gantry/a.sock
+0000000000000000: 00000002 00000000 00000000 0001 02 0 /run/gantry/a.sock
 0000000000000000: 00000003 00000000 00000000 0001 03 43
 0000000000000000: 00000003 00000000 00000000 0001 03 44 /run/gantry/b.sock
 """
@@ -38,7 +40,7 @@ def server(paths: Paths) -> Iterator[socket.socket]:
 
 
 def test_it_counts_who_is_connected_and_not_the_listener_itself():
-    assert listener.connections(TABLE, "/run/gantry/a.sock") == 1
+    assert listener.connections(TABLE, "/run/gantry/a.sock") == 2
     assert listener.connections(TABLE, "/run/gantry/c.sock") == 0
 
 
@@ -75,11 +77,16 @@ def test_it_is_idle_when_the_last_connection_has_ended(paths: Paths, server: soc
     assert 0.2 < time.monotonic() - began < 5
 
 
-def test_who_never_ends_is_not_waited_for_for_ever(paths: Paths, server: socket.socket):
+@pytest.mark.parametrize("accepted", [True, False])
+def test_who_never_ends_is_waited_for_but_not_for_ever(paths: Paths, server: socket.socket, accepted: bool):
     server.listen()
-    with socket.socket(socket.AF_UNIX) as visitor:
+    with socket.socket(socket.AF_UNIX) as visitor, ExitStack() as held:
         visitor.connect(str(paths.instance_socket("a")))
-        listener.wait_until_it_is_idle(paths, "a", limit=0.1)
+        if accepted:
+            held.enter_context(server.accept()[0])
+        began = time.monotonic()
+        listener.wait_until_it_is_idle(paths, "a", limit=0.3)
+        assert 0.3 <= time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
