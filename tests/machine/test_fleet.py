@@ -167,6 +167,7 @@ def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_chec
         answer = get(url, host="rocket.test", method=method)
         assert (answer.status, answer.text, answer.headers["Retry-After"]) == (503, "<h1>Back soon</h1>\n", "300")
     assert [get(f"{url}healthz").status for _ in range(6)] == [200] * 6
+    assert [get(f"{url}{path}").status for path in ("|/healthz", "x|/healthz", "x/healthz")] == [503] * 3
     stack.edit("Hello Pluto!", "Hello Ceres!")
     stack.up()  # a release goes through meanwhile
     assert get(url).status == 503
