@@ -12,6 +12,10 @@ set -eu
 keys=/etc/gantry/host-keys
 live=/etc/ssh/ssh_host_ed25519_key
 
+# The timer and a login may come at once.
+exec 9>/run/gantry-host-key.lock
+flock 9
+
 serve() {
     install -m 0600 "$keys/$1" "$live.new"
     mv "$live.new" "$live"
