@@ -23,7 +23,8 @@ CONNECT_SECONDS = 300
 PAUSE_SECONDS = 2
 # As many as the slowest release may need; a connection that is gone must not keep `up` for ever.
 COMMAND_SECONDS = 3600
-UPLOAD = "cat > {path}.partial && mv {path}.partial {path}"
+# What arrives in part must not fill the disk.
+UPLOAD = "cat > {path}.partial && mv {path}.partial {path} || {{ rm -f {path}.partial; false; }}"
 # The commands that come afterwards begin with the key of the user-data, as they do on every machine.
 FIRST_KEY_AGAIN = (
     "if sudo cmp -s /etc/gantry/host-keys/own /etc/ssh/ssh_host_ed25519_key;"

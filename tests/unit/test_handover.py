@@ -36,11 +36,15 @@ def test_the_steps_are_those_of_a_rollout_and_end_where_its_first_one_can_come_i
     steps = handover.steps(delivery(tmp_path), '{"files": {}}', SECRET)
     program = "/opt/gantry/incoming/host-1.pyz"
     assert [(step.command, step.stdin) for step in steps] == [
-        (f"cat > {program}.partial && mv {program}.partial {program}", b"program"),
+        (
+            f"cat > {program}.partial && mv {program}.partial {program} || {{ rm -f {program}.partial; false; }}",
+            b"program",
+        ),
         (f"sudo python3 -I {program} configure", b'{"files": {}}'),
         (
             "cat > /opt/gantry/incoming/3f2a91c0ffee.tar.partial"
-            " && mv /opt/gantry/incoming/3f2a91c0ffee.tar.partial /opt/gantry/incoming/3f2a91c0ffee.tar",
+            " && mv /opt/gantry/incoming/3f2a91c0ffee.tar.partial /opt/gantry/incoming/3f2a91c0ffee.tar"
+            " || { rm -f /opt/gantry/incoming/3f2a91c0ffee.tar.partial; false; }",
             b"app",
         ),
         ("sudo gantry release 3f2a91c0ffee --settings s --first", SECRET.encode()),

@@ -7,6 +7,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -160,7 +161,14 @@ class _Remote:
             # A closed connection is an OSError too, and told by the caller.
             if "closed" in str(error):
                 raise
+            self._remove(remote_path)
             raise CommandError(f"failed to write remote file {remote_path}: {error}") from None
         if arrived != written:
             # Pipelined writes that fail are told to nobody; a full disk is the usual reason.
+            self._remove(remote_path)
             raise CommandError(f"failed to write {remote_path}: {arrived} of {written} bytes arrived")
+
+    def _remove(self, path: str) -> None:
+        """Take away what arrived in part: it is of no use, and may be what fills the disk."""
+        with suppress(OSError):  # it may never have been there
+            self._client.remove(path)
