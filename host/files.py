@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import subprocess
 from pathlib import Path
 
 
@@ -28,9 +29,18 @@ def write(path: Path, content: bytes, mode: int) -> bool:
 
 def point(link: Path, target: Path | str) -> None:
     """Make ``link`` a symbolic link to ``target``, replacing the old one in one step."""
+    # Going back on a full disk must not need room for what is there.
+    if link.is_symlink() and str(link.readlink()) == str(target):
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(link)
     temporary.symlink_to(target)
     temporary.replace(link)
+
+
+def sync(folder: Path) -> None:
+    """Have all below ``folder`` on the disk, before a name says that it is whole."""
+    subprocess.run(["sync", "--file-system", str(folder)], check=True)
 
 
 def remove_tree(folder: Path) -> None:

@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files, history, processes, procfile, serving, systemd, web
+from host import files, history, processes, procfile, reserve, serving, systemd, web
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.install import install
@@ -41,6 +41,7 @@ def prepare(paths: Paths, release: str, first: First | None = None) -> None:
 
     On the ``first`` server run the release process too: on every other one a switch may follow at once.
     """
+    reserve.spend(paths)
     with exclusive(paths.lock, f"the preparation of {release}"):
         with phase("space"):
             require_space(paths, release)
@@ -77,8 +78,8 @@ def _migrate(paths: Paths, first: First, venv: Path) -> None:
 
 def begin(paths: Paths, seconds: float) -> None:
     """Make sure of the way back before anything is switched; ``seconds`` is 0 without a probation."""
-    if seconds and serving.proven(paths):
-        processes.remember(paths)
+    processes.remember(paths)
+    if seconds:
         disarm(paths, SERVICE)
         # First the note, so that a timer is never forgotten.
         files.write(paths.probation, b"", 0o600)
@@ -102,22 +103,33 @@ def settle(paths: Paths, instance: str, seconds: float) -> None:
 
 
 def revert(paths: Paths, wait: float = WAIT_SECONDS) -> None:
-    """Serve what was proven last; does nothing when that serves. Waits so many seconds for a release that goes on."""
+    """Serve what was proven last; does nothing when that serves. Waits so many seconds for a release that goes on.
+
+    A server that has proven none serves nothing: a release that the others don't have must not stay in the rotation.
+    """
+    reserve.spend(paths)
     with exclusive(paths.lock, "a return to the release before", wait):
         name, back = serving.current(paths), serving.proven(paths)
-        if name and back and name != back:
+        if name and name != back and (back or paths.probation.exists()):
             login, address = history.source()
             entry = history.Entry(web.release_of(name), name, login, address)
             with history.recorded(paths, entry), phase("revert", entry.phases):
-                web.start(back)
-                serving.serve(paths, back)
+                _serve_again(paths, back)
                 entry.result, entry.reason = "reverted", "the rollout didn't get through on every server"
-        if back:
-            retire_others(paths)
+        retire_others(paths)
         processes.go_back(paths)
         disarm(paths)
+        reserve.keep(paths)
     serves = serving.current(paths)
     say(f"release {web.release_of(serves)} is serving" if serves else "no release yet")
+
+
+def _serve_again(paths: Paths, back: str | None) -> None:
+    if back is None:
+        serving.serve_nothing(paths)
+        return
+    web.start(back)
+    serving.serve(paths, back)
 
 
 def retire_others(paths: Paths) -> int:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from host.errors import ReleaseError
@@ -26,7 +26,8 @@ def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[
     try:
         _acquire(descriptor, wait)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{holder} (process {os.getpid()})".encode(), 0)
+        with suppress(OSError):  # on a full disk who waits is told of "another process"
+            os.pwrite(descriptor, f"{holder} (process {os.getpid()})".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:

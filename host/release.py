@@ -90,11 +90,12 @@ def _turn(paths: Paths, request: Request) -> Generator[history.Entry]:
 
 def resume(paths: Paths) -> None:
     """Start what served before the machine was shut down, or, where that was still being tried, what was before."""
+    reserve.spend(paths)
     # A release may have come sooner.
     with lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS):
         name = serving.proven(paths) or serving.current(paths)
-        if name is None:
-            say("no release yet")
+        if name is None or (serving.proven(paths) is None and paths.probation.exists()):
+            _resume_nothing(paths)
             return
         # A shutdown may have come between the two links; this one is what Nginx follows.
         files.point(paths.socket, paths.instance_socket(name))
@@ -104,7 +105,16 @@ def resume(paths: Paths) -> None:
         fleet.disarm(paths)
         processes.go_back(paths)
         web.start(name)
+        reserve.keep(paths)
     say(f"release {web.release_of(name)} is serving")
+
+
+def _resume_nothing(paths: Paths) -> None:
+    """Before the first release, or where the first was still being tried together with other servers."""
+    serving.serve_nothing(paths)
+    fleet.disarm(paths)
+    processes.go_back(paths)
+    say("no release yet")
 
 
 def _serves(paths: Paths, request: Request) -> bool:
@@ -168,7 +178,8 @@ def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
             notes.append(health.check_nginx(request.health))
         if request.watch:
             with phase("watch", times) as notes, _last_words(name):
-                notes.append(watch.watch(name, request.health, request.watch, paths.requests))
+                seen = watch.watch(name, request.health, request.watch, paths.requests, serving.switched(paths))
+                notes.append(seen)
                 notes.append(f"{request.watch:g} s")
             entry.watched = request.watch
         processes.start(paths, request.instance, request.processes)
@@ -213,14 +224,14 @@ def _back_to(paths: Paths, bad: str, previous: str | None, entry: history.Entry,
 def _go_back(paths: Paths, bad: str, previous: str | None) -> str:
     """Let ``previous`` serve again and take ``bad`` away; says how it went, see _OUTCOMES."""
     if previous is None:
-        paths.socket.unlink(missing_ok=True)
-        paths.current.unlink(missing_ok=True)
+        serving.serve_nothing(paths)
     else:
         try:
             web.start(previous)  # it runs, unless it ended by itself or the machine was started again
         except ReleaseError:
             return "stuck"
         serving.serve(paths, previous)
+    processes.go_back(paths)
     if bad != previous:
         processes.discard(paths, bad)
         web.dismiss(paths, bad)

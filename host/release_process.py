@@ -57,7 +57,7 @@ def _follow(unit: str) -> bool:
 
 
 def _print_new(read: list[str]) -> None:
-    for line in subprocess.run(read, capture_output=True, text=True).stdout.splitlines():
+    for line in subprocess.run(read, capture_output=True, text=True, errors="replace").stdout.splitlines():
         say(f"  {line[:LINE_LENGTH]}")
 
 

@@ -29,6 +29,17 @@ def serve(paths: Paths, instance: str) -> None:
     files.point(paths.current, paths.instances / instance)
 
 
+def serve_nothing(paths: Paths) -> None:
+    """Visitors get 503 from now on, as before the first release."""
+    paths.socket.unlink(missing_ok=True)
+    paths.current.unlink(missing_ok=True)
+
+
+def switched(paths: Paths) -> float:
+    """When what serves began to, in seconds of the epoch."""
+    return paths.current.lstat().st_mtime
+
+
 def prove(paths: Paths, instance: str) -> None:
     """From now on a bad release goes back to ``instance``, and a reboot starts it."""
     files.point(paths.proven, paths.instances / instance)

@@ -9,7 +9,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from host import environment, serving
+from host import environment, files, serving
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -25,12 +25,12 @@ def require_space(paths: Paths, release: str) -> None:
     if (paths.releases / release).is_dir() or not tarball.is_file():
         return
     _verify(tarball, release)
-    size, files = _needed(paths, tarball, release)
+    size, count = _needed(paths, tarball, release)
     free = os.statvfs(paths.releases)
     # A file system that makes inodes as they are needed says that it has none.
-    if size > free.f_bavail * free.f_frsize or (free.f_files and files > free.f_favail):
+    if size > free.f_bavail * free.f_frsize or (free.f_files and count > free.f_favail):
         raise ReleaseError(
-            f"no room for release {release}: it needs {_megabytes(size)} and {files} files, and {paths.releases} has"
+            f"no room for release {release}: it needs {_megabytes(size)} and {count} files, and {paths.releases} has"
             f" {_megabytes(free.f_bavail * free.f_frsize)} and {free.f_favail} files free; nothing was changed"
         )
 
@@ -49,8 +49,8 @@ def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
             return stream.read() if stream else None
 
         installed = environment.is_built(paths, paths.releases / release, read)
-    size, files = 2 * tarball.stat().st_size + RESERVE[0], len(members) + RESERVE[1]
-    return (size, files) if installed else (size + PACKAGES[0], files + PACKAGES[1])
+    size, count = 2 * tarball.stat().st_size + RESERVE[0], len(members) + RESERVE[1]
+    return (size, count) if installed else (size + PACKAGES[0], count + PACKAGES[1])
 
 
 def unpack(paths: Paths, release: str) -> str:
@@ -76,6 +76,7 @@ def unpack(paths: Paths, release: str) -> str:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     partial.chmod(0o755)
+    files.sync(partial)
     partial.rename(folder)
     return f"{sum(1 for entry in folder.rglob('*') if entry.is_file())} files"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# What was usual: the last minute before the watch, or as much of it as this holds, some thousands of requests.
+# What was usual: the last minute before the switch, or as much of it as this holds, some thousands of requests.
 USUAL_SECONDS = 60
 TAIL_BYTES = 256 * 1024
 
@@ -36,10 +36,12 @@ class Visitors:
     """Reads the log's end when made, for ``before``; ``read`` adds what came since to ``since``.
 
     A line is ``<time> <seconds> <address> "<statuses of the app>"``, see site.nginx.conf.j2. Only requests that began
-    after ``start`` count: the old release still finishes those from before.
+    after ``start`` count: the old release still finishes those from before. What was usual ends with the switch, at
+    ``switched``, which is long ago where a watch that was killed is begun again.
     """
 
     log: Path
+    switched: float
     start: float
     before: Share = field(default_factory=Share)
     since: Share = field(default_factory=Share)
@@ -51,7 +53,7 @@ class Visitors:
             size, self._inode = self.log.stat().st_size, self.log.stat().st_ino
             self._offset = max(0, size - TAIL_BYTES)
             for began, failed in self._new():
-                if began >= self.start - USUAL_SECONDS:
+                if self.switched - USUAL_SECONDS <= began < self.switched:
                     self.before.add(failed)
 
     def read(self) -> Share:

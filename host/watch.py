@@ -40,10 +40,13 @@ class Watched:
     since: Share
 
 
-def watch(instance: str, asked: health.Health, seconds: float, log: Path) -> str:
-    """Look until ``seconds`` are over; says what was seen, or raises ReleaseError with what was bad."""
+def watch(instance: str, asked: health.Health, seconds: float, log: Path, switched: float) -> str:
+    """Look for so many seconds at what serves since ``switched``; says what was seen.
+
+    Raises ReleaseError with what was bad.
+    """
     start, restarts = time.time(), web.state(instance).restarts
-    visitors = Visitors(log, start + MOVED_SECONDS)
+    visitors = Visitors(log, switched, start + MOVED_SECONDS)
     deadline, failed_answers = time.monotonic() + seconds, 0
     while True:
         said = health.answer(asked, ANSWER_SECONDS)

@@ -86,7 +86,7 @@ class Machine:
         self.fail(where)
         return "200"
 
-    def watch(self, instance: str, asked: health.Health, seconds: float, log: Path) -> str:
+    def watch(self, instance: str, asked: health.Health, seconds: float, log: Path, switched: float) -> str:
         self.watched = seconds
         return self.ask("watch")
 

@@ -73,7 +73,7 @@ def test_the_first_server_runs_the_release_process_in_its_preparation_and_not_ag
     request = release.Request(web.Instance(digest, "s1", {}), HEALTH, WATCH_SECONDS, 900, processes=plan)
     release.release(server.paths, request)
     assert migrations == [name]
-    assert [entry["result"] for entry in history.last(server.paths, 9)] == ["prepared", "serving"]
+    assert [entry["result"] for entry in history.last(server.paths, 9)] == ["prepared", "on probation"]
 
 
 def test_other_servers_and_apps_without_a_release_process_only_unpack_and_install(server: Fleet, migrations: list[str]):
@@ -142,11 +142,26 @@ def test_a_return_to_the_proven_one_during_a_probation_leaves_no_other_running(s
     assert (server.page(), server.timer) == ("one", 0)
 
 
-def test_the_first_release_has_nothing_to_go_back_to_and_stays(server: Fleet):
+def test_a_server_that_has_proven_none_serves_none_when_the_others_go_back(server: Fleet):
     one = server.upload("one")
     server.release(one, probation=900)
+    assert (server.page(), server.timer) == ("one", 900)
+    server.revert()
+    assert (server.paths.socket.is_symlink(), server.timer, server.active) == (False, 0, set())
+    server.release(one, probation=900)
+    server.release(one)
     server.revert()
     assert (server.page(), server.timer) == ("one", 0)
+
+
+def test_a_start_of_the_machine_during_the_first_probation_serves_none_until_it_is_confirmed(server: Fleet):
+    one = server.upload("one")
+    server.release(one, probation=900)
+    server.active.clear()
+    release.resume(server.paths)
+    assert (server.paths.socket.is_symlink(), server.timer, server.active) == (False, 0, set())
+    server.release(one)
+    assert server.page() == "one"
 
 
 def test_a_run_that_was_killed_during_its_watch_is_watched_again_before_it_counts(

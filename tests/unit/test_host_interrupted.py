@@ -137,3 +137,33 @@ def test_a_worker_that_is_just_being_restarted_is_left_to_systemd(tmp_path: Path
     server.calls.clear()
     processes.start(server.paths, beside.NEW, NO_MAIL)
     assert not [call for call in server.calls if call[0] in ("start", "stop")]
+
+
+def test_a_kill_before_a_release_is_proven_starts_the_processes_of_the_one_before_with_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.release(machine.upload("one"))
+    record = machine.paths.processes_record
+    record.write_text(old := json.dumps(["gantry-process@old-worker-1.service"]))
+    with monkeypatch.context() as during, pytest.raises(SystemError):
+        during.setattr(processes, "start", lambda *_: record.write_text("[]"))
+        during.setattr(fleet, "settle", die)
+        during.setattr(release, "_go_back", die)
+        machine.release(machine.upload("two"))
+    release.resume(machine.paths)
+    assert (record.read_text(), machine.page()) == (old, "one")
+
+
+def test_processes_that_were_started_for_a_release_that_cannot_be_proven_are_no_longer_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.release(machine.upload("one"))
+    record = machine.paths.processes_record
+    record.write_text(old := json.dumps(["gantry-process@old-worker-1.service"]))
+    monkeypatch.setattr(processes, "start", lambda *_: record.write_text("[]"))
+    monkeypatch.setattr(serving, "prove", die)
+    with pytest.raises(SystemError):
+        machine.release(machine.upload("two"))
+    assert (record.read_text(), machine.page()) == (old, "one")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -246,6 +247,18 @@ def test_only_the_first_server_runs_the_release_process(server: Server, migratio
     assert server.calls == [("follow", f"gantry-release@{NEW.name}.service")]
     script = server.paths.instances / NEW.name / "release"
     assert script.read_text() == "#!/bin/sh\nexec /usr/bin/env python migrate.py\n"
+
+
+def test_what_the_release_process_writes_is_shown_whatever_its_bytes_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    programs = {"journalctl": "printf 'caf\\351 migrated\\n'", "systemctl": "exit 0"}
+    for name, does in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert release_process._follow("gantry-release@a.service")
+    assert "  caf\ufffd migrated\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, ste
 def with_processes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("prepare", "start"):
         monkeypatch.setattr(processes, name, lambda *_, name=name: machine.ask(f"processes {name}"))
-    for name in ("retire", "discard"):
+    for name in ("retire", "discard", "go_back"):
         monkeypatch.setattr(processes, name, lambda *_, name=name: machine.calls.append(f"processes {name}"))
 
 
@@ -90,6 +90,7 @@ def test_processes_that_fail_leave_the_old_release_serving_with_its_own(
         machine.release(second)
     assert machine.page() == "one"
     assert machine.calls[-2:] == ["processes discard", f"discard {second}"]
+    assert ("processes go_back" in machine.calls) == (step == "processes start")
     assert "processes retire" not in machine.calls
 
 

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import reserve
+from host import files, fleet, release, reserve
+from host.lock import exclusive
 from host.paths import Paths
+from tests.unit.host_machine import Machine
 
 
 @pytest.fixture
@@ -60,3 +62,40 @@ def test_a_full_disk_is_no_reason_to_fail_a_release_that_serves(
 
     monkeypatch.setattr(os, call, full)
     reserve.keep(paths)
+
+
+@pytest.mark.parametrize("way", ["prepare", "release", "revert", "resume"])
+def test_every_way_to_an_earlier_release_may_have_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
+    machine = Machine(tmp_path, monkeypatch)
+    digest = machine.upload("one")
+    machine.release(digest)
+    assert machine.paths.reserve.exists()
+    monkeypatch.setattr(reserve, "keep", lambda _: None)
+    machine.disk.f_ffree = 0
+    if way == "prepare":
+        fleet.prepare(machine.paths, digest)
+    elif way == "release":
+        machine.release(digest)
+    elif way == "revert":
+        fleet.revert(machine.paths)
+    else:
+        release.resume(machine.paths)
+    assert not machine.paths.reserve.exists()
+
+
+def test_a_lock_is_held_and_a_right_link_stays_where_nothing_can_be_written(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+):
+    paths.state.mkdir(parents=True)
+    files.point(paths.current, "a")
+    paths.lock.touch()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "symlink", full)
+    with exclusive(paths.lock, "a release"):
+        files.point(paths.current, "a")
+        with pytest.raises(OSError, match="No space"):
+            files.point(paths.current, "b")

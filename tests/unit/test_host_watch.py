@@ -58,7 +58,7 @@ def test_what_may_be_chance_or_was_so_before_is_let_through(seen: watch.Watched)
 def test_only_what_began_after_the_switch_and_reached_the_app_counts(tmp_path: Path):
     log = tmp_path / "log"
     log.write_text(line(99 - visitors.USUAL_SECONDS, "500") + line(99, "200") + line(99, "500"))
-    seen = Visitors(log, start=100)
+    seen = Visitors(log, switched=100, start=100)
     assert (seen.before.failed, seen.before.total) == (1, 2)
     with log.open("a") as stream:
         stream.write(line(101, "500", seconds=5))  # the old release's
@@ -75,7 +75,7 @@ def test_only_what_began_after_the_switch_and_reached_the_app_counts(tmp_path: P
 
 def test_a_log_that_was_rotated_or_comes_later_is_read_from_its_start(tmp_path: Path):
     log = tmp_path / "log"
-    seen = Visitors(log, start=0)
+    seen = Visitors(log, switched=0, start=0)
     assert seen.read().total == 0
     log.write_text(line(1, "200"))
     assert seen.read().total == 1
@@ -87,9 +87,16 @@ def test_a_log_that_was_rotated_or_comes_later_is_read_from_its_start(tmp_path: 
 def test_of_a_long_log_only_the_end_says_what_was_usual(tmp_path: Path):
     log = tmp_path / "log"
     log.write_text(line(98, "500") * 20_000 + line(99, "200") * 20_000)
-    before = Visitors(log, start=100).before
+    before = Visitors(log, switched=100, start=100).before
     assert before.failed == 0 < before.total
     assert log.stat().st_size > visitors.TAIL_BYTES
+
+
+def test_what_a_bad_release_did_before_its_watch_was_begun_again_is_not_what_was_usual(tmp_path: Path):
+    log = tmp_path / "log"
+    log.write_text(line(99, "200") + line(101, "500") * 9)
+    seen = Visitors(log, switched=100, start=110)
+    assert (seen.before.failed, seen.before.total) == (0, 1)
 
 
 def then_last(given: list[Any]) -> Iterator[Any]:
@@ -117,7 +124,7 @@ UP = web.State("active", 3)
 
 def test_a_release_that_stays_well_is_watched_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     app = App(monkeypatch, ["200"], [UP])
-    assert watch.watch("a-1", HEALTH, 10, tmp_path / "log") == "no visitors"
+    assert watch.watch("a-1", HEALTH, 10, tmp_path / "log", 0) == "no visitors"
     assert 1010 <= app.clock < 1011
 
 
@@ -126,26 +133,26 @@ def test_restarts_from_before_the_watch_do_not_count_and_one_within_does(
 ):
     App(monkeypatch, ["200"], [UP, UP, web.State("active", 4)])
     with pytest.raises(ReleaseError, match="was restarted"):
-        watch.watch("a-1", HEALTH, 10, tmp_path / "log")
+        watch.watch("a-1", HEALTH, 10, tmp_path / "log", 0)
 
 
 def test_one_bad_answer_is_forgiven_and_two_are_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     App(monkeypatch, ["200", "500", "200"], [UP])
-    watch.watch("a-1", HEALTH, 5, tmp_path / "log")
+    watch.watch("a-1", HEALTH, 5, tmp_path / "log", 0)
     App(monkeypatch, ["200", "500", "500"], [UP])
     with pytest.raises(ReleaseError, match="answered 500"):
-        watch.watch("a-1", HEALTH, 5, tmp_path / "log")
+        watch.watch("a-1", HEALTH, 5, tmp_path / "log", 0)
 
 
 def test_a_bad_answer_at_the_very_end_is_asked_about_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     App(monkeypatch, ["200", "500", "500"], [UP])
     with pytest.raises(ReleaseError, match="answered 500"):
-        watch.watch("a-1", HEALTH, 0.5, tmp_path / "log")
+        watch.watch("a-1", HEALTH, 0.5, tmp_path / "log", 0)
 
 
 def test_the_site_is_asked_no_more_often_than_was_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     App(monkeypatch, ["200"], [web.State("active", 0)])
     asked: list[str] = []
     monkeypatch.setattr(health, "answer", lambda *_: asked.append("200") or "200")
-    watch.watch("a-1", replace(HEALTH, interval=2.5), 10, tmp_path / "log")
+    watch.watch("a-1", replace(HEALTH, interval=2.5), 10, tmp_path / "log", 0)
     assert len(asked) == 5
