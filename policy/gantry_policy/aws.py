@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gantry_policy.opening import WITHOUT_PORTS, Opening, more_than_pages_from_anywhere, ssh_from_anywhere
+from gantry_policy.permission import too_much
 from gantry_policy.rule import Props, Resource, Rules, Stack, part, parts, texts, word
 from gantry_policy.secret import secrets_of_user_data, user_data_of
 
@@ -33,6 +34,19 @@ TLS_POLICIES = {
     for versions in ("1-2", "1-2-Res", "1-3")
     for date in ("2021-06", "PQ-2025-09", "FIPS-2023-04", "FIPS-PQ-2025-09")
 }
+# What has a policy in it, or names one.
+PERMISSIONS = (
+    "aws:iam/role:Role",
+    "aws:iam/policy:Policy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/groupPolicy:GroupPolicy",
+    "aws:iam/userPolicy:UserPolicy",
+    "aws:iam/policyAttachment:PolicyAttachment",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment",
+)
 TOO_MUCH = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
@@ -109,12 +123,16 @@ def user_data_fits(props: Props) -> Iterator[str]:
         yield f"the user-data has {size} bytes of {USER_DATA_BYTES}: deliver what isn't needed at first over SSH"
 
 
-@RULES.about("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/policyAttachment:PolicyAttachment")
+@RULES.about(*PERMISSIONS)
 def servers_may_not_rule_the_account(props: Props) -> Iterator[str]:
-    """No role of a stack may do everything in the account."""
-    policy = str(props.get("policyArn")).rpartition("/")[2]
-    if policy in TOO_MUCH:
-        yield f"policyArn is {policy}: attach what is needed, such as AmazonSSMManagedInstanceCore"
+    """Nothing that a stack makes may do everything in the account, or everything with its IAM."""
+    for arn in (props.get("policyArn"), *texts(props, "policyArns"), *texts(props, "managedPolicyArns")):
+        policy = str(arn).rpartition("/")[2]
+        if policy in TOO_MUCH:
+            yield f"{policy} is attached: attach what is needed, such as AmazonSSMManagedInstanceCore"
+    for holder in (props, *parts(props, "inlinePolicies")):
+        for allowed in too_much(holder.get("policy") or {}):
+            yield f"a policy allows {allowed}: name the actions and the resources that are needed"
 
 
 @RULES.about(LISTENER)

@@ -38,6 +38,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "digitalocean, a balancer": {**DIGITALOCEAN, **MANY},
     "digitalocean, all there is": FULL["digitalocean"],
 }
+EVERYTHING = '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
 Fault = Callable[[dict[str, Any]], object]
 # The rule that must speak when this is done to every resource of a type.
 FAULTS: dict[str, tuple[str, Fault]] = {
@@ -47,6 +48,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "aws-disks-are-encrypted": (":Instance", lambda it: it.pop("rootBlockDevice")),
     "aws-user-data-holds-no-secret": (":Instance", lambda it: it.update(userData=it["userData"] + "# AKIA" + 16 * "7")),
     "aws-http-leads-to-https": (":Listener", lambda it: it.update(defaultActions=[{"type": "forward"}])),
+    "aws-servers-may-not-rule-the-account": (":Role", lambda it: it.update(inlinePolicies=[{"policy": EVERYTHING}])),
     "aws-tls-is-current": (":Listener", lambda it: it.pop("sslPolicy", None)),
     "aws-invalid-headers-are-dropped": (":LoadBalancer", lambda it: it.pop("dropInvalidHeaderFields")),
     "aws-request-smuggling-is-stopped": (":LoadBalancer", lambda it: it.pop("desyncMitigationMode")),
