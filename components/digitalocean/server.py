@@ -7,7 +7,7 @@ import pulumi_digitalocean as do
 from pulumi_command import remote
 
 from components import names
-from components.digitalocean.network import Network
+from components.digitalocean.network import PATIENCE, Network
 from components.target import ServerArgs, first_contact
 
 SIZE = "s-1vcpu-1gb"
@@ -39,7 +39,9 @@ class Server(pulumi.ComponentResource):
             user_data=pulumi.Output.secret(args.user_data),
             backups=args.backups,
             # The firewall is there before the droplet. In place, another size would power it off.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[network], replace_on_changes=["size"]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[network], replace_on_changes=["size"], custom_timeouts=PATIENCE
+            ),
         )
         self.instance_id = droplet.id
         self.address, self.private_address = droplet.ipv4_address, droplet.ipv4_address_private

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
@@ -51,6 +52,8 @@ class DigitalOcean(Cloud):
         self.lock = threading.RLock()
         self._file = file
         self._addresses = Addresses()
+        # VPC, URN and name of what was deleted, and until when.
+        self._lingering: list[tuple[str, str, str, float]] = []
         known = json.loads(file.read_text()) if file and file.exists() else {}
         self.things: dict[str, dict[str, Document]] = known
 
@@ -94,6 +97,22 @@ class DigitalOcean(Cloud):
         found = self.all(kind).pop(id, None)
         self.save()
         return found
+
+    def linger(self, gone: Document, urn: str) -> None:
+        """What is deleted leaves its VPC some time after that."""
+        until = time.monotonic() + self.faults.lingering
+        self._lingering.append((gone["vpcUuid"], urn, gone["name"], until))
+
+    def members(self, vpc: str) -> list[Document]:
+        there = [
+            (each[urn], each["name"])
+            for kind, urn in (("droplet", "dropletUrn"), ("load_balancer", "loadBalancerUrn"))
+            for each in self.all(kind).values()
+            if each.get("vpcUuid") == vpc
+        ]
+        now = time.monotonic()
+        gone = [(urn, name) for of, urn, name, until in self._lingering if of == vpc and now < until]
+        return [{"urn": urn, "name": name} for urn, name in there + gone]
 
     def save(self) -> None:
         if self._file:

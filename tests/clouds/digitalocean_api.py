@@ -93,6 +93,8 @@ def _listed(cloud: DigitalOcean, path: str) -> tuple[str, list[Document]] | None
     if found := re.fullmatch(r"domains/([^/]+)/records", path):
         ours = [each for each in cloud.all("record").values() if each["domain"] == found[1]]
         return ("domain_records", [_record(each) for each in ours]) if found[1] in cloud.all("domain") else None
+    if found := re.fullmatch(r"vpcs/([^/]+)/members", path):
+        return ("members", cloud.members(found[1])) if found[1] in cloud.all("vpc") else None
     if path not in _LISTS:
         return None
     kind, key, told = _LISTS[path]

@@ -27,6 +27,9 @@ from tests.clouds.provider import Type
 class Kept(Type):
     """Documents of one kind, most of which need nothing besides being kept."""
 
+    # Whether the provider takes one that is gone already for deleted.
+    forgiving = False
+
     def __init__(self, cloud: DigitalOcean, of: str, kind: Kind) -> None:
         self.cloud, self.of, self.kind = cloud, of, kind
 
@@ -57,7 +60,9 @@ class Kept(Type):
         with self.cloud.lock:
             if id in self.cloud.all(self.of):
                 self.free(id)
-                self.cloud.remove(self.of, id)
+                self.left(self.cloud.remove(self.of, id) or {})
+            elif not self.forgiving:
+                raise CloudError(f"Error deleting {self.of}: 404 The resource you were accessing could not be found.")
         self.cloud.show()
 
     # What a kind does besides.
@@ -75,6 +80,9 @@ class Kept(Type):
 
     def free(self, id: str) -> None:
         """Refuses to let it go while others need it."""
+
+    def left(self, gone: Document) -> None:
+        """What follows its deletion."""
 
 
 class Vpcs(Kept):
@@ -99,10 +107,8 @@ class Vpcs(Kept):
         self.cloud.unique("vpc", "name", news["name"], but=id)
 
     def free(self, id: str) -> None:
-        members = [kind for kind in ("droplet", "load_balancer") for each in self.cloud.all(kind).values()
-                   if each.get("vpcUuid") == id]  # fmt: skip
-        if members:
-            raise CloudError(f"403 forbidden: Can not delete VPC with members: {', '.join(members)}")
+        if self.cloud.members(id):
+            raise CloudError("Error deleting VPC: 409 Can not delete VPC with members")
         self.cloud.world.remove_network(id)
 
 
@@ -176,6 +182,9 @@ class Droplets(Kept):
         for name in set(implied) - worn:
             self.cloud.remove("tag", name)
 
+    def left(self, gone: Document) -> None:
+        self.cloud.linger(gone, gone["dropletUrn"])
+
     def _key(self, given: object) -> Document:
         for id, key in self.cloud.all("ssh_key").items():
             if str(given) in (id, key["fingerprint"]):
@@ -228,9 +237,13 @@ class Assignments(Type):
     def delete(self, id: str) -> None:
         droplet, address = id.split("-")[:2]
         with self.cloud.lock:
-            reserved = self.cloud.all("reserved_ip").get(address, {})
+            reserved = self.cloud.get("reserved_ip", address)
+            if "dropletId" not in reserved:
+                # It asks which droplet that is:
+                # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/reservedip/
+                raise CloudError("panic: runtime error: invalid memory address or nil pointer dereference")
             # The provider takes the address away only from the droplet that it knows of.
-            if reserved.get("dropletId") == int(droplet):
+            if reserved["dropletId"] == int(droplet):
                 reserved.pop("dropletId")
                 self.cloud.save()
         self.cloud.show()

@@ -44,6 +44,8 @@ class Faults:
     # Seconds that a machine waits before it boots, and its metadata before they answer.
     slow_boot: float = 0.0
     late_metadata: float = 0.0
+    # Seconds that a VPC of DigitalOcean still has what was deleted in it.
+    lingering: float = 1.0
     # Zones whose machines no balancer reaches.
     unhealthy_zones: set[str] = field(default_factory=set[str])
     # Zones that aren't listed any more.

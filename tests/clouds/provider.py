@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
@@ -60,7 +60,7 @@ class Cloud(ABC):
     version: str
     # Of the types whose state says in which version of its schema it is written: the real provider migrates what it
     # takes for an older one.
-    schema_versions: Mapping[str, int] = {}
+    schema_versions: ClassVar[Mapping[str, int]]
 
     def __init__(self) -> None:
         self.faults = Faults()
