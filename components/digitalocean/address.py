@@ -58,5 +58,6 @@ class Address(pulumi.ComponentResource):
             lead(args.zone, args.domain, self.address, [assigned])
         # The reserved IP follows its droplet there; asked to move by itself, it is refused while it is assigned:
         # https://github.com/digitalocean/terraform-provider-digitalocean/issues/1264
-        hold(self._label, args.network, [droplet_urn(member.instance_id)], self._child)
+        settled = pulumi.ResourceOptions(parent=self, depends_on=[assigned])
+        hold(self._label, args.network, [droplet_urn(member.instance_id)], settled)
         return None

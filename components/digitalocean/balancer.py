@@ -50,8 +50,7 @@ class Balancer(pulumi.ComponentResource):
             joined.append(membership.join(member, [*after, self._balancer, self._admitted], self._child))
         if args.zone and args.domain:
             lead(args.zone, args.domain, self.address, joined)
-        urns = [self._balancer.load_balancer_urn, *(droplet_urn(each.instance_id) for each in members)]
-        hold(self._label, args.network, urns, self._child)
+        hold(self._label, args.network, [droplet_urn(each.instance_id) for each in members], self._child)
         return None
 
     def _load_balancer(self, certificate: pulumi.Output[str] | None) -> do.LoadBalancer:
@@ -63,6 +62,8 @@ class Balancer(pulumi.ComponentResource):
             self._label,
             region=args.network.region,
             vpc_uuid=args.network.vpc_id,
+            # Where it isn't said, each change of the balancer takes it back to the project that it was made in.
+            project_id=args.network.project_id,
             droplet_tag=args.network.tag,
             forwarding_rules=rules,
             healthcheck=do.LoadBalancerHealthcheckArgs(
@@ -80,7 +81,7 @@ class Balancer(pulumi.ComponentResource):
             tls_cipher_policy="STRONG",
             # The records are ours.
             disable_lets_encrypt_dns_records=True,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network], protect=args.protect),
         )
 
     def _certificate(self, domain: str) -> pulumi.Output[str]:

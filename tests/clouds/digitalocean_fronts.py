@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Collection
 
 from tests.clouds.certificates import self_signed
 from tests.clouds.digitalocean import Document
 from tests.clouds.digitalocean_types import Kept, among, region
 from tests.clouds.faults import CloudError
 
+# Where that is which no project was named for.
+DEFAULT_PROJECT = "default"
+
 
 class Balancers(Kept):
+    forgiving = True
+
     def made(self, inputs: Document) -> Document:
         self._check(inputs)
         region(inputs)
         self.cloud.unique("load_balancer", "name", inputs["name"])
         self.cloud.get("vpc", inputs.get("vpcUuid", "default"))
         return {
+            "projectId": DEFAULT_PROJECT,
             **inputs,
             "ip": self.cloud.public_address(),
             "node": self.cloud.private_address(inputs["vpcUuid"]),
@@ -28,8 +35,16 @@ class Balancers(Kept):
     def changed(self, id: str, olds: Document, news: Document) -> None:
         self._check(news)
         self.cloud.unique("load_balancer", "name", news["name"], but=id)
+        if "projectId" not in news:
+            # The provider names the one that it has heard of when the balancer was made.
+            self.cloud.get("load_balancer", id)["projectId"] = DEFAULT_PROJECT
+
+    def left(self, gone: Document) -> None:
+        self.cloud.linger(gone, gone["loadBalancerUrn"])
 
     def _check(self, inputs: Document) -> None:
+        if "projectId" in inputs:
+            self.cloud.get("project", inputs["projectId"])
         if not inputs.get("forwardingRules"):
             raise CloudError("422: forwarding rules can't be empty")
         if inputs.get("dropletIds") and inputs.get("dropletTag"):
@@ -79,6 +94,8 @@ class Domains(Kept):
 
 
 class Records(Kept):
+    forgiving = True
+
     def made(self, inputs: Document) -> Document:
         self.cloud.get("domain", inputs["domain"])
         among("type", inputs["type"], {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA"})
@@ -87,6 +104,12 @@ class Records(Kept):
 
 
 class Projects(Kept):
+    def read(self, id: str) -> Document | None:
+        # The provider forgets one that is gone, and fails nevertheless:
+        # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/project/
+        self.cloud.get(self.of, id)
+        return super().read(id)
+
     def made(self, inputs: Document) -> Document:
         self.cloud.unique("project", "name", inputs["name"])
         return {**inputs, "ownerUuid": "owner", "createdAt": "2026-01-01T00:00:00Z"}
@@ -95,20 +118,42 @@ class Projects(Kept):
         self.cloud.unique("project", "name", news["name"], but=id)
 
     def free(self, id: str) -> None:
-        if any(each["project"] == id for each in self.cloud.all("project_resources").values()):
+        listed = any(each["project"] == id for each in self.cloud.all("project_resources").values())
+        if listed or any(each["projectId"] == id for each in self.cloud.all("load_balancer").values()):
             raise CloudError("412 precondition_failed: cannot delete a project with resources")
 
 
 class Members(Kept):
-    """Which resources are in a project; its id is the project's."""
+    """Which resources are in a project; its id is the project's. Of balancers it is known whether they still are."""
+
+    forgiving = True
 
     def made(self, inputs: Document) -> Document:
         self.cloud.get("project", inputs["project"])
         self._check(inputs)
+        self._move(inputs["resources"], inputs["project"])
         return {**inputs, "id": inputs["project"]}
+
+    def read(self, id: str) -> Document | None:
+        if (found := super().read(id)) is None or id not in self.cloud.all("project"):
+            return None
+        elsewhere = {
+            each["loadBalancerUrn"] for each in self.cloud.all("load_balancer").values() if each["projectId"] != id
+        }
+        return {**found, "resources": [urn for urn in found["resources"] if urn not in elsewhere]}
 
     def changed(self, id: str, olds: Document, news: Document) -> None:
         self._check(news)
+        self._move(set(olds["resources"]) - set(news["resources"]), DEFAULT_PROJECT)
+        self._move(news["resources"], id)
+
+    def free(self, id: str) -> None:
+        self._move(self.cloud.get(self.of, id)["resources"], DEFAULT_PROJECT)
+
+    def _move(self, urns: Collection[str], project: str) -> None:
+        for each in self.cloud.all("load_balancer").values():
+            if each["loadBalancerUrn"] in urns:
+                each["projectId"] = project
 
     def _check(self, inputs: Document) -> None:
         known = {

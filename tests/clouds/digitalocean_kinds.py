@@ -69,7 +69,7 @@ def types(cloud: DigitalOcean) -> Mapping[str, Type]:
                 "healthcheck": _HEALTH, "redirectHttpToHttps": bool, "httpIdleTimeoutSeconds": int, "projectId": str,
                 "enableBackendKeepalive": bool, "tlsCipherPolicy": str, "disableLetsEncryptDnsRecords": bool,
             },
-            outputs=("ip", "status", "loadBalancerUrn"),
+            outputs=("ip", "status", "loadBalancerUrn", "projectId"),
             replaces=("region", "vpcUuid", "type", "network", "networkStack"),
             name=Name(pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"),
         )),

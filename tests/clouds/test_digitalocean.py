@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.world import ANYWHERE, Paper, Rule
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+GhkGYcGwF6Xj1TqQ0VYqS0u1vE5nH2mJ1p0yq3fJk it"
-VPC, SSH_KEY, DROPLET, TAG, FIREWALL, BALANCER, RESERVED, ASSIGNMENT = (
+VPC, SSH_KEY, DROPLET, TAG, FIREWALL, BALANCER, RESERVED, ASSIGNMENT, PROJECT, MEMBERS = (
     f"digitalocean:index/{each[0].lower()}{each[1:]}:{each}"
-    for each in ("Vpc", "SshKey", "Droplet", "Tag", "Firewall", "LoadBalancer", "ReservedIp", "ReservedIpAssignment")
-)
+    for each in (
+        "Vpc", "SshKey", "Droplet", "Tag", "Firewall", "LoadBalancer", "ReservedIp", "ReservedIpAssignment",
+        "Project", "ProjectResources",
+    )
+)  # fmt: skip
 FORWARDING = [{"entryPort": 80, "entryProtocol": "http", "targetPort": 80, "targetProtocol": "http"}]
 
 
@@ -169,13 +173,46 @@ def test_a_reserved_address_moves_and_an_old_assignment_takes_away_only_its_own(
     assert where == {old: False, new: True}
 
 
-def test_a_vpc_with_members_stays(engine: Engine):
+def test_a_vpc_with_members_stays_and_they_leave_it_some_time_after_their_deletion(cloud: DigitalOcean, engine: Engine):
+    cloud.faults.lingering = 0.5
     vpc, _ = engine.make(VPC, region="fra1")
     id, _ = engine.make(DROPLET, **droplet(vpc))
-    with pytest.raises(Refused, match="Can not delete VPC with members"):
+    with pytest.raises(Refused, match="409 Can not delete VPC with members"):
         engine.delete(VPC, vpc)
     engine.delete(DROPLET, id)
+    with pytest.raises(Refused, match="409 Can not delete VPC with members"):
+        engine.delete(VPC, vpc)
+    time.sleep(0.6)
     engine.delete(VPC, vpc)
+
+
+def test_what_is_gone_is_not_deleted_again_and_an_address_without_a_droplet_makes_the_provider_panic(
+    cloud: DigitalOcean, engine: Engine
+):
+    vpc, _ = engine.make(VPC, region="fra1")
+    id, _ = engine.make(DROPLET, **droplet(vpc))
+    address = engine.make(RESERVED, region="fra1")[1]["ipAddress"]
+    assignment, _ = engine.make(ASSIGNMENT, dropletId=int(id), ipAddress=address)
+    engine.delete(DROPLET, id)
+    with pytest.raises(Refused, match="404"):
+        engine.delete(DROPLET, id)
+    with pytest.raises(Refused, match="nil pointer"):
+        engine.delete(ASSIGNMENT, assignment)
+    assert engine.read(ASSIGNMENT, assignment) is None
+
+
+def test_a_balancer_is_taken_out_of_a_project_that_it_does_not_name_with_its_next_change(engine: Engine):
+    vpc, _ = engine.make(VPC, region="fra1")
+    project, _ = engine.make(PROJECT)
+    given = {"region": "fra1", "vpcUuid": vpc, "forwardingRules": FORWARDING}
+    named, told = (engine.make(BALANCER, name, **given, **own)
+                   for name, own in (("named", {"projectId": project}), ("told", {})))  # fmt: skip
+    urns = [each[1]["loadBalancerUrn"] for each in (named, told)]
+    resources, _ = engine.make(MEMBERS, project=project, resources=urns)
+    for (id, _), own in ((named, {"projectId": project}), (told, {})):
+        inputs = {"name": id, **given, **own}
+        engine.update(BALANCER, id, inputs, {**inputs, "redirectHttpToHttps": True})
+    assert (engine.read(MEMBERS, resources) or {})["resources"] == urns[:1]
 
 
 def test_drift_is_read_and_what_is_gone_is_gone(cloud: DigitalOcean, engine: Engine):

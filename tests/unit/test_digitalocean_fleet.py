@@ -158,8 +158,27 @@ def test_the_project_holds_all_that_costs_something(single: Cloud, fleet: Cloud)
         return set(cloud.one(":ProjectResources").inputs["resources"])
 
     assert held(single) == {f"do:droplet:{single.outputs['servers'][0]['instance_id']}"}
-    droplets = {f"do:droplet:{each['instance_id']}" for each in fleet.outputs["servers"]}
-    assert held(fleet) == {"do:loadbalancer:1", *droplets}
+    assert held(fleet) == {f"do:droplet:{each['instance_id']}" for each in fleet.outputs["servers"]}
+    # A balancer names its project itself: told of it from two sides, each change of it would take it out again.
+    project = str(1001 + fleet.made.index(fleet.one(":Project")))
+    assert fleet.one(":LoadBalancer").inputs["projectId"] == project
+
+
+def test_a_droplet_comes_into_the_project_when_its_address_has_moved(single: Cloud):
+    assert any(":ReservedIpAssignment::" in each for each in single.one(":ProjectResources").waits_for)
+
+
+def test_a_vpc_goes_when_all_that_was_in_it_has_left(single: Cloud, fleet: Cloud):
+    for cloud in (single, fleet):
+        emptying = f"{cloud.one(':Emptying').type}::prod-emptying"
+        assert any(":Vpc::" in each for each in cloud.one(":Emptying").waits_for)
+        for member in [*cloud.of(":Droplet"), *cloud.of(":LoadBalancer")]:
+            assert emptying in member.waits_for
+
+
+def test_what_must_wait_for_others_to_go_has_the_time_for_that(single: Cloud):
+    for kind in (":Droplet", ":Project", ":Vpc"):
+        assert single.one(kind).request.customTimeouts.delete == "15m"
 
 
 def test_protect_keeps_what_visitors_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -170,6 +189,6 @@ def test_protect_keeps_what_visitors_know(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_given_vpc_is_used_and_none_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     cloud = built(tmp_path, monkeypatch, **MANY, vpc="11111111-2222-3333-4444-555555555555")
-    assert not cloud.of(":Vpc")
+    assert not cloud.of(":Vpc") + cloud.of(":Emptying"), "what somebody else has in it may stay"
     assert cloud.one(":LoadBalancer").inputs["vpcUuid"] == "11111111-2222-3333-4444-555555555555"
     assert "set_real_ip_from 10.9.0.0/16;" in cloud.one(":Command", "prod-0-configure").inputs["stdin"]
