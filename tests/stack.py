@@ -134,11 +134,6 @@ class Stack:
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
 
-    def urn(self, kind: str, name: str) -> str:
-        """What the state calls a resource, by the last part of its type and its name."""
-        [found] = [each["urn"] for each in self._resources() if each["urn"].endswith(f":{kind}::{name}")]
-        return found
-
     def resource(self, name: str) -> dict[str, Any]:
         """The outputs of a resource, as the state has them, secrets in plain text."""
         found = next(each["outputs"] for each in self._resources() if each["urn"].endswith(f"::{name}"))

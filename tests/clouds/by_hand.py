@@ -6,6 +6,7 @@ from tests.clouds.aws import Aws
 from tests.clouds.aws_balancing import Attachment
 from tests.clouds.aws_network import Eip, EipAssociation
 from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.digitalocean_fronts import DEFAULT_PROJECT
 from tests.clouds.provider import Cloud
 from tests.clouds.world import ANYWHERE, OPERATOR
 
@@ -61,6 +62,23 @@ def stop_and_start(cloud: Cloud, server: str) -> None:
         ec2.start_instances(InstanceIds=[server])
         cloud.world.restart(server)
     cloud.show()
+
+
+def delete_server(cloud: Cloud, server: str) -> None:
+    if isinstance(cloud, DigitalOcean):
+        cloud.types()["digitalocean:index/droplet:Droplet"].delete(server)
+    elif isinstance(cloud, Aws):
+        cloud.client("ec2").terminate_instances(InstanceIds=[server])
+        cloud.world.destroy(server)
+    cloud.show()
+
+
+def delete_project(cloud: DigitalOcean) -> None:
+    """What is in a project must be moved out of it first."""
+    for kind in ("project_resources", "project"):
+        cloud.all(kind).clear()
+    for balancer in cloud.all("load_balancer").values():
+        balancer["projectId"] = DEFAULT_PROJECT
 
 
 def lose_address(cloud: Cloud) -> None:

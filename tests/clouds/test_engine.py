@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from bench import slope
-from tests.clouds import by_hand
-from tests.clouds.commands import recorded
+from tests.clouds import by_hand, paper
+from tests.clouds.commands import recorded, without_servers
+from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.digitalocean_api import TOKEN
 from tests.clouds.provider import Cloud
 from tests.clouds.site import LARGER, new_stack, simulated
+from tests.clouds.test_shapes import SITE, ZONE, with_zone
 from tests.clouds.world import Paper
 from tests.stack import Stack
+from tools.setup.targets import words_of
 
 pytestmark = pytest.mark.engine
 
@@ -49,8 +53,25 @@ def test_without_a_change_no_server_is_asked_by_the_stack_nor_by_the_program_it_
         assert cloud.calls == commands.asked == []
         ours.configure(env={"COLOUR": "red"})
         ours.up()
-        asked = [("update", f"sim-{server}-{role}") for server in (0, 1) for role in ("confirm", "release")]
-        assert sorted(commands.asked) == asked
+        each = [("update", f"sim-{server}-{role}") for server in (0, 1) for role in ("confirm", "release")]
+        assert sorted(commands.asked) == sorted([("update", "sim-0-prepare"), *each])
+
+
+def test_what_is_gone_back_to_is_confirmed_also_where_a_confirmation_in_between_got_lost(tmp_path: Path):
+    with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
+        stack = new_stack(cloud.package, tmp_path / "stack", servers=2)
+        stack.variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.configure(env={"COLOUR": "red"})
+        stack.up()
+        stack.configure(env={"COLOUR": "blue"})
+        commands.refuse = {"sim-0-confirm"}
+        assert stack.up(check=False).returncode != 0
+        commands.refuse.clear()
+        commands.asked.clear()
+        stack.configure(env={"COLOUR": "red"})
+        stack.up()
+        assert ("update", "sim-0-confirm") in commands.asked
+        stack.up("--expect-no-changes")
 
 
 def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_contact(tmp_path: Path):
@@ -73,6 +94,53 @@ def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_
         stack.configure(size=LARGER["aws"])
         stack.up()
         assert first_contact(stack) == stack.outputs()["servers"][0]["address"] != now["address"]
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_vpc_that_its_members_leave_late_goes_with_the_first_destroy(servers: int, tmp_path: Path):
+    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+        stack = new_stack("digitalocean", tmp_path / "stack", servers=servers)
+        paper.up(stack)
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        assert cloud.leftovers() == []
+
+
+def test_the_token_of_the_settings_is_the_one_that_a_vpc_is_asked_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+        monkeypatch.delenv("DIGITALOCEAN_TOKEN")
+        stack = new_stack("digitalocean", tmp_path / "stack")
+        stack.pulumi("config", "set", "--secret", "digitalocean:token", TOKEN)
+        paper.up(stack)
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        assert cloud.leftovers() == []
+
+
+def test_a_stack_whose_server_was_deleted_by_hand_goes_with_the_first_destroy(cloud: Cloud, tmp_path: Path):
+    with without_servers(tmp_path):
+        stack = new_stack(cloud.package, tmp_path / "stack")
+        stack.up()
+        by_hand.delete_server(cloud, stack.outputs()["servers"][0]["instance_id"])
+        stack.pulumi(*words_of("destroy", stack.name, cloud.package)[:-2])
+        assert cloud.leftovers() == []
+
+
+def test_what_the_provider_fails_to_read_since_it_is_gone_recover_takes_out_of_the_state(tmp_path: Path):
+    with simulated("digitalocean", Paper(), tmp_path) as cloud, without_servers(tmp_path):
+        assert isinstance(cloud, DigitalOcean)
+        with_zone(cloud)
+        stack = new_stack("digitalocean", tmp_path / "stack", **SITE)
+        stack.up()
+        for damage, kind in ((by_hand.lose_address, "ReservedIpAssignment"), (by_hand.delete_project, "Project")):
+            damage(cloud)
+            assert stack.pulumi("refresh", "--yes", "--skip-preview", check=False).returncode != 0
+            assert f"{kind} sim" in stack.recover()
+            stack.up()
+            stack.up("--expect-no-changes")
+        by_hand.lose_address(cloud)
+        by_hand.delete_project(cloud)
+        stack.recover()
+        stack.pulumi(*words_of("destroy", stack.name, "digitalocean")[:-2])
+        assert cloud.leftovers() == [f"domain {ZONE}"]
 
 
 def first_contact(stack: Stack) -> str:

@@ -82,7 +82,7 @@ def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(targ
         stack = new_stack(target, tmp_path / "stack", balancer=True, protect=True)
         paper.up(stack)
         done = changes(cloud)
-        refused = stack.pulumi(*words_of("destroy", stack.name, local=False)[:-2], check=False)
+        refused = stack.pulumi(*words_of("destroy", stack.name, target)[:-2], check=False)
         assert refused.returncode != 0
         assert "protected" in refused.stdout + refused.stderr
         assert changes(cloud) == done

@@ -93,11 +93,11 @@ def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Sit
 def test_when_the_address_itself_was_lost_the_same_server_gets_another_one(site: Site):
     url, [server] = site.stack.outputs()["url"], site.servers()
     by_hand.lose_address(site.cloud)
-    refresh = ("refresh", "--yes", "--skip-preview")
     if site.cloud.package == "digitalocean":
-        assert site.stack.pulumi(*refresh, check=False).returncode != 0
-        site.stack.pulumi("state", "delete", "--yes", site.stack.urn("ReservedIpAssignment", "sim-address"))
-    site.stack.pulumi(*refresh)
+        # The provider fails to read its assignment.
+        site.stack.recover()
+    else:
+        site.stack.pulumi("refresh", "--yes", "--skip-preview")
     site.stack.up()
     outputs = site.stack.outputs()
     assert outputs["url"] != url

@@ -158,6 +158,19 @@ def test_of_reserved_addresses_those_that_lead_nowhere_are_told(asked: DigitalOc
     assert asked.unassigned("fra1", {"198.18.0.9"}) == []
 
 
+def test_what_the_provider_fails_to_read_once_it_is_gone_is_lost(account: Account, asked: DigitalOcean):
+    account.add("project", {"name": "prod-1a2b3c4"}, "p1")
+    there = [
+        {"type": digitalocean.PROJECT, "id": "p1"},
+        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.9"}},
+    ]
+    gone = [
+        {"type": digitalocean.PROJECT, "id": "p2"},
+        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.1"}},
+    ]
+    assert asked.lost([*there, *gone, {"type": "digitalocean:index/vpc:Vpc", "id": "v9"}]) == gone
+
+
 def test_strays_have_names_as_this_stacks_things_have(asked: DigitalOcean):
     assert asked.strays({"77"}, "prod") == ["vpcs v1 prod-1a2b3c4"]
     assert asked.strays({"77"}, "prod-eu") == ["vpcs v2 prod-eu-1a2b3c4"]

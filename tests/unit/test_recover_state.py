@@ -90,6 +90,27 @@ def test_what_refers_to_something_that_is_gone_does_not_fit():
     assert state.fits(deployment([resource(VPC, "vpc-1"), resource("component")]), new)
 
 
+def test_what_is_lost_goes_and_what_stays_does_not_speak_of_it():
+    lost, other = resource(VPC, "vpc-1"), resource(VPC, "vpc-2", name="other")
+    subnet = resource(
+        SUBNET, "subnet-1", dependencies=[urn(VPC), urn(VPC, "other")],
+        propertyDependencies={"vpcId": [urn(VPC)], "tags": None},
+    )  # fmt: skip
+    given = deployment([lost, other, subnet], resource(SUBNET))
+    left = state.without(given, [lost])
+    assert state.ids(left) == {"vpc-2", "subnet-1"}
+    assert left["resources"][1]["dependencies"] == [urn(VPC, "other")]
+    assert left["resources"][1]["propertyDependencies"] == {"vpcId": [], "tags": []}
+    assert left["pending_operations"] == given["pending_operations"]
+
+
+def test_of_two_with_one_urn_the_one_that_is_there_is_still_spoken_of():
+    lost, successor = resource(VPC, "vpc-1", delete=True), resource(VPC, "vpc-2")
+    subnet = resource(SUBNET, "subnet-1", dependencies=[urn(VPC)])
+    left = state.without(deployment([successor, subnet, lost]), [lost])
+    assert left["resources"] == [successor, subnet]
+
+
 def test_nothing_stays_pending():
     given = deployment([], resource(VPC), other="deleting")
     assert state.adopted(given, [(state.pending(given)[0], "vpc-1")])["pending_operations"] == []

@@ -203,10 +203,15 @@ def test_without_go_the_workflows_go_unchecked_but_not_in_ci(
 
 def test_what_a_cloud_is_to_get_is_checked_by_the_policy_pack_before_it_is_made():
     pack = ["--policy-pack", str(environment.ROOT / "policy/pack")]
-    assert targets.words_of("preview", "prod", local=False) == ["preview", "--diff", "--stack", "prod", *pack]
-    assert targets.words_of("up", "prod", local=False) == ["up", "--yes", "--stack", "prod", *pack]
-    assert targets.words_of("destroy", "prod", local=False)[-2:] == ["--stack", "prod"]
-    assert targets.words_of("up", "dev", local=True) == ["up", "--yes", "--skip-preview", "--stack", "dev"]
+    assert targets.words_of("preview", "prod", "aws") == ["preview", "--diff", "--stack", "prod", *pack]
+    assert targets.words_of("up", "prod", "digitalocean") == ["up", "--yes", "--stack", "prod", *pack]
+    assert targets.words_of("destroy", "prod", "aws") == ["destroy", "--yes", "--stack", "prod"]
+    assert targets.words_of("up", "dev", "local") == ["up", "--yes", "--skip-preview", "--stack", "dev"]
+
+
+def test_before_a_destroy_on_digitalocean_the_engine_hears_of_what_is_gone_already():
+    assert targets.words_of("destroy", "prod", "digitalocean") == ["destroy", "--yes", "--refresh", "--stack", "prod"]
+    assert targets.words_of("destroy", "dev", "local") == ["destroy", "--yes", "--skip-preview", "--stack", "dev"]
 
 
 def test_a_stack_on_this_computer_gets_no_plugins_of_clouds_and_another_does(tmp_path: Path):

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from components.digitalocean_api import TOKEN_VARIABLES, URL, URL_VARIABLE
 from tools.recover import aws, digitalocean, state
-from tools.recover.state import Pending
+from tools.recover.state import Document, Pending
 from tools.setup import backend
 from tools.setup.paths import ROOT
 from tools.setup.report import SetupError, say
@@ -63,6 +64,10 @@ def recover(pulumi: Pulumi) -> int:
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
     waiting, known = state.pending(deployment), state.ids(deployment)
     clouds = _clouds(pulumi, deployment, waiting, known)
+    lost = [each for cloud in clouds for each in cloud.lost(state.resources(deployment))]
+    for each in lost:
+        say(f"{Pending(each)}: {each['id']} is gone, taken out of the state")
+    deployment = state.without(deployment, lost)
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(each)} for n, each in enumerate(waiting)}
     found = state.chosen(waiting, candidates, known)
     fitting = {n: id for n, id in found.items() if state.fits(deployment, waiting[n])}
@@ -73,8 +78,9 @@ def recover(pulumi: Pulumi) -> int:
     for cloud in clouds:
         cloud.tell(known | set(found.values()), waiting)
     if fitting:
-        pairs = [(waiting[n], id) for n, id in fitting.items()]
-        pulumi.bring_in({**exported, "deployment": state.adopted(deployment, pairs)})
+        deployment = state.adopted(deployment, [(waiting[n], id) for n, id in fitting.items()])
+    if fitting or lost:
+        pulumi.bring_in({**exported, "deployment": deployment})
     if code := pulumi.refresh():
         say("the refresh failed: what was found is in the state, and the next one goes on from there")
         return code
@@ -104,6 +110,10 @@ class _Aws:
         """None by its tags where there is more with these than can be explained: some may be another stack's."""
         return set() if self._doubtful and each.type in aws.TAGGED else self._answer.candidates(each)
 
+    def lost(self, known: Sequence[Document]) -> list[Document]:
+        """Nothing: the refresh finds out by itself what is gone."""
+        return []
+
     def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
         if strays := self._answer.strays(known):
             say(_strays("tags", strays))
@@ -114,14 +124,13 @@ class _Aws:
 
 class _DigitalOcean:
     def __init__(self, pulumi: Pulumi) -> None:
-        names = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
-        token = next((pulumi.env[name] for name in names if pulumi.env.get(name)), "")
+        token = next((pulumi.env[name] for name in TOKEN_VARIABLES if pulumi.env.get(name)), "")
         token = token or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
         if not token:
             raise SetupError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
-        url = pulumi.env.get("DIGITALOCEAN_API_URL") or digitalocean.API
+        url = pulumi.env.get(URL_VARIABLE) or URL
         self._account, self._stack = digitalocean.DigitalOcean(token, url), pulumi.stack.rpartition("/")[2]
-        self.candidates = self._account.candidates
+        self.candidates, self.lost = self._account.candidates, self._account.lost
 
     def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
         if strays := self._account.strays(known, self._stack):

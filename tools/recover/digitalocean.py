@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import re
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from components import names, rules
+from components.digitalocean_api import URL, Api, ApiError
 from tools.recover.state import Document, Pending
 from tools.setup.report import SetupError
 
-API = "https://api.digitalocean.com"
-PATIENCE_SECONDS = 30
-# Before it is asked again, when it has too much to do.
-PAUSES_SECONDS = (1, 5)
 AUTONAMED = re.compile(f"[0-9a-f]{{{names.AUTONAME - 1}}}")
 _PREFIX = "digitalocean:index/"
+# Where the project is gone, or the address of the assignment, the provider fails to read them: nobody but the API can
+# be asked whether they are there.
+PROJECT = f"{_PREFIX}project:Project"
+ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
 # The lists of the API, https://docs.digitalocean.com/reference/api/, in which a name is found. With the seven digits
 # that Pulumi adds it is only one thing's, the new one's of a replacement too.
 LISTED = {
     f"{_PREFIX}droplet:Droplet": "droplets",
     f"{_PREFIX}firewall:Firewall": "firewalls",
     f"{_PREFIX}loadBalancer:LoadBalancer": "load_balancers",
-    f"{_PREFIX}project:Project": "projects",
+    PROJECT: "projects",
     f"{_PREFIX}sshKey:SshKey": "account/keys",
     f"{_PREFIX}vpc:Vpc": "vpcs",
 }
 # Their id follows from their inputs. Whether they are there, the refresh finds out.
 NAMED: dict[str, Callable[[Document], str]] = {
     f"{_PREFIX}certificate:Certificate": lambda inputs: inputs["name"],
-    f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment": (
-        lambda inputs: f"{int(inputs['dropletId'])}-{inputs['ipAddress']}"
-    ),
+    ASSIGNMENT: lambda inputs: f"{int(inputs['dropletId'])}-{inputs['ipAddress']}",
     f"{_PREFIX}tag:Tag": lambda inputs: inputs["name"],
 }
 # Made again it is what it was.
@@ -55,7 +49,7 @@ class DigitalOcean:
     """The account, each list of which is asked for once."""
 
     token: str
-    url: str = API
+    url: str = URL
     _lists: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
 
     def candidates(self, each: Pending) -> set[str]:
@@ -86,34 +80,25 @@ class DigitalOcean:
         there = [each for each in self._list("reserved_ips") if each["region"]["slug"] == region]
         return sorted(each["ip"] for each in there if each.get("droplet") is None and each["ip"] not in known)
 
+    def lost(self, known: Iterable[Document]) -> list[Document]:
+        """What of the state is gone, and would make its refresh fail."""
+        return [each for each in known if self._lost(each["type"], each)]
+
+    def _lost(self, type_: str, each: Document) -> bool:
+        if type_ == PROJECT:
+            return each["id"] not in {one["id"] for one in self._list(LISTED[PROJECT])}
+        return type_ == ASSIGNMENT and each["inputs"]["ipAddress"] not in {
+            one["ip"] for one in self._list("reserved_ips")
+        }
+
     def _list(self, path: str) -> list[Document]:
         if path not in self._lists:
             key = _KEYS.get(path) or _KEYS.get(path.rpartition("/")[2]) or path
-            self._lists[path] = [each for page in self._pages(path) for each in page[key]]
-        return self._lists[path]
-
-    def _pages(self, path: str) -> Iterator[Document]:
-        number, more = 1, True
-        while more:
-            page = self._get(f"{self.url.rstrip('/')}/v2/{path}?per_page=200&page={number}")
-            yield page
-            more = bool(page.get("links", {}).get("pages", {}).get("next"))
-            number += 1
-
-    def _get(self, url: str) -> Document:
-        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})
-        pauses = list(PAUSES_SECONDS)
-        while True:
             try:
-                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
-                    return json.load(answer)
-            except urllib.error.HTTPError as error:
-                said = f"DigitalOcean answers {error.code} to {url}: {error.read(300).decode()}"
-                if not pauses or (error.code != 429 and error.code < 500):
-                    raise SetupError(said) from None
-                time.sleep(pauses.pop(0))
-            except (OSError, ValueError, http.client.HTTPException) as error:
-                raise SetupError(f"DigitalOcean can't be asked ({url}): {error}") from None
+                self._lists[path] = Api(self.token, self.url).listed(path, key)
+            except ApiError as error:
+                raise SetupError(str(error)) from None
+        return self._lists[path]
 
 
 def _labels(path: str, stack: str) -> set[str]:

@@ -99,6 +99,23 @@ def adopted(deployment: Mapping[str, Any], found: Iterable[tuple[Pending, str]])
     return {**deployment, "resources": listed, "pending_operations": []}
 
 
+def without(deployment: Mapping[str, Any], lost: Sequence[Document]) -> Document:
+    """The state without these, and without a word of them in what stays."""
+    kept = [each for each in resources(deployment) if each not in lost]
+    gone = {each["urn"] for each in lost} - {each["urn"] for each in kept}
+    return {**deployment, "resources": [_forgetting(each, gone) for each in kept]}
+
+
+def _forgetting(each: Document, gone: set[str]) -> Document:
+    new = dict(each)
+    for key in ("dependencies", "replaceWith"):
+        if key in each:
+            new[key] = [urn for urn in each[key] if urn not in gone]
+    if of := each.get("propertyDependencies"):
+        new["propertyDependencies"] = {key: [one for one in urns or () if one not in gone] for key, urns in of.items()}
+    return new
+
+
 def _made(each: Pending, id: str) -> Document:
     """With its inputs for outputs: a provider takes a resource without any for one that isn't Pulumi's, forgets which
     name it chose itself, and what the cloud doesn't tell again (a droplet's user-data); both would replace it."""

@@ -24,10 +24,19 @@ COMMANDS = {
 }
 
 
+# Whose provider fails where it is to delete what was deleted by hand: the engine must hear of that first.
+UNFORGIVING = {"digitalocean"}
+
+
+def place_of(stack: str, folder: Path = ROOT, config_file: str | None = None) -> str:
+    """Where the stack's machines are: local, or which cloud."""
+    config = Path(config_file) if config_file else folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    return backend.target_in(config.read_text() if config.is_file() else "")
+
+
 def is_local(stack: str, folder: Path = ROOT, config_file: str | None = None) -> bool:
     """Whether the stack's machines are on this computer."""
-    config = Path(config_file) if config_file else folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    return backend.target_in(config.read_text() if config.is_file() else "") == "local"
+    return place_of(stack, folder, config_file) == "local"
 
 
 def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
@@ -38,27 +47,30 @@ def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
     return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {again}'
 
 
-def words_of(target: str, stack: str, local: bool) -> list[str]:
+def words_of(target: str, stack: str, place: str) -> list[str]:
     """What the engine is asked; what a cloud is about to get must keep the policy pack's promises."""
-    words = [*COMMANDS[target], "--stack", stack]
-    if local:
-        return words
+    chosen = ["--stack", stack]
+    if place == "local":
+        return [*COMMANDS[target], *chosen]
     # Only a preview finds in time what is protected, and what breaks a rule over the whole stack.
-    words = [word for word in words if word != "--skip-preview"]
-    return words if target == "destroy" else [*words, "--policy-pack", str(POLICY_PACK)]
+    words = [word for word in COMMANDS[target] if word != "--skip-preview"]
+    if target == "destroy":
+        return [*words, *(["--refresh"] if place in UNFORGIVING else []), *chosen]
+    return [*words, *chosen, "--policy-pack", str(POLICY_PACK)]
 
 
 def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
     """Sets up what the stack needs, makes the stack if there is none yet, and runs the engine on it."""
     env = for_command([target, "--stack", stack], environ)
-    local = is_local(stack)
+    place = place_of(stack)
+    local = place == "local"
     if fault := root_fault(target, stack, local, os.geteuid()):
         raise SetupError(fault)
     if local:
         install_packages(LOCAL_TARGET, environ)
     pulumi = str(set_up(environ).program)
     select = [pulumi, "stack", "select", "--create", "--stack", stack]
-    words = words_of(target, stack, local)
+    words = words_of(target, stack, place)
     if str(POLICY_PACK) in words:
         set_up_policy(environ)
     command = [pulumi, *words]
