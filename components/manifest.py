@@ -219,3 +219,8 @@ def release_input(variables: dict[str, str], release: str, stack: str, revision:
     """
     given: dict[str, Any] = {"RELEASE": release, "GANTRY_STACK": stack, **variables}
     return json.dumps({"variables": given, "revision": revision})
+
+
+def confirm_input(release_input: str, said: str) -> str:
+    """The same for the confirmation of the one run that ``said`` so; no two runs on probation say the same."""
+    return json.dumps({**json.loads(release_input), "confirms": hashlib.sha256(said.encode()).hexdigest()[:6]})

@@ -11,7 +11,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.contact import Contact, Delivery, Host
-from components.manifest import CONFIGURE_COMMAND, PREPARE_COMMAND
+from components.manifest import CONFIGURE_COMMAND, PREPARE_COMMAND, confirm_input
 from components.revert import Revert
 
 # The most that one batch takes once it is prepared, besides the switch itself: two minutes to connect, 90 s to start.
@@ -95,16 +95,16 @@ class Rollout(pulumi.ComponentResource):
         longest = BATCH_SECONDS + self._args.switch_seconds
         revert = Revert(name, {host.name: self._contacts[host.name].connection for host in hosts}, longest)
         probation = len(order) * longest
-        released: list[pulumi.Resource] = []
+        released: dict[str, remote.Command] = {}
         for batch in order:
             before = [
                 self._release(each, self._args.command(each is hosts[0], True, probation), before, revert)
                 for each in batch
             ]
-            released += before
-        # The same command without a probation: it also releases where a server has gone back meanwhile.
+            released |= zip((each.name for each in batch), before, strict=True)
         return [
-            self._release(each, self._args.command(each is hosts[0], True), released, role="confirm") for each in hosts
+            self._confirm(each, self._args.command(each is hosts[0], True), released[each.name], [*released.values()])
+            for each in hosts
         ]
 
     def _upload(self, host: Host) -> list[pulumi.Resource]:
@@ -140,11 +140,10 @@ class Rollout(pulumi.ComponentResource):
         command: str,
         after: Sequence[pulumi.Resource],
         revert: Revert | None = None,
-        role: str = "release",
     ) -> remote.Command:
         hooks = pulumi.ResourceHookBinding(on_error=[revert.hook]) if revert else None
         return remote.Command(
-            f"{host.name}-{role}",
+            f"{host.name}-release",
             connection=self._contacts[host.name].connection,
             create=command,
             stdin=self._args.release_input,
@@ -152,6 +151,26 @@ class Rollout(pulumi.ComponentResource):
             logging=remote.Logging.STDOUT_AND_STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=hooks),
+        )
+
+    def _confirm(
+        self, host: Host, command: str, released: remote.Command, after: Sequence[pulumi.Resource]
+    ) -> remote.Command:
+        """The same command without a probation: it also releases where a server has gone back meanwhile.
+
+        It is due again after each run of ``released``, also where the state's last confirmation reads the same: one
+        that was made since may have got lost.
+        """
+        stdin = pulumi.Output.all(self._args.release_input, released.stdout).apply(lambda given: confirm_input(*given))
+        return remote.Command(
+            f"{host.name}-confirm",
+            connection=self._contacts[host.name].connection,
+            create=command,
+            stdin=pulumi.Output.secret(stdin),
+            triggers=[host.instance_id],
+            logging=remote.Logging.STDOUT_AND_STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
 

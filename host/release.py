@@ -71,6 +71,7 @@ def release(paths: Paths, request: Request) -> None:
         reserve.keep(paths)
         if name != serving.proven(paths):
             entry.result = "on probation"
+            say(f"goes back by itself at {history.precisely(time.time() + request.probation)} unless it is confirmed")
         else:
             entry.result = "unchanged" if already and not untried else "serving"
     say(f"release {request.instance.release} is serving{' already' if already else ''}")

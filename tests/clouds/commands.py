@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
@@ -29,6 +31,8 @@ class Commands(Provider):
     def __init__(self) -> None:
         super().__init__(Engine())
         self.asked: list[tuple[str, str]] = []
+        # Whose updates fail, after they have been carried out.
+        self.refuse: set[str] = set()
 
     def Create(self, request: Any, context: Any) -> Any:
         if request.preview:
@@ -40,7 +44,8 @@ class Commands(Provider):
     def Update(self, request: Any, context: Any) -> Any:
         if request.preview:
             return super().Update(request, context)
-        self._note("update", request)
+        if self._note("update", request) in self.refuse:
+            context.abort(grpc.StatusCode.UNKNOWN, "the connection was lost")
         return provider_pb2.UpdateResponse(properties=_done(request.news))
 
     def Delete(self, request: Any, context: Any) -> Any:
@@ -54,7 +59,10 @@ class Commands(Provider):
 
 
 def _done(inputs: Any) -> Any:
-    return to_struct({**from_struct(inputs), "stdout": PRINTED, "stderr": ""})
+    given = from_struct(inputs)
+    # A release on probation says until when, which no other one does.
+    said = f"until {time.time_ns()}" if "--probation" in str(given.get("create")) else PRINTED
+    return to_struct({**given, "stdout": said, "stderr": ""})
 
 
 # For those that log in by themselves, as the provider of Leaving and the hook of Handover do.

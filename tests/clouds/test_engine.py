@@ -96,6 +96,20 @@ def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_
         assert first_contact(stack) == stack.outputs()["servers"][0]["address"] != now["address"]
 
 
+def test_a_balancer_that_changes_stays_in_its_project(tmp_path: Path):
+    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+        stack = new_stack("digitalocean", tmp_path / "stack", servers=2)
+        paper.up(stack)
+        stack.configure(healthPath="/")
+        paper.up(stack)
+        stack.pulumi("refresh", "--yes", "--skip-preview")
+        paper.unchanged(stack)
+        assert isinstance(cloud, DigitalOcean)
+        [balancer], [project] = cloud.all("load_balancer").values(), cloud.all("project")
+        assert balancer["projectId"] == project
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
 @pytest.mark.parametrize("servers", [1, 2])
 def test_a_vpc_that_its_members_leave_late_goes_with_the_first_destroy(servers: int, tmp_path: Path):
     with simulated("digitalocean", Paper(), tmp_path) as cloud:
