@@ -32,6 +32,8 @@ class Aws(Cloud):
     """One account in one region; its state lasts as long as this process."""
 
     package, version = "aws", "7.51.1"
+    # moto's.
+    account = "123456789012"
     schema_versions: ClassVar = {
         "aws:ec2/instance:Instance": 2,
         "aws:ec2/keyPair:KeyPair": 1,
@@ -54,6 +56,8 @@ class Aws(Cloud):
         self.elastic: dict[str, str] = {}
         self.fronts: dict[str, str] = {}
         self.certificates: dict[str, str] = {}
+        # The tags of what is deleted, by ARN: the tagging API goes on listing it for hours.
+        self.deleted: dict[str, dict[str, str]] = {}
         self._addresses = Addresses()
         self._mock = mock_aws()
 
@@ -75,9 +79,9 @@ class Aws(Cloud):
         self.default_tags = (settings.get("defaultTags") or {}).get("tags", {})
 
     def types(self) -> Mapping[str, Type]:
-        from tests.clouds import aws_balancing, aws_compute, aws_names, aws_network
+        from tests.clouds import aws_balancing, aws_compute, aws_groups, aws_names, aws_network
 
-        modules = (aws_network, aws_compute, aws_balancing, aws_names)
+        modules = (aws_network, aws_groups, aws_compute, aws_balancing, aws_names)
         found = [each for module in modules for each in module.TYPES]
         return {each.token: each(self) for each in found}
 
@@ -116,6 +120,8 @@ class Resource(Type):
 
     token: str
     kind: Kind
+    # What EC2 calls it in ARNs and tags.
+    called = ""
     # Whether machines or packets may look different afterwards.
     shows = True
 
@@ -170,17 +176,25 @@ class Resource(Type):
     def delete(self, id: str) -> None:
         with suppress(Gone):
             translated(lambda: self.drop(id))
-        self.cloud.given.pop((type(self), id), None)
+        given = self.cloud.given.pop((type(self), id), {})
+        if arn := self.arn(id):
+            self.cloud.deleted[arn] = {**self.cloud.default_tags, **given.get("tags", {})}
         self._show()
 
     def _show(self) -> None:
         if self.shows:
             self.cloud.show()
 
-    def tags(self, inputs: Document, of: str) -> list[Document]:
+    def arn(self, id: str) -> str | None:
+        """Of what the tagging API lists."""
+        if "tags" not in self.kind.inputs or id.startswith("arn:"):
+            return id if "tags" in self.kind.inputs else None
+        return f"arn:aws:ec2:{self.cloud.region}:{self.cloud.account}:{self.called}/{id}" if self.called else None
+
+    def tags(self, inputs: Document) -> list[Document]:
         """As EC2 takes them at the making of a resource."""
         listed = self.plain_tags(inputs).get("Tags")
-        return [{"ResourceType": of, "Tags": listed}] if listed else []
+        return [{"ResourceType": self.called, "Tags": listed}] if listed else []
 
     def plain_tags(self, inputs: Document) -> Document:
         """As the other services take them."""

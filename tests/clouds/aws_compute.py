@@ -16,6 +16,7 @@ USER_DATA_LIMIT = 16 * 1024
 class KeyPair(Resource):
     shows = False
     token = "aws:ec2/keyPair:KeyPair"
+    called = "key-pair"
     kind = Kind(
         inputs={"keyName": str, "publicKey!": str, "tags": dict},
         outputs=("arn", "fingerprint", "keyPairId", "tagsAll"),
@@ -24,7 +25,7 @@ class KeyPair(Resource):
     )
 
     def make(self, inputs: Document) -> str:
-        material, tags = inputs["publicKey"].encode(), self.tags(inputs, "key-pair")
+        material, tags = inputs["publicKey"].encode(), self.tags(inputs)
         self.ec2.import_key_pair(KeyName=inputs["keyName"], PublicKeyMaterial=material, TagSpecifications=tags)
         return inputs["keyName"]
 
@@ -109,6 +110,7 @@ class InstanceProfile(Resource):
 
 class Instance(Resource):
     token = "aws:ec2/instance:Instance"
+    called = "instance"
     kind = Kind(
         inputs={
             "ami!": str, "instanceType!": str, "subnetId": str, "vpcSecurityGroupIds": [str], "keyName": str,
@@ -142,7 +144,7 @@ class Instance(Resource):
             given["BlockDeviceMappings"] = [{"DeviceName": "/dev/xvda", "Ebs": _disk(inputs)}]
         made = self.ec2.run_instances(
             ImageId=inputs["ami"], InstanceType=inputs["instanceType"], MinCount=1, MaxCount=1,
-            TagSpecifications=self.tags(inputs, "instance"),
+            TagSpecifications=self.tags(inputs),
             **{key: value for key, value in given.items() if value is not None},
         )["Instances"][0]  # fmt: skip
         id: str = made["InstanceId"]

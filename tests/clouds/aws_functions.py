@@ -45,12 +45,20 @@ def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
                 return {"id": id, "zoneId": id, "name": wanted}
         raise CloudError(f"no matching Route 53 Hosted Zone found: {wanted}")
 
-    def instances(args: Document) -> Document:
-        _only(args, "instanceTags", "instanceStateNames")
-        wanted = [{"Name": f"tag:{key}", "Values": [value]} for key, value in args["instanceTags"].items()]
-        states = [{"Name": "instance-state-name", "Values": args["instanceStateNames"]}]
-        found = ec2.describe_instances(Filters=[*wanted, *states])["Reservations"]
-        return {"id": cloud.region, "ids": [one["InstanceId"] for each in found for one in each["Instances"]]}
+    def rules(args: Document) -> Document:
+        found = ec2.describe_security_group_rules(MaxResults=1000, Filters=_filters(_only(args, "filters")))
+        return {"id": cloud.region, "ids": [each["SecurityGroupRuleId"] for each in found["SecurityGroupRules"]]}
+
+    def rule(args: Document) -> Document:
+        id: str = _only(args, "securityGroupRuleId")["securityGroupRuleId"]
+        [found] = ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
+        named = {
+            "securityGroupId": "GroupId", "isEgress": "IsEgress", "ipProtocol": "IpProtocol", "fromPort": "FromPort",
+            "toPort": "ToPort", "cidrIpv4": "CidrIpv4", "cidrIpv6": "CidrIpv6",
+        }  # fmt: skip
+        told = {ours: found.get(theirs) for ours, theirs in named.items()}
+        peer = found.get("ReferencedGroupInfo", {}).get("GroupId")
+        return {"id": id, "securityGroupRuleId": id, **told, "referencedSecurityGroupId": peer}
 
     def table(args: Document) -> Document:
         _only(args, "routeTableId")
@@ -72,7 +80,8 @@ def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
     return {
         "aws:route53/getRecords:getRecords": records,
         "aws:resourcegroupstaggingapi/getResources:getResources": lambda args: _tagged(cloud, args),
-        "aws:ec2/getInstances:getInstances": instances,
+        "aws:vpc/getSecurityGroupRules:getSecurityGroupRules": rules,
+        "aws:vpc/getSecurityGroupRule:getSecurityGroupRule": rule,
         "aws:ec2/getRouteTable:getRouteTable": table,
         "aws:ec2/getAmi:getAmi": ami,
         "aws:index/getAvailabilityZones:getAvailabilityZones": zones,
@@ -83,12 +92,13 @@ def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
 
 
 def _tagged(cloud: Aws, args: Document) -> Document:
-    """What has these tags, as moto says, and what moto leaves out."""
+    """What has these tags, as moto says, what moto leaves out, and what had them when it was deleted."""
     given = {each["key"]: each["values"] for each in _only(args, "tagFilters")["tagFilters"]}
     filters = [{"Key": key, "Values": values} for key, values in given.items()]
     pages = cloud.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
     found = {each["ResourceARN"]: each["Tags"] for page in pages for each in page["ResourceTagMappingList"]}
     plain = {arn: {tag["Key"]: tag["Value"] for tag in tags} for arn, tags in {**found, **_left_out(cloud)}.items()}
+    plain = {**cloud.deleted, **plain}
     mappings = [
         {"resourceArn": arn, "tags": tags, "complianceDetails": []}
         for arn, tags in plain.items()
@@ -99,7 +109,7 @@ def _tagged(cloud: Aws, args: Document) -> Document:
 
 def _left_out(cloud: Aws) -> dict[str, list[Document]]:
     ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
-    own = f"arn:aws:ec2:{cloud.region}:123456789012"
+    own = f"arn:aws:ec2:{cloud.region}:{cloud.account}"
     addresses = ec2.describe_addresses()["Addresses"]
     found = {f"{own}:elastic-ip/{each['AllocationId']}": each.get("Tags", []) for each in addresses}
     for each in ec2.describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]:

@@ -1,17 +1,15 @@
-"""AWS: networks, who may pass, and addresses."""
+"""AWS: networks and addresses."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.clouds.aws import Document, Resource
-from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind, Name
+from tests.clouds.kinds import Kind
 
 
 class Vpc(Resource):
     shows = False
     token = "aws:ec2/vpc:Vpc"
+    called = "vpc"
     kind = Kind(
         inputs={"cidrBlock": str, "enableDnsSupport": bool, "enableDnsHostnames": bool, "tags": dict},
         outputs=("arn", "tagsAll", "defaultSecurityGroupId", "mainRouteTableId"),
@@ -19,7 +17,7 @@ class Vpc(Resource):
     )
 
     def make(self, inputs: Document) -> str:
-        tags = self.tags(inputs, "vpc")
+        tags = self.tags(inputs)
         id: str = self.ec2.create_vpc(CidrBlock=inputs["cidrBlock"], TagSpecifications=tags)["Vpc"]["VpcId"]
         for ours, theirs in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
             if ours in inputs:
@@ -39,10 +37,11 @@ class Vpc(Resource):
 class InternetGateway(Resource):
     shows = False
     token = "aws:ec2/internetGateway:InternetGateway"
+    called = "internet-gateway"
     kind = Kind(inputs={"vpcId": str, "tags": dict}, outputs=("arn", "tagsAll"))
 
     def make(self, inputs: Document) -> str:
-        made = self.ec2.create_internet_gateway(TagSpecifications=self.tags(inputs, "internet-gateway"))
+        made = self.ec2.create_internet_gateway(TagSpecifications=self.tags(inputs))
         id: str = made["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=id, VpcId=inputs["vpcId"])
         return id
@@ -61,6 +60,7 @@ class InternetGateway(Resource):
 class Subnet(Resource):
     shows = False
     token = "aws:ec2/subnet:Subnet"
+    called = "subnet"
     kind = Kind(
         inputs={
             "vpcId!": str, "cidrBlock": str, "availabilityZone": str, "mapPublicIpOnLaunch": bool, "tags": dict,
@@ -72,7 +72,7 @@ class Subnet(Resource):
     def make(self, inputs: Document) -> str:
         given = {"VpcId": inputs["vpcId"], "CidrBlock": inputs["cidrBlock"]}
         given["AvailabilityZone"] = inputs.get("availabilityZone", f"{self.cloud.region}a")
-        made = self.ec2.create_subnet(**given, TagSpecifications=self.tags(inputs, "subnet"))
+        made = self.ec2.create_subnet(**given, TagSpecifications=self.tags(inputs))
         id: str = made["Subnet"]["SubnetId"]
         self._map(id, inputs)
         return id
@@ -96,10 +96,11 @@ class Subnet(Resource):
 class RouteTable(Resource):
     shows = False
     token = "aws:ec2/routeTable:RouteTable"
+    called = "route-table"
     kind = Kind(inputs={"vpcId!": str, "tags": dict}, outputs=("arn", "tagsAll"), replaces=("vpcId",))
 
     def make(self, inputs: Document) -> str:
-        made = self.ec2.create_route_table(VpcId=inputs["vpcId"], TagSpecifications=self.tags(inputs, "route-table"))
+        made = self.ec2.create_route_table(VpcId=inputs["vpcId"], TagSpecifications=self.tags(inputs))
         return made["RouteTable"]["RouteTableId"]
 
     def live(self, id: str) -> Document | None:
@@ -151,123 +152,9 @@ class RouteTableAssociation(Resource):
         self.ec2.disassociate_route_table(AssociationId=id)
 
 
-class SecurityGroup(Resource):
-    shows = False
-    token = "aws:ec2/securityGroup:SecurityGroup"
-    kind = Kind(
-        inputs={"name": str, "description": str, "vpcId": str, "tags": dict},
-        outputs=("arn", "ownerId", "tagsAll"),
-        replaces=("name", "description", "vpcId"),
-        name=Name(limit=255, pattern=r"(?!sg-)[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+"),
-    )
-
-    def make(self, inputs: Document) -> str:
-        given = {"GroupName": inputs["name"], "Description": inputs.get("description", "Managed by Pulumi")}
-        tags = self.tags(inputs, "security-group")
-        id: str = self.ec2.create_security_group(**given, VpcId=inputs["vpcId"], TagSpecifications=tags)["GroupId"]
-        [made] = self.ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"]
-        # A new group lets everything out, and the provider takes that away: who needs a way out must say so.
-        self.ec2.revoke_security_group_egress(GroupId=id, IpPermissions=made["IpPermissionsEgress"])
-        return id
-
-    def live(self, id: str) -> Document | None:
-        [found] = self.ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"]
-        return {"name": found["GroupName"], "description": found["Description"], "ownerId": found["OwnerId"]}
-
-    def drop(self, id: str) -> None:
-        # AWS looks, and moto doesn't.
-        groups = [{"Name": "instance.group-id", "Values": [id]}]
-        alive = [*groups, {"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]}]
-        rules = self.ec2.describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]
-        others = [each for each in rules if each.get("ReferencedGroupInfo", {}).get("GroupId") == id]
-        balancers = self.cloud.client("elbv2").describe_load_balancers()["LoadBalancers"]
-        used = self.ec2.describe_instances(Filters=alive)["Reservations"]
-        used += [each for each in balancers if id in each.get("SecurityGroups", [])]
-        if used or any(each["GroupId"] != id for each in others):
-            raise CloudError(f"DependencyViolation: resource {id} has a dependent object")
-        self.ec2.delete_security_group(GroupId=id)
-
-
-# What AWS tells of a rule, and takes to change it.
-_TOLD = {
-    "ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4",
-    "cidrIpv6": "CidrIpv6", "description": "Description",
-}  # fmt: skip
-
-
-class _GroupRule(Resource):
-    egress: bool
-
-    def make(self, inputs: Document) -> str:
-        peers = [key for key in ("cidrIpv4", "cidrIpv6", "referencedSecurityGroupId") if key in inputs]
-        if len(peers) != 1:
-            raise CloudError("exactly one of cidrIpv4, cidrIpv6, prefixListId, referencedSecurityGroupId must be set")
-        if "referencedSecurityGroupId" in inputs:
-            self.ec2.describe_security_groups(GroupIds=[inputs["referencedSecurityGroupId"]])
-        permission: dict[str, Any] = {"IpProtocol": inputs["ipProtocol"]}
-        for ours, theirs in (("fromPort", "FromPort"), ("toPort", "ToPort")):
-            if ours in inputs:
-                permission[theirs] = int(inputs[ours])
-        said = {"Description": inputs["description"]} if "description" in inputs else {}
-        lists = {
-            "cidrIpv4": ("IpRanges", "CidrIp"),
-            "cidrIpv6": ("Ipv6Ranges", "CidrIpv6"),
-            "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
-        }
-        where, field = lists[peers[0]]
-        permission[where] = [{field: inputs[peers[0]], **said}]
-        way = "egress" if self.egress else "ingress"
-        call = getattr(self.ec2, f"authorize_security_group_{way}")
-        tags = self.tags(inputs, "security-group-rule")
-        made = call(GroupId=inputs["securityGroupId"], IpPermissions=[permission], TagSpecifications=tags)
-        return made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
-
-    def live(self, id: str) -> Document | None:
-        found = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
-        if not found:
-            return None
-        told = {ours: found[0][theirs] for ours, theirs in _TOLD.items() if theirs in found[0]}
-        # Every protocol has every port, which is never said when it is made.
-        return {"securityGroupRuleId": id, **{key: value for key, value in told.items() if value != -1}}
-
-    def change(self, id: str, olds: Document, news: Document, changed: set[str]) -> set[str]:
-        rule = {theirs: news[ours] for ours, theirs in _TOLD.items() if ours in news}
-        rule |= {theirs: int(rule[theirs]) for theirs in ("FromPort", "ToPort") if theirs in rule}
-        self.ec2.modify_security_group_rules(
-            GroupId=news["securityGroupId"],
-            SecurityGroupRules=[{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}],
-        )
-        return set(_TOLD)
-
-    def drop(self, id: str) -> None:
-        way = "egress" if self.egress else "ingress"
-        given = self.cloud.given[type(self), id]
-        call = getattr(self.ec2, f"revoke_security_group_{way}")
-        call(GroupId=given["securityGroupId"], SecurityGroupRuleIds=[id])
-
-
-_RULE = Kind(
-    inputs={
-        "securityGroupId!": str, "ipProtocol!": str, "fromPort": int, "toPort": int, "cidrIpv4": str, "cidrIpv6": str,
-        "referencedSecurityGroupId": str, "description": str, "tags": dict,
-    },
-    outputs=("securityGroupRuleId", "arn", "tagsAll"),
-    replaces=("securityGroupId",),
-)  # fmt: skip
-
-
-class IngressRule(_GroupRule):
-    token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
-    kind, egress = _RULE, False
-
-
-class EgressRule(_GroupRule):
-    token = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-    kind, egress = _RULE, True
-
-
 class Eip(Resource):
     token = "aws:ec2/eip:Eip"
+    called = "elastic-ip"
     kind = Kind(
         inputs={"domain": str, "tags": dict},
         outputs=("allocationId", "publicIp", "tagsAll"),
@@ -275,7 +162,7 @@ class Eip(Resource):
     )
 
     def make(self, inputs: Document) -> str:
-        made = self.ec2.allocate_address(Domain="vpc", TagSpecifications=self.tags(inputs, "elastic-ip"))
+        made = self.ec2.allocate_address(Domain="vpc", TagSpecifications=self.tags(inputs))
         id: str = made["AllocationId"]
         with self.cloud.lock:
             self.cloud.elastic[id] = self.cloud.public_address()
@@ -322,6 +209,5 @@ class EipAssociation(Resource):
 
 
 TYPES: list[type[Resource]] = [
-    Vpc, InternetGateway, Subnet, RouteTable, Route, RouteTableAssociation, SecurityGroup, IngressRule, EgressRule,
-    Eip, EipAssociation,
+    Vpc, InternetGateway, Subnet, RouteTable, Route, RouteTableAssociation, Eip, EipAssociation,
 ]  # fmt: skip

@@ -39,6 +39,8 @@ class Faults:
     failing: int = 0
     # The next create of such a type is done, and its reply is lost.
     lost_replies: list[str] = field(default_factory=list[str])
+    # What is made first and then tagged stays without: its provider was killed in between.
+    untagged: bool = False
     # Types of which there are none left.
     no_capacity: set[str] = field(default_factory=set[str])
     # Seconds that a machine waits before it boots, and its metadata before they answer.

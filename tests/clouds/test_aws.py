@@ -203,7 +203,7 @@ def test_a_balancer_in_one_zone_and_one_that_is_protected_are_refused(engine: En
 def test_logs_that_nothing_is_said_of_stay_as_they_are_and_need_a_bucket_that_may_be_written_to(engine: Engine):
     wanted: Properties = {"accessLogs": {"bucket": "logs", "enabled": True}}
     with pytest.raises(Refused, match="Access Denied for bucket: logs"):
-        engine.make(TOKENS["LoadBalancer"], subnets=Network(engine).subnets, **wanted)
+        engine.make(TOKENS["LoadBalancer"], subnets=Network(engine).subnets, accessLogs=wanted["accessLogs"])
     assert list(engine.diff(TOKENS["LoadBalancer"], wanted, {}).diffs) == []
     off: Properties = {"accessLogs": {"bucket": "", "enabled": False}}
     assert list(engine.diff(TOKENS["LoadBalancer"], wanted, off).diffs) == ["accessLogs"]
@@ -269,16 +269,40 @@ def test_everything_with_a_tag_is_listed_by_its_arn_and_the_rest_by_where_it_bel
         tags=tags,
     )  # fmt: skip
     engine.make(TOKENS["Eip"], domain="vpc", tags={"Stack": "other"})
-    function = "aws:resourcegroupstaggingapi/getResources:getResources"
-    told = engine.invoke(function, tagFilters=[{"key": "Stack", "values": ["prod"]}])["resourceTagMappingLists"]
-    assert {each["resourceArn"].rpartition("/")[2] for each in told} == {server, address, rule}
-    alive = {"instanceTags": tags, "instanceStateNames": ["pending", "running", "stopping", "stopped"]}
-    assert engine.invoke("aws:ec2/getInstances:getInstances", **alive)["ids"] == [server]
-    engine.delete(TOKENS["Instance"], server)
-    assert engine.invoke("aws:ec2/getInstances:getInstances", **alive)["ids"] == []
+    assert listed(engine) == {server, address, rule}
+    engine.delete(TOKENS["Eip"], address)
+    assert engine.read(TOKENS["Eip"], address) is None
+    assert listed(engine) == {server, address, rule}, "what is deleted is listed for hours"
     tables = {each["RouteTableId"] for each in cloud.client("ec2").describe_route_tables()["RouteTables"]}
     found = [engine.invoke("aws:ec2/getRouteTable:getRouteTable", routeTableId=each) for each in tables]
     assert set(network.subnets) <= {each["subnetId"] for table in found for each in table["associations"]}
+
+
+def listed(engine: Engine) -> set[str]:
+    """The ids of what the tagging API tells of the stack."""
+    filters = [{"key": "Stack", "values": ["prod"]}]
+    told = engine.invoke("aws:resourcegroupstaggingapi/getResources:getResources", tagFilters=filters)
+    return {each["resourceArn"].rpartition("/")[2] for each in told["resourceTagMappingLists"]}
+
+
+def test_the_rules_of_a_group_are_told_with_their_ports_and_peers_and_are_tagged_after_they_are_made(
+    cloud: Aws, engine: Engine
+):
+    group, tags = Network(engine).group, {"Name": "web"}
+    cloud.faults.untagged = True
+    wanted = {"ipProtocol": "tcp", "fromPort": 80, "toPort": 80, "referencedSecurityGroupId": group}
+    made: dict[str, Any] = {"securityGroupId": group, **wanted, "tags": tags}
+    rule, _ = engine.make(TOKENS["SecurityGroupIngressRule"], **made)
+    of_group = [{"name": "group-id", "values": [group]}]
+    assert engine.invoke("aws:vpc/getSecurityGroupRules:getSecurityGroupRules", filters=of_group)["ids"] == [rule]
+    told = engine.invoke("aws:vpc/getSecurityGroupRule:getSecurityGroupRule", securityGroupRuleId=rule)
+    assert {key: told[key] for key in wanted} == wanted
+    assert (told["isEgress"], told["cidrIpv4"]) == (False, None)
+    assert (engine.read(TOKENS["SecurityGroupIngressRule"], rule, made) or {})["tags"] == {}
+    cloud.faults.untagged = False
+    engine.update(TOKENS["SecurityGroupIngressRule"], rule, {**made, "tags": {}}, made)
+    found = engine.read(TOKENS["SecurityGroupIngressRule"], rule, made) or {}
+    assert (found["tags"], found["referencedSecurityGroupId"]) == (tags, group)
 
 
 def test_an_argument_that_a_look_up_does_not_know_is_refused(engine: Engine):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.clouds import paper
+from tests.clouds.aws import Aws
 from tests.clouds.commands import without_servers
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.faults import Call, CloudError
@@ -166,6 +167,39 @@ def test_what_a_lost_reply_left_is_named(cloud: Cloud, tmp_path: Path):
     said = stack.recover()
     assert "left by a reply that was lost" in said
     assert lost in said
+
+
+def test_what_was_deleted_is_not_taken_for_what_was_made(tmp_path: Path):
+    with world("aws", tmp_path) as cloud:
+        stack = new_stack("aws", tmp_path / "stack", **TWO)
+        stack.up()
+        stack.destroy()
+        # AWS lists all of that by its tags for hours.
+        kill_at(cloud, "create", "after", 1, stack, UP, ":Vpc")
+        said = stack.recover()
+        assert re.search("vpc:Vpc.*: taken in", said)
+        assert "unknown to it" not in said
+        stack.up()
+        assert ids(cloud) == paper.ids(stack)
+        stack.destroy()
+
+
+def test_a_rule_that_was_made_and_not_tagged_any_more_is_found(tmp_path: Path):
+    with world("aws", tmp_path) as cloud:
+        assert isinstance(cloud, Aws)
+        stack = new_stack("aws", tmp_path / "stack", **TWO)
+        cloud.faults.untagged = True
+        kill_at(cloud, "create", "after", 1, stack, UP, ":SecurityGroupEgressRule")
+        cloud.faults.untagged = False
+        assert re.search("SecurityGroupEgressRule.*: taken in", stack.recover())
+        stack.up()
+        stack.up("--expect-no-changes")
+        assert ids(cloud) == paper.ids(stack)
+        rules, known = cloud.client("ec2").describe_security_group_rules(MaxResults=1000), paper.ids(stack)
+        ours = [each["Tags"] for each in rules["SecurityGroupRules"] if each["SecurityGroupRuleId"] in known]
+        assert all({"Key": "Stack", "Value": "sim"} in each for each in ours)
+        assert len(ours) == 5
+        stack.destroy()
 
 
 def test_another_stack_of_the_same_name_keeps_what_it_has(cloud: Cloud, tmp_path: Path):

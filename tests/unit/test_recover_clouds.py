@@ -12,14 +12,14 @@ from components import names
 from tests.cloud import AWS, DIGITALOCEAN, SITE, built
 from tests.clouds.digitalocean import DigitalOcean as Account
 from tests.clouds.digitalocean_api import TOKEN, answering
-from tools.recover import aws, digitalocean
+from tools.recover import asking, aws, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
 from tools.recover.state import Pending
 from tools.setup.report import SetupError
 
 MANY = {"servers": 2, "balancer": True, **SITE}
 WAYS = {
-    "aws": {*aws.TAGGED, *aws.NAMED, aws.ASSOCIATION, aws.RECORD, *aws.REPEATABLE},
+    "aws": {*aws.TAGGED, *aws.RULES, *aws.NAMED, aws.ASSOCIATION, aws.RECORD, *aws.REPEATABLE},
     "digitalocean": {
         *digitalocean.LISTED,
         *digitalocean.NAMED,
@@ -29,6 +29,7 @@ WAYS = {
     },
 }
 INSTANCE = "aws:ec2/instance:Instance"
+EGRESS, INGRESS = aws.RULES
 EC2 = "arn:aws:ec2:eu-central-1:1"
 
 
@@ -61,22 +62,50 @@ def test_what_has_the_tags_is_found_by_its_kind_and_name():
     answer = aws.Aws(
         tagged=[
             tagged(f"{EC2}:vpc/vpc-1", "prod"), tagged(f"{EC2}:subnet/subnet-1", "prod-0"),
-            tagged(f"{EC2}:subnet/subnet-2", "prod-1"), tagged(f"{EC2}:security-group-rule/sgr-1", "prod-out"),
+            tagged(f"{EC2}:subnet/subnet-2", "prod-1"),
             tagged("arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/prod-1a2b3c4/0f", "prod-balancer"),
         ]
     )  # fmt: skip
     assert answer.candidates(pending("aws:ec2/subnet:Subnet", tags={"Name": "prod-1"})) == {"subnet-2"}
-    rule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-    assert answer.candidates(pending(rule, tags={"Name": "prod-out"})) == {"sgr-1"}
     balancer = pending("aws:lb/loadBalancer:LoadBalancer", tags={"Name": "prod-balancer"})
     assert answer.candidates(balancer) == {answer.tagged[-1]["arn"]}
     assert answer.candidates(pending("aws:ec2/subnet:Subnet", tags={"Name": "prod-2"})) == set()
 
 
-def test_an_instance_that_is_terminated_is_none_though_it_still_has_its_tags():
-    answer = aws.Aws(tagged=[tagged(f"{EC2}:instance/i-{n}", "prod-0") for n in (1, 2)], alive=["i-2"])
-    assert answer.candidates(pending(INSTANCE, tags={"Name": "prod-0"})) == {"i-2"}
-    assert answer.strays(set()) == [f"{EC2}:instance/i-2"]
+def test_what_is_gone_though_it_is_still_listed_by_its_tags_is_neither_taken_in_nor_named():
+    answer = aws.Aws(tagged=[tagged(f"{EC2}:instance/i-{n}", "prod-0") for n in (1, 2, 3)])
+    assert answer.unverified({"i-3"}) == [(INSTANCE, "i-1"), (INSTANCE, "i-2")]
+    there = answer.only({"i-2"})
+    assert there.candidates(pending(INSTANCE, tags={"Name": "prod-0"})) == {"i-2"}
+    assert there.strays(set()) == [f"{EC2}:instance/i-2"]
+
+
+def test_a_rule_that_has_tags_may_be_of_either_way():
+    answer = aws.Aws(tagged=[tagged(f"{EC2}:security-group-rule/sgr-1", "prod-out")])
+    assert answer.unverified(set()) == [(EGRESS, "sgr-1"), (INGRESS, "sgr-1")]
+
+
+def test_a_rule_is_found_by_its_group_and_what_it_admits():
+    nothing = {"cidrIpv4": None, "cidrIpv6": None, "referencedSecurityGroupId": None}
+    web = {**nothing, "ipProtocol": "tcp", "fromPort": 80, "toPort": 80, "referencedSecurityGroupId": "sg-2"}
+    every = {**nothing, "ipProtocol": "-1", "fromPort": -1, "toPort": -1, "cidrIpv4": "0.0.0.0/0"}
+    rules = [{"id": "sgr-1", "egress": True, **every}, {"id": "sgr-2", "egress": False, **web}]
+    answer = aws.Aws(rules={"sg-1": [*rules, {"id": "sgr-3", "egress": True, **web}]})
+    out = {"ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"}
+    assert answer.candidates(pending(EGRESS, securityGroupId="sg-1", **out)) == {"sgr-1"}
+    assert answer.candidates(pending(INGRESS, securityGroupId="sg-1", **out)) == set()
+    given = {"ipProtocol": "tcp", "fromPort": 80.0, "toPort": 80.0, "referencedSecurityGroupId": "sg-2"}
+    assert answer.candidates(pending(INGRESS, securityGroupId="sg-1", **given)) == {"sgr-2"}
+    assert answer.candidates(pending(INGRESS, securityGroupId="sg-1", **{**given, "toPort": 81.0})) == set()
+    assert answer.candidates(pending(INGRESS, securityGroupId="sg-2", **given)) == set()
+
+
+def test_things_are_looked_up_by_the_providers_own_version_and_with_that_of_their_schema():
+    asked = aws.Question(region="eu-central-1", version="7.51.1", tags={}, tables=[], groups=[], zones=[])
+    provider, vpc = asking.resources(asked, [("aws:ec2/vpc:Vpc", "vpc-1")])
+    assert provider["inputs"] == {"region": "eu-central-1", "version": "7.51.1"}
+    assert vpc["provider"] == f"{provider['urn']}::{provider['id']}"
+    assert (vpc["id"], vpc["outputs"]["id"], vpc["outputs"][state.META]) == ("vpc-1", "vpc-1", '{"schema_version":"1"}')
 
 
 def test_a_way_to_a_subnet_is_found_in_its_route_table():
@@ -109,12 +138,17 @@ def test_strays_are_of_types_of_ours():
 def test_aws_is_asked_where_the_stacks_own_provider_works():
     tags = '{"tags": {"Stack": "prod"}}'
     old, new = (
-        {"type": "pulumi:providers:aws", "inputs": {"region": region, "defaultTags": tags}}
+        {"type": "pulumi:providers:aws", "inputs": {"region": region, "version": "7.51.1", "defaultTags": tags}}
         for region in ("eu-west-1", "eu-central-1")
     )
-    waiting = [pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-1")]
+    waiting = [
+        pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-1"),
+        *(pending(each, securityGroupId="sg-1") for each in aws.RULES),
+    ]
     asked = aws.question({"resources": [{**old, "delete": True}, new]}, waiting)
-    assert asked == aws.Question(region="eu-central-1", tags={"Stack": "prod"}, tables=["rtb-1"], zones=[])
+    assert asked == aws.Question(
+        region="eu-central-1", version="7.51.1", tags={"Stack": "prod"}, tables=["rtb-1"], groups=["sg-1"], zones=[]
+    )
     assert aws.question({"resources": []}, []) is None
 
 

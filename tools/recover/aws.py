@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools.recover.state import Document, Pending, resources
@@ -23,9 +23,13 @@ TAGGED = {
     "aws:lb/listener:Listener": "elasticloadbalancing:listener",
     "aws:lb/loadBalancer:LoadBalancer": "elasticloadbalancing:loadbalancer",
     "aws:lb/targetGroup:TargetGroup": "elasticloadbalancing:targetgroup",
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "ec2:security-group-rule",
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "ec2:security-group-rule",
 }
+# Made first and tagged afterwards, so by the group that they are of and what they admit, of which a group has no two.
+RULES = {
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "egress",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "ingress",
+}
+_KINDS = TAGGED | dict.fromkeys(RULES, "ec2:security-group-rule")
 # Their id follows from their inputs. Whether they are there, the refresh finds out.
 NAMED: dict[str, Callable[[Document], str]] = {
     "aws:ec2/keyPair:KeyPair": lambda inputs: inputs["keyName"],
@@ -55,11 +59,14 @@ _BY_ARN = ("acm", "elasticloadbalancing")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What only AWS knows: who has these tags, and what is in these route tables and zones."""
+    """What only AWS knows: who has these tags, and what is in these route tables, groups and zones."""
 
     region: str
+    # Of the stack's provider.
+    version: str
     tags: dict[str, str]
     tables: list[str]
+    groups: list[str]
     zones: list[str]
 
 
@@ -70,8 +77,10 @@ def question(deployment: Mapping[str, Any], waiting: list[Pending]) -> Question 
         if each["type"] == "pulumi:providers:aws" and "defaultTags" in given and not each.get("delete"):
             return Question(
                 region=given["region"],
+                version=given["version"],
                 tags=json.loads(given["defaultTags"])["tags"],
                 tables=sorted({one.inputs["routeTableId"] for one in waiting if one.type == ASSOCIATION}),
+                groups=sorted({one.inputs["securityGroupId"] for one in waiting if one.type in RULES}),
                 zones=sorted({one.inputs["zoneId"] for one in waiting if one.type == RECORD}),
             )
     return None
@@ -82,9 +91,19 @@ class Aws:
     """What AWS has answered, as tools/recover/lookup wrote it down."""
 
     tagged: list[Document] = field(default_factory=list[Document])
-    alive: list[str] = field(default_factory=list[str])
     associations: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    rules: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
     records: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
+
+    def unverified(self, known: Collection[str]) -> list[tuple[str, str]]:
+        """Type and id of all with the tags that may be gone: AWS lists for hours what is deleted."""
+        things = [(kind, id) for id, kind, _, _ in self._things() if id not in known]
+        return [(type_, id) for kind, id in things for type_ in _KINDS if _KINDS[type_] == kind]
+
+    def only(self, there: Collection[str]) -> Aws:
+        """The answer without what is gone."""
+        arns = {arn for id, _, _, arn in self._things() if id in there}
+        return replace(self, tagged=[each for each in self.tagged if each["arn"] in arns])
 
     def candidates(self, each: Pending) -> set[str]:
         if name := NAMED.get(each.type):
@@ -92,6 +111,10 @@ class Aws:
         if each.type == ASSOCIATION:
             of_table = self.associations.get(each.inputs["routeTableId"], {})
             return {id for subnet, id in of_table.items() if subnet == each.inputs.get("subnetId")}
+        if each.type in RULES:
+            there = self.rules.get(each.inputs["securityGroupId"], [])
+            wanted = (RULES[each.type] == "egress", _admitted(each.inputs))
+            return {one["id"] for one in there if (one["egress"], _admitted(one)) == wanted}
         if each.type == RECORD:
             there = self.records.get(each.inputs["zoneId"], [])
             return {_record_id(each.inputs) for one in there if _record(one) == _record(each.inputs)}
@@ -114,9 +137,15 @@ class Aws:
             service, rest = (part := each["arn"].split(":", 5))[2], part[5]
             words = re.split("[/:]", rest)
             kind, id = f"{service}:{words[0]}", each["arn"] if service in _BY_ARN else words[-1]
-            # A terminated instance keeps its tags for an hour.
-            if kind in TAGGED.values() and (kind != "ec2:instance" or id in self.alive):
+            if kind in _KINDS.values():
                 yield id, kind, each["tags"].get("Name"), each["arn"]
+
+
+def _admitted(rule: Document) -> tuple[list[str], list[int]]:
+    """Who and what, in one spelling; without ports it is all of them."""
+    words = ("ipProtocol", "cidrIpv4", "cidrIpv6", "referencedSecurityGroupId")
+    ports = [rule.get(key) for key in ("fromPort", "toPort")]
+    return [str(rule.get(key) or "") for key in words], [-1 if each is None else int(each) for each in ports]
 
 
 def _record_id(inputs: Document) -> str:

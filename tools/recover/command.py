@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, cast
 
 from components.digitalocean_api import TOKEN_VARIABLES, URL, URL_VARIABLE
-from tools.recover import aws, digitalocean, state
+from tools.recover import asking, aws, digitalocean, state
 from tools.recover.state import Document, Pending
 from tools.setup import backend
 from tools.setup.paths import ROOT
 from tools.setup.report import SetupError, say
-
-LOOKUP = ROOT / "tools" / "recover" / "lookup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +98,7 @@ class _Aws:
 
     def __init__(self, pulumi: Pulumi, asked: aws.Question, waiting: Sequence[Pending], known: set[str]) -> None:
         self._asked = asked
-        self._answer = _looked_up(pulumi, asked)
+        self._answer = asking.asked(pulumi.program, pulumi.env, asked, known)
         wanted = {id for each in waiting for id in self._answer.candidates(each)}
         self._doubtful = bool(self._answer.strays(known | wanted))
 
@@ -167,18 +163,3 @@ def _strays(what: str, strays: Sequence[str]) -> str:
         f"with this stack's {what}, and unknown to it: left by a reply that was lost, or another's of this name.\n"
         f"Delete only what you know to be nobody's:\n{listed}"
     )
-
-
-def _looked_up(pulumi: Pulumi, asked: aws.Question) -> aws.Aws:
-    """A preview of a program of its own, whose stack is gone with its folder: the stack's own isn't touched."""
-    with tempfile.TemporaryDirectory() as place:
-        shutil.copytree(LOOKUP, folder := Path(place, "program"))
-        (folder / "question.json").write_text(json.dumps(asdict(asked)))
-        env = {**pulumi.env, "PULUMI_BACKEND_URL": backend.in_folder(Path(place)), "PULUMI_CONFIG_PASSPHRASE": ""}
-        env.pop("PULUMI_STACK", None)
-        for words in (["stack", "init", "asked"], ["preview", "--stack", "asked"]):
-            command = [pulumi.program, *words, "--non-interactive"]
-            done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise SetupError(f"AWS could not be asked:\n{done.stdout}{done.stderr}".rstrip())
-        return aws.Aws(**json.loads((folder / "answer.json").read_text()))

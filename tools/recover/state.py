@@ -83,7 +83,7 @@ def adopted(deployment: Mapping[str, Any], found: Iterable[tuple[Pending, str]])
     """The state with these in it, as the engine would have written it had it heard of them."""
     listed = list(resources(deployment))
     for each, id in found:
-        new = _made(each, id)
+        new = made(each, id)
         place = next((n for n, old in enumerate(listed) if old["urn"] == each.urn and not old.get("delete")), None)
         if place is not None:
             old = listed[place]
@@ -116,7 +116,7 @@ def _forgetting(each: Document, gone: set[str]) -> Document:
     return new
 
 
-def _made(each: Pending, id: str) -> Document:
+def made(each: Pending, id: str) -> Document:
     """With its inputs for outputs: a provider takes a resource without any for one that isn't Pulumi's, forgets which
     name it chose itself, and what the cloud doesn't tell again (a droplet's user-data); both would replace it."""
     told = {key: value for key, value in each.inputs.items() if key != CHOSEN}
