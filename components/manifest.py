@@ -85,13 +85,14 @@ class Configuration:
 
 
 UNITS = "/etc/systemd/system"
+FIREWALL = "/etc/gantry/firewall"
 WEB_UNIT = f"{UNITS}/gantry-web@.service"
 
 
 def configuration(settings: Settings, host_program: str, balancer: Sequence[str] = ()) -> Configuration:
     """The configuration for ``settings``, run by the host program uploaded to ``host_program``.
 
-    Behind a balancer, only its addresses and ranges may ask for pages.
+    Behind a balancer, its addresses and ranges may ask for pages, and others too until the server is closed to them.
     """
     # Three workers on two cores served the most requests of the shapes that docs/performance.md compares.
     workers = settings.workers or "len(os.sched_getaffinity(0)) + 1"
@@ -101,9 +102,8 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
     return Configuration(
         files={
             "/etc/nginx/sites-available/gantry": _site(settings, balancer),
-            "/etc/nftables.conf": (
-                render("firewall.nft.j2", balancer=balancer) if balancer else text("first-boot/firewall.nft")
-            ),
+            "/etc/nftables.conf": text("first-boot/firewall.nft"),
+            **_firewall(balancer),
             "/etc/gantry/gunicorn.conf.py": gunicorn,
             **_units(settings),
             "/etc/systemd/system/gantry.service": text("gantry.service"),
@@ -114,6 +114,14 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
             "/opt/gantry/host.pyz": host_program,
         },
     )
+
+
+def _firewall(balancer: Sequence[str]) -> dict[str, str]:
+    """What /etc/nftables.conf includes, in the order of the names."""
+    admitted = [f'ip saddr {source} tcp dport 80 ct state new accept comment "the balancer"\n' for source in balancer]
+    # Behind a balancer it is the server's own affair: host/front.py, once visitors are led there.
+    opened = {} if balancer else {f"{FIREWALL}/closed.nft": ""}
+    return {f"{FIREWALL}/admitted.nft": "".join(admitted), **opened}
 
 
 def _units(settings: Settings) -> dict[str, str]:
@@ -141,7 +149,7 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         balancer=balancer,
         leaving_file=LEAVING_FILE,
         # Between the visitor and the balancer; between that and here it is always http.
-        scheme="$http_x_forwarded_proto" if balancer else "$scheme",
+        scheme="$visitors_scheme" if balancer else "$scheme",
         maintenance=settings.maintenance,
         health_path=settings.health_path,
         health_pattern=re.escape(settings.health_path.partition("?")[0]),

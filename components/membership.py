@@ -1,4 +1,4 @@
-"""A server's coming and going at a cloud's balancer, which looks for itself whether a server is healthy."""
+"""A server's coming and going at a balancer; a cloud's looks for itself whether a server is healthy."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ ANSWER_SECONDS = CHECK_SECONDS - 2
 IDLE_SECONDS = 65
 # Until a balancer has carried out what it was told, and its checks have been counted.
 SETTLE_SECONDS = CHECK_SECONDS * CHECKS + 5
+# Until its first check has come: a new balancer takes minutes to be there.
+JOIN_SECONDS = 300
 
 
 class Leaving(Resource, module="gantry", name="Leaving"):
@@ -38,13 +40,38 @@ class Leaving(Resource, module="gantry", name="Leaving"):
 
 
 def join(
+    member: Member,
+    source: pulumi.Output[list[str]],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions | None = None,
+) -> remote.Command:
+    """Wait until the balancer must have found the server healthy: no other server is taken out before that.
+
+    Its checks come from ``source``, addresses and ranges.
+    """
+    words = f"sudo gantry joined --settle {SETTLE_SECONDS} --limit {JOIN_SECONDS}"
+    command = source.apply(lambda known: " ".join([words, *(f"--from {each}" for each in known)]))
+    return _on(member, "joined", pulumi.Output.format("sudo rm -f {} && {}", LEAVING_FILE, command), after, opts)
+
+
+def close(
     member: Member, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions | None = None
 ) -> remote.Command:
-    """Wait until the balancer must have found the server healthy: no other server is taken out before that."""
+    """Once visitors are led to the balancer, let nobody ask the server for pages but that."""
+    return _on(member, "closed", "sudo gantry close", after, opts)
+
+
+def _on(
+    member: Member,
+    role: str,
+    command: pulumi.Input[str],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions | None,
+) -> remote.Command:
     return remote.Command(
-        f"{member.name}-joined",
+        f"{member.name}-{role}",
         connection=member.connection,
-        create=f"sudo rm -f {LEAVING_FILE} && sleep {SETTLE_SECONDS}",
+        create=command,
         triggers=[member.instance_id],
         logging=remote.Logging.STDOUT_AND_STDERR,
         add_previous_output_in_env=False,

@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable
 from typing import Any
 
-from host import balancer, cron, fleet, health, listener, lock, processes, release, status, web
+from host import balancer, cron, fleet, front, health, listener, lock, processes, release, status, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     added = add("idle", _idle, "wait until a web process that isn't Gunicorn has answered everybody")
     added.add_argument("instance")
     add("drain", _drain, "wait until a balancer's connections to servers are new ones")
+    added = add("joined", _joined, "wait until the balancer must have found this server healthy")
+    added.add_argument("--from", dest="sources", action="append", required=True, help="where its checks come from")
+    added.add_argument("--settle", type=float, required=True, help="seconds from the first good check")
+    added.add_argument("--limit", type=float, required=True, help="seconds until that must have come")
+    add("close", _close, "let only the balancer ask for pages")
     add("resume", _resume, "start what served before the machine was shut down")
     added = add("status", _status, "print what serves, what is kept, and the last releases")
     added.add_argument("--json", action="store_true", help="for programs")
@@ -131,6 +136,14 @@ def _idle(paths: Paths, options: argparse.Namespace) -> None:
 
 def _drain(paths: Paths, options: argparse.Namespace) -> None:
     balancer.drain()
+
+
+def _joined(paths: Paths, options: argparse.Namespace) -> None:
+    front.wait_until_found(paths, options.sources, options.settle, options.limit)
+
+
+def _close(paths: Paths, options: argparse.Namespace) -> None:
+    front.close(paths)
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from host.paths import Paths
 
 FIREWALL = "/etc/nftables.conf"
 # Who reads a file is told by where it lies.
-NGINX, UNITS = "/etc/nginx/", "/etc/systemd/"
+NGINX, UNITS, FIREWALLS = "/etc/nginx/", "/etc/systemd/", (FIREWALL, "/etc/gantry/firewall/")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run:
 
     A reload of Nginx closes connections on which a request may just be arriving: not without need.
     """
-    nginx, firewall = any(path.startswith(NGINX) for path in changed), FIREWALL in changed
+    nginx, firewall = (any(path.startswith(each) for path in changed) for each in (NGINX, FIREWALLS))
     try:
         if nginx:
             run(["nginx", "-t", "-q"])
@@ -92,9 +92,14 @@ def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run:
     if any(path.startswith(UNITS) for path in changed):
         run(["systemctl", "daemon-reload"])
     if firewall:
-        run(["systemctl", "reload", "nftables"])
+        reload_firewall(run)
     if nginx:
         run(["systemctl", "reload-or-restart", "nginx"])
+
+
+def reload_firewall(run: Callable[[list[str]], None] | None = None) -> None:
+    """Load its rules anew, in one step; connections that are there stay."""
+    (run or _run)(["systemctl", "reload", "nftables"])
 
 
 def _found(path: Path) -> bytes | str | None:

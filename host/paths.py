@@ -75,6 +75,11 @@ class Paths:
         return self.root / "etc/systemd/system"
 
     @property
+    def closed(self) -> Path:
+        """What keeps visitors from coming past a balancer; empty on a server without one."""
+        return self.root / "etc/gantry/firewall/closed.nft"
+
+    @property
     def state(self) -> Path:
         return self.root / "var/lib/gantry"
 

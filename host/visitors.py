@@ -31,40 +31,36 @@ class Share:
         self.failed += failed
 
 
-@dataclass
-class Visitors:
-    """Reads the log's end when made, for ``before``; ``read`` adds what came since to ``since``.
+@dataclass(frozen=True)
+class Request:
+    """One that reached the app: when it began, in seconds of the epoch, whose it was, and whether it failed."""
 
-    A line is ``<time> <seconds> <address> "<statuses of the app>"``, see site.nginx.conf.j2. Only requests that began
-    after ``start`` count: the old release still finishes those from before. What was usual ends with the switch, at
-    ``switched``, which is long ago where a watch that was killed is begun again.
+    began: float
+    address: str
+    failed: bool
+
+
+@dataclass
+class Log:
+    """What Nginx adds to its log: lines ``<time> <seconds> <address> "<statuses of the app>"``, site.nginx.conf.j2.
+
+    Begins so many bytes before the end.
     """
 
-    log: Path
-    switched: float
-    start: float
-    before: Share = field(default_factory=Share)
-    since: Share = field(default_factory=Share)
+    path: Path
+    tail: int = 0
     _offset: int = 0
     _inode: int = 0
 
     def __post_init__(self) -> None:
-        if self.log.exists():
-            size, self._inode = self.log.stat().st_size, self.log.stat().st_ino
-            self._offset = max(0, size - TAIL_BYTES)
-            for began, failed in self._new():
-                if self.switched - USUAL_SECONDS <= began < self.switched:
-                    self.before.add(failed)
+        if self.path.exists():
+            found = self.path.stat()
+            self._offset, self._inode = max(0, found.st_size - self.tail), found.st_ino
 
-    def read(self) -> Share:
-        for began, failed in self._new():
-            if began >= self.start:
-                self.since.add(failed)
-        return self.since
-
-    def _new(self) -> Iterator[tuple[float, bool]]:
+    def new(self) -> Iterator[Request]:
+        """What came since the last time."""
         try:
-            with self.log.open("rb") as stream:
+            with self.path.open("rb") as stream:
                 found = os.fstat(stream.fileno())
                 # Rotated: what the old file got in its last moment is not worth keeping it open.
                 if found.st_ino != self._inode or found.st_size < self._offset:
@@ -78,14 +74,41 @@ class Visitors:
         yield from filter(None, map(_request, whole.decode(errors="replace").splitlines()))
 
 
-def _request(line: str) -> tuple[float, bool] | None:
-    """When the request began and whether it failed; None for our own, and for what Nginx answered by itself."""
+@dataclass
+class Visitors:
+    """Reads the log's end when made, for ``before``; ``read`` adds what came since to ``since``.
+
+    Only requests that began after ``start`` count: the old release still finishes those from before. What was usual
+    ends with the switch, at ``switched``, which is long ago where a watch that was killed is begun again.
+    """
+
+    path: Path
+    switched: float
+    start: float
+    before: Share = field(default_factory=Share)
+    since: Share = field(default_factory=Share)
+
+    def __post_init__(self) -> None:
+        self._log = Log(self.path, TAIL_BYTES)
+        for request in self._log.new():
+            if self.switched - USUAL_SECONDS <= request.began < self.switched:
+                self.before.add(request.failed)
+
+    def read(self) -> Share:
+        for request in self._log.new():
+            if request.began >= self.start:
+                self.since.add(request.failed)
+        return self.since
+
+
+def _request(line: str) -> Request | None:
+    """None for our own, and for what Nginx answered by itself."""
     try:
         ended, seconds, address, statuses = line.split(" ", 3)
         # Nginx may have tried twice, "502, 200": the visitor got the last.
         status = statuses.strip('"').replace(":", ",").split(",")[-1].strip()
         if address == "127.0.0.1" or not status.isdecimal():
             return None
-        return float(ended) - float(seconds), status.startswith("5")
+        return Request(float(ended) - float(seconds), address, status.startswith("5"))
     except ValueError:
         return None  # the first line of the tail is cut

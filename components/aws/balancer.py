@@ -65,9 +65,12 @@ class Balancer(pulumi.ComponentResource):
                     pulumi.ResourceOptions(depends_on=[*after, leaving]),
                 ),
             )
-            joined.append(membership.join(member, [attached, *self._listeners], pulumi.ResourceOptions(parent=self)))
+            there = [attached, *self._listeners]
+            joined.append(membership.join(member, self.source, there, pulumi.ResourceOptions(parent=self)))
         if self._zone and self._args.domain:
-            self._zone.to_balancer(self._args.domain, self._balancer, joined)
+            joined += self._zone.to_balancer(self._args.domain, self._balancer, joined)
+        for member in members:
+            membership.close(member, joined, pulumi.ResourceOptions(parent=self))
         return None
 
     def _group(self, ports: list[int]) -> pulumi.Output[str]:

@@ -33,14 +33,18 @@ class Zone:
                 each, zone_id=self.zone_id, name=each, type="A", ttl=TTL_SECONDS, records=[address], opts=opts
             )
 
-    def to_balancer(self, domain: str, balancer: aws.lb.LoadBalancer, after: Sequence[pulumi.Resource]) -> None:
+    def to_balancer(
+        self, domain: str, balancer: aws.lb.LoadBalancer, after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
         """Lead the site's names to a load balancer, whose addresses change."""
         opts = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=after))
         alias = aws.route53.RecordAliasArgs(
             name=balancer.dns_name, zone_id=balancer.zone_id, evaluate_target_health=False
         )
-        for each in site_names(domain):
+        return [
             aws.route53.Record(each, zone_id=self.zone_id, name=each, type="A", aliases=[alias], opts=opts)
+            for each in site_names(domain)
+        ]
 
     def certificate(self, domain: str) -> pulumi.Output[str]:
         """The ARN of a certificate for the site's names, once it is issued; AWS renews it while the records stay."""

@@ -47,9 +47,11 @@ class Balancer(pulumi.ComponentResource):
         args, joined = self._args, list[pulumi.Resource]()
         for member in members:
             membership.Leaving(member, args.drain_seconds, self._child)
-            joined.append(membership.join(member, [*after, self._balancer, self._admitted], self._child))
+            joined.append(membership.join(member, self.source, [*after, self._balancer, self._admitted], self._child))
         if args.zone and args.domain:
-            lead(args.zone, args.domain, self.address, joined)
+            joined += lead(args.zone, args.domain, self.address, joined)
+        for member in members:
+            membership.close(member, joined, self._child)
         hold(self._label, args.network, [droplet_urn(each.instance_id) for each in members], self._child)
         return None
 

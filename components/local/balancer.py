@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_command import remote
 
-from components import manifest, proxy
+from components import manifest, membership, proxy
 from components.contact import Contact, Delivery, Host
 from components.keys import SshKeyPair
 from components.local.network import Network
@@ -71,4 +71,6 @@ class Balancer(pulumi.ComponentResource):
             ),
             list(after),
         )
+        for member in members:
+            membership.close(member, [contact.configured], pulumi.ResourceOptions(parent=self))
         return contact.host_key

@@ -107,6 +107,15 @@ def test_when_the_address_itself_was_lost_the_same_server_gets_another_one(site:
     assert site.stack.steps() == {}
 
 
+def test_a_second_server_that_cannot_be_had_leaves_the_first_one_open_to_visitors(site: Site):
+    url, page = site.stack.outputs()["url"], get(site.stack.outputs()["url"]).text
+    (site.stack.app / "requirements.txt").write_text("flask\nthere-is-no-such-package==1\n")
+    site.stack.configure(servers=2, release=None)
+    done = site.stack.up(check=False)
+    assert "there-is-no-such-package" in done.stdout + done.stderr
+    assert (done.returncode != 0, get(url).text) == (True, page)
+
+
 def test_destroy_leaves_nothing_in_the_cloud(site: Site):
     site.stack.destroy()
     assert site.cloud.leftovers() == []

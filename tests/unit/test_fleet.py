@@ -118,14 +118,21 @@ def test_more_servers_change_nothing_on_those_that_are_there_but_the_way_of_thei
 
 def test_behind_a_balancer_only_its_address_may_ask_for_pages_and_name_the_visitor():
     files = manifest.configuration(settings(), "/h.pyz", ["10.0.0.9"]).files
-    site, firewall = files["/etc/nginx/sites-available/gantry"], files["/etc/nftables.conf"]
+    site, admitted = files["/etc/nginx/sites-available/gantry"], files["/etc/gantry/firewall/admitted.nft"]
     assert re.findall(r"set_real_ip_from (\S+);", site) == ["10.0.0.9"]
-    assert [line.strip() for line in firewall.splitlines() if "dport 80" in line] == [
-        'ip saddr 10.0.0.9 tcp dport 80 ct state new accept comment "the balancer"'
-    ]
+    assert admitted == 'ip saddr 10.0.0.9 tcp dport 80 ct state new accept comment "the balancer"\n'
+    assert "/etc/gantry/firewall/closed.nft" not in files, "closing is a step of its own"
     alone = manifest.configuration(settings(), "/h.pyz").files
     assert "real_ip" not in alone["/etc/nginx/sites-available/gantry"]
-    assert "tcp dport { 22, 80, 443 }" in alone["/etc/nftables.conf"]
+    assert [alone[f"/etc/gantry/firewall/{name}.nft"] for name in ("admitted", "closed")] == ["", ""]
+
+
+def test_a_server_is_closed_to_others_after_the_addresses_of_the_balancer_and_before_everyones(tmp_path: Path):
+    rules = [line.strip() for line in manifest.text("first-boot/firewall.nft").splitlines()]
+    included = rules.index('include "/etc/gantry/firewall/*.nft"')
+    assert rules[included + 1] == "tcp dport { 80, 443 } ct state new accept"
+    built_order = built(tmp_path, settings(servers=2, balancer=True)).order
+    assert built_order.index("dev-balancer-configure") < min(built_order.index(f"dev-{each}-closed") for each in (0, 1))
 
 
 def test_a_server_that_leaves_turns_only_the_balancers_checks_away_and_one_alone_none():
@@ -139,7 +146,7 @@ def test_a_server_that_leaves_turns_only_the_balancers_checks_away_and_one_alone
 
 def test_a_balancer_with_many_addresses_is_a_range_for_the_firewall_and_for_nginx():
     files = manifest.configuration(settings(), "/h.pyz", ["10.77.0.0/16"]).files
-    assert "ip saddr 10.77.0.0/16 tcp dport 80 ct state new accept" in files["/etc/nftables.conf"]
+    assert "ip saddr 10.77.0.0/16 tcp dport 80 ct state new accept" in files["/etc/gantry/firewall/admitted.nft"]
     assert "set_real_ip_from 10.77.0.0/16;" in files["/etc/nginx/sites-available/gantry"]
 
 

@@ -93,6 +93,14 @@ def test_a_changed_firewall_alone_is_checked_and_loaded_and_nginx_keeps_its_conn
     assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
 
 
+def test_a_firewall_that_is_included_is_loaded_with_the_one_that_includes_it(tmp_path: Path):
+    admitted = "/etc/gantry/firewall/admitted.nft"
+    configure(Paths(tmp_path), Configuration({FIREWALL: "all\n", admitted: "one\n"}, {}), Services())
+    services = Services()
+    configure(Paths(tmp_path), Configuration({FIREWALL: "all\n", admitted: "two\n"}, {}), services)
+    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
+
+
 def test_settings_that_only_the_next_start_of_a_program_reads_tell_nobody(tmp_path: Path):
     own = "/etc/gantry/gunicorn.conf.py"
     configure(Paths(tmp_path), Configuration({SITE: "one\n", own: "one\n"}, {"/opt/h": "a"}), Services())
