@@ -85,7 +85,7 @@ def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_
         stack.pulumi("refresh", "--yes", "--skip-preview")
         stack.up()
         roles = {name.removeprefix("sim-0-") for _, name in commands.asked}
-        assert roles == {"host-program", "configure", "artifact", "prepare", "release", "confirm", "joined"}
+        assert roles == {"host-program", "configure", "artifact", "prepare", "release", "confirm", "joined", "closed"}
         assert set(commands.asked) == {("update", f"sim-0-{role}") for role in roles}
         now, same = stack.outputs()["servers"]
         assert (now["instance_id"], same) == (first["instance_id"], second)
