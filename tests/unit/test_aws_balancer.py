@@ -43,17 +43,6 @@ def test_no_server_is_taken_out_before_the_new_ones_are_found_healthy(fleet: Clo
         assert settle and int(settle[1]) > group["interval"] * group["healthyThreshold"]
 
 
-def test_a_server_is_closed_to_others_once_visitors_are_led_to_the_balancer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    cloud = built(tmp_path, monkeypatch, **MANY, **SITE)
-    for number in (0, 1):
-        closed = cloud.one(":Command", f"prod-{number}-closed")
-        assert closed.inputs["create"] == "sudo gantry close"
-        waits = {each.rpartition("::")[2] for each in closed.waits_for}
-        assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= waits
-
-
 def test_the_checks_are_quick_and_the_drain_is_as_long_as_a_request_may_be(fleet: Cloud):
     group = fleet.one(":TargetGroup").inputs
     assert group["deregistrationDelay"] == manifest.GRACEFUL_SECONDS

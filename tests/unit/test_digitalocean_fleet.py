@@ -112,17 +112,6 @@ def test_no_server_leaves_before_the_new_ones_serve_and_are_found_healthy(fleet:
         assert settle and int(settle[1]) > 5 * 2
 
 
-def test_a_server_is_closed_to_others_once_visitors_are_led_to_the_balancer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    cloud = built(tmp_path, monkeypatch, **MANY, **SITE)
-    for number in (0, 1):
-        closed = cloud.one(":Command", f"prod-{number}-closed")
-        assert closed.inputs["create"] == "sudo gantry close"
-        waits = {each.rpartition("::")[2] for each in closed.waits_for}
-        assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= waits
-
-
 def test_a_server_leaves_before_its_droplet_is_gone(fleet: Cloud):
     for number in (0, 1):
         leaving = fleet.one(":Leaving", f"prod-{number}-leaving")

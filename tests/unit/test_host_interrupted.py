@@ -16,6 +16,8 @@ from tests.unit.host_machine import Machine, die_after
 from tests.unit.test_host_fleet import Fleet
 
 NO_MAIL = Plan({"mail-out": 0})
+# A record of what runs beside web.
+WORKING = json.dumps(["gantry-process@old-worker-1.service"])
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_a_kill_when_all_is_proven_leaves_no_way_back_to_the_processes_of_before
     one, two = server.upload("one"), server.upload("two")
     server.release(one)
     record = server.paths.processes_record
-    record.write_text(json.dumps(["gantry-process@old-worker-1.service"]))
+    record.write_text(WORKING)
     server.release(two, probation=900)
     with monkeypatch.context() as during, pytest.raises(SystemError):
         during.setattr(fleet, "disarm", die)
@@ -140,30 +142,28 @@ def test_a_worker_that_is_just_being_restarted_is_left_to_systemd(tmp_path: Path
 
 
 def test_a_kill_before_a_release_is_proven_starts_the_processes_of_the_one_before_with_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    machine = Machine(tmp_path, monkeypatch)
-    machine.release(machine.upload("one"))
     record = machine.paths.processes_record
-    record.write_text(old := json.dumps(["gantry-process@old-worker-1.service"]))
+    machine.release(machine.upload("one"))
+    record.write_text(WORKING)
     with monkeypatch.context() as during, pytest.raises(SystemError):
         during.setattr(processes, "start", lambda *_: record.write_text("[]"))
         during.setattr(fleet, "settle", die)
         during.setattr(release, "_go_back", die)
         machine.release(machine.upload("two"))
     release.resume(machine.paths)
-    assert (record.read_text(), machine.page()) == (old, "one")
+    assert (record.read_text(), machine.page()) == (WORKING, "one")
 
 
 def test_processes_that_were_started_for_a_release_that_cannot_be_proven_are_no_longer_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    machine = Machine(tmp_path, monkeypatch)
-    machine.release(machine.upload("one"))
     record = machine.paths.processes_record
-    record.write_text(old := json.dumps(["gantry-process@old-worker-1.service"]))
+    machine.release(machine.upload("one"))
+    record.write_text(WORKING)
     monkeypatch.setattr(processes, "start", lambda *_: record.write_text("[]"))
     monkeypatch.setattr(serving, "prove", die)
     with pytest.raises(SystemError):
         machine.release(machine.upload("two"))
-    assert (record.read_text(), machine.page()) == (old, "one")
+    assert (record.read_text(), machine.page()) == (WORKING, "one")

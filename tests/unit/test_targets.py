@@ -7,10 +7,12 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.settings import TARGETS
+from tests.cloud import AWS, DIGITALOCEAN, SITE, built
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = """
@@ -42,3 +44,15 @@ def test_every_target_has_the_same_nouns_with_the_same_arguments(target: str):
         assert getattr(module, f"{noun}Args").__module__ == "components.target"
     for front in (module.Balancer, module.Address):
         assert callable(front.reach) and callable(front.attach)
+
+
+@pytest.mark.parametrize("cloud", [AWS, DIGITALOCEAN], ids=["aws", "digitalocean"])
+def test_a_server_is_closed_to_others_once_visitors_are_led_to_the_balancer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any]
+):
+    fleet = built(tmp_path, monkeypatch, **cloud, **SITE, servers=2, balancer=True)
+    for number in (0, 1):
+        closed = fleet.one(":Command", f"prod-{number}-closed")
+        assert closed.inputs["create"] == "sudo gantry close"
+        waits = {each.rpartition("::")[2] for each in closed.waits_for}
+        assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= waits
