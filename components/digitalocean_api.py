@@ -16,7 +16,7 @@ URL = "https://api.digitalocean.com"
 TOKEN_VARIABLES = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
 URL_VARIABLE = "DIGITALOCEAN_API_URL"
 PATIENCE_SECONDS = 30
-# Before it is asked again, when it has too much to do.
+# Before it is asked again, when it has too much to do or the connection was lost.
 PAUSES_SECONDS = (1, 5)
 
 
@@ -58,6 +58,7 @@ class Api:
                 said = f"DigitalOcean answers {error.code} to {url}: {error.read(300).decode()}"
                 if not pauses or (error.code != 429 and error.code < 500):
                     raise ApiError(said, error.code) from None
-                time.sleep(pauses.pop(0))
             except (OSError, ValueError, http.client.HTTPException) as error:
-                raise ApiError(f"DigitalOcean can't be asked ({url}): {error}") from None
+                if not pauses:
+                    raise ApiError(f"DigitalOcean can't be asked ({url}): {error}") from None
+            time.sleep(pauses.pop(0))

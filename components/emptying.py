@@ -31,7 +31,7 @@ class Emptier(Noted):
 
 def account(config: Config, environ: Mapping[str, str]) -> Api:
     """The account of the stack's own provider, which looks there in this order."""
-    token = config.get("digitalocean:token") or next((environ[name] for name in TOKEN_VARIABLES if name in environ), "")
+    token = config.get("digitalocean:token") or next(filter(None, map(environ.get, TOKEN_VARIABLES)), "")
     if not token:
         raise ApiError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
     return Api(token, config.get("digitalocean:apiEndpoint") or environ.get(URL_VARIABLE) or URL)

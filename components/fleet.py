@@ -71,6 +71,7 @@ def _rolled_out(
             instance_id=each.instance_id,
             private_address=each.private_address,
             connection=rollout.connections[name],
+            configured=rollout.configured[name],
         )
         for name, each in servers.items()
     ]

@@ -42,23 +42,36 @@ class Leaving(Resource, module="gantry", name="Leaving"):
 def join(
     member: Member,
     source: pulumi.Output[list[str]],
+    status: int | None,
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions | None = None,
 ) -> remote.Command:
     """Wait until the balancer must have found the server healthy: no other server is taken out before that.
 
-    Its checks come from ``source``, addresses and ranges.
+    Its checks come from ``source``, addresses and ranges, and expect ``status``, or any 2xx or 3xx.
     """
     words = f"sudo gantry joined --settle {SETTLE_SECONDS} --limit {JOIN_SECONDS}"
+    words += f" --expect {status}" if status else ""
     command = source.apply(lambda known: " ".join([words, *(f"--from {each}" for each in known)]))
     return _on(member, "joined", pulumi.Output.format("sudo rm -f {} && {}", LEAVING_FILE, command), after, opts)
 
 
 def close(
-    member: Member, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions | None = None
-) -> remote.Command:
-    """Once visitors are led to the balancer, let nobody ask the server for pages but that."""
-    return _on(member, "closed", "sudo gantry close", after, opts)
+    members: Sequence[Member],
+    after: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions | None = None,
+    patience: int = 0,
+) -> None:
+    """Once visitors are led to the balancer, let nobody ask the servers for pages but that.
+
+    The first one may have served alone: for ``patience`` seconds visitors may remember its address.
+    """
+    for member in members:
+        command = "sudo gantry close"
+        if patience and member is members[0]:
+            command += f" --patience {patience}"
+        # A configuration for one server opens it again: due after each.
+        _on(member, "closed", command, after, opts, stdin=member.configured)
 
 
 def _on(
@@ -67,11 +80,13 @@ def _on(
     command: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
     opts: pulumi.ResourceOptions | None,
+    stdin: pulumi.Input[str] | None = None,
 ) -> remote.Command:
     return remote.Command(
         f"{member.name}-{role}",
         connection=member.connection,
         create=command,
+        stdin=stdin,
         triggers=[member.instance_id],
         logging=remote.Logging.STDOUT_AND_STDERR,
         add_previous_output_in_env=False,

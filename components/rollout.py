@@ -59,6 +59,8 @@ class Rollout(pulumi.ComponentResource):
     host_keys: dict[str, pulumi.Output[str]]
     # Pinned to the servers' own host keys.
     connections: dict[str, remote.ConnectionArgs]
+    # What the servers' configurations printed.
+    configured: dict[str, pulumi.Output[str]]
     finished: list[remote.Command]
 
     def __init__(
@@ -75,6 +77,7 @@ class Rollout(pulumi.ComponentResource):
         self._contacts = {host.name: Contact(self, host, delivery) for host in hosts}
         self.host_keys = {host.name: self._contacts[host.name].host_key for host in hosts}
         self.connections = {name: contact.connection for name, contact in self._contacts.items()}
+        self.configured = {name: contact.configured.stdout for name, contact in self._contacts.items()}
         uploads = {host.name: self._upload(host) for host in hosts}
         if len(hosts) == 1:
             self.finished = [self._release(hosts[0], args.command(first=True), uploads[hosts[0].name])]

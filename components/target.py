@@ -89,6 +89,7 @@ class Member:
     instance_id: pulumi.Output[str]
     private_address: pulumi.Output[str]
     connection: remote.ConnectionArgs
+    configured: pulumi.Output[str]  # what its configuration printed, in no two runs the same
 
 
 class Front(Protocol):

@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from typing import Any
 
-from host import balancer, cron, fleet, front, health, listener, lock, processes, release, status, web
+from host import balancer, cron, fleet, front, health, history, listener, lock, processes, release, status, web
 from host.configure import Configuration, configure
 from host.console import say
 from host.errors import ReleaseError
@@ -50,9 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     add("drain", _drain, "wait until a balancer's connections to servers are new ones")
     added = add("joined", _joined, "wait until the balancer must have found this server healthy")
     added.add_argument("--from", dest="sources", action="append", required=True, help="where its checks come from")
+    added.add_argument("--expect", type=int, help="the status that is well (default: any 2xx or 3xx)")
     added.add_argument("--settle", type=float, required=True, help="seconds from the first good check")
     added.add_argument("--limit", type=float, required=True, help="seconds until that must have come")
-    add("close", _close, "let only the balancer ask for pages")
+    added = add("close", _close, "let only the balancer ask for pages")
+    added.add_argument("--patience", type=float, default=0, help="seconds to wait where the server is open")
     add("resume", _resume, "start what served before the machine was shut down")
     added = add("status", _status, "print what serves, what is kept, and the last releases")
     added.add_argument("--json", action="store_true", help="for programs")
@@ -96,6 +99,8 @@ def _configure(paths: Paths, options: argparse.Namespace) -> None:
     # Contents come as lists of lines, which a preview shows line by line.
     contents = {path: "\n".join(lines) for path, lines in given["files"].items()}
     configure(paths, Configuration(contents, given["links"]))
+    # What is due after each run of this tells them apart by it.
+    say(f"configured at {history.precisely(time.time())}")
 
 
 def _release(paths: Paths, options: argparse.Namespace) -> None:
@@ -139,11 +144,11 @@ def _drain(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _joined(paths: Paths, options: argparse.Namespace) -> None:
-    front.wait_until_found(paths, options.sources, options.settle, options.limit)
+    front.wait_until_found(paths, options.sources, expect=options.expect, settle=options.settle, limit=options.limit)
 
 
 def _close(paths: Paths, options: argparse.Namespace) -> None:
-    front.close(paths)
+    front.close(paths, options.patience)
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from host.paths import Paths
 
 FIREWALL = "/etc/nftables.conf"
 # Who reads a file is told by where it lies.
-NGINX, UNITS, FIREWALLS = "/etc/nginx/", "/etc/systemd/", (FIREWALL, "/etc/gantry/firewall/")
+NGINX, UNITS, FIREWALLS = ("/etc/nginx/",), ("/etc/systemd/",), (FIREWALL, "/etc/gantry/firewall/")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ UNIT = "gantry-revert"
 SERVICE, TIMER = f"{UNIT}.service", f"{UNIT}.timer"
 # For the timer, which tries again; who calls ``revert`` says how long a release may take there.
 WAIT_SECONDS = 150.0
+# Until a balancer's checks have failed: SETTLE_SECONDS in components/membership.py.
+LEAVE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,7 @@ def prepare(paths: Paths, release: str, first: First | None = None) -> None:
 
     On the ``first`` server run the release process too: on every other one a switch may follow at once.
     """
-    reserve.spend(paths)
-    with exclusive(paths.lock, f"the preparation of {release}"):
+    with exclusive(paths.lock, f"the preparation of {release}"), reserve.lent(paths):
         with phase("space"):
             require_space(paths, release)
         folder = paths.releases / release
@@ -107,8 +109,7 @@ def revert(paths: Paths, wait: float = WAIT_SECONDS) -> None:
 
     A server that has proven none serves nothing: a release that the others don't have must not stay in the rotation.
     """
-    reserve.spend(paths)
-    with exclusive(paths.lock, "a return to the release before", wait):
+    with exclusive(paths.lock, "a return to the release before", wait), reserve.lent(paths):
         name, back = serving.current(paths), serving.proven(paths)
         if name and name != back and (back or paths.probation.exists()):
             login, address = history.source()
@@ -119,14 +120,17 @@ def revert(paths: Paths, wait: float = WAIT_SECONDS) -> None:
         retire_others(paths)
         processes.go_back(paths)
         disarm(paths)
-        reserve.keep(paths)
     serves = serving.current(paths)
     say(f"release {web.release_of(serves)} is serving" if serves else "no release yet")
 
 
 def _serve_again(paths: Paths, back: str | None) -> None:
     if back is None:
+        # First out of the rotation, which it may be in: a balancer sends visitors until its checks have failed.
+        files.write(paths.leaving, b"", 0o644)
+        time.sleep(LEAVE_SECONDS)
         serving.serve_nothing(paths)
+        paths.leaving.unlink()
         return
     web.start(back)
     serving.serve(paths, back)

@@ -119,6 +119,11 @@ class Paths:
         return self.state / "web.sock"
 
     @property
+    def leaving(self) -> Path:
+        """While it is there, a balancer's health checks get 503 and visitors are served: site.nginx.conf.j2."""
+        return self.root / "run/gantry-leaving"
+
+    @property
     def processes_record(self) -> Path:
         """The units beside web that should run, as a list in JSON."""
         return self.state / "processes.json"

@@ -49,7 +49,6 @@ class Request:
 def release(paths: Paths, request: Request) -> None:
     """Make ``request.instance`` the one that serves; raises ReleaseError when the old one still does."""
     name = request.instance.name
-    reserve.spend(paths)
     with _turn(paths, request) as entry:
         request = replace(request, watch=_watch_seconds(paths, request))
         already, untried = _serves(paths, request), serving.proven(paths) != name
@@ -68,12 +67,12 @@ def release(paths: Paths, request: Request) -> None:
             notes.append(f"{fleet.retire_others(paths)} finishing requests")
         with phase("prune", entry.phases) as notes:
             notes.append(prune.prune(paths, name))
-        reserve.keep(paths)
         if name != serving.proven(paths):
             entry.result = "on probation"
-            say(f"goes back by itself at {history.precisely(time.time() + request.probation)} unless it is confirmed")
         else:
             entry.result = "unchanged" if already and not untried else "serving"
+        if request.probation:
+            say(f"goes back by itself at {history.precisely(time.time() + request.probation)} unless it is confirmed")
     say(f"release {request.instance.release} is serving{' already' if already else ''}")
 
 
@@ -84,6 +83,7 @@ def _turn(paths: Paths, request: Request) -> Generator[history.Entry]:
     with ExitStack() as held:
         with phase("lock", times):
             held.enter_context(lock.exclusive(paths.lock, f"a release of {request.instance.release}", request.wait))
+        held.enter_context(reserve.lent(paths))
         with history.recorded(paths, request.entry()) as entry:
             entry.phases.update(times)
             yield entry
@@ -91,9 +91,9 @@ def _turn(paths: Paths, request: Request) -> Generator[history.Entry]:
 
 def resume(paths: Paths) -> None:
     """Start what served before the machine was shut down, or, where that was still being tried, what was before."""
-    reserve.spend(paths)
     # A release may have come sooner.
-    with lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS):
+    turn = lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS)
+    with turn, reserve.lent(paths):
         name = serving.proven(paths) or serving.current(paths)
         if name is None or (serving.proven(paths) is None and paths.probation.exists()):
             _resume_nothing(paths)
@@ -106,7 +106,6 @@ def resume(paths: Paths) -> None:
         fleet.disarm(paths)
         processes.go_back(paths)
         web.start(name)
-        reserve.keep(paths)
     say(f"release {web.release_of(name)} is serving")
 
 

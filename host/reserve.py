@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 
 from host.paths import Paths
 
 # A few small files and links are written to start an instance; each needs an inode, too.
 FILES, BYTES = 24, 64 * 1024
+
+
+@contextmanager
+def lent(paths: Paths) -> Generator[None]:
+    """Give the room to who has the server's lock, if there is little else, and set it aside again afterwards."""
+    spend(paths)
+    try:
+        yield
+    finally:
+        keep(paths)
 
 
 def keep(paths: Paths) -> None:

@@ -33,18 +33,22 @@ class Share:
 
 @dataclass(frozen=True)
 class Request:
-    """One that reached the app: when it began, in seconds of the epoch, whose it was, and whether it failed."""
+    """One that reached the app: when it began, in seconds of the epoch, whose it was, and HTTP's status."""
 
     began: float
     address: str
-    failed: bool
+    status: int
+
+    @property
+    def failed(self) -> bool:
+        return self.status >= 500
 
 
 @dataclass
 class Log:
     """What Nginx adds to its log: lines ``<time> <seconds> <address> "<statuses of the app>"``, site.nginx.conf.j2.
 
-    Begins so many bytes before the end.
+    ``tail`` is how many bytes before the end it begins.
     """
 
     path: Path
@@ -109,6 +113,6 @@ def _request(line: str) -> Request | None:
         status = statuses.strip('"').replace(":", ",").split(",")[-1].strip()
         if address == "127.0.0.1" or not status.isdecimal():
             return None
-        return Request(float(ended) - float(seconds), address, status.startswith("5"))
+        return Request(float(ended) - float(seconds), address, int(status))
     except ValueError:
         return None  # the first line of the tail is cut

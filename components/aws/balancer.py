@@ -10,7 +10,7 @@ from pulumi_command import remote
 
 from components import membership, names
 from components.aws import access
-from components.aws.dns import Zone
+from components.aws.dns import TTL_SECONDS, Zone
 from components.aws.logs import AccessLogs
 from components.aws.network import Network
 from components.target import BalancerArgs, Member, Server
@@ -66,11 +66,13 @@ class Balancer(pulumi.ComponentResource):
                 ),
             )
             there = [attached, *self._listeners]
-            joined.append(membership.join(member, self.source, there, pulumi.ResourceOptions(parent=self)))
+            status, below = self._args.health_status, pulumi.ResourceOptions(parent=self)
+            joined.append(membership.join(member, self.source, status, there, below))
+        patience = 0
         if self._zone and self._args.domain:
             joined += self._zone.to_balancer(self._args.domain, self._balancer, joined)
-        for member in members:
-            membership.close(member, joined, pulumi.ResourceOptions(parent=self))
+            patience = TTL_SECONDS
+        membership.close(members, joined, pulumi.ResourceOptions(parent=self), patience)
         return None
 
     def _group(self, ports: list[int]) -> pulumi.Output[str]:

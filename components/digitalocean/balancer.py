@@ -9,7 +9,7 @@ import pulumi_digitalocean as do
 from pulumi_command import remote
 
 from components import membership, names
-from components.digitalocean.dns import lead
+from components.digitalocean.dns import TTL_SECONDS, lead
 from components.digitalocean.network import Network, droplet_urn, hold
 from components.target import BalancerArgs, Member, Server, site_names
 
@@ -47,11 +47,13 @@ class Balancer(pulumi.ComponentResource):
         args, joined = self._args, list[pulumi.Resource]()
         for member in members:
             membership.Leaving(member, args.drain_seconds, self._child)
-            joined.append(membership.join(member, self.source, [*after, self._balancer, self._admitted], self._child))
+            there = [*after, self._balancer, self._admitted]
+            joined.append(membership.join(member, self.source, args.health_status, there, self._child))
+        patience = 0
         if args.zone and args.domain:
             joined += lead(args.zone, args.domain, self.address, joined)
-        for member in members:
-            membership.close(member, joined, self._child)
+            patience = TTL_SECONDS
+        membership.close(members, joined, self._child, patience)
         hold(self._label, args.network, [droplet_urn(each.instance_id) for each in members], self._child)
         return None
 

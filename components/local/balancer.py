@@ -71,6 +71,5 @@ class Balancer(pulumi.ComponentResource):
             ),
             list(after),
         )
-        for member in members:
-            membership.close(member, [contact.configured], pulumi.ResourceOptions(parent=self))
+        membership.close(members, [contact.configured], pulumi.ResourceOptions(parent=self))
         return contact.host_key

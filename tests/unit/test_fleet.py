@@ -137,7 +137,11 @@ def test_a_server_is_closed_to_others_after_the_addresses_of_the_balancer_and_be
 
 def test_a_server_that_leaves_turns_only_the_balancers_checks_away_and_one_alone_none():
     site = manifest.configuration(settings(), "/h.pyz", ["10.77.0.0/16"]).files["/etc/nginx/sites-available/gantry"]
-    decided = re.search(r"map \$http_x_forwarded_for \$leaving \{\s+default \"\";\s+\"\" (\S+);\s+\}", site)
+    assert re.search(r"geo \$realip_remote_addr \$from_balancer \{\s+default 0;\s+10\.77\.0\.0/16 1;\s+\}", site)
+    assert re.search(
+        r"map \"\$from_balancer\$http_x_forwarded_for\" \$balancers_check \{\s+default 0;\s+1 1;\s+\}", site
+    )
+    decided = re.search(r"map \$balancers_check \$leaving \{\s+default \"\";\s+1 (\S+);\s+\}", site)
     assert decided and decided[1] == manifest.LEAVING_FILE
     assert re.search(r"if \(-f \$leaving\) \{\s+return 503;\s+\}", site)
     alone = manifest.configuration(settings(), "/h.pyz").files["/etc/nginx/sites-available/gantry"]
@@ -208,6 +212,15 @@ def test_in_maintenance_the_health_path_and_the_servers_own_checks_are_let_throu
     assert open_line in maps["uri"]
     assert maps["remote_addr"].split() == ["default", "$closed_to_visitors;", "127.0.0.1", "0;", "::1", "0;"]
     assert "add_header Retry-After 300 always;" in site
+
+
+def test_in_maintenance_a_balancers_own_checks_are_let_through_and_nobody_else_without_a_header():
+    site = manifest.configuration(settings(maintenance=True), "/h.pyz", ["10.0.0.9"]).files[
+        "/etc/nginx/sites-available/gantry"
+    ]
+    maps = dict(re.findall(r"map \$(\w+) \$closed\w* \{(.*?)\}", site, re.DOTALL))
+    assert maps["balancers_check"].split() == ["default", "$closed_to_visitors;", "1", "0;"]
+    assert maps["remote_addr"].split()[:2] == ["default", "$closed_to_others;"]
 
 
 def test_maintenance_is_no_release_and_leaves_no_trace_when_it_is_off():

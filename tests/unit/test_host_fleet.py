@@ -17,7 +17,12 @@ class Fleet(Machine):
         super().__init__(root, monkeypatch)
         self.timer = 0
         monkeypatch.setattr(fleet, "arm", self.arm)
+        monkeypatch.setattr(fleet.time, "sleep", self.leave)
         monkeypatch.setattr(systemd, "systemctl", self.disarm)
+
+    def leave(self, seconds: float) -> None:
+        """Time passes: it still serves, and tells a balancer to pass it by."""
+        self.calls.append(f"{self.page()} leaves for {seconds:.0f} s: {self.paths.leaving.exists()}")
 
     def arm(self, seconds: int) -> None:
         self.timer = seconds
@@ -147,6 +152,8 @@ def test_a_server_that_has_proven_none_serves_none_when_the_others_go_back(serve
     server.release(one, probation=900)
     assert (server.page(), server.timer) == ("one", 900)
     server.revert()
+    assert "one leaves for 15 s: True" in server.calls
+    assert not server.paths.leaving.exists()
     assert (server.paths.socket.is_symlink(), server.timer, server.active) == (False, 0, set())
     server.release(one, probation=900)
     server.release(one)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import files, fleet, release, reserve
+from host import environment, files, fleet, release, reserve, unpack, web
+from host.errors import ReleaseError
 from host.lock import exclusive
 from host.paths import Paths
 from tests.unit.host_machine import Machine
@@ -65,22 +66,32 @@ def test_a_full_disk_is_no_reason_to_fail_a_release_that_serves(
 
 
 @pytest.mark.parametrize("way", ["prepare", "release", "revert", "resume"])
-def test_every_way_to_an_earlier_release_may_have_the_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
+def test_every_way_to_an_earlier_release_may_have_the_room_and_it_is_set_aside_again_also_where_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+):
     machine = Machine(tmp_path, monkeypatch)
-    digest = machine.upload("one")
-    machine.release(digest)
-    assert machine.paths.reserve.exists()
-    monkeypatch.setattr(reserve, "keep", lambda _: None)
-    machine.disk.f_ffree = 0
-    if way == "prepare":
-        fleet.prepare(machine.paths, digest)
-    elif way == "release":
-        machine.release(digest)
-    elif way == "revert":
-        fleet.revert(machine.paths)
-    else:
-        release.resume(machine.paths)
-    assert not machine.paths.reserve.exists()
+    first, second = machine.upload("one"), machine.upload("two")
+    machine.release(first)
+    machine.release(second)
+    fleet.files.point(machine.paths.proven, machine.paths.instances / web.Instance(first, "s1", {}).name)
+    machine.disk.f_ffree, there = 0, list[bool]()
+
+    def fail(*_: object) -> None:
+        there.append(machine.paths.reserve.exists())
+        raise ReleaseError("no such luck")
+
+    for module, name in ((environment, "environment"), (web, "start"), (unpack, "require_space")):
+        monkeypatch.setattr(module, name, fail)
+    monkeypatch.setattr(web, "is_active", lambda _: False)
+    ways = {
+        "prepare": lambda: fleet.prepare(machine.paths, second),
+        "release": lambda: machine.release(second),
+        "revert": lambda: fleet.revert(machine.paths),
+        "resume": lambda: release.resume(machine.paths),
+    }
+    with pytest.raises(ReleaseError):
+        ways[way]()
+    assert (there[0], machine.paths.reserve.exists()) == (False, True)
 
 
 def test_a_lock_is_held_and_a_right_link_stays_where_nothing_can_be_written(

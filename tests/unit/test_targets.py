@@ -53,6 +53,7 @@ def test_a_server_is_closed_to_others_once_visitors_are_led_to_the_balancer(
     fleet = built(tmp_path, monkeypatch, **cloud, **SITE, servers=2, balancer=True)
     for number in (0, 1):
         closed = fleet.one(":Command", f"prod-{number}-closed")
-        assert closed.inputs["create"] == "sudo gantry close"
+        assert closed.inputs["create"] == ("sudo gantry close --patience 60" if number == 0 else "sudo gantry close")
+        assert closed.inputs["stdin"] == f"ssh-ed25519 OWN-prod-{number}-configure\n", "due after each configuration"
         waits = {each.rpartition("::")[2] for each in closed.waits_for}
         assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= waits
