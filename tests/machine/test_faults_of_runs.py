@@ -83,9 +83,9 @@ def test_a_dropped_connection_leaves_a_release_that_ends_as_if_it_had_not_been(s
 
 def test_of_racing_releases_one_wins_at_a_time_and_the_others_name_it_within_five_seconds(server: Server):
     server.serve("good")
-    # No more releases than a server keeps.
-    digests = [server.upload(tarball(app(f"racer {number}"))) for number in range(4)]
-    racers = [[*server.command(digests[number % 4]).split()[2:], "--wait", "0.5"] for number in range(RACERS)]
+    # No more releases than a server keeps, and none that is done before all have given up.
+    digests = [server.upload(tarball(app(f"racer {number}", "time.sleep(0.4)"))) for number in range(4)]
+    racers = [[*server.command(digests[number % 4]).split()[2:], "--wait", "0.2"] for number in range(RACERS)]
     script = Path(__file__).with_name("racers.py").read_bytes()
     server.local.send(server.spec, script, "cat > /tmp/racers.py")
     with visited(server, ("/",)) as visitors:

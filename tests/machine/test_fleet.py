@@ -160,7 +160,9 @@ def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_chec
     stack.up()
     release = stack.outputs()["release"]
     stack.configure(maintenance=True)
-    assert stack.steps() == {f"fleet-{number}-configure": "update" for number in range(3)}
+    assert stack.steps() == {
+        f"fleet-{number}-{role}": "update" for number in range(3) for role in ("configure", "closed")
+    }
     assert "Back soon" not in get(url).text
     stack.up()
     for method in ("GET", "POST"):
