@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,22 @@ def test_a_full_disk_is_an_error(plugin: Plugin, sshd: Sshd, here: Path) -> None
     (here / "a").write_bytes(bytes(100_000))
     with pytest.raises(PluginError, match="/dev/full"):
         _copy(plugin, sshd, asset(here / "a"), Path("/dev/full"))
+    assert Path("/dev/full").is_char_device(), "what isn't a file stays"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_what_arrived_in_part_is_taken_away_from_a_full_disk(
+    plugin: Plugin, sshd: Sshd, here: Path, there: Path
+) -> None:
+    (here / "a").write_bytes(bytes(1_000_000))
+    there.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", there], check=True)
+    try:
+        with pytest.raises(PluginError, match="failed to write"):
+            _copy(plugin, sshd, asset(here / "a"), there / "a")
+        assert list(there.iterdir()) == []
+    finally:
+        subprocess.run(["umount", there], check=True)
 
 
 def test_a_dead_server_is_an_error(plugin: Plugin, here: Path) -> None:

@@ -169,6 +169,7 @@ class _Remote:
             raise CommandError(f"failed to write {remote_path}: {arrived} of {written} bytes arrived")
 
     def _remove(self, path: str) -> None:
-        """Take away what arrived in part: it is of no use, and may be what fills the disk."""
+        """Take away what arrived in part: it is of no use, and may be what fills the disk. A device stays."""
         with suppress(OSError):  # it may never have been there
-            self._client.remove(path)
+            if stat.S_ISREG(self._client.stat(path).st_mode or 0):
+                self._client.remove(path)
