@@ -125,36 +125,15 @@ class Rollout(pulumi.ComponentResource):
         return [contact.configured, tarball]
 
     def _prepare(self, host: Host, after: Sequence[pulumi.Resource], first: bool) -> remote.Command:
-        command = self._args.first_prepare_command if first else PREPARE_COMMAND.format(release=self._args.release)
-        return remote.Command(
-            f"{host.name}-prepare",
-            connection=self._contacts[host.name].connection,
-            create=command,
-            stdin=self._args.release_input if first else None,
-            triggers=[host.instance_id],
-            logging=remote.Logging.STDOUT_AND_STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
-        )
+        if first:
+            return self._run(host, "prepare", self._args.first_prepare_command, after, self._args.release_input)
+        return self._run(host, "prepare", PREPARE_COMMAND.format(release=self._args.release), after)
 
     def _release(
-        self,
-        host: Host,
-        command: str,
-        after: Sequence[pulumi.Resource],
-        revert: Revert | None = None,
+        self, host: Host, command: str, after: Sequence[pulumi.Resource], revert: Revert | None = None
     ) -> remote.Command:
         hooks = pulumi.ResourceHookBinding(on_error=[revert.hook]) if revert else None
-        return remote.Command(
-            f"{host.name}-release",
-            connection=self._contacts[host.name].connection,
-            create=command,
-            stdin=self._args.release_input,
-            triggers=[host.instance_id],
-            logging=remote.Logging.STDOUT_AND_STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=hooks),
-        )
+        return self._run(host, "release", command, after, self._args.release_input, hooks)
 
     def _confirm(
         self, host: Host, command: str, released: remote.Command, after: Sequence[pulumi.Resource]
@@ -165,15 +144,26 @@ class Rollout(pulumi.ComponentResource):
         that was made since may have got lost.
         """
         stdin = pulumi.Output.all(self._args.release_input, released.stdout).apply(lambda given: confirm_input(*given))
+        return self._run(host, "confirm", command, after, pulumi.Output.secret(stdin))
+
+    def _run(
+        self,
+        host: Host,
+        role: str,
+        command: str,
+        after: Sequence[pulumi.Resource],
+        stdin: pulumi.Input[str] | None = None,
+        hooks: pulumi.ResourceHookBinding | None = None,
+    ) -> remote.Command:
         return remote.Command(
-            f"{host.name}-confirm",
+            f"{host.name}-{role}",
             connection=self._contacts[host.name].connection,
             create=command,
-            stdin=pulumi.Output.secret(stdin),
+            stdin=stdin,
             triggers=[host.instance_id],
             logging=remote.Logging.STDOUT_AND_STDERR,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=hooks),
         )
 
 

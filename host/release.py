@@ -94,8 +94,9 @@ def resume(paths: Paths) -> None:
     # A release may have come sooner.
     turn = lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS)
     with turn, reserve.lent(paths):
-        name = serving.proven(paths) or serving.current(paths)
-        if name is None or (serving.proven(paths) is None and paths.probation.exists()):
+        proven = serving.proven(paths)
+        name = proven or serving.current(paths)
+        if name is None or (proven is None and paths.probation.exists()):
             _resume_nothing(paths)
             return
         # A shutdown may have come between the two links; this one is what Nginx follows.
