@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,11 @@ URL_VARIABLE = "DIGITALOCEAN_API_URL"
 PATIENCE_SECONDS = 30
 # Before it is asked again, when it has too much to do or the connection was lost.
 PAUSES_SECONDS = (1, 5)
+
+
+def token_in(environ: Mapping[str, str]) -> str:
+    """Empty where there is none."""
+    return next(filter(None, map(environ.get, TOKEN_VARIABLES)), "")
 
 
 class ApiError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi.dynamic import Config, ConfigureRequest
 
-from components.digitalocean_api import TOKEN_VARIABLES, URL, URL_VARIABLE, Api, ApiError
+from components.digitalocean_api import URL, URL_VARIABLE, Api, ApiError, token_in
 from components.noted import Noted
 
 LIMIT_SECONDS = 600
@@ -31,7 +31,7 @@ class Emptier(Noted):
 
 def account(config: Config, environ: Mapping[str, str]) -> Api:
     """The account of the stack's own provider, which looks there in this order."""
-    token = config.get("digitalocean:token") or next(filter(None, map(environ.get, TOKEN_VARIABLES)), "")
+    token = config.get("digitalocean:token") or token_in(environ)
     if not token:
         raise ApiError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
     return Api(token, config.get("digitalocean:apiEndpoint") or environ.get(URL_VARIABLE) or URL)

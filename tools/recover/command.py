@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from components.digitalocean_api import TOKEN_VARIABLES, URL, URL_VARIABLE
+from components.digitalocean_api import URL, URL_VARIABLE, token_in
 from tools.recover import asking, aws, digitalocean, state
 from tools.recover.state import Document, Pending
 from tools.setup import backend
@@ -120,8 +120,7 @@ class _Aws:
 
 class _DigitalOcean:
     def __init__(self, pulumi: Pulumi) -> None:
-        token = next((pulumi.env[name] for name in TOKEN_VARIABLES if pulumi.env.get(name)), "")
-        token = token or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
+        token = token_in(pulumi.env) or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
         if not token:
             raise SetupError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
         url = pulumi.env.get(URL_VARIABLE) or URL
