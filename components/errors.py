@@ -1,4 +1,4 @@
-"""What a user did that can't work."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ import pulumi
 
 
 class UserError(pulumi.RunError):
-    """Ends the program with its text alone, without a traceback: what is wrong, the rule, and the remedy."""
+    """Ends the program with its text and no traceback. The text says what is wrong, the rule and the remedy."""

@@ -1,27 +1,44 @@
-"""A stack's machines and what connects them: the network, the servers, what is in front of them, the rollout to all."""
+"""What a stack consists of, and in which order it is made: network, servers, entrypoint, rollout."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from components import manifest
-from components.contact import Host
+from components import targets
+from components.app.source import Release
 from components.keys import SshKeyPair
-from components.revision import Wanted
-from components.rollout import Rollout, RolloutArgs
-from components.settings import Settings
-from components.target import AddressArgs, BalancerArgs, Front, Member, NetworkArgs, Server, ServerArgs
+from components.rollout.bootstrap import NewServer
+from components.rollout.rollout import ReleasedServer, Rollout
+from components.rollout.steps import RolloutArgs
+from components.server import commands, host_program
+from components.server.configuration import configuration
+from components.server.host_program import HostProgram
+from components.server.user_data import USER, user_data
+from components.settings.common import Settings, TargetSettings
+from components.target import (
+    AddressArgs,
+    Balancer,
+    BalancerArgs,
+    Entrypoint,
+    NetworkArgs,
+    Server,
+    ServerArgs,
+    Target,
+    identity,
+)
+from host import times
+
+N = TypeVar("N")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """What an operator wants to know of it; the machines with name, address, id and host key."""
+    """What the stack's outputs show. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``."""
 
     url: pulumi.Output[str]
     release: pulumi.Output[str]
@@ -30,143 +47,124 @@ class Fleet:
     key: SshKeyPair
 
 
-def build(stack: str, wanted: Settings, artifact: Wanted, generated: Path) -> Fleet:
-    """The machines that ``wanted`` asks for, all of them serving ``artifact``."""
-    target = importlib.import_module(f"components.{wanted.target}")
+def build(stack: str, settings: Settings, release: Release, generated: Path) -> Fleet:
+    """The servers that ``settings`` ask for, all of them serving ``release``. ``generated`` is a folder for uploads."""
+    target = targets.load(settings.target)
     key = SshKeyPair(f"{stack}-deploy")
-    network = target.Network(stack, _network_args(wanted, key))
-    program = manifest.host_program()
-    program_file = program.write(generated)
-    balancer: Any = None
-    if wanted.balancer:
-        args = _balancer_args(wanted, network, key, program_file, program.path)
-        balancer = target.Balancer(f"{stack}-balancer", args)
-    names = [f"{stack}-{number}" for number in range(wanted.servers)]
-    servers = {name: _server(target, name, number, wanted, network, key) for number, name in enumerate(names)}
-    delivery = _delivery(stack, wanted, artifact, program_file, program.path, balancer and balancer.source)
-    front: Front = balancer or target.Address(
-        f"{stack}-address",
-        AddressArgs(
-            network=network,
-            server=servers[names[0]],
-            delivery=delivery,
-            domain=wanted.domain,
-            zone=wanted.zone,
-            protect=wanted.protect,
-        ),
+    network = target.Network(stack, NetworkArgs(settings=settings.of_target, public_key=key.public_key))
+    parts = _Parts(
+        stack=stack,
+        settings=settings,
+        target=target,
+        network=network,
+        key=key,
+        program=host_program.pack(generated),
     )
-    return _rolled_out(stack, servers, front, delivery, key)
+    balancer = parts.balancer() if settings.balancer else None
+    servers = {f"{stack}-{number}": parts.server(number) for number in range(settings.servers)}
+    rollout = parts.rollout_args(release, balancer)
+    entrypoint = balancer or parts.address(servers[f"{stack}-0"], rollout)
+    return _roll_out(stack, servers, entrypoint=entrypoint, args=rollout, key=key)
 
 
-def _rolled_out(
-    stack: str, servers: Mapping[str, Server], front: Front, delivery: RolloutArgs, key: SshKeyPair
+@dataclass(frozen=True, kw_only=True)
+class _Parts(Generic[N]):
+    """Makes the parts of a fleet that need the same things."""
+
+    stack: str
+    settings: Settings
+    target: Target[N, TargetSettings]
+    network: N
+    key: SshKeyPair
+    program: HostProgram
+
+    def balancer(self) -> Balancer:
+        args = BalancerArgs(
+            network=self.network,
+            health_path=self.settings.health_path,
+            health_status=self.settings.health_status,
+            drain_seconds=times.GRACEFUL_SECONDS,
+            domain=self.settings.domain,
+            key=self.key,
+            host_program=self.program,
+        )
+        return self.target.Balancer(f"{self.stack}-balancer", args)
+
+    def server(self, number: int) -> Server:
+        name = f"{self.stack}-{number}"
+        host_key = SshKeyPair(f"{name}-first-host-key")
+        args = ServerArgs(
+            network=self.network,
+            user_data=identity(name, self.key, host_key).apply(user_data),
+            user=USER,
+            private_key=self.key.private_key,
+            host_key=host_key.public_key,
+            number=number,
+            balanced=self.settings.balancer,
+        )
+        return self.target.Server(name, args)
+
+    def address(self, server: Server, rollout: RolloutArgs) -> Entrypoint:
+        args = AddressArgs(network=self.network, server=server, rollout=rollout, domain=self.settings.domain)
+        return self.target.Address(f"{self.stack}-address", args)
+
+    def rollout_args(self, release: Release, balancer: Balancer | None) -> RolloutArgs:
+        settings, program = self.settings, self.program.path
+        config = configuration(settings, program)
+        document: pulumi.Input[str] = config.document()
+        if balancer:
+            document = balancer.source.apply(lambda sources: configuration(settings, program, sources).document())
+        release_input = commands.release_input(
+            settings.env, release=release.name, stack=self.stack, revision=release.revision
+        )
+        return RolloutArgs(
+            host_program=self.program,
+            configuration=document,
+            release=release,
+            release_command=commands.release(release.name, config, settings),
+            prepare_first_command=commands.prepare_first(release.name, config, settings),
+            release_input=pulumi.Output.secret(release_input),
+            canary=settings.canary,
+            batch=settings.batch,
+            switch_seconds=settings.watch + 2 * settings.health_timeout + settings.stop_timeout,
+        )
+
+
+def _roll_out(
+    stack: str, servers: Mapping[str, Server], *, entrypoint: Entrypoint, args: RolloutArgs, key: SshKeyPair
 ) -> Fleet:
-    hosts = [
-        Host(name=name, instance_id=each.instance_id, first_contact=front.reach(each)) for name, each in servers.items()
+    new = [
+        NewServer(name=name, instance_id=server.instance_id, connection=entrypoint.connection_to(server))
+        for name, server in servers.items()
     ]
-    rollout = Rollout("rollout", hosts, delivery)
-    members = [
-        Member(
+    rollout = Rollout("rollout", new, args)
+    released = [
+        ReleasedServer(
             name=name,
-            instance_id=each.instance_id,
-            private_address=each.private_address,
+            instance_id=server.instance_id,
+            private_address=server.private_address,
             connection=rollout.connections[name],
             configured=rollout.configured[name],
         )
-        for name, each in servers.items()
+        for name, server in servers.items()
     ]
-    host_key = front.attach(members, rollout.finished)
-    described = [
-        _described(each.name, each.connection.host, each.instance_id, rollout.host_keys[each.name]) for each in members
+    machine = entrypoint.attach(released, rollout.finished)
+    outputs = [
+        _output(each.name, address=each.connection.host, instance_id=each.instance_id, host_key=rollout.host_keys[each.name])
+        for each in released
     ]
     balancer = None
-    if host_key is not None:
-        machine: Any = front
-        balancer = _described(f"{stack}-balancer", front.address, machine.instance_id, host_key)
-    return Fleet(url=front.url, release=rollout.release, servers=described, balancer=balancer, key=key)
+    if machine:
+        balancer = _output(
+            f"{stack}-balancer",
+            address=entrypoint.address,
+            instance_id=machine.instance_id,
+            host_key=machine.host_key,
+        )
+    return Fleet(url=entrypoint.url, release=rollout.release, servers=outputs, balancer=balancer, key=key)
 
 
-def _network_args(wanted: Settings, key: SshKeyPair) -> NetworkArgs:
-    return NetworkArgs(
-        cidr=wanted.network,
-        region=wanted.region or "",
-        vpc=wanted.vpc,
-        public_key=key.public_key,
-        ssh_from=wanted.ssh_from,
-        ssh_key=wanted.ssh_key,
-    )
-
-
-def _balancer_args(
-    wanted: Settings, network: Any, key: SshKeyPair, program_file: Path, program: str
-) -> BalancerArgs[Any]:
-    return BalancerArgs(
-        network=network,
-        health_path=wanted.health_path,
-        health_status=wanted.health_status,
-        drain_seconds=manifest.GRACEFUL_SECONDS,
-        domain=wanted.domain,
-        zone=wanted.zone,
-        access_logs=wanted.access_logs,
-        protect=wanted.protect,
-        key=key,
-        host_program=program_file,
-        host_program_path=program,
-    )
-
-
-def _server(target: Any, name: str, number: int, wanted: Settings, network: Any, key: SshKeyPair) -> Server:
-    host_key = SshKeyPair(f"{name}-first-host-key")
-    user_data = pulumi.Output.all(name, key.public_key, host_key.private_key, host_key.public_key).apply(
-        lambda values: manifest.user_data(*values)
-    )
-    args = ServerArgs(
-        network=network,
-        user_data=user_data,
-        user=manifest.USER,
-        private_key=key.private_key,
-        host_key=host_key.public_key,
-        number=number,
-        size=wanted.size,
-        backups=wanted.backups,
-        balanced=wanted.balancer,
-    )
-    return target.Server(name, args)
-
-
-def _delivery(
-    stack: str,
-    wanted: Settings,
-    artifact: Wanted,
-    program_file: Path,
-    program: str,
-    source: pulumi.Output[list[str]] | None,
-) -> RolloutArgs:
-    """``source`` is where a balancer's requests come from."""
-    configuration = manifest.configuration(wanted, program)
-    document: pulumi.Input[str] = (
-        configuration.document()
-        if source is None
-        else source.apply(lambda known: manifest.configuration(wanted, program, known).document())
-    )
-    return RolloutArgs(
-        host_program=program_file,
-        host_program_path=program,
-        configuration=document,
-        tarball=artifact.tarball,
-        release=artifact.release,
-        release_command=manifest.release_command(artifact.release, configuration, wanted),
-        first_prepare_command=manifest.first_prepare_command(artifact.release, configuration, wanted),
-        release_input=pulumi.Output.secret(
-            manifest.release_input(wanted.env, artifact.release, stack, artifact.revision)
-        ),
-        canary=wanted.canary,
-        batch=wanted.batch,
-        switch_seconds=wanted.watch + 2 * wanted.health_timeout + wanted.stop_timeout,
-    )
-
-
-def _described(
-    name: str, address: pulumi.Input[str], instance_id: pulumi.Input[str], host_key: pulumi.Output[str]
+def _output(
+    name: str, *, address: pulumi.Input[str], instance_id: pulumi.Output[str], host_key: pulumi.Output[str]
 ) -> dict[str, Any]:
     return {"name": name, "address": address, "instance_id": instance_id, "host_key": host_key}

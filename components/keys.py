@@ -1,4 +1,4 @@
-"""SSH key pairs that exist nowhere but in the stack's encrypted state."""
+"""SSH key pairs that exist only in the stack's encrypted state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
 
 class _Provider(ResourceProvider):
-    # Pickled into the state with each key: it must stay as small as this, and never report a change of itself.
+    # Pulumi pickles it into the state with each key. It stays small and never reports a change.
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from cryptography.hazmat.primitives import serialization

@@ -1,4 +1,7 @@
-"""An ssh command that trusts one host key and offers one key, on no disk for longer than a login takes."""
+"""An ssh command that trusts one host key and offers one key. The key is on no disk for longer than a login takes.
+
+bin/ssh imports this module without Pulumi.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# What ssh itself ends with where there was no connection.
+# The exit status of ssh itself where there was no connection.
 NO_CONNECTION = 255
 
 
 @dataclass(frozen=True)
 class Login:
-    """Where and as whom; ``host_key`` is the public key that the machine must show."""
+    """A user of a server; ``host_key`` is the public key that the server must show. ``private_key`` is a secret."""
 
     address: str
     user: str
@@ -26,15 +29,15 @@ class Login:
 
 
 def run(login: Login, words: list[str], *, timeout: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a command on the machine. Raises OSError or subprocess.TimeoutExpired."""
+    """Run a command on the server; ``timeout`` in seconds. Raises OSError or subprocess.TimeoutExpired."""
     with offering(login.private_key) as identity:
-        whole = command(login.address, login.user, login.host_key, identity, words)
+        ssh, *rest = command(login.address, login.user, host_key=login.host_key, identity=identity, words=words)
         flags = ["-o", "ConnectTimeout=5", "-o", "BatchMode=yes"]
-        return subprocess.run([*whole[:1], *flags, *whole[1:]], input=stdin, capture_output=True, timeout=timeout)
+        return subprocess.run([ssh, *flags, *rest], input=stdin, capture_output=True, timeout=timeout)
 
 
-def command(address: str, user: str, host_key: str, identity: Sequence[str], words: Sequence[str]) -> list[str]:
-    """The ssh to ``address`` that offers just the key of ``identity``, which ``offering`` gives."""
+def command(address: str, user: str, *, host_key: str, identity: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The ssh command that logs in and runs ``words``. ``identity`` comes from ``offering``."""
     settings = {
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -49,13 +52,13 @@ def command(address: str, user: str, host_key: str, identity: Sequence[str], wor
 
 @contextmanager
 def offering(key: str) -> Generator[list[str]]:
-    """The words that let an ssh, started while the block runs, offer ``key``."""
+    """The arguments that let an ssh, started while the block runs, offer the private key ``key``."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("ssh-key", 0), "w") as memory:
             os.fchmod(memory.fileno(), 0o600)
             memory.write(key)
             memory.flush()
-            # By way of this process, since ssh closes the files that it inherits.
+            # ssh closes the files that it inherits, so it opens this process's file.
             yield ["-i", f"/proc/{os.getpid()}/fd/{memory.fileno()}"]
         return
     # Only Linux has files in memory. ssh itself removes this one as soon as it has logged in.

@@ -1,69 +1,79 @@
-"""What every target's folder offers: the arguments of its components, and what they give."""
+"""What every target offers: its classes, their arguments and their outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import pulumi
 from pulumi_command import remote
 
 from components.keys import SshKeyPair
-from components.rollout import RolloutArgs
+from components.rollout.rollout import ReleasedServer
+from components.rollout.steps import RolloutArgs
+from components.server.host_program import HostProgram
+from components.server.user_data import Identity
+from components.settings.common import TargetSettings
 
-# With pulumi-command's growing pauses of up to 5 s between them, these last about five minutes.
-DIALS_AT_FIRST_CONTACT = 70
+# With pulumi-command's growing pauses of up to 5 s, these last about five minutes.
+FIRST_DIAL_ATTEMPTS = 70
 
-# A target's own Network.
+# A target's own Network class, and its settings.
 N = TypeVar("N")
+S = TypeVar("S", bound=TargetSettings)
+
+
+class Target(Protocol[N, S]):
+    """A target's module ``components.<target>.target``: four classes, whose constructors take a name and arguments."""
+
+    @property
+    def Network(self) -> Callable[[str, NetworkArgs[S]], N]: ...
+
+    @property
+    def Server(self) -> Callable[[str, ServerArgs[N]], Server]: ...
+
+    @property
+    def Balancer(self) -> Callable[[str, BalancerArgs[N]], Balancer]: ...
+
+    @property
+    def Address(self) -> Callable[[str, AddressArgs[N]], Entrypoint]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkArgs:
+class NetworkArgs(Generic[S]):
     """Where the servers are, and who may reach them."""
 
-    cidr: str | None = None  # a private range such as 10.77.5.0/24; None picks one
-    region: str = ""
-    vpc: str | None = None  # id of one that is there; None makes one
-    public_key: pulumi.Input[str] = ""  # of who delivers
-    ssh_from: Sequence[str] = ()
-    ssh_key: str | None = None  # the cloud's id of a key that is there; None uploads public_key
+    settings: S
+    public_key: pulumi.Input[str]  # of the deploy user
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerArgs(Generic[N]):
     network: N
-    user_data: pulumi.Input[str]  # for cloud-init; another one makes another machine
+    user_data: pulumi.Input[str]  # for cloud-init; a change replaces the server
     user: str  # who logs in
     private_key: pulumi.Input[str]  # of that user, in OpenSSH's format
-    host_key: pulumi.Input[str]  # public key that the machine must show at first contact
+    host_key: pulumi.Input[str]  # public key that the server must show at the first connection
     number: int = 0  # among the stack's servers
-    size: str | None = None  # None is the target's usual one
-    image: str | None = None  # one to stay on; None is the target's usual one
-    backups: bool = False
+    image: str | None = None  # pins one; None is the target's usual image
     balanced: bool = False  # whether it stands behind a balancer
 
 
 @dataclass(frozen=True, kw_only=True)
 class BalancerArgs(Generic[N]):
     network: N
-    health_path: str  # a balancer that asks by itself asks this, and expects health_status, or any 2xx or 3xx
-    health_status: int | None = None
-    drain_seconds: int = 30  # how long requests may go on when a server is taken out
+    health_path: str  # a balancer with health checks requests this path
+    health_status: int | None = None  # the status of a healthy answer; None is any 2xx or 3xx
+    drain_seconds: int  # limit for in-flight requests of a server that is drained
     domain: str | None = None
-    zone: str | None = None
-    access_logs: bool = False
-    protect: bool = False
-    # Who may log in, and the program that configures. For targets whose balancer is a machine.
+    # For targets whose balancer is a machine: who logs in, and the program that configures it.
     key: SshKeyPair
-    host_program: Path
-    host_program_path: str
+    host_program: HostProgram
 
 
 class Server(Protocol):
-    """A machine with its own disk, systemd, cloud-init and sshd."""
+    """A server with its own disk, systemd, cloud-init and sshd."""
 
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
@@ -75,53 +85,67 @@ class Server(Protocol):
 class AddressArgs(Generic[N]):
     network: N
     server: Server
-    delivery: RolloutArgs  # what the server must have before the address moves to it
+    rollout: RolloutArgs  # everything that the server must have before the address moves to it
     domain: str | None = None
-    zone: str | None = None
-    protect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """A server that serves the release; ``connection`` is pinned to its own host key."""
+class BalancerMachine:
+    """A balancer that is a machine of its own, with its own host key."""
 
-    name: str
     instance_id: pulumi.Output[str]
-    private_address: pulumi.Output[str]
-    connection: remote.ConnectionArgs
-    configured: pulumi.Output[str]  # what its configuration printed, in no two runs the same
+    host_key: pulumi.Output[str]
 
 
-class Front(Protocol):
-    """What visitors ask: a Balancer, or the Address of a single server."""
+class Entrypoint(Protocol):
+    """What visitors' requests reach first: a balancer, or the address of a single server."""
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
 
-    def reach(self, server: Server) -> remote.ConnectionArgs:
-        """The way to a server that stays, with the host key of its first contact."""
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
+        """A connection to the server that stays valid, pinned to the host key of its user-data."""
         ...
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
-        """Lead visitors to ``members`` once ``after`` is done; gives the host key of a balancer that is a machine.
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
+        """Send traffic to ``servers`` once ``depends_on`` is done. Returns the balancer's machine, if it is one.
 
-        A method, since it comes last: a server must know where requests come from before it gets a release, and must
-        have a release before it gets a request.
+        It is a method because it comes last: a server must know its balancer before it gets a release, and must serve a
+        release before it gets a request.
         """
         ...
 
 
-def first_contact(host: pulumi.Input[str], args: ServerArgs[N]) -> remote.ConnectionArgs:
-    """The connection to a machine that may still be booting."""
+class Balancer(Entrypoint, Protocol):
+    """Distributes requests over several servers."""
+
+    # The addresses and ranges that its requests come from.
+    source: pulumi.Output[list[str]]
+
+
+def first_connection(host: pulumi.Input[str], args: ServerArgs[N]) -> remote.ConnectionArgs:
+    """The connection to a server that may still be booting."""
     return remote.ConnectionArgs(
         host=host,
         user=args.user,
         private_key=args.private_key,
         host_key=args.host_key,
-        dial_error_limit=DIALS_AT_FIRST_CONTACT,
+        dial_error_limit=FIRST_DIAL_ATTEMPTS,
+    )
+
+
+def identity(hostname: str, key: SshKeyPair, host_key: SshKeyPair) -> pulumi.Output[Identity]:
+    """What the user-data of one server holds; ``key`` is the deploy user's."""
+    values = pulumi.Output.all(key.public_key, host_key.private_key, host_key.public_key)
+    return values.apply(
+        lambda keys: Identity(
+            hostname=hostname, public_key=keys[0], host_private_key=keys[1], host_public_key=keys[2]
+        )
     )
 
 
 def site_names(domain: str) -> list[str]:
-    """What the site is reached by; Nginx redirects the second to the first."""
+    """The names of the site. Nginx redirects the second to the first."""
     return [domain, f"www.{domain}"]

@@ -1,4 +1,4 @@
-"""Who may reach the servers on AWS, and what they may do there."""
+"""The servers' security group, key pair and role on AWS."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from components import names
+from components import naming
+from components.aws.settings import AwsSettings
 from components.target import NetworkArgs
 
 EVERYWHERE = "0.0.0.0/0"
 # The names of security groups can't begin like their ids.
-RESERVED = ("sg-",)
+RESERVED_PREFIXES = ("sg-",)
 # Session Manager is the way in when SSH isn't: https://docs.aws.amazon.com/systems-manager/
 POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 TRUST = {
@@ -22,23 +23,23 @@ TRUST = {
 
 
 class Access(pulumi.ComponentResource):
-    """A security group with SSH from the named networks only; what is in front of the servers adds HTTP to it."""
+    """A security group that admits SSH from the networks of ``sshFrom`` only. The entrypoint adds HTTP to it."""
 
     group_id: pulumi.Output[str]
     key_name: pulumi.Output[str]
     profile: pulumi.Output[str]
 
     def __init__(
-        self, name: str, vpc: pulumi.Input[str], args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, vpc: pulumi.Input[str], args: NetworkArgs[AwsSettings], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gantry:aws:Access", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        label = names.label(name, reserved=RESERVED)
+        label = naming.label(name, reserved=RESERVED_PREFIXES)
         group = aws.ec2.SecurityGroup(
             label, vpc_id=vpc, description=f"Servers of {name}", tags={"Name": label}, opts=self._child
         )
-        for source in args.ssh_from:
-            ssh_rule(f"{label}-ssh-{names.label(source)}", group.id, source, self._child)
+        for network in args.settings.ssh_from:
+            ssh_rule(f"{label}-ssh-{naming.label(network)}", group=group.id, network=network, opts=self._child)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
@@ -55,22 +56,22 @@ class Access(pulumi.ComponentResource):
 
     def _instance_profile(self, label: str) -> pulumi.Output[str]:
         role = aws.iam.Role(label, assume_role_policy=json.dumps(TRUST), opts=self._child)
-        attached = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child)
-        after = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[attached]))
-        return aws.iam.InstanceProfile(label, role=role.name, opts=after).name
+        attachment = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child)
+        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[attachment]))
+        return aws.iam.InstanceProfile(label, role=role.name, opts=opts).name
 
 
-def ssh_rule(name: str, group: pulumi.Input[str], source: str, opts: pulumi.ResourceOptions) -> None:
-    """SSH from one network, of IPv4 or IPv6."""
-    v6 = ":" in source
+def ssh_rule(name: str, *, group: pulumi.Input[str], network: str, opts: pulumi.ResourceOptions) -> None:
+    """Admits SSH from one network, of IPv4 or IPv6."""
+    v6 = ":" in network
     aws.vpc.SecurityGroupIngressRule(
         name,
         security_group_id=group,
         ip_protocol="tcp",
         from_port=22,
         to_port=22,
-        cidr_ipv4=None if v6 else source,
-        cidr_ipv6=source if v6 else None,
+        cidr_ipv4=None if v6 else network,
+        cidr_ipv6=network if v6 else None,
         description="SSH",
         tags={"Name": name},
         opts=opts,
@@ -79,12 +80,13 @@ def ssh_rule(name: str, group: pulumi.Input[str], source: str, opts: pulumi.Reso
 
 def web_rule(
     name: str,
+    *,
     group: pulumi.Input[str],
     port: int,
     opts: pulumi.ResourceOptions,
     source_group: pulumi.Input[str] | None = None,
 ) -> None:
-    """HTTP or HTTPS, from a group or from anywhere."""
+    """Admits HTTP or HTTPS, from a security group or from anywhere."""
     aws.vpc.SecurityGroupIngressRule(
         name,
         security_group_id=group,

@@ -8,75 +8,89 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_command import remote
 
-from components import membership, names
+from components import balancing, naming
 from components.aws import access
 from components.aws.dns import TTL_SECONDS, Zone
 from components.aws.logs import AccessLogs
 from components.aws.network import Network
-from components.target import BalancerArgs, Member, Server
+from components.rollout.rollout import ReleasedServer
+from components.target import BalancerArgs, BalancerMachine, Server
+from host import times
 
 # Load balancers and target groups have the shortest names: 32 characters.
 NAME_LIMIT = 32
-# Of load balancers that aren't on the internet; and a group is named like the balancer.
-RESERVED = ("internal-", *access.RESERVED)
-# TLS 1.2 with forward secrecy, and TLS 1.3; what is made through the API gets one of 2016.
+# AWS keeps "internal-" for load balancers that aren't on the internet. The security group has the balancer's name.
+RESERVED_PREFIXES = ("internal-", *access.RESERVED_PREFIXES)
+# TLS 1.2 with forward secrecy, and TLS 1.3. Without it, a listener made through the API gets a policy of 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 
 class Balancer(pulumi.ComponentResource):
-    """One name for all servers: a request goes to one whose health checks are answered well."""
+    """One DNS name for all servers. A request goes to a server that passes its health checks."""
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    # Where its requests come from: addresses and ranges.
+    # The address ranges that its requests come from.
     source: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
-        self._args, self._label = args, names.label(name, NAME_LIMIT, RESERVED)
+        self._args, self._label = args, naming.label(name, NAME_LIMIT, RESERVED_PREFIXES)
         self._child = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
-        self._zone = Zone(args.network, args.zone) if args.zone else None
+        zone = args.network.settings.zone
+        self._zone = Zone(args.network, zone) if zone else None
         certificate = self._zone.certificate(args.domain) if self._zone and args.domain else None
-        self._balancer = self._load_balancer(self._group([80, 443] if certificate else [80]))
+        self._balancer = self._load_balancer(self._security_group([80, 443] if certificate else [80]))
         self._targets = self._target_group()
         self._listen(certificate)
         self.address = self._balancer.dns_name
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
-        # From any address of its own in its subnets.
+        # It may use any address in its subnets.
         self.source = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
 
-    def reach(self, server: Server) -> remote.ConnectionArgs:
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
         return server.connection
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
-        joined: list[pulumi.Resource] = []
-        for member in members:
-            leaving = membership.Leaving(member, self._args.drain_seconds, pulumi.ResourceOptions(parent=self))
-            attached = aws.lb.TargetGroupAttachment(
-                f"{member.name}-attachment",
-                target_group_arn=self._targets.arn,
-                target_id=member.instance_id,
-                port=80,
-                opts=pulumi.ResourceOptions.merge(
-                    # Taken out before the server begins to leave.
-                    self._child,
-                    pulumi.ResourceOptions(depends_on=[*after, leaving]),
-                ),
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
+        child = pulumi.ResourceOptions(parent=self)
+        healthy: list[pulumi.Resource] = [
+            balancing.wait_until_healthy(
+                server,
+                balancer=self.source,
+                status=self._args.health_status,
+                depends_on=[self._attachment(server, depends_on), *self._listeners],
+                opts=child,
             )
-            there = [attached, *self._listeners]
-            status, below = self._args.health_status, pulumi.ResourceOptions(parent=self)
-            joined.append(membership.join(member, self.source, status, there, below))
-        patience = 0
+            for server in servers
+        ]
+        dns_seconds = 0
         if self._zone and self._args.domain:
-            joined += self._zone.to_balancer(self._args.domain, self._balancer, joined)
-            patience = TTL_SECONDS
-        membership.close(members, joined, pulumi.ResourceOptions(parent=self), patience)
+            healthy += self._zone.point_to_balancer(self._args.domain, self._balancer, healthy)
+            dns_seconds = TTL_SECONDS
+        balancing.close(servers, depends_on=healthy, opts=child, dns_seconds=dns_seconds)
         return None
 
-    def _group(self, ports: list[int]) -> pulumi.Output[str]:
-        """The balancer's security group, the only one whose members may ask the servers for pages."""
+    def _attachment(
+        self, server: ReleasedServer, depends_on: Sequence[pulumi.Resource]
+    ) -> aws.lb.TargetGroupAttachment:
+        drain = balancing.ServerDrain(server, self._args.drain_seconds, pulumi.ResourceOptions(parent=self))
+        return aws.lb.TargetGroupAttachment(
+            f"{server.name}-attachment",
+            target_group_arn=self._targets.arn,
+            target_id=server.instance_id,
+            port=80,
+            # It is deleted before the drain begins.
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])
+            ),
+        )
+
+    def _security_group(self, ports: list[int]) -> pulumi.Output[str]:
+        """The balancer's security group. Only its members may send HTTP requests to the servers."""
         label, servers = self._label, self._args.network.access.group_id
         group = aws.ec2.SecurityGroup(
             label,
@@ -86,7 +100,7 @@ class Balancer(pulumi.ComponentResource):
             opts=self._child,
         )
         for port in ports:
-            access.web_rule(f"{label}-{port}", group.id, port, self._child)
+            access.web_rule(f"{label}-{port}", group=group.id, port=port, opts=self._child)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
@@ -98,15 +112,15 @@ class Balancer(pulumi.ComponentResource):
             tags={"Name": f"{label}-out"},
             opts=self._child,
         )
-        access.web_rule(f"{label}-in", servers, 80, self._child, group.id)
+        access.web_rule(f"{label}-in", group=servers, port=80, opts=self._child, source_group=group.id)
         return group.id
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:
-        args = self._args
-        # Said even so: where the block is missing, the provider leaves them as they are.
+        args, settings = self._args, self._args.network.settings
+        # Without this block, the provider would leave access logs as they are.
         logs = aws.lb.LoadBalancerAccessLogsArgs(bucket="", enabled=False)
-        if args.access_logs:
-            bucket = AccessLogs(f"{self._label}-logs", args.protect, self._child).bucket
+        if settings.access_logs:
+            bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child).bucket
             logs = aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket, enabled=True)
         return aws.lb.LoadBalancer(
             self._label,
@@ -114,16 +128,16 @@ class Balancer(pulumi.ComponentResource):
             internal=False,
             subnets=args.network.subnets,
             security_groups=[group],
-            idle_timeout=membership.IDLE_SECONDS,
+            idle_timeout=times.BALANCER_IDLE_SECONDS,
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
-            enable_deletion_protection=args.protect,
+            enable_deletion_protection=settings.protect,
             access_logs=logs,
             tags={"Name": self._label},
             opts=pulumi.ResourceOptions.merge(
                 self._child,
-                # It can't go to the subnets of another network.
-                pulumi.ResourceOptions(protect=args.protect, replacement_trigger=args.network.vpc_id),
+                # It can't move to the subnets of another network.
+                pulumi.ResourceOptions(protect=settings.protect, replacement_trigger=args.network.vpc_id),
             ),
         )
 
@@ -141,10 +155,10 @@ class Balancer(pulumi.ComponentResource):
                 port="traffic-port",
                 path=args.health_path,
                 matcher=str(args.health_status or "200-399"),
-                interval=membership.CHECK_SECONDS,
-                timeout=membership.ANSWER_SECONDS,
-                healthy_threshold=membership.CHECKS,
-                unhealthy_threshold=membership.CHECKS,
+                interval=times.CHECK_SECONDS,
+                timeout=times.CHECK_TIMEOUT_SECONDS,
+                healthy_threshold=times.CHECKS,
+                unhealthy_threshold=times.CHECKS,
             ),
             tags={"Name": self._label},
             opts=self._child,

@@ -1,4 +1,4 @@
-"""The image of EC2 servers: an official Debian one, pinned."""
+"""The image of EC2 servers: an official Debian image, pinned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 # Debian's own account: https://wiki.debian.org/Cloud/AmazonEC2Image
 OWNER = "136693071363"
-# Of Debian 13. Another build replaces every server, each made ready before the old one goes.
+# Of Debian 13. Another build replaces every server: the new one is released before the old one is deleted.
 BUILD = "20251117-2299"
 
 
@@ -25,10 +25,10 @@ def architecture(size: str) -> str:
 
 def find(size: str, opts: pulumi.InvokeOptions) -> str:
     """The image's id, which differs by region; a deprecated image still boots."""
-    found = aws.ec2.get_ami(
+    image = aws.ec2.get_ami(
         owners=[OWNER],
         filters=[aws.ec2.GetAmiFilterArgs(name="name", values=[image_name(size)])],
         include_deprecated=True,
         opts=opts,
     )
-    return found.id
+    return image.id

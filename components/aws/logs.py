@@ -13,13 +13,13 @@ DELIVERER = "logdelivery.elasticloadbalancing.amazonaws.com"
 
 
 class AccessLogs(pulumi.ComponentResource):
-    """Encrypted, for nobody but the account, and for 90 days; written by the load balancers alone."""
+    """An encrypted bucket that only load balancers write and only the account reads. Logs are deleted after 90 days."""
 
     bucket: pulumi.Output[str]
 
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
-        # With protect the logs outlive even a stack whose protection was taken out of its state, and stay as closed.
+        # With protect, the logs and their settings stay even where somebody removed the protection from the state.
         child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,
@@ -67,14 +67,14 @@ class AccessLogs(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[written])),
         )
-        # A balancer that is to write must find that it may. The provider waits, some 30 s, until S3 has taken on the
-        # rules of a lifecycle everywhere, and for nothing else of a bucket: the policy before them is in force by then.
+        # The balancer checks that it may write. The provider waits about 30 s until a lifecycle is in force everywhere,
+        # and waits for nothing else of a bucket. The policy, made before the lifecycle, is in force by then, too.
         self.bucket = expiring.bucket
         self.register_outputs({"bucket": self.bucket})
 
 
 def policy(arn: str) -> str:
-    """Load balancers may write, and nobody may come without TLS."""
+    """Load balancers may write, and every request needs TLS."""
     deliver = {
         "Effect": "Allow",
         "Principal": {"Service": DELIVERER},

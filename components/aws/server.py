@@ -6,11 +6,10 @@ import pulumi
 import pulumi_aws as aws
 from pulumi_command import remote
 
-from components import names
+from components import naming
 from components.aws.network import Network
-from components.target import ServerArgs, first_contact
+from components.target import ServerArgs, first_connection
 
-SIZE = "t4g.small"
 DISK_GB = 16
 
 
@@ -24,16 +23,16 @@ class Server(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Server", name, None, opts)
-        network, size = args.network, args.size or SIZE
+        network, size = args.network, args.network.settings.size
         instance = aws.ec2.Instance(
-            names.label(name),
+            naming.label(name),
             ami=args.image or network.image(size),
             instance_type=size,
             subnet_id=network.subnets[args.number % len(network.subnets)],
             vpc_security_group_ids=[network.access.group_id],
             key_name=network.access.key_name,
             iam_instance_profile=network.access.profile,
-            # It holds the key that the machine is known by at first contact.
+            # It holds the private host key of the first connection.
             user_data=pulumi.Output.secret(args.user_data),
             user_data_replace_on_change=True,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
@@ -46,17 +45,17 @@ class Server(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=network.provider,
-                # The first boot needs the way to the internet.
+                # The first boot needs the routes to the internet.
                 depends_on=[network],
-                # In place it would be stopped for that.
+                # A change in place would stop the instance.
                 replace_on_changes=["instanceType"],
-                # An Elastic IP takes the instance's own address from it for good.
+                # An Elastic IP takes the instance's own address away for good.
                 replacement_trigger="balancer" if args.balanced else "address",
             ),
         )
         self.instance_id = instance.id
         self.address, self.private_address = instance.public_ip, instance.private_ip
-        self.connection = first_contact(self.address, args)
+        self.connection = first_connection(self.address, args)
         self.register_outputs(
             {
                 "instance_id": self.instance_id,

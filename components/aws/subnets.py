@@ -1,4 +1,4 @@
-"""Where a network's two subnets are. Pure functions."""
+"""The zones and ranges of a network's two subnets. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from components.errors import UserError
 
 # An Application Load Balancer needs two zones.
 ZONES = 2
-# The smallest that AWS makes.
-LONGEST = 28
+# The longest prefix of a subnet on AWS.
+LONGEST_PREFIX = 28
 
 
 def ranges(cidr: str) -> list[str]:
-    """The ranges of the subnets: a quarter of the network each where it is large enough, which leaves room for more."""
+    """The ranges of the subnets: a quarter of a large network each, which leaves room for more subnets."""
     network = ipaddress.IPv4Network(cidr)
-    parts = network.subnets(new_prefix=min(network.prefixlen + 2, LONGEST))
+    parts = network.subnets(new_prefix=min(network.prefixlen + 2, LONGEST_PREFIX))
     return [str(part) for part, _ in zip(parts, range(ZONES), strict=False)]
 
 
@@ -25,14 +25,14 @@ def zones(available: Iterable[str]) -> list[str]:
     return sorted(available)[:ZONES]
 
 
-def one_a_zone(vpc: str, subnets: Iterable[tuple[str, str]]) -> list[str]:
-    """Of a given VPC's public subnets, as (zone, id), one in each of two zones. Raises UserError."""
+def one_per_zone(vpc: str, subnets: Iterable[tuple[str, str]]) -> list[str]:
+    """One public subnet in each of two zones, from pairs of zone and id of an existing VPC. Raises UserError."""
     by_zone: dict[str, str] = {}
     for zone, subnet in sorted(subnets):
         by_zone.setdefault(zone, subnet)
     if len(by_zone) < ZONES:
         raise UserError(
             f"vpc is {vpc!r}, but must have subnets that give public addresses (map-public-ip-on-launch) in {ZONES}"
-            f" zones, and has them in {len(by_zone)}; add them, or let one be made with: pulumi config rm vpc"
+            f" zones, and has them in {len(by_zone)}; add them, or let Gantry create a VPC with: pulumi config rm vpc"
         )
     return [by_zone[zone] for zone in zones(by_zone)]

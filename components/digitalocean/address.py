@@ -8,26 +8,27 @@ import pulumi
 import pulumi_digitalocean as do
 from pulumi_command import remote
 
-from components import names
-from components.digitalocean.dns import lead
-from components.digitalocean.network import EVERYWHERE, Network, droplet_urn, hold
-from components.target import AddressArgs, Member, Server
+from components import naming
+from components.digitalocean.dns import point_to
+from components.digitalocean.network import EVERYWHERE, Network, droplet_urn, show_in_project
+from components.rollout.rollout import ReleasedServer
+from components.target import AddressArgs, BalancerMachine, Server
 
 
 class Address(pulumi.ComponentResource):
-    """A reserved IP that moves to another droplet when that serves; the droplet keeps its own address for SSH."""
+    """A reserved IP. It moves to another droplet when that one serves; a droplet keeps its own address for SSH."""
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: AddressArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Address", name, None, opts)
-        self._args, self._label = args, names.label(name)
+        self._args, self._label = args, naming.label(name)
         self._child = pulumi.ResourceOptions(parent=self)
         self._reserved = do.ReservedIp(
             self._label,
             region=args.network.region,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.network.settings.protect),
         )
         do.Firewall(
             f"{self._label}-web",
@@ -39,25 +40,27 @@ class Address(pulumi.ComponentResource):
             opts=self._child,
         )
         self.address = self._reserved.ip_address
-        self.url = pulumi.Output.format("http://{}/", args.domain if args.zone else self.address)
+        self.url = pulumi.Output.format("http://{}/", args.domain if args.network.settings.zone else self.address)
         self.register_outputs({"address": self.address, "url": self.url})
 
-    def reach(self, server: Server) -> remote.ConnectionArgs:
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
         return server.connection
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
-        (member,) = members
-        args = self._args
-        assigned = do.ReservedIpAssignment(
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
+        (server,) = servers
+        network, domain = self._args.network, self._args.domain
+        assignment = do.ReservedIpAssignment(
             self._label,
             ip_address=self._reserved.ip_address,
-            droplet_id=member.instance_id.apply(int),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+            droplet_id=server.instance_id.apply(int),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=depends_on),
         )
-        if args.zone and args.domain:
-            lead(args.zone, args.domain, self.address, [assigned])
-        # The reserved IP follows its droplet there; asked to move by itself, it is refused while it is assigned:
+        if network.settings.zone and domain:
+            point_to(self.address, zone=network.settings.zone, domain=domain, depends_on=[assignment])
+        # The reserved IP follows its droplet into the project. Its own move is refused while it is assigned:
         # https://github.com/digitalocean/terraform-provider-digitalocean/issues/1264
-        settled = pulumi.ResourceOptions(parent=self, depends_on=[assigned])
-        hold(self._label, args.network, [droplet_urn(member.instance_id)], settled)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[assignment])
+        show_in_project(self._label, network, urns=[droplet_urn(server.instance_id)], opts=opts)
         return None

@@ -8,65 +8,78 @@ import pulumi
 import pulumi_digitalocean as do
 from pulumi_command import remote
 
-from components import membership, names
-from components.digitalocean.dns import TTL_SECONDS, lead
-from components.digitalocean.network import Network, droplet_urn, hold
-from components.target import BalancerArgs, Member, Server, site_names
+from components import balancing, naming
+from components.digitalocean.dns import TTL_SECONDS, point_to
+from components.digitalocean.network import Network, droplet_urn, show_in_project
+from components.rollout.rollout import ReleasedServer
+from components.target import BalancerArgs, BalancerMachine, Server, site_names
+from host import times
 
 
 class Balancer(pulumi.ComponentResource):
-    """One address for all servers: a request goes to one whose health checks are answered well.
+    """One address for all servers. A request goes to a server that passes its health checks.
 
-    It knows the servers by their tag. A list of droplets would be replaced at one stroke: the new ones, whose health
-    isn't known yet, for all of the old: docs/decisions/0012-a-server-leaves-by-failing-its-checks.md
+    It selects servers by their tag. A change of a list of droplets would replace all servers at once by new ones whose
+    health it doesn't know yet: docs/decisions/0012-drain-a-server-by-failing-its-health-checks.md
     """
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
-    # Where its requests come from: addresses and ranges.
+    # The address ranges that its requests come from.
     source: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Balancer", name, None, opts)
-        self._args, self._label = args, names.label(name)
+        self._args, self._label = args, naming.label(name)
         self._child = pulumi.ResourceOptions(parent=self)
-        certificate = self._certificate(args.domain) if args.zone and args.domain else None
+        zone = args.network.settings.zone
+        certificate = self._certificate(args.domain) if zone and args.domain else None
         self._balancer = self._load_balancer(certificate)
-        self._admitted = self._firewall()
+        self._web_firewall = self._firewall()
         self.address = self._balancer.ip
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
-        # From an address of its own in the VPC.
+        # It may use any address in the VPC.
         self.source = args.network.cidr.apply(lambda cidr: [cidr])
         self.register_outputs({"address": self.address, "url": self.url})
 
-    def reach(self, server: Server) -> remote.ConnectionArgs:
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
         return server.connection
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
-        args, joined = self._args, list[pulumi.Resource]()
-        for member in members:
-            membership.Leaving(member, args.drain_seconds, self._child)
-            there = [*after, self._balancer, self._admitted]
-            joined.append(membership.join(member, self.source, args.health_status, there, self._child))
-        patience = 0
-        if args.zone and args.domain:
-            joined += lead(args.zone, args.domain, self.address, joined)
-            patience = TTL_SECONDS
-        membership.close(members, joined, self._child, patience)
-        hold(self._label, args.network, [droplet_urn(each.instance_id) for each in members], self._child)
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
+        args, network = self._args, self._args.network
+        healthy: list[pulumi.Resource] = []
+        for server in servers:
+            balancing.ServerDrain(server, args.drain_seconds, self._child)
+            check = balancing.wait_until_healthy(
+                server,
+                balancer=self.source,
+                status=args.health_status,
+                depends_on=[*depends_on, self._balancer, self._web_firewall],
+                opts=self._child,
+            )
+            healthy.append(check)
+        dns_seconds = 0
+        if network.settings.zone and args.domain:
+            healthy += point_to(self.address, zone=network.settings.zone, domain=args.domain, depends_on=healthy)
+            dns_seconds = TTL_SECONDS
+        balancing.close(servers, depends_on=healthy, opts=self._child, dns_seconds=dns_seconds)
+        urns = [droplet_urn(server.instance_id) for server in servers]
+        show_in_project(self._label, network, urns=urns, opts=self._child)
         return None
 
     def _load_balancer(self, certificate: pulumi.Output[str] | None) -> do.LoadBalancer:
         args = self._args
-        rules = [_rule(80, "http", None)]
+        rules = [_rule(port=80, protocol="http")]
         if certificate:
-            rules.append(_rule(443, "https", certificate))
+            rules.append(_rule(port=443, protocol="https", certificate=certificate))
         return do.LoadBalancer(
             self._label,
             region=args.network.region,
             vpc_uuid=args.network.vpc_id,
-            # Where it isn't said, each change of the balancer takes it back to the project that it was made in.
+            # Without this, each change of the balancer moves it back to the project that it was made in.
             project_id=args.network.project_id,
             droplet_tag=args.network.tag,
             forwarding_rules=rules,
@@ -74,24 +87,24 @@ class Balancer(pulumi.ComponentResource):
                 protocol="http",
                 port=80,
                 path=args.health_path,
-                check_interval_seconds=membership.CHECK_SECONDS,
-                response_timeout_seconds=membership.ANSWER_SECONDS,
-                healthy_threshold=membership.CHECKS,
-                unhealthy_threshold=membership.CHECKS,
+                check_interval_seconds=times.CHECK_SECONDS,
+                response_timeout_seconds=times.CHECK_TIMEOUT_SECONDS,
+                healthy_threshold=times.CHECKS,
+                unhealthy_threshold=times.CHECKS,
             ),
-            http_idle_timeout_seconds=membership.IDLE_SECONDS,
+            http_idle_timeout_seconds=times.BALANCER_IDLE_SECONDS,
             redirect_http_to_https=certificate is not None,
-            # TLS begins at 1.2 in any case; by default its weaker ciphers are offered, too.
+            # The minimum is TLS 1.2 in any case. The default policy also offers weaker ciphers.
             tls_cipher_policy="STRONG",
-            # The records are ours.
+            # Gantry makes the records itself.
             disable_lets_encrypt_dns_records=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network], protect=args.protect),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.network], protect=args.network.settings.protect),
         )
 
     def _certificate(self, domain: str) -> pulumi.Output[str]:
-        """The name of a certificate that DigitalOcean gets from Let's Encrypt, and renews."""
+        """The name of a Let's Encrypt certificate. DigitalOcean gets it and renews it."""
         return do.Certificate(
-            names.label(domain), type="lets_encrypt", domains=site_names(domain), opts=self._child
+            naming.label(domain), type="lets_encrypt", domains=site_names(domain), opts=self._child
         ).name
 
     def _firewall(self) -> do.Firewall:
@@ -107,7 +120,9 @@ class Balancer(pulumi.ComponentResource):
         )
 
 
-def _rule(port: int, protocol: str, certificate: pulumi.Input[str] | None) -> do.LoadBalancerForwardingRuleArgs:
+def _rule(
+    *, port: int, protocol: str, certificate: pulumi.Input[str] | None = None
+) -> do.LoadBalancerForwardingRuleArgs:
     return do.LoadBalancerForwardingRuleArgs(
         entry_port=port,
         entry_protocol=protocol,

@@ -1,4 +1,4 @@
-"""Names of the site in a zone that DigitalOcean serves."""
+"""The site's names in a zone that DigitalOcean serves."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from components.target import site_names
 TTL_SECONDS = 60
 
 
-def lead(zone: str, domain: str, address: pulumi.Input[str], after: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
-    """Lead the site's names to an address.
+def point_to(
+    address: pulumi.Input[str], *, zone: str, domain: str, depends_on: Sequence[pulumi.Resource]
+) -> list[pulumi.Resource]:
+    """Point the site's names to an address.
 
-    The records are nobody's children: so they are the same when something else comes in front of the servers.
+    The records have no parent, so they stay the same resources when another entrypoint takes over.
     """
-    opts = pulumi.ResourceOptions(depends_on=after)
+    opts = pulumi.ResourceOptions(depends_on=depends_on)
     return [
-        do.DnsRecord(each, domain=zone, type="A", name=relative(each, zone), value=address, ttl=TTL_SECONDS, opts=opts)
-        for each in site_names(domain)
+        do.DnsRecord(name, domain=zone, type="A", name=relative(name, zone), value=address, ttl=TTL_SECONDS, opts=opts)
+        for name in site_names(domain)
     ]
 
 
 def relative(name: str, zone: str) -> str:
-    """What the zone calls a name in it."""
+    """A name without its zone, as records have it."""
     return "@" if name == zone else name.removesuffix(f".{zone}")

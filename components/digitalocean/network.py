@@ -8,29 +8,32 @@ import pulumi
 import pulumi_digitalocean as do
 from pulumi.dynamic import Resource
 
-from components import names
-from components.emptying import Emptier
+from components import naming
+from components.digitalocean.settings import DigitalOceanSettings
+from components.digitalocean.vpc_waiter import VpcWaiterProvider
 from components.target import NetworkArgs
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
-# For what must wait for others to go: the provider's own limits are between one and three minutes.
-PATIENCE = pulumi.CustomTimeouts(delete="15m")
+# For deletions that wait for other resources to go. The provider's own limits are between one and three minutes.
+LONG_DELETE = pulumi.CustomTimeouts(delete="15m")
 
 
-class Emptying(Resource, module="gantry", name="Emptying"):
-    """Nothing while the VPC is there; its deletion, before the VPC's and after its members', waits until these left.
+class VpcWaiter(Resource, module="gantry", name="Emptying"):
+    """Does nothing while the VPC exists. Its deletion waits until all members have left the VPC.
 
-    Until then the VPC's deletion is refused, which the provider doesn't try again:
+    It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members, and
+    the provider doesn't try again:
     https://github.com/digitalocean/terraform-provider-digitalocean/issues/1368
     """
 
     def __init__(self, name: str, vpc_id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(Emptier(), f"{name}-emptying", {"vpc_id": vpc_id}, opts)
+        super().__init__(VpcWaiterProvider(), f"{name}-emptying", {"vpc_id": vpc_id}, opts)
 
 
 class Network(pulumi.ComponentResource):
-    """A VPC that is given or made, and a tag whose droplets admit SSH from the named networks only."""
+    """An existing VPC or a new one, and a tag. Droplets with the tag admit SSH from the networks of ``sshFrom`` only."""
 
+    settings: DigitalOceanSettings
     region: str
     vpc_id: pulumi.Output[str]
     cidr: pulumi.Output[str]
@@ -38,38 +41,41 @@ class Network(pulumi.ComponentResource):
     key: pulumi.Output[str]
     project_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: NetworkArgs[DigitalOceanSettings], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Network", name, None, opts)
-        child, label = pulumi.ResourceOptions(parent=self), names.label(name)
-        patient = pulumi.ResourceOptions(parent=self, custom_timeouts=PATIENCE)
-        self.region = args.region
-        if args.vpc:
-            given = do.get_vpc(id=args.vpc)
-            self.vpc_id, self.cidr = pulumi.Output.from_input(given.id), pulumi.Output.from_input(given.ip_range)
+        self.settings, label = args.settings, naming.label(name)
+        child = pulumi.ResourceOptions(parent=self)
+        long_delete = pulumi.ResourceOptions(parent=self, custom_timeouts=LONG_DELETE)
+        self.region = self.settings.region
+        if self.settings.vpc:
+            existing = do.get_vpc(id=self.settings.vpc)
+            self.vpc_id, self.cidr = pulumi.Output.from_input(existing.id), pulumi.Output.from_input(existing.ip_range)
         else:
-            vpc = do.Vpc(label, region=args.region, ip_range=args.cidr, opts=patient)
+            vpc = do.Vpc(label, region=self.region, ip_range=self.settings.network, opts=long_delete)
             self.vpc_id, self.cidr = vpc.id, vpc.ip_range
-            Emptying(name, vpc.id, child)
-        # With its own suffix it is no other stack's: tags are the whole account's.
+            VpcWaiter(name, vpc.id, child)
+        # Tags belong to the whole account. Its random suffix keeps it apart from other stacks'.
         self.tag = do.Tag(label, opts=child).name
-        # Without a key a password would be mailed.
+        # Without a key, DigitalOcean would mail a password.
         self.key = (
-            pulumi.Output.from_input(args.ssh_key)
-            if args.ssh_key
+            pulumi.Output.from_input(self.settings.ssh_key)
+            if self.settings.ssh_key
             else do.SshKey(label, public_key=args.public_key, opts=child).fingerprint
         )
-        self._firewall(label, args.ssh_from, child)
+        self._firewall(label, child)
         purpose = f"{pulumi.get_project()}, stack {pulumi.get_stack()}"
-        self.project_id = do.Project(label, description=purpose, purpose="Web Application", opts=patient).id
+        self.project_id = do.Project(label, description=purpose, purpose="Web Application", opts=long_delete).id
         self.register_outputs({"vpc_id": self.vpc_id, "cidr": self.cidr, "tag": self.tag})
 
-    def _firewall(self, label: str, ssh_from: Sequence[str], opts: pulumi.ResourceOptions) -> None:
-        """Firewalls of one tag add up: what is in front of the servers adds HTTP."""
+    def _firewall(self, label: str, opts: pulumi.ResourceOptions) -> None:
+        """Admits SSH. The rules of all firewalls of a tag add up, and the entrypoint's firewall admits HTTP."""
         do.Firewall(
             label,
             tags=[self.tag],
             inbound_rules=[
-                do.FirewallInboundRuleArgs(protocol="tcp", port_range="22", source_addresses=list(ssh_from)),
+                do.FirewallInboundRuleArgs(
+                    protocol="tcp", port_range="22", source_addresses=list(self.settings.ssh_from)
+                ),
                 do.FirewallInboundRuleArgs(protocol="icmp", source_addresses=list(EVERYWHERE)),
             ],
             outbound_rules=[
@@ -84,13 +90,13 @@ class Network(pulumi.ComponentResource):
         )
 
 
-def hold(
-    name: str, network: Network, urns: Sequence[pulumi.Input[str]], opts: pulumi.ResourceOptions | None = None
+def show_in_project(
+    name: str, network: Network, *, urns: Sequence[pulumi.Input[str]], opts: pulumi.ResourceOptions | None = None
 ) -> None:
-    """Show these in the stack's project."""
+    """Move the resources with these URNs into the stack's project."""
     do.ProjectResources(name, project=network.project_id, resources=urns, opts=opts)
 
 
 def droplet_urn(instance_id: pulumi.Output[str]) -> pulumi.Output[str]:
-    """What a project calls a droplet."""
+    """The URN of a droplet, as DigitalOcean's projects list it."""
     return pulumi.Output.format("do:droplet:{}", instance_id)

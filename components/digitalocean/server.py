@@ -6,17 +6,16 @@ import pulumi
 import pulumi_digitalocean as do
 from pulumi_command import remote
 
-from components import names
-from components.digitalocean.network import PATIENCE, Network
-from components.target import ServerArgs, first_contact
+from components import naming
+from components.digitalocean.network import LONG_DELETE, Network
+from components.target import ServerArgs, first_connection
 
-SIZE = "s-1vcpu-1gb"
-# A droplet that is there keeps the build that it was made from; DigitalOcean renews what new ones get.
+# DigitalOcean renews the image of this name for new droplets. An existing droplet keeps its build.
 IMAGE = "debian-13-x64"
 
 
 class Server(pulumi.ComponentResource):
-    """A droplet that is born with a firewall, a key, and monitoring."""
+    """A droplet that has a firewall, a key and monitoring from its first second."""
 
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
@@ -27,25 +26,25 @@ class Server(pulumi.ComponentResource):
         super().__init__("gantry:digitalocean:Server", name, None, opts)
         network = args.network
         droplet = do.Droplet(
-            names.label(name),
+            naming.label(name),
             image=args.image or IMAGE,
-            size=args.size or SIZE,
+            size=network.settings.size,
             region=network.region,
             vpc_uuid=network.vpc_id,
             ssh_keys=[network.key],
             monitoring=True,
             tags=[network.tag],
-            # It holds the key that the machine is known by at first contact.
+            # It holds the private host key of the first connection.
             user_data=pulumi.Output.secret(args.user_data),
-            backups=args.backups,
-            # The firewall is there before the droplet. In place, another size would power it off.
+            backups=network.settings.backups,
+            # The firewall comes first. A change of the size in place would power the droplet off.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[network], replace_on_changes=["size"], custom_timeouts=PATIENCE
+                parent=self, depends_on=[network], replace_on_changes=["size"], custom_timeouts=LONG_DELETE
             ),
         )
         self.instance_id = droplet.id
         self.address, self.private_address = droplet.ipv4_address, droplet.ipv4_address_private
-        self.connection = first_contact(self.address, args)
+        self.connection = first_connection(self.address, args)
         self.register_outputs(
             {
                 "instance_id": self.instance_id,

@@ -8,11 +8,12 @@ import pulumi
 from pulumi_command import remote
 
 from components.local.network import Network
-from components.target import AddressArgs, Member, Server
+from components.rollout.rollout import ReleasedServer
+from components.target import AddressArgs, BalancerMachine, Server
 
 
 class Address:
-    """The machine's own address: another machine has another one."""
+    """The machine's own address. It changes with the machine."""
 
     address: pulumi.Output[str]
     url: pulumi.Output[str]
@@ -21,8 +22,10 @@ class Address:
         self.address = args.server.address
         self.url = pulumi.Output.format("http://{}/", self.address)
 
-    def reach(self, server: Server) -> remote.ConnectionArgs:
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
         return server.connection
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
         return None

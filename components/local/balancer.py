@@ -7,22 +7,26 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_command import remote
 
-from components import manifest, membership, proxy
-from components.contact import Contact, Delivery, Host
+from components import balancing
 from components.keys import SshKeyPair
+from components.local import balancer_server
 from components.local.network import Network
 from components.local.server import Server
-from components.target import BalancerArgs, Member, ServerArgs
+from components.rollout import steps
+from components.rollout.bootstrap import Bootstrap, NewServer
+from components.rollout.rollout import ReleasedServer
+from components.server.user_data import USER
+from components.target import BalancerArgs, BalancerMachine, ServerArgs, identity
 from components.target import Server as AnyServer
 
 
 class Balancer(pulumi.ComponentResource):
-    """One address for all servers: a request goes to one that answers."""
+    """One address for all servers. A request goes to a server that answers."""
 
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
     private_address: pulumi.Output[str]
-    # Where its requests come from: addresses and ranges.
+    # The address that its requests come from.
     source: pulumi.Output[list[str]]
     url: pulumi.Output[str]
 
@@ -31,45 +35,38 @@ class Balancer(pulumi.ComponentResource):
         self._args, self._name = args, name
         child = pulumi.ResourceOptions(parent=self)
         host_key = SshKeyPair(f"{name}-first-host-key", child)
-        self._machine = Server(
-            name,
-            ServerArgs(
-                network=args.network,
-                user_data=pulumi.Output.all(name, args.key.public_key, host_key.private_key, host_key.public_key).apply(
-                    lambda values: proxy.user_data(*values)
-                ),
-                user=manifest.USER,
-                private_key=args.key.private_key,
-                host_key=host_key.public_key,
-            ),
-            child,
+        server_args = ServerArgs(
+            network=args.network,
+            user_data=identity(name, args.key, host_key).apply(balancer_server.user_data),
+            user=USER,
+            private_key=args.key.private_key,
+            host_key=host_key.public_key,
         )
-        self.instance_id = self._machine.instance_id
-        self.address, self.private_address = self._machine.address, self._machine.private_address
+        self._server = Server(name, server_args, child)
+        self.instance_id = self._server.instance_id
+        self.address, self.private_address = self._server.address, self._server.private_address
         self.source = self.private_address.apply(lambda address: [address])
         self.url = pulumi.Output.format("http://{}/", self.address)
         self.register_outputs(
             {"instance_id": self.instance_id, "address": self.address, "private_address": self.private_address}
         )
 
-    def reach(self, server: AnyServer) -> remote.ConnectionArgs:
+    def connection_to(self, server: AnyServer) -> remote.ConnectionArgs:
         return server.connection
 
-    def attach(self, members: Sequence[Member], after: Sequence[pulumi.Resource]) -> pulumi.Output[str] | None:
-        """Spread requests over ``members``; gives the machine's host key."""
-        path = self._args.host_program_path
-        contact = Contact(
-            self,
-            Host(name=self._name, instance_id=self.instance_id, first_contact=self._machine.connection),
-            Delivery(
-                host_program=self._args.host_program,
-                host_program_path=path,
-                configure_command=proxy.SPREAD_COMMAND,
-                configuration=pulumi.Output.all(*(each.private_address for each in members)).apply(
-                    lambda addresses: proxy.configuration(path, addresses).document()
-                ),
-            ),
-            list(after),
+    def attach(
+        self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
+    ) -> BalancerMachine | None:
+        program = self._args.host_program
+        addresses = pulumi.Output.all(*(server.private_address for server in servers))
+        configuration = addresses.apply(
+            lambda values: balancer_server.configuration(program.path, values).document()
         )
-        membership.close(members, [contact.configured], pulumi.ResourceOptions(parent=self))
-        return contact.host_key
+        bootstrap = Bootstrap(
+            self,
+            NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),
+            steps.bootstrap(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
+            depends_on,
+        )
+        balancing.close(servers, depends_on=bootstrap.resources, opts=pulumi.ResourceOptions(parent=self))
+        return BalancerMachine(instance_id=self.instance_id, host_key=bootstrap.host_key)

@@ -9,11 +9,11 @@ from pulumi_command import remote
 
 from components.local.network import Network
 from components.local.resources import MachineResource
-from components.target import ServerArgs, first_contact
+from components.target import ServerArgs, first_connection
 
 
 class Server(pulumi.ComponentResource):
-    """A Debian machine with its own disk, systemd, cloud-init and sshd, booted again when found stopped."""
+    """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again where it was stopped."""
 
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
@@ -32,7 +32,7 @@ class Server(pulumi.ComponentResource):
         )
         self.instance_id = machine.id
         self.address = self.private_address = machine.address
-        self.connection = first_contact(self.address, args)
+        self.connection = first_connection(self.address, args)
         self.register_outputs(
             {
                 "instance_id": self.instance_id,
@@ -44,5 +44,5 @@ class Server(pulumi.ComponentResource):
 
 
 def hostname_of(name: str) -> str:
-    """The resource's name as far as a host name may hold it."""
+    """The resource's name, reduced to the characters of a host name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "server"

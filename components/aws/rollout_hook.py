@@ -1,0 +1,99 @@
+"""Runs a whole rollout on a server before the Elastic IP moves to it, over the server's own address."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from dataclasses import replace
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components import ssh
+from components.errors import UserError
+from components.providers import MarkerProvider
+from components.rollout import steps
+from components.rollout.login import login_of
+from components.rollout.steps import READY, RolloutArgs, Step, Upload
+from components.server import commands
+from components.target import Server
+
+# Enough for a new server to boot, and for its host keys, which take turns by the minute.
+CONNECT_SECONDS = 300
+PAUSE_SECONDS = 2
+# As much as the slowest release may need. A lost connection must not keep `up` waiting for ever.
+COMMAND_SECONDS = 3600
+# Removes an upload that arrives in part, so that it doesn't fill the disk.
+UPLOAD = "cat > {path}.partial && mv {path}.partial {path} || {{ rm -f {path}.partial; false; }}"
+# The rollout that follows begins with the host key of the user-data, as it does on every server.
+RESTORE_FIRST_HOST_KEY = (
+    "if sudo cmp -s /etc/gantry/host-keys/own /etc/ssh/ssh_host_ed25519_key;"
+    " then sudo /usr/local/lib/gantry/host-key swap; fi"
+)
+
+
+class RolloutHook(Resource, module="gantry", name="Handover"):
+    """A before-create hook runs the whole rollout. If it fails, dependent resources aren't created.
+
+    The resource stays when the address is lost in another way: a server that had its rollout shows its own host key.
+    """
+
+    # Known only after the rollout.
+    instance_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, server: Server, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        self._steps = steps.single_server(args, configure=commands.CONFIGURE)
+        inputs = [step.stdin for step in self._steps if isinstance(step, steps.Command)]
+        values = pulumi.Output.all(server.instance_id, login_of(server.connection), *inputs)
+        instance_id = values.apply(lambda known: self._keep(*known))
+        hook = pulumi.ResourceHook(f"{name}-handover", self._run)
+        options = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
+        super().__init__(
+            MarkerProvider(),
+            f"{name}-handover",
+            {"instance_id": pulumi.Output.unsecret(instance_id)},
+            pulumi.ResourceOptions.merge(opts, options),
+        )
+
+    def _keep(self, instance_id: str, login: ssh.Login, *inputs: str | None) -> str:
+        """Keep the values of the outputs for the hook."""
+        self._login, stdins = login, iter(inputs)
+        self._steps = [
+            step if isinstance(step, Upload) else replace(step, stdin=next(stdins)) for step in self._steps
+        ]
+        return instance_id
+
+    async def _run(self, _args: pulumi.ResourceHookArgs) -> None:
+        # Pulumi's own work goes on meanwhile.
+        await asyncio.to_thread(roll_out, self._login, self._steps)
+
+
+def roll_out(login: ssh.Login, server_steps: list[Step]) -> None:
+    """Run READY with the first host key, then the steps with the server's own. Raises UserError."""
+    host_key = _run_command(login, READY.text).decode().strip()
+    pinned = replace(login, host_key=host_key)
+    for step in server_steps:
+        if isinstance(step, Upload):
+            _run_command(pinned, UPLOAD.format(path=step.path), step.file.read_bytes())
+        else:
+            _run_command(pinned, step.text, str(step.stdin or "").encode())
+    _run_command(pinned, RESTORE_FIRST_HOST_KEY)
+
+
+def _run_command(login: ssh.Login, command: str, stdin: bytes = b"") -> bytes:
+    """The command's standard output. Without a connection it tries again. Raises UserError."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            result = ssh.run(login, [command], timeout=COMMAND_SECONDS, stdin=stdin)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{login.address}: {command} took more than {COMMAND_SECONDS} s") from None
+        if result.returncode == 0:
+            return result.stdout
+        if result.returncode != ssh.NO_CONNECTION or time.monotonic() > deadline:
+            output = (result.stdout + result.stderr).decode(errors="replace").strip()
+            raise UserError(f"{login.address}: {command} failed, so the address stays where it is\n{output}")
+        time.sleep(PAUSE_SECONDS)

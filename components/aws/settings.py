@@ -1,0 +1,118 @@
+"""The settings that only the target AWS knows."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.settings import clouds, common, validators
+from components.settings.common import CommonSettings, TargetSettings
+from components.settings.declaration import Scalar, setting
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+UNHEALTHY_FROM_STATUS = 500
+# Other partitions have other policies, services and accounts of images: access.py, image.py, logs.py.
+_OTHER_PARTITIONS = ("us-gov-", "cn-", "us-iso")
+# AWS keeps 5 addresses of a subnet, and a load balancer wants 8:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
+_TAKEN_ADDRESSES = 5 + 8
+
+
+def region() -> Scalar[str]:
+    """A region of the partition ``aws``."""
+    form = validators.matching(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region such as eu-central-1")
+
+    def parse(value: str) -> str:
+        if value.startswith(_OTHER_PARTITIONS):
+            raise ValueError(
+                "must be of the partition aws, such as eu-central-1: GovCloud, China and the isolated regions have other"
+                " policies, services and accounts of Debian's images"
+            )
+        return form.parse(value)
+
+    return Scalar(type="string", rule=form.rule, parse=parse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsSettings(TargetSettings):
+    """EC2 instances, and what is around them."""
+
+    region: str = setting(
+        region(),
+        example="eu-central-1",
+        help="Region of the servers.",
+        group=clouds.GROUP,
+        required=True,
+        secret="refused",
+    )
+    size: str = setting(
+        validators.matching(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type such as t4g.small"),
+        default="t4g.small",
+        example="c8g.large",
+        help="Instance type of each server.",
+        group=clouds.GROUP,
+        secret="refused",
+    )
+    ssh_from: tuple[str, ...] = clouds.ssh_from()
+    protect: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether Pulumi refuses to delete the site's address, the balancer and the bucket of its access logs.",
+        group=clouds.GROUP,
+    )
+    zone: str | None = setting(
+        validators.optional(
+            validators.matching(
+                r"[a-z0-9-]+(\.[a-z0-9-]+)+", "the name of a hosted zone, such as example.org"
+            )
+        ),
+        example="example.org",
+        help="The hosted zone that the site's domain is in. It gets records and, with a balancer, HTTPS.",
+        group=clouds.GROUP,
+        secret="refused",
+    )
+    # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, with room for two subnets of /28
+    network: str | None = setting(
+        validators.optional(validators.private_network("aws", shortest=16, longest=27)),
+        example="10.78.0.0/16",
+        help="Private IPv4 network of a new VPC. Empty means 10.78.0.0/16.",
+        group=common.SERVERS,
+    )
+    vpc: str | None = setting(
+        validators.optional(validators.matching(r"vpc-[0-9a-f]+", "the id of a VPC, such as vpc-0a1b2c3d")),
+        example="vpc-0a1b2c3d",
+        help="Id of an existing VPC with public subnets in two zones. Empty creates one.",
+        group=clouds.GROUP,
+        secret="refused",
+    )
+    access_logs: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether the balancer's access logs are kept for 90 days, in a bucket.",
+        group=clouds.GROUP,
+    )
+
+    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+        yield from clouds.network_of_existing_vpc(self.network, self.vpc)
+        yield from clouds.domain_outside_zone(self.zone, common.domain)
+        yield from clouds.status_the_balancer_refuses("aws", common, UNHEALTHY_FROM_STATUS)
+        if self.access_logs and not common.balancer:
+            yield (
+                "accessLogs",
+                "accessLogs are logs of the balancer, and this stack has none; get one with:"
+                " pulumi config set balancer true",
+            )
+        if self.network:
+            yield from validators.no_room(common.servers, self.network, capacity(self.network))
+
+
+def capacity(network: str) -> int:
+    """How many servers fit into a VPC of this range, in turns in two subnets of a quarter each."""
+    addresses = ipaddress.IPv4Network(network).num_addresses
+    return 2 * ((max(addresses // 4, 16) - _TAKEN_ADDRESSES) // 2)
+
+
+SETTINGS = AwsSettings

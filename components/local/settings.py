@@ -1,0 +1,29 @@
+"""The settings that only the local target knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.settings import common, validators
+from components.settings.common import CommonSettings, TargetSettings
+from components.settings.declaration import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings(TargetSettings):
+    """Machines on this computer need no more than an address range."""
+
+    network: str | None = setting(
+        validators.optional(validators.private_network("local", shortest=16, longest=28)),
+        example="10.77.5.0/24",
+        help="Private IPv4 network of the servers. Empty picks a free one.",
+        group=common.SERVERS,
+    )
+
+    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+        if self.network:
+            yield from validators.no_room(common.servers, self.network, validators.capacity(self.network))
+
+
+SETTINGS = LocalSettings

@@ -1,0 +1,10 @@
+"""The classes of the target local, as components/target.py describes them."""
+
+from __future__ import annotations
+
+from components.local.address import Address
+from components.local.balancer import Balancer
+from components.local.network import Network
+from components.local.server import Server
+
+__all__ = ["Address", "Balancer", "Network", "Server"]

@@ -1,0 +1,115 @@
+"""The first SSH contact with a new server: wait, pin its host key, upload the host program, configure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import remote
+
+from components.rollout.steps import READY, Command, Step, Upload
+
+# Enough attempts for two minutes. Until its own host key is confirmed, a server shows that one and the first in turns.
+DIAL_ATTEMPTS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewServer:
+    """A server to bootstrap; ``connection`` is pinned to the host key of its user-data."""
+
+    name: str
+    instance_id: pulumi.Input[str]
+    connection: remote.ConnectionArgs
+
+
+class Bootstrap:
+    """The steps of one server as resources, children of ``parent``: READY first, then ``steps``.
+
+    ``connection`` is pinned to the server's own host key.
+    """
+
+    host_key: pulumi.Output[str]
+    connection: remote.ConnectionArgs
+
+    def __init__(
+        self,
+        parent: pulumi.Resource,
+        server: NewServer,
+        steps: Sequence[Step],
+        depends_on: Sequence[pulumi.Resource] = (),
+    ) -> None:
+        self._parent, self._server = parent, server
+        # Runs once in the life of a server. When a stopped EC2 instance starts again, it has another address but the
+        # same host key, and the later steps use that address.
+        ready = self._command(READY, server.connection, pulumi.ResourceOptions(ignore_changes=["connection"]))
+        self.host_key = ready.stdout.apply(str.strip)
+        self.connection = _pinned(server.connection, self.host_key)
+        self._resources: dict[str, pulumi.Resource] = {}
+        self.add(steps, depends_on)
+
+    @property
+    def resources(self) -> list[pulumi.Resource]:
+        """The resources of all steps so far."""
+        return list(self._resources.values())
+
+    @property
+    def configured(self) -> pulumi.Output[str]:
+        """What the configuration printed; no two runs print the same."""
+        configure = self._resources["configure"]
+        assert isinstance(configure, remote.Command)
+        return configure.stdout
+
+    def add(self, steps: Sequence[Step], depends_on: Sequence[pulumi.Resource] = ()) -> None:
+        """Add ``steps`` in their order."""
+        for step in steps:
+            if isinstance(step, Upload):
+                self._resources[step.role] = self._upload(step)
+            else:
+                self.run(step, depends_on)
+
+    def run(
+        self,
+        step: Command,
+        depends_on: Sequence[pulumi.Resource] = (),
+        hooks: pulumi.ResourceHookBinding | None = None,
+    ) -> remote.Command:
+        """Add a command that waits for all steps so far and for ``depends_on``."""
+        options = pulumi.ResourceOptions(depends_on=[*self.resources, *depends_on], hooks=hooks)
+        command = self._command(step, self.connection, options)
+        self._resources[step.role] = command
+        return command
+
+    def _command(
+        self, step: Command, connection: remote.ConnectionArgs, options: pulumi.ResourceOptions
+    ) -> remote.Command:
+        return remote.Command(
+            f"{self._server.name}-{step.role}",
+            connection=connection,
+            create=step.text,
+            stdin=step.stdin,
+            triggers=[self._server.instance_id],
+            logging=step.logging,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self._parent), options),
+        )
+
+    def _upload(self, step: Upload) -> remote.CopyToRemote:
+        return remote.CopyToRemote(
+            f"{self._server.name}-{step.role}",
+            connection=self.connection,
+            source=pulumi.FileAsset(str(step.file)),
+            remote_path=step.path,
+            triggers=[self._server.instance_id],
+            opts=pulumi.ResourceOptions(parent=self._parent),
+        )
+
+
+def _pinned(first: remote.ConnectionArgs, host_key: pulumi.Input[str]) -> remote.ConnectionArgs:
+    return remote.ConnectionArgs(
+        host=first.host,
+        user=first.user,
+        private_key=first.private_key,
+        host_key=host_key,
+        dial_error_limit=DIAL_ATTEMPTS,
+    )

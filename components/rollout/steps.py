@@ -1,0 +1,135 @@
+"""The steps of a rollout, defined once. Pure functions.
+
+bootstrap.py and rollout.py make Pulumi resources of them. aws/rollout_hook.py runs them itself.
+An upload needs only a connection. A command waits for all steps before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_command.remote import Logging
+
+from components.app.source import Release
+from components.server import commands
+from components.server.host_program import HostProgram
+from host.paths import Paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """Copies ``file`` to ``path`` on a server. ``role`` is the last part of the resource's name."""
+
+    role: str
+    file: Path
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Runs ``text`` on a server. ``logging`` says which of its output `up` shows and an error holds."""
+
+    role: str
+    text: str
+    stdin: pulumi.Input[str] | None = None
+    logging: Logging = Logging.STDOUT_AND_STDERR
+
+
+Step = Upload | Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutArgs:
+    """What every server should be, and how several servers get there."""
+
+    host_program: HostProgram
+    configuration: pulumi.Input[str]
+    release: Release
+    release_command: str
+    # For the first of several servers, which runs the release phase.
+    prepare_first_command: str
+    release_input: pulumi.Input[str]  # a secret
+    # Whether the first server switches alone, before the others.
+    canary: bool = True
+    # Servers at a time; None is the usual number.
+    batch: int | None = None
+    # Limit for health checks, watch and the end of older processes on one server.
+    switch_seconds: int = 0
+
+
+# The first connection, checked against the host key of the user-data. It prints the server's own host key.
+READY = Command(role="ready", text=commands.READY, logging=Logging.STDERR)
+
+
+def bootstrap(
+    program: HostProgram, configuration: pulumi.Input[str], *, configure: str = commands.CONFIGURE_AND_CONFIRM
+) -> list[Step]:
+    """The steps between READY and a release: the host program, and the configuration that it applies."""
+    return [
+        Upload(role="host-program", file=program.file, path=program.path),
+        Command(
+            role="configure",
+            text=configure.format(host_program=program.path),
+            stdin=configuration,
+            logging=Logging.NONE,
+        ),
+    ]
+
+
+def artifact(release: Release) -> list[Step]:
+    """The upload of the tarball; no step where the servers keep the release."""
+    if release.tarball is None:
+        return []
+    return [Upload(role="artifact", file=release.tarball, path=str(Paths().tarball(release.name)))]
+
+
+def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
+    """All steps of a single server after READY."""
+    return [
+        *bootstrap(args.host_program, args.configuration, configure=configure),
+        *artifact(args.release),
+        release(args, first=True),
+    ]
+
+
+def prepare(args: RolloutArgs, *, first: bool) -> Command:
+    """Unpacks the release and installs its packages; on the ``first`` of several servers runs the release phase."""
+    if first:
+        return Command(role="prepare", text=args.prepare_first_command, stdin=args.release_input)
+    return Command(role="prepare", text=commands.PREPARE.format(release=args.release.name))
+
+
+def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation: int = 0) -> Command:
+    """Switches a server to the release.
+
+    The ``first`` server runs cron, and the release phase unless that has run in ``prepare`` (``migrated``). After
+    ``probation`` seconds the server rolls back by itself, unless 0 is given or the release is confirmed.
+    """
+    return Command(
+        role="release",
+        text=_release_text(args, first=first, migrated=migrated, probation=probation),
+        stdin=args.release_input,
+    )
+
+
+def confirm(args: RolloutArgs, *, first: bool, release_output: pulumi.Output[str]) -> Command:
+    """Ends the probation: the release command without one. A server that has rolled back meanwhile is released again.
+
+    It runs again after each run of the release command, whose output is ``release_output``: an earlier confirmation may
+    have been lost.
+    """
+    stdin = pulumi.Output.all(args.release_input, release_output).apply(
+        lambda values: commands.confirm_input(*values)
+    )
+    return Command(
+        role="confirm",
+        text=_release_text(args, first=first, migrated=True),
+        stdin=pulumi.Output.secret(stdin),
+    )
+
+
+def _release_text(args: RolloutArgs, *, first: bool, migrated: bool, probation: int = 0) -> str:
+    flags = {"--first": first, "--migrated": first and migrated, f"--probation {probation}": probation > 0}
+    return " ".join([args.release_command, *(flag for flag, is_set in flags.items() if is_set)])

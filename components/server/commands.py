@@ -1,0 +1,61 @@
+"""The commands that are run on a server over SSH, and the secret input of those that have one. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+
+from components.server.configuration import Configuration
+from components.settings.common import Settings
+
+# The first connection prints the server's own host key. Its script came with the user-data and its text never changes:
+# an update would use the first host key, which the server no longer accepts.
+READY = "sudo /usr/local/lib/gantry/ready"
+CONFIGURE = "sudo python3 -I {host_program} configure"
+# After this the server no longer accepts the first host key.
+CONFIRM_HOST_KEY = "sudo /usr/local/lib/gantry/host-key confirm"
+CONFIGURE_AND_CONFIRM = f"{CONFIGURE} && {CONFIRM_HOST_KEY}"
+PREPARE = "sudo gantry prepare {release}"
+ROLL_BACK = "sudo gantry rollback --wait {seconds}"
+
+
+def release(name: str, configuration: Configuration, settings: Settings) -> str:
+    """The command that makes a server serve the release ``name``. A preview shows the change of its two digests."""
+    flags = ["--health", settings.health_path, "--host", settings.domain or "localhost"]
+    flags += ["--timeout", str(settings.health_timeout), "--watch", str(settings.watch)]
+    if settings.health_status:
+        flags += ["--expect", str(settings.health_status)]
+    if settings.health_interval:
+        flags += ["--interval", f"{settings.health_interval:g}"]
+    return shlex.join(["sudo", "gantry", "release", *_deployment(name, configuration, settings), *flags])
+
+
+def prepare_first(name: str, configuration: Configuration, settings: Settings) -> str:
+    """The command that prepares the release on the one of several servers that runs the release phase."""
+    return shlex.join(["sudo", "gantry", "prepare", *_deployment(name, configuration, settings), "--first"])
+
+
+def _deployment(name: str, configuration: Configuration, settings: Settings) -> list[str]:
+    """The arguments that describe a deployment and the processes beside it."""
+    words = [name, "--settings", configuration.digest()]
+    for process, count in sorted(settings.processes.items()):
+        words += ["--process", f"{process}={count}"]
+    for entry in settings.cron:
+        words += ["--cron", entry.schedule, entry.command]
+    return words
+
+
+def release_input(variables: dict[str, str], *, release: str, stack: str, revision: str | None = None) -> str:
+    """The standard input of a release command, as JSON. It is secret: the app's variables are in it.
+
+    ``revision`` is for the history on the server.
+    """
+    env = {"RELEASE": release, "GANTRY_STACK": stack, **variables}
+    return json.dumps({"variables": env, "revision": revision})
+
+
+def confirm_input(release_input: str, release_output: str) -> str:
+    """The standard input that confirms one run of a release command: no two runs on probation print the same."""
+    run = hashlib.sha256(release_output.encode()).hexdigest()[:6]
+    return json.dumps({**json.loads(release_input), "confirms": run})

@@ -1,0 +1,123 @@
+"""The configuration of a server: the files and links that may change while it runs. It holds no secret."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.server.templates import render, text
+from components.settings.common import Settings
+from host import times
+from host.paths import Paths
+
+# The largest upload that Nginx accepts (client_max_body_size), on servers and on the local target's balancer.
+MAX_UPLOAD = "32m"
+# The Retry-After header of the maintenance page.
+MAINTENANCE_RETRY_SECONDS = 300
+PATHS = Paths()
+WEB_UNIT = str(PATHS.units / "gantry-web@.service")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Contents of files and targets of symbolic links, both by absolute path."""
+
+    files: dict[str, str]
+    links: dict[str, str]
+
+    def document(self) -> str:
+        """JSON in which each line of a file has a line of its own: so a preview shows which lines change."""
+        lines = {path: content.split("\n") for path, content in self.files.items()}
+        return json.dumps({"files": lines, "links": self.links}, indent=1)
+
+    def digest(self) -> str:
+        """Six hex digits over the files that a web process starts with. A change of them is a new deployment."""
+        start_files = [self.files[path] for path in (str(PATHS.gunicorn_settings), WEB_UNIT)]
+        return hashlib.sha256(json.dumps(start_files).encode()).hexdigest()[:6]
+
+
+def configuration(settings: Settings, host_program: str, balancer: Sequence[str] = ()) -> Configuration:
+    """The configuration for ``settings``; ``host_program`` is the uploaded program's path on the server.
+
+    ``balancer`` has the addresses and ranges of a balancer. They may send HTTP requests. Everybody else may, too, until
+    the server is closed to them.
+    """
+    return Configuration(
+        files={
+            str(PATHS.site): _site(settings, balancer),
+            str(PATHS.firewall): text("first-boot/firewall.nft"),
+            **_firewall_rules(balancer),
+            str(PATHS.gunicorn_settings): _gunicorn(settings),
+            **_units(settings),
+            str(PATHS.units / "gantry.service"): text("gantry.service"),
+        },
+        links={
+            str(PATHS.site_link): "../sites-available/gantry",
+            str(PATHS.units / "multi-user.target.wants/gantry.service"): "../gantry.service",
+            str(PATHS.host_program): host_program,
+        },
+    )
+
+
+def _gunicorn(settings: Settings) -> str:
+    # Three workers on two cores served the most requests in the comparison of docs/performance.md.
+    return render(
+        "gunicorn.conf.py.j2",
+        workers=settings.workers or "len(os.sched_getaffinity(0)) + 1",
+        threads=settings.threads,
+        request_seconds=times.REQUEST_SECONDS,
+        graceful_seconds=times.GRACEFUL_SECONDS,
+        keepalive_seconds=times.GUNICORN_KEEPALIVE_SECONDS,
+    )
+
+
+def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
+    """The files that /etc/nftables.conf includes, in the order of their names."""
+    admitted = [f'ip saddr {source} tcp dport 80 ct state new accept comment "the balancer"\n' for source in balancer]
+    rules = {str(PATHS.admitted_rule): "".join(admitted)}
+    # Behind a balancer, host/balancing.py closes the server once the balancer sends requests.
+    return rules if balancer else {**rules, str(PATHS.closed_rule): ""}
+
+
+def _units(settings: Settings) -> dict[str, str]:
+    """The units that run the app's code. Web and release phase have a folder per deployment, the others one each."""
+    deployment = {"folder": PATHS.deployments / "%i", "env_file": PATHS.env_files / "%i"}
+    process = {"folder": PATHS.processes / "%i", "env_file": PATHS.processes / "%i/environment"}
+    web = render(
+        "web.service.j2",
+        **deployment,
+        socket=PATHS.deployment_socket("%i"),
+        start_seconds=times.WEB_START_SECONDS,
+        stop_seconds=times.WEB_STOP_SECONDS,
+    )
+    units = {
+        "gantry-web@.service": web,
+        "gantry-release@.service": render(
+            "release.service.j2", **deployment, release_seconds=settings.release_timeout
+        ),
+        "gantry-process@.service": render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
+        "gantry-cron@.service": render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
+        "gantry-cron@.timer": text("cron.timer"),
+    }
+    return {str(PATHS.units / name): content for name, content in units.items()}
+
+
+def _site(settings: Settings, balancer: Sequence[str]) -> str:
+    return render(
+        "site.nginx.conf.j2",
+        domain=settings.domain,
+        paths=PATHS,
+        max_upload=MAX_UPLOAD,
+        balancer=balancer,
+        # A balancer always sends HTTP to the server: only it knows how the visitor came.
+        scheme="$visitors_scheme" if balancer else "$scheme",
+        maintenance=settings.maintenance,
+        health_path=settings.health_path,
+        health_pattern=re.escape(settings.health_path.partition("?")[0]),
+        retry_after=MAINTENANCE_RETRY_SECONDS,
+        app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
+        app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
+    )

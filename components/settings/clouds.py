@@ -1,0 +1,87 @@
+"""Settings and checks that more than one cloud has."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import cast
+
+from components.settings.common import CommonSettings
+from components.settings.declaration import Structured, setting
+
+GROUP = "Clouds"
+# A shorter prefix than this isn't a place where an operator sits, but a part of the internet.
+_SHORTEST_PREFIX = {4: 8, 6: 32}
+
+
+def ssh_from() -> tuple[str, ...]:
+    """The declaration of ``sshFrom``."""
+    return setting(
+        Structured(
+            type="array", rule="the networks that may reach SSH, this computer's among them", read=_read_networks
+        ),
+        default=[],
+        example=["203.0.113.7/32"],
+        help="The networks that may reach SSH, such as 203.0.113.7/32. The one of this computer must be among them.",
+        group=GROUP,
+        required=True,
+        secret="refused",
+        command="pulumi config set --path 'sshFrom[0]' <network>",
+    )
+
+
+def domain_outside_zone(zone: str | None, domain: str | None) -> Iterator[tuple[str, str]]:
+    """A mistake where ``zone`` is set and the domain isn't in it."""
+    if zone and (domain is None or not f".{domain}".endswith(f".{zone}")):
+        yield (
+            "zone",
+            f"domain is {'in another zone' if domain else 'empty'}, but must be {zone} (the setting zone) or in it;"
+            " set it with: pulumi config set domain <value>",
+        )
+
+
+def network_of_existing_vpc(network: str | None, vpc: str | None) -> Iterator[tuple[str, str]]:
+    """A mistake where both are set: an existing VPC has its range already."""
+    if network and vpc:
+        yield (
+            "network",
+            "network is the range of a new VPC, but vpc names an existing one; remove one of them with:"
+            " pulumi config rm network, or pulumi config rm vpc",
+        )
+
+
+def status_the_balancer_refuses(target: str, common: CommonSettings, limit: int) -> Iterator[tuple[str, str]]:
+    """A mistake where the target's balancer takes only statuses below ``limit`` for healthy."""
+    if common.balancer and common.health_status and common.health_status >= limit:
+        yield (
+            "healthStatus",
+            f"healthStatus is {common.health_status}, but must be below {limit}: the balancer of target {target} takes"
+            " nothing else for healthy; set it with: pulumi config set healthStatus <value>",
+        )
+
+
+def _read_networks(value: object) -> tuple[tuple[str, ...], list[str]]:
+    if not isinstance(value, list):
+        return (), ["sshFrom must be a list; set it with: pulumi config set --path 'sshFrom[0]' <network>"]
+    networks: list[str] = []
+    mistakes: list[str] = []
+    for index, item in enumerate(cast(list[object], value)):
+        try:
+            networks.append(_network(item))
+        except ValueError as error:
+            key = f"sshFrom[{index}]"
+            mistakes.append(f"{key} is {item!r}, but {error}; set it with: pulumi config set --path '{key}' <network>")
+    return tuple(dict.fromkeys(networks)), mistakes
+
+
+def _network(value: object) -> str:
+    try:
+        network = ipaddress.ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"must be a network such as 203.0.113.7/32 ({error})") from None
+    shortest = _SHORTEST_PREFIX[network.version]
+    if network.prefixlen < shortest:
+        raise ValueError(
+            f"must be one of the networks that you come from, /{shortest} or smaller: SSH is never open to the world"
+        )
+    return str(network)

@@ -1,0 +1,194 @@
+"""The settings that every target knows, one declaration each. A target's own are in components/<target>/settings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.settings import validators
+from components.settings.declaration import setting
+from components.settings.env import variables
+from components.settings.processes import counts, schedule
+from components.targets import TARGETS
+from host.cron import Entry
+
+# A local network of its own (/24) has room for so many, and for as many replacements. The clouds allow more:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
+# https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
+MAX_SERVERS = 120
+
+APP, HEALTH, PROCESSES, SERVERS = "App and release", "Health checks", "Processes", "Servers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSettings:
+    """Base of the settings that only one target knows."""
+
+    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+        """Mistakes that show only when several settings are read: pairs of a key and a sentence with the remedy."""
+        yield from ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonSettings:
+    """The settings of an app and of its servers, whatever the target."""
+
+    target: str = setting(
+        validators.one_of(tuple(TARGETS)),
+        default="local",
+        example="aws",
+        help="Where the servers run: local (machines on this computer; needs Linux and root), aws or digitalocean.",
+        group=APP,
+    )
+    app: Path = setting(
+        validators.folder(),
+        default="examples/rocket",
+        example="../shop",
+        help="Folder of the app, relative to this project. It needs uv.lock, requirements.txt or pyproject.toml.",
+        group=APP,
+    )
+    release: str | None = setting(
+        validators.optional(validators.revision()),
+        example="v1.2",
+        help="What to serve: empty for the app's folder as it is; or a branch, tag or commit; or a kept release's 12 digits.",
+        group=APP,
+    )
+    domain: str | None = setting(
+        validators.optional(validators.domain()),
+        example="example.org",
+        help="The site's bare domain. www.<domain> is redirected to it. Empty serves any name.",
+        group=APP,
+    )
+    env: dict[str, str] = setting(
+        variables(),
+        default={},
+        example={"SECRET_KEY": "5f0c"},
+        help="Environment variables of the app. Add --secret to the command for a secret value.",
+        group=APP,
+        secret="allowed",
+        command="pulumi config set --path env.NAME <value>",
+    )
+    maintenance: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether visitors get status 503 and the app's maintenance.html, if it has one, instead of the app.",
+        group=APP,
+    )
+    health_path: str = setting(
+        validators.path(),
+        default="/",
+        example="/healthz",
+        help="Path of the health check. A release gets traffic only when this path answers.",
+        group=HEALTH,
+    )
+    health_status: int | None = setting(
+        validators.status(),
+        default=validators.ANY_HEALTHY_STATUS,
+        example="204",
+        help="The status of a healthy answer: 2xx or 3xx, or one status.",
+        group=HEALTH,
+    )
+    health_timeout: int = setting(
+        validators.whole(1, 600),
+        default=30,
+        example=60,
+        help="Seconds that a new release gets to become healthy after its start.",
+        group=HEALTH,
+    )
+    health_interval: float | None = setting(
+        validators.seconds_or_automatic(),
+        default="0",
+        example="0.5",
+        help="Seconds between two health checks, from 0.1 to 60. 0 means 0.25 before the switch and 0.5 in the watch.",
+        group=HEALTH,
+    )
+    watch: int = setting(
+        validators.whole(0, 600),
+        default=10,
+        example=30,
+        help="Seconds after the switch in which an unhealthy release is rolled back. 0 turns the watch off.",
+        group=HEALTH,
+    )
+    workers: int | None = setting(
+        validators.whole_or_automatic(64),
+        default=0,
+        example=4,
+        help="Gunicorn's worker processes on each server. 0 means one more than the server has processors.",
+        group=PROCESSES,
+    )
+    threads: int = setting(
+        validators.whole(1, 64),
+        default=4,
+        example=8,
+        help="Threads of each Gunicorn worker.",
+        group=PROCESSES,
+    )
+    processes: dict[str, int] = setting(
+        counts(),
+        default={},
+        example={"worker": 2},
+        help="How many of each other process type of the Procfile run on each server. The default is 1 of each.",
+        group=PROCESSES,
+        secret="refused",
+        command="pulumi config set --path processes.worker <number>",
+    )
+    cron: tuple[Entry, ...] = setting(
+        schedule(),
+        default=[],
+        example=[{"schedule": "0 3 * * 1-5", "command": "python cleanup.py"}],
+        help="Commands at set times, on one server: a list of maps with schedule and command.",
+        group=PROCESSES,
+        secret="refused",
+        command="pulumi config set --path 'cron[0].schedule' <when>, and likewise 'cron[0].command'",
+    )
+    release_timeout: int = setting(
+        validators.whole(1, 86400),
+        default=600,
+        example=1800,
+        help="Seconds that the release phase (the Procfile's release command) may take. After that the release fails.",
+        group=PROCESSES,
+    )
+    stop_timeout: int = setting(
+        validators.whole(1, 86400),
+        default=60,
+        example=300,
+        help="Seconds that a process other than web gets to finish its job when it is stopped.",
+        group=PROCESSES,
+    )
+    servers: int = setting(
+        validators.whole(1, MAX_SERVERS),
+        default=1,
+        example=3,
+        help="How many servers serve the app. More than one get a balancer.",
+        group=SERVERS,
+    )
+    balancer: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether a single server gets a balancer, too. Then its address stays when more servers come.",
+        group=SERVERS,
+    )
+    canary: bool = setting(
+        validators.flag(),
+        default=True,
+        example=False,
+        help="Whether the first of several servers gets a release alone, before the others.",
+        group=SERVERS,
+    )
+    batch: int | None = setting(
+        validators.whole_or_automatic(MAX_SERVERS),
+        default=0,
+        example=5,
+        help="Servers that get a release at a time. 0 means one by one up to 3, else a third; without canary all.",
+        group=SERVERS,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(CommonSettings):
+    """All settings of a stack: the common ones, and those of its target."""
+
+    of_target: TargetSettings = field(default_factory=TargetSettings)

@@ -1,0 +1,161 @@
+"""How a setting is declared: once, as the default of a dataclass field.
+
+The reader, the error messages, the schema in Pulumi.yaml and docs/settings.md follow from the declarations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Literal, TypeVar, cast
+
+T = TypeVar("T")
+
+# Pulumi's types of a configuration key: https://www.pulumi.com/docs/iac/concepts/projects/project-file/
+SchemaType = Literal["string", "integer", "boolean", "object", "array"]
+Default = str | int | bool | dict[str, object] | list[object]
+_METADATA_KEY = "declaration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar(Generic[T]):
+    """What one plain value must be, in words, and its parser. ``parse`` raises ValueError with the broken rule."""
+
+    type: SchemaType
+    rule: str
+    parse: Callable[[str], T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structured(Generic[T]):
+    """What a map or a list must be. ``read`` takes the decoded JSON, None where the text isn't JSON.
+
+    It gives the value and the mistakes: whole sentences, each with its key and the command that fixes it.
+    """
+
+    type: SchemaType
+    rule: str
+    read: Callable[[object], tuple[T, list[str]]]
+
+
+Validator = Scalar[T] | Structured[T]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """All that is known of one setting; ``setting`` describes the parts."""
+
+    key: str = ""
+    validator: Validator[Any]
+    default: Default
+    example: Default
+    help: str
+    group: str
+    required: bool
+    secret: Literal["hidden", "refused", "allowed"]
+    command: str
+
+    @property
+    def default_text(self) -> str:
+        """The default as Pulumi's configuration has it."""
+        return default_text(self.default)
+
+    @property
+    def default_value(self) -> Any:
+        """The value where nothing is set; None where the default breaks the rule, as it does where a value is needed."""
+        return self._value(self.default_text)[0]
+
+    @property
+    def set_command(self) -> str:
+        """The command that sets it, with a placeholder for the value."""
+        return self.command or f"pulumi config set {self.key} <value>"
+
+    def read(self, text: str, *, is_secret: bool = False) -> tuple[Any, list[str]]:
+        """The value of ``text`` and what is wrong with it. A broken value is replaced by the default.
+
+        An empty text is the default.
+        """
+        if is_secret and self.secret == "refused":
+            return self.default_value, [self._refused_as_secret()]
+        value, mistakes = self._value(text or self.default_text)
+        if mistakes and isinstance(self.validator, Scalar):
+            return self.default_value, [self.broken(text, mistakes[0], is_secret=is_secret)]
+        return value, mistakes
+
+    def broken(self, text: str, rule: str, *, is_secret: bool) -> str:
+        """The error for a value that breaks a rule."""
+        # The words of a rule may hold a part of the value.
+        reason = "[secret], but not what its help in Pulumi.yaml asks for" if is_secret else f"{text!r}, but {rule}"
+        return f"{self.key} is {reason}; set it with: {self.set_command}"
+
+    def _value(self, text: str) -> tuple[Any, list[str]]:
+        if isinstance(self.validator, Structured):
+            return self.validator.read(_json(text))
+        try:
+            return self.validator.parse(text), []
+        except ValueError as error:
+            return None, [str(error)]
+
+    def _refused_as_secret(self) -> str:
+        return (
+            f"{self.key} is secret, but previews and logs show it: put secrets into env, and set {self.key}"
+            f" without --secret; remove it with: pulumi config rm {self.key}"
+        )
+
+
+def setting(
+    validator: Scalar[T] | Structured[T],
+    *,
+    help: str,
+    example: Default,
+    default: Default = "",
+    group: str = "",
+    required: bool = False,
+    secret: Literal["hidden", "refused", "allowed"] = "hidden",
+    command: str = "",
+) -> T:
+    """Declare a setting: ``domain: str | None = setting(...)`` in a dataclass declares the key ``domain``.
+
+    ``default`` and ``example`` are written as in Pulumi's configuration; an empty default means that nothing is set.
+    ``group`` is its heading in docs/settings.md. ``command`` sets it where `pulumi config set <key> <value>` doesn't.
+
+    ``secret`` decides what happens where a user sets it with --secret. "hidden": an error never shows the value.
+    "refused": the value becomes part of commands, which previews show. "allowed": the validator never shows values.
+    """
+    declaration = Declaration(
+        validator=validator,
+        default=default,
+        example=example,
+        help=help,
+        group=group,
+        required=required,
+        secret=secret,
+        command=command,
+    )
+    metadata = {_METADATA_KEY: declaration}
+    return cast(T, field(default_factory=lambda: declaration.default_value, metadata=metadata))
+
+
+def declarations(settings: type[Any]) -> dict[str, Declaration]:
+    """The declared settings of a dataclass by the names of their fields, in the order of the fields."""
+    declared = {each.name: each.metadata.get(_METADATA_KEY) for each in fields(settings)}
+    return {name: replace(each, key=key_of(name)) for name, each in declared.items() if each}
+
+
+def default_text(default: Default) -> str:
+    """A default as Pulumi's configuration has it: text as it is, everything else as JSON."""
+    return default if isinstance(default, str) else json.dumps(default)
+
+
+def key_of(field_name: str) -> str:
+    """The key of a field: ``healthPath`` for ``health_path``."""
+    return re.sub("_(.)", lambda match: match[1].upper(), field_name)
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

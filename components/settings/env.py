@@ -1,0 +1,104 @@
+"""The setting ``env``: which names and values a server can pass to the app unchanged. Values are never shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import cast
+
+from components.settings.declaration import Structured
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The limits of one variable with its name, and of all together, in bytes.
+# https://man7.org/linux/man-pages/man2/execve.2.html (limits)
+MAX_BYTES = 128 * 1024 - 1
+MAX_TOTAL_BYTES = 1024 * 1024
+
+_GUNICORN = "Gantry passes Gunicorn's socket and settings in it: put your options into the app's gunicorn.conf.py"
+_VENV = "it points to the release's own packages"
+_SYSTEMD = "systemd sets it, and the app wouldn't start without its value"
+_SHELL = "the shell that starts the app uses it"
+RESERVED = {
+    "RELEASE": "Gantry sets it to the release's name",
+    "GANTRY_STACK": "Gantry sets it to the stack's name",
+    "GANTRY_SOCKET": "Gantry sets it to the socket that the web process listens on",
+    "GUNICORN_CMD_ARGS": _GUNICORN,
+    "PATH": _VENV,
+    "VIRTUAL_ENV": _VENV,
+    "PYTHONHOME": _VENV,
+    # https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Environment%20Variables%20Set%20or%20Propagated%20by%20the%20Service%20Manager
+    **dict.fromkeys(
+        (
+            "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES", "WATCHDOG_PID",
+            "WATCHDOG_USEC", "MAINPID", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "STATE_DIRECTORY",
+            "CREDENTIALS_DIRECTORY", "RUNTIME_DIRECTORY", "FDSTORE",
+        ),
+        _SYSTEMD,
+    ),
+    **dict.fromkeys(("PWD", "IFS", "OPTIND"), _SHELL),
+}  # fmt: skip
+
+
+def read(value: object) -> tuple[dict[str, str], list[str]]:
+    """The app's environment variables as text, and the mistakes in names and values."""
+    if not isinstance(value, dict):
+        return {}, ["env must be a map; set a variable with: pulumi config set --path env.NAME <value>"]
+    variables: dict[str, str] = {}
+    mistakes: list[str] = []
+    for name, content in cast(dict[str, object], value).items():
+        text = _text(content)
+        broken = _broken_name(name) or _broken_value(name, content, text)
+        if broken:
+            mistakes.append(f"env.{name}: {broken}")
+        else:
+            variables[name] = text
+    total = sum(_size(name, text) for name, text in variables.items())
+    if total > MAX_TOTAL_BYTES:
+        mistakes.append(
+            f"env has {total} bytes in all, and a program takes at most {MAX_TOTAL_BYTES}:"
+            " put large values into files of the app"
+        )
+    return variables, mistakes
+
+
+def variables() -> Structured[dict[str, str]]:
+    return Structured(
+        type="object", rule=f"a map of names to texts, each of at most {MAX_BYTES} bytes with its name", read=read
+    )
+
+
+def _broken_name(name: str) -> str | None:
+    if not _NAME.fullmatch(name):
+        return (
+            "a variable's name has letters, digits and _, and no digit first; remove it with:"
+            f" pulumi config rm --path 'env[{json.dumps(name)}]'"
+        )
+    if name in RESERVED:
+        return f"this variable can't be set: {RESERVED[name]}; remove it with: pulumi config rm --path env.{name}"
+    return None
+
+
+def _broken_value(name: str, value: object, text: str) -> str | None:
+    remedy = f"set it again with: pulumi config set --path env.{name} <value>"
+    if value is None or isinstance(value, (dict, list)):
+        return f"its value isn't text; {remedy}"
+    if isinstance(value, float):
+        # Pulumi has read 1.10 as 1.1 by now.
+        return f"its value is a number with a fraction, which may lose digits: put it in quotes, or {remedy}"
+    if "\0" in text:
+        return f"its value has a NUL, which no variable can hold; encode it, in base64 for example, and {remedy}"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return f"its value isn't valid Unicode; {remedy}"
+    if (size := _size(name, text)) > MAX_BYTES:
+        return f"it has {size} bytes with its name, and Linux takes at most {MAX_BYTES}: put it into a file of the app"
+    return None
+
+
+def _size(name: str, text: str) -> int:
+    return len(name) + 1 + len(text.encode())
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

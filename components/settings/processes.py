@@ -1,0 +1,85 @@
+"""The settings ``processes`` and ``cron``: what runs beside the web process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from components.settings.declaration import Structured
+from components.shell import one_command
+from host import cron, procfile
+
+MAX_COUNT = 64
+
+
+def counts() -> Structured[dict[str, int]]:
+    return Structured(
+        type="object",
+        rule=f"a map of process types of the Procfile, other than web and release, to numbers from 0 to {MAX_COUNT}",
+        read=_read_counts,
+    )
+
+
+def schedule() -> Structured[tuple[cron.Entry, ...]]:
+    return Structured(
+        type="array", rule="a list of maps, each with a schedule and a command that needs no shell", read=_read_entries
+    )
+
+
+def undeclared(processes: Mapping[str, int], procfile_text: str | None) -> list[str]:
+    """A mistake for each counted process type that the Procfile doesn't declare.
+
+    None stands for a Procfile that isn't known here. Then the server reports types that it lacks.
+    """
+    types = _types(procfile_text)
+    if types is None:
+        return []
+    declared = f"only {', '.join(sorted(types))}" if types else "no process beside web and release"
+    return [
+        f"processes.{name} counts a process that the app doesn't have: its Procfile has {declared};"
+        f" remove it with: pulumi config rm --path processes.{name}"
+        for name in processes
+        if name not in types
+    ]
+
+
+def _types(procfile_text: str | None) -> set[str] | None:
+    """The process types beside web and release; None where the Procfile can't be read (packing says why)."""
+    if procfile_text is None:
+        return None
+    try:
+        return procfile.processes(procfile_text).keys() - {"web", "release"}
+    except ValueError:
+        return None
+
+
+def _read_counts(value: object) -> tuple[dict[str, int], list[str]]:
+    if not isinstance(value, dict):
+        return {}, ["processes must be a map; set a count with: pulumi config set --path processes.worker 2"]
+    counts, mistakes = dict[str, int](), list[str]()
+    for name, count in cast(dict[str, object], value).items():
+        if name == "web":
+            mistakes.append("processes.web is no setting: how many processes answer requests is the setting workers")
+        elif not str(count).isdecimal() or int(str(count)) > MAX_COUNT:
+            mistakes.append(
+                f"processes.{name} is {count!r}, but must be a whole number from 0 to {MAX_COUNT};"
+                f" set it with: pulumi config set --path processes.{name} <number>"
+            )
+        else:
+            counts[name] = int(str(count))
+    return counts, mistakes
+
+
+def _read_entries(value: object) -> tuple[tuple[cron.Entry, ...], list[str]]:
+    if not isinstance(value, list):
+        return (), ["cron must be a list; set an entry's parts with: pulumi config set --path 'cron[0].schedule' <when>"]
+    entries, mistakes = list[cron.Entry](), list[str]()
+    for index, item in enumerate(cast(list[object], value)):
+        try:
+            entry = cron.entry(item)
+            one_command("command", entry.command)
+            entries.append(entry)
+        except ValueError as error:
+            remedy = f"set it with: pulumi config set --path 'cron[{index}].schedule' <when>, or .command"
+            mistakes.append(f"cron[{index}]: {error}; {remedy}")
+    return tuple(entries), mistakes

@@ -1,0 +1,139 @@
+"""Reads the stack's settings: the only reader of pulumi.Config. All mistakes come at once, before anything is touched.
+
+Reading comes first, then the check, for which the caller passes the app's Procfile. Packing comes after both.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components import targets
+from components.errors import UserError
+from components.settings import processes
+from components.settings.common import CommonSettings, Settings, TargetSettings
+from components.settings.declaration import Declaration, Default, declarations, default_text
+
+
+class SettingsError(UserError):
+    """Everything that is wrong with the stack's settings, one line each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """Settings that were read. ``mistakes`` has pairs of a key and a sentence; broken values are the defaults."""
+
+    settings: Settings
+    mistakes: tuple[tuple[str, str], ...]
+
+    def check(self, procfile_text: str | None) -> Settings:
+        """The settings for an app with this Procfile, None where it isn't known; raises SettingsError."""
+        undeclared = processes.undeclared(self.settings.processes, procfile_text)
+        mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
+        if mistakes:
+            lines = [f"  - {line}" for _, line in sorted(mistakes, key=_place)]
+            raise SettingsError("\n".join(["the stack's settings can't work:", *lines]))
+        return self.settings
+
+
+def read(root: Path, config: pulumi.Config) -> Draft:
+    """The settings of the running stack; paths are relative to ``root``."""
+    reader = _Reader(config)
+    values = reader.values(CommonSettings)
+    target = values["target"]
+    of_target = TargetSettings()
+    # Without a valid target, nobody can say which keys it knows.
+    if "target" not in reader.broken_keys():
+        of_target = targets.settings_type(target)(**reader.values(targets.settings_type(target), target))
+        reader.refuse_settings_of_other_targets(target)
+    app = root / values["app"]
+    reader.require_folder("app", app)
+    # Several servers need a balancer.
+    balancer = values["balancer"] or values["servers"] > 1
+    settings = Settings(**{**values, "app": app, "balancer": balancer}, of_target=of_target)
+    reader.mistakes += of_target.conflicts(settings)
+    reader.refuse_unknown_keys()
+    return Draft(settings=settings, mistakes=tuple(reader.mistakes))
+
+
+def all_declarations() -> dict[str, dict[str, Declaration]]:
+    """Every setting by its key: its declaration by each target that knows it, or by "" where all do."""
+    by_key: dict[str, dict[str, Declaration]] = {}
+    owners = {"": CommonSettings, **{name: targets.settings_type(name) for name in targets.TARGETS}}
+    for owner, settings in owners.items():
+        for declaration in declarations(settings).values():
+            by_key.setdefault(declaration.key, {})[owner] = declaration
+    return by_key
+
+
+def schema_default(by_owner: Mapping[str, Declaration]) -> Default:
+    """The default in Pulumi.yaml, which Pulumi passes where nothing is set: empty where targets differ."""
+    first, *others = by_owner.values()
+    return first.default if all(other.default == first.default for other in others) else ""
+
+
+def _place(mistake: tuple[str, str]) -> int:
+    """Mistakes are sorted as the settings are declared; unknown keys come last."""
+    keys = list(all_declarations())
+    return keys.index(mistake[0]) if mistake[0] in keys else len(keys)
+
+
+@dataclass
+class _Reader:
+    """Reads settings from Pulumi's configuration and collects the mistakes: pairs of a key and a sentence."""
+
+    config: pulumi.Config
+    mistakes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def values(self, settings: type[Any], target: str = "") -> dict[str, Any]:
+        """The values of the settings that a dataclass declares, by field."""
+        return {name: self._value(declaration, target) for name, declaration in declarations(settings).items()}
+
+    def broken_keys(self) -> set[str]:
+        return {key for key, _ in self.mistakes}
+
+    def require_folder(self, key: str, path: Path) -> None:
+        if not path.is_dir():
+            declaration = all_declarations()[key][""]
+            rule = f"there is no folder {path}"
+            text = self._text(declaration)
+            self.mistakes.append((key, declaration.broken(text, rule, is_secret=self._is_secret(key))))
+
+    def refuse_settings_of_other_targets(self, target: str) -> None:
+        for key, by_owner in all_declarations().items():
+            known = {"", target} & set(by_owner)
+            if not known and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner))):
+                owners = " and ".join(by_owner)
+                line = f"{key} is a setting of target {owners}, not of {target}; remove it with: pulumi config rm {key}"
+                self.mistakes.append((key, line))
+
+    def refuse_unknown_keys(self) -> None:
+        known, project = all_declarations(), self.config.full_key("")
+        names = {*pulumi.runtime.config.CONFIG.get(), *pulumi.runtime.config.get_config_env()}
+        for key in sorted(name.removeprefix(project) for name in names if name.startswith(project)):
+            if key not in known:
+                similar = difflib.get_close_matches(key, known, 1)
+                hint = f" (did you mean {similar[0]}?)" if similar else ""
+                self.mistakes.append((key, f"{key} is no setting{hint}; remove it with: pulumi config rm {key}"))
+
+    def _value(self, declaration: Declaration, target: str) -> Any:
+        text = self._text(declaration)
+        if declaration.required and text == declaration.default_text:
+            rule = declaration.validator.rule
+            line = f"{declaration.key} is needed by target {target}: {rule}; set it with: {declaration.set_command}"
+            self.mistakes.append((declaration.key, line))
+            return declaration.default_value
+        value, mistakes = declaration.read(text, is_secret=self._is_secret(declaration.key))
+        self.mistakes += [(declaration.key, line) for line in mistakes]
+        return value
+
+    def _text(self, declaration: Declaration) -> str:
+        return self.config.get(declaration.key) or declaration.default_text
+
+    def _is_secret(self, key: str) -> bool:
+        return pulumi.runtime.is_config_secret(self.config.full_key(key))

@@ -1,0 +1,167 @@
+"""Validators of plain values: each has a type, a rule in words and a parser. Pure functions."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from components.settings.declaration import Scalar
+
+# https://www.rfc-editor.org/rfc/rfc1918#section-3
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+# How the default of healthStatus is written.
+ANY_HEALTHY_STATUS = "2xx or 3xx"
+_DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
+
+
+def text(rule: str, fits: Callable[[str], bool]) -> Scalar[str]:
+    """A text that is never empty."""
+
+    def parse(value: str) -> str:
+        if not fits(value):
+            raise ValueError(f"must be {rule}")
+        return value
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def optional(validator: Scalar[str]) -> Scalar[str | None]:
+    """The same, or None where nothing is set."""
+    return Scalar(
+        type=validator.type,
+        rule=f"{validator.rule}, or empty",
+        parse=lambda value: validator.parse(value) if value else None,
+    )
+
+
+def matching(pattern: str, rule: str) -> Scalar[str]:
+    """A text of which all matches the regular expression ``pattern``."""
+    return text(rule, lambda value: re.fullmatch(pattern, value) is not None)
+
+
+def one_of(choices: tuple[str, ...]) -> Scalar[str]:
+    return text(f"one of: {', '.join(choices)}", lambda value: value in choices)
+
+
+def folder() -> Scalar[Path]:
+    """A path; the reader checks that the folder exists, since only it knows the project's root."""
+    return Scalar(type="string", rule="the path of a folder", parse=Path)
+
+
+def whole(low: int, high: int) -> Scalar[int]:
+    rule = f"a whole number from {low} to {high}"
+
+    def parse(value: str) -> int:
+        if not (value.isdecimal() and low <= int(value) <= high):
+            raise ValueError(f"must be {rule}")
+        return int(value)
+
+    return Scalar(type="integer", rule=rule, parse=parse)
+
+
+def whole_or_automatic(high: int) -> Scalar[int | None]:
+    """A whole number from 1; 0 is None, which leaves the choice to Gantry."""
+    number = whole(0, high)
+    return Scalar(type="integer", rule=number.rule, parse=lambda value: number.parse(value) or None)
+
+
+def flag() -> Scalar[bool]:
+    choice = one_of(("true", "false"))
+    return Scalar(type="boolean", rule="true or false", parse=lambda value: choice.parse(value) == "true")
+
+
+def seconds_or_automatic() -> Scalar[float | None]:
+    """Seconds with a fraction; 0 is None, which leaves the choice to Gantry."""
+    # Pulumi has no type for a number that isn't whole.
+    rule = "a number from 0.1 to 60, or 0"
+
+    def parse(value: str) -> float | None:
+        fits = re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", value) and (float(value) == 0 or 0.1 <= float(value) <= 60)
+        if not fits:
+            raise ValueError(f"must be {rule}")
+        return float(value) or None
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def revision() -> Scalar[str]:
+    """What git takes neither for an option nor for a file of a revision (``revision:path``)."""
+    return text(
+        "a branch, tag or commit of git, or the 12 digits of a kept release",
+        lambda value: not value.startswith("-") and not any(character in value for character in " \t\n:"),
+    )
+
+
+def domain() -> Scalar[str]:
+    rule = "a domain in lower case, such as example.org"
+
+    def parse(value: str) -> str:
+        if value.startswith("www."):
+            raise ValueError(f"must be the bare domain ({value[4:]}): www. is redirected to it")
+        if not _DOMAIN.match(value):
+            raise ValueError(f"must be {rule}")
+        return value
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def path() -> Scalar[str]:
+    return text(
+        "a path that starts with / and has no spaces, such as /healthz",
+        lambda value: value.startswith("/") and all(33 <= ord(character) < 127 for character in value),
+    )
+
+
+def status() -> Scalar[int | None]:
+    """One HTTP status; None stands for any 2xx or 3xx."""
+    rule = f"one status, such as 204, or {ANY_HEALTHY_STATUS!r}"
+
+    def parse(value: str) -> int | None:
+        if value == ANY_HEALTHY_STATUS:
+            return None
+        if not re.fullmatch("[2-5][0-9][0-9]", value):
+            raise ValueError(f"must be {rule}")
+        return int(value)
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def private_network(target: str, *, shortest: int, longest: int) -> Scalar[str]:
+    """A private IPv4 range whose prefix has from ``shortest`` to ``longest`` bits."""
+    ranges = ", ".join(PRIVATE_RANGES)
+    rule = f"a part of {ranges}, of at least /{longest}: from /{shortest} to /{longest} on target {target}"
+
+    def parse(value: str) -> str:
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError as error:
+            raise ValueError(f"must be an IPv4 network such as 10.77.5.0/24 ({error})") from None
+        private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in PRIVATE_RANGES)
+        if not private or not shortest <= network.prefixlen <= longest:
+            raise ValueError(f"must be {rule}")
+        return value
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def no_room(servers: int, network: str | None, capacity: int) -> list[tuple[str, str]]:
+    """A mistake where ``servers`` don't fit into a chosen network, also while all of them are replaced at once."""
+    if network is None or servers <= capacity:
+        return []
+    return [
+        (
+            "servers",
+            f"servers is {servers}, but network {network} has room for {capacity} that can all be replaced at once;"
+            " set a larger one with: pulumi config set network <value>",
+        )
+    ]
+
+
+def capacity(network: str) -> int:
+    """How many servers fit into a network without subnets, with as many replacements.
+
+    The network's own address, the gateway and broadcasts take one address each. A balancer may be replaced as well.
+    """
+    return (ipaddress.IPv4Network(network).num_addresses - 3) // 2 - 1
