@@ -1,4 +1,4 @@
-"""The commands that arrive over SSH: one verb each."""
+"""The commands of `gantry` on a server. The operator's computer calls them over SSH."""
 
 from __future__ import annotations
 
@@ -7,19 +7,42 @@ import json
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from host import balancer, cron, fleet, front, health, history, listener, lock, processes, release, status, web
+from host import (
+    balancing,
+    cron,
+    health,
+    history,
+    local_balancer,
+    lock,
+    probation,
+    processes,
+    release,
+    status,
+    web_server,
+)
 from host.configure import Configuration, configure
 from host.console import say
+from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.paths import Paths
 
+# Earlier names of commands. Units, timers and connections that an earlier version made on a server still use them.
+OLD_NAMES = {
+    "revert": "rollback",
+    "joined": "wait-for-balancer",
+    "listening": "wait-until-listening",
+    "idle": "wait-until-idle",
+}
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; exit status 0 means that the server is as asked, 1 that it is as it was."""
-    options = _parser().parse_args(arguments)
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit status 0 means that it has succeeded, 1 that the server serves as before."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    words[:1] = [OLD_NAMES.get(name, name) for name in words[:1]]
+    options = _parser().parse_args(words)
     try:
         options.run(Paths(), options)
     except (ReleaseError, OSError, ValueError, tarfile.TarError) as error:
@@ -29,126 +52,153 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gantry", description="Applies a configuration, switches releases.")
-    commands = parser.add_subparsers(required=True)
+    parser = argparse.ArgumentParser(prog="gantry", description="Configures this server and switches releases.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[Paths, argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help)
-        added.set_defaults(run=run)
-        return added
+        command = commands.add_parser(name, help=help)
+        command.set_defaults(run=run)
+        return command
 
-    add("configure", _configure, "apply the files and links given as JSON on standard input")
-    _release_arguments(add("release", _release, "serve a release; its variables are JSON on standard input"))
-    added = add("prepare", _prepare, "do all of a release that takes long and changes nothing for visitors")
-    _instance_arguments(added, prepared=True)
-    added = add("revert", _revert, "serve what served before a release that isn't confirmed")
-    added.add_argument("--wait", type=float, default=fleet.WAIT_SECONDS, help="seconds for a release that goes on here")
-    added = add("listening", _listening, "wait until a web process that isn't Gunicorn listens")
-    added.add_argument("instance")
-    added.add_argument("process", type=int)
-    added = add("idle", _idle, "wait until a web process that isn't Gunicorn has answered everybody")
-    added.add_argument("instance")
-    add("drain", _drain, "wait until a balancer's connections to servers are new ones")
-    added = add("joined", _joined, "wait until the balancer must have found this server healthy")
-    added.add_argument("--from", dest="sources", action="append", required=True, help="where its checks come from")
-    added.add_argument("--expect", type=int, help="the status that is well (default: any 2xx or 3xx)")
-    added.add_argument("--settle", type=float, required=True, help="seconds from the first good check")
-    added.add_argument("--limit", type=float, required=True, help="seconds until that must have come")
-    added = add("close", _close, "let only the balancer ask for pages")
-    added.add_argument("--patience", type=float, default=0, help="seconds to wait where the server is open")
-    add("resume", _resume, "start what served before the machine was shut down")
-    added = add("status", _status, "print what serves, what is kept, and the last releases")
-    added.add_argument("--json", action="store_true", help="for programs")
+    add("configure", _configure, "apply the files and links that standard input lists as JSON")
+    _add_release_options(add("release", _release, "serve a release; standard input has its variables as JSON"))
+    command = add("prepare", _prepare, "do the long steps of a release, without any effect on visitors")
+    _add_deployment_options(command, prepare=True)
+    command = add("rollback", _rollback, "return to the release before the one that isn't confirmed")
+    command.add_argument(
+        "--wait", type=float, default=probation.WAIT_SECONDS, help="seconds to wait for a release in progress"
+    )
+    command = add("wait-until-listening", _wait_until_listening, "wait until a web process listens (not for Gunicorn)")
+    command.add_argument("deployment")
+    command.add_argument("process", type=int, help="id of the web process")
+    command = add("wait-until-idle", _wait_until_idle, "wait until a web process is idle (not for Gunicorn)")
+    command.add_argument("deployment")
+    add("drain", _drain, "on a balancer: wait until its present connections to servers have ended")
+    command = add("wait-for-balancer", _wait_for_balancer, "wait until the balancer has found this server healthy")
+    _add_check_options(command)
+    command = add("close", _close, "reject requests that don't come from the balancer")
+    command.add_argument("--patience", type=float, default=0, help="seconds to wait before an open server is closed")
+    add("resume", _resume, "serve again after a start of the server")
+    command = add("status", _status, "print what the server serves and keeps, and its last releases")
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
 
-def _instance_arguments(added: argparse.ArgumentParser, prepared: bool = False) -> None:
-    """What runs, and beside it. Where it is only ``prepared``, nothing runs on servers but the first."""
-    added.add_argument("release", help="the first 12 hex digits of the tarball's SHA-256")
-    added.add_argument(
-        "--settings", required=not prepared, default="", help="digest of the configuration that it starts with"
+def _add_deployment_options(command: argparse.ArgumentParser, prepare: bool = False) -> None:
+    """The options that `release` and `prepare` share. `prepare` needs only the release, except on the first server."""
+    command.add_argument("release", help="first 12 hex digits of the tarball's SHA-256")
+    command.add_argument(
+        "--settings", required=not prepare, default="", help="digest of the configuration that it starts with"
     )
-    added.add_argument(
-        "--first", action="store_true", help="run the release process and cron here: on one server of a rollout"
+    command.add_argument(
+        "--first", action="store_true", help="run the release phase and cron here; set on one server of a rollout"
     )
-    added.add_argument(
-        "--process", action="append", default=[], metavar="TYPE=COUNT", help="how many of a type, instead of 1"
+    command.add_argument(
+        "--process",
+        action="append",
+        default=[],
+        metavar="TYPE=COUNT",
+        help="number of processes of a type (default: 1)",
     )
-    added.add_argument(
-        "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run it at these times"
+    command.add_argument(
+        "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run a command regularly"
     )
 
 
-def _release_arguments(added: argparse.ArgumentParser) -> None:
-    _instance_arguments(added)
-    added.add_argument("--health", required=True, help="path that must answer")
-    added.add_argument("--host", required=True, help="Host header to ask with")
-    added.add_argument("--migrated", action="store_true", help="the release process has run in the preparation")
-    added.add_argument("--expect", type=int, help="the status to answer with (default: any 2xx or 3xx)")
-    added.add_argument("--timeout", type=float, default=30, help="seconds until it must have answered so")
-    added.add_argument("--interval", type=float, help="seconds between two questions (default: what suits)")
-    added.add_argument("--watch", type=float, default=10, help="seconds that it is watched for after the switch")
-    added.add_argument(
-        "--probation", type=float, default=0, metavar="SECONDS", help="revert unless confirmed until then"
+def _add_release_options(command: argparse.ArgumentParser) -> None:
+    _add_deployment_options(command)
+    command.add_argument("--health", required=True, help="path of the health check")
+    command.add_argument("--host", required=True, help="Host header of the health check")
+    command.add_argument("--migrated", action="store_true", help="`prepare` has already run the release phase")
+    command.add_argument("--expect", type=int, help="status of a healthy app (default: any 2xx or 3xx)")
+    command.add_argument("--timeout", type=float, default=30, help="seconds until the app must be healthy")
+    command.add_argument("--interval", type=float, help="seconds between two health checks (default: automatic)")
+    command.add_argument("--watch", type=float, default=10, help="seconds to watch the release after the switch")
+    command.add_argument(
+        "--probation", type=float, default=0, metavar="SECONDS", help="roll back unless confirmed within this time"
     )
-    added.add_argument("--wait", type=float, default=lock.WAIT_SECONDS, help="seconds for another release here")
+    command.add_argument(
+        "--wait", type=float, default=lock.WAIT_SECONDS, help="seconds to wait for another release in progress"
+    )
+
+
+def _add_check_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from", dest="sources", action="append", required=True, help="address or range of the balancer's checks"
+    )
+    command.add_argument("--expect", type=int, help="status of a successful check (default: any 2xx or 3xx)")
+    command.add_argument("--settle", type=float, required=True, help="seconds to wait after the first successful check")
+    command.add_argument("--limit", type=float, required=True, help="seconds until the first successful check")
 
 
 def _configure(paths: Paths, options: argparse.Namespace) -> None:
-    given: dict[str, Any] = json.load(sys.stdin)
-    # Contents come as lists of lines, which a preview shows line by line.
-    contents = {path: "\n".join(lines) for path, lines in given["files"].items()}
-    configure(paths, Configuration(contents, given["links"]))
-    # What is due after each run of this tells them apart by it.
-    say(f"configured at {history.precisely(time.time())}")
+    document: dict[str, Any] = json.load(sys.stdin)
+    # Contents arrive as lists of lines, because a preview of the stack shows changed lines.
+    contents = {path: "\n".join(lines) for path, lines in document["files"].items()}
+    configure(paths, Configuration(contents, document["links"]))
+    # Steps that must run again after each configuration depend on this line, which differs every time.
+    say(f"configured at {history.utc_microseconds(time.time())}")
 
 
 def _release(paths: Paths, options: argparse.Namespace) -> None:
-    given: dict[str, Any] = json.load(sys.stdin)
-    instance = web.Instance(options.release, options.settings, given["variables"])
-    asked = health.Health(options.health, options.host, options.timeout, options.expect, options.interval)
-    told = options.watch, options.probation, given.get("revision")
-    request = release.Request(instance, asked, *told, _plan(options, options.migrated), options.wait)
-    release.release(paths, request)
+    document: dict[str, Any] = json.load(sys.stdin)
+    release_options = release.ReleaseOptions(
+        deployment=Deployment(options.release, options.settings, document["variables"]),
+        health_check=health.HealthCheck(
+            path=options.health,
+            host=options.host,
+            timeout=options.timeout,
+            status=options.expect,
+            interval=options.interval,
+        ),
+        watch=options.watch,
+        probation=options.probation,
+        revision=document.get("revision"),
+        processes=_plan(options, options.migrated),
+        wait=options.wait,
+    )
+    release.release(paths, release_options)
 
 
 def _plan(options: argparse.Namespace, migrated: bool = False) -> processes.Plan:
-    counts = {name: int(count) for name, _, count in (given.rpartition("=") for given in options.process)}
+    counts = {name: int(count) for name, _, count in (word.rpartition("=") for word in options.process)}
     entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
-    return processes.Plan(counts, entries, options.first, migrated)
+    return processes.Plan(counts=counts, cron=entries, first=options.first, migrated=migrated)
 
 
 def _prepare(paths: Paths, options: argparse.Namespace) -> None:
-    first = None
+    release_phase = None
     if options.first:
-        given: dict[str, Any] = json.load(sys.stdin)
-        instance = web.Instance(options.release, options.settings, given["variables"])
-        first = fleet.First(instance, _plan(options), given.get("revision"))
-    fleet.prepare(paths, options.release, first)
+        document: dict[str, Any] = json.load(sys.stdin)
+        deployment = Deployment(options.release, options.settings, document["variables"])
+        release_phase = probation.ReleasePhase(deployment, _plan(options), document.get("revision"))
+    probation.prepare(paths, options.release, release_phase)
 
 
-def _revert(paths: Paths, options: argparse.Namespace) -> None:
-    fleet.revert(paths, options.wait)
+def _rollback(paths: Paths, options: argparse.Namespace) -> None:
+    probation.rollback(paths, options.wait)
 
 
-def _listening(paths: Paths, options: argparse.Namespace) -> None:
-    listener.wait_until_it_listens(paths, options.instance, options.process)
+def _wait_until_listening(paths: Paths, options: argparse.Namespace) -> None:
+    web_server.wait_until_listening(paths, options.deployment, options.process)
 
 
-def _idle(paths: Paths, options: argparse.Namespace) -> None:
-    listener.wait_until_it_is_idle(paths, options.instance)
+def _wait_until_idle(paths: Paths, options: argparse.Namespace) -> None:
+    web_server.wait_until_idle(paths, options.deployment)
 
 
 def _drain(paths: Paths, options: argparse.Namespace) -> None:
-    balancer.drain()
+    local_balancer.drain()
 
 
-def _joined(paths: Paths, options: argparse.Namespace) -> None:
-    front.wait_until_found(paths, options.sources, expect=options.expect, settle=options.settle, limit=options.limit)
+def _wait_for_balancer(paths: Paths, options: argparse.Namespace) -> None:
+    balancing.wait_for_balancer(
+        paths, options.sources, expect=options.expect, settle=options.settle, limit=options.limit
+    )
 
 
 def _close(paths: Paths, options: argparse.Namespace) -> None:
-    front.close(paths, options.patience)
+    balancing.close(paths, options.patience)
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:
@@ -156,5 +206,5 @@ def _resume(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _status(paths: Paths, options: argparse.Namespace) -> None:
-    found = status.status(paths)
-    say(json.dumps(found, indent=2) if options.json else status.text(found))
+    report = status.status(paths)
+    say(json.dumps(report, indent=2) if options.json else status.text(report))

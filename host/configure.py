@@ -1,4 +1,4 @@
-"""Bringing a server's files to what the stack's settings say: site, units, Gunicorn's settings."""
+"""Applies the configuration of a server: the site, the firewall, systemd's units and Gunicorn's settings."""
 
 from __future__ import annotations
 
@@ -13,45 +13,54 @@ from host.errors import ReleaseError
 from host.lock import exclusive
 from host.paths import Paths
 
-FIREWALL = "/etc/nftables.conf"
-# Who reads a file is told by where it lies.
-NGINX, UNITS, FIREWALLS = ("/etc/nginx/",), ("/etc/systemd/",), (FIREWALL, "/etc/gantry/firewall/")
+FIREWALL = str(Paths().firewall)
+# The path of a file tells which service reads it.
+NGINX, UNITS, FIREWALLS = ("/etc/nginx/",), ("/etc/systemd/",), (FIREWALL, f"{Paths().firewall_rules}/")
+
+Run = Callable[[list[str]], None]
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a server holds besides releases: contents by absolute path, and links by absolute path."""
+    """Everything on a server besides its releases: contents by absolute path, and link targets by absolute path."""
 
     files: Mapping[str, str]
     links: Mapping[str, str]
 
 
-def configure(paths: Paths, wanted: Configuration, run: Callable[[list[str]], None] | None = None) -> None:
-    """Write what differs and make Nginx and systemd read it; a site that Nginx refuses is put back."""
+def configure(paths: Paths, configuration: Configuration, run: Run | None = None) -> None:
+    """Write the files and links that differ, and reload the services that read them.
+
+    If Nginx or nft refuses its file, everything is put back and ReleaseError is raised. ``run`` replaces the execution
+    of commands in tests.
+    """
     run = run or _run
-    # Until this file is gone, the services may not have read what was written: a killed run is made good.
-    pending = paths.state / "configuring"
+    # While this file exists, the services may not have read the files of a run that was killed.
+    pending = paths.configuration_pending
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
-        stale = _stale(paths.root, wanted)
-        # A run that was killed may have told nobody.
-        unread = list(wanted.files) if pending.exists() else stale
+        changed = _changed(paths.root, configuration)
+        unread = list(configuration.files) if pending.exists() else changed
         if not unread:
             notes.append("unchanged")
             return
         files.write(pending, b"", 0o600)
-        before = {path: _found(path) for path in map(paths.root.joinpath, _relative(stale))}
-        _apply(paths.root, wanted)
+        before = {path: _content(path) for path in (_below(paths.root, name) for name in changed)}
+        _apply(paths.root, configuration)
         _reload(unread, before, run)
         pending.unlink()
-        notes.append(f"{len(stale)} changed")
-    for path in stale:
+        notes.append(f"{len(changed)} changed")
+    for path in changed:
         say(f"  {path}")
 
 
-def _stale(root: Path, wanted: Configuration) -> list[str]:
-    """The paths that aren't as wanted."""
-    contents = [path for path, text in wanted.files.items() if not _holds(root / path.lstrip("/"), text)]
-    links = [link for link, target in wanted.links.items() if not _points(root / link.lstrip("/"), target)]
+def _below(root: Path, name: str) -> Path:
+    return root / name.lstrip("/")
+
+
+def _changed(root: Path, configuration: Configuration) -> list[str]:
+    """The paths that differ from the configuration."""
+    contents = [path for path, text in configuration.files.items() if not _holds(_below(root, path), text)]
+    links = [link for link, target in configuration.links.items() if not _points(_below(root, link), target)]
     return contents + links
 
 
@@ -63,31 +72,27 @@ def _points(link: Path, target: str) -> bool:
     return link.is_symlink() and str(link.readlink()) == target
 
 
-def _relative(names: list[str]) -> list[str]:
-    return [name.lstrip("/") for name in names]
+def _apply(root: Path, configuration: Configuration) -> None:
+    for path, text in configuration.files.items():
+        files.write(_below(root, path), text.encode(), 0o644)
+    for link, target in configuration.links.items():
+        files.point(_below(root, link), target)
 
 
-def _apply(root: Path, wanted: Configuration) -> None:
-    for path, text in wanted.files.items():
-        files.write(root / path.lstrip("/"), text.encode(), 0o644)
-    for link, target in wanted.links.items():
-        files.point(root / link.lstrip("/"), target)
+def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run: Run) -> None:
+    """Check the changed files, put them back if one is refused, and reload the services that read them.
 
-
-def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run: Callable[[list[str]], None]) -> None:
-    """Check what has changed, or put it back, and let those read it whom it concerns.
-
-    A reload of Nginx closes connections on which a request may just be arriving: not without need.
+    Nginx is reloaded only if needed: a reload closes connections on which a request may be arriving.
     """
-    nginx, firewall = (any(path.startswith(each) for path in changed) for each in (NGINX, FIREWALLS))
+    nginx, firewall = (any(path.startswith(prefixes) for path in changed) for prefixes in (NGINX, FIREWALLS))
     try:
         if nginx:
             run(["nginx", "-t", "-q"])
         if firewall:
             run(["nft", "--check", "--file", FIREWALL])
     except ReleaseError:
-        for path, found in before.items():
-            _put_back(path, found)
+        for path, content in before.items():
+            _put_back(path, content)
         raise
     if any(path.startswith(UNITS) for path in changed):
         run(["systemctl", "daemon-reload"])
@@ -97,28 +102,28 @@ def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run:
         run(["systemctl", "reload-or-restart", "nginx"])
 
 
-def reload_firewall(run: Callable[[list[str]], None] | None = None) -> None:
-    """Load its rules anew, in one step; connections that are there stay."""
+def reload_firewall(run: Run | None = None) -> None:
+    """Load the firewall's rules in one step. Open connections stay open."""
     (run or _run)(["systemctl", "reload", "nftables"])
 
 
-def _found(path: Path) -> bytes | str | None:
-    """What is at a path: a file's content, a link's target, or nothing."""
+def _content(path: Path) -> bytes | str | None:
+    """A file's content, a link's target, or None if the path doesn't exist."""
     if path.is_symlink():
         return str(path.readlink())
     return path.read_bytes() if path.is_file() else None
 
 
-def _put_back(path: Path, found: bytes | str | None) -> None:
-    if found is None:
+def _put_back(path: Path, content: bytes | str | None) -> None:
+    if content is None:
         path.unlink(missing_ok=True)
-    elif isinstance(found, str):
-        files.point(path, found)
+    elif isinstance(content, str):
+        files.point(path, content)
     else:
-        files.write(path, found, 0o644)
+        files.write(path, content, 0o644)
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ReleaseError(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()}")
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise ReleaseError(f"{' '.join(command)} failed:\n{(result.stderr or result.stdout).strip()}")

@@ -1,4 +1,4 @@
-"""Lines for the person who waits: one for each phase, with its time."""
+"""Output for the operator: one line for each phase, with its duration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def say(line: str) -> None:
-    """Print a line; a reader that went away must not stop a release half-way."""
+    """Print a line. If nobody reads the output any more, the program continues: a release must not stop half-way."""
     try:
         print(line, flush=True)
     except OSError:
@@ -19,8 +19,11 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def phase(name: str, times: dict[str, float] | None = None) -> Generator[list[str]]:
-    """Time a phase. What the block appends to the list it gets is printed behind the name; ``times`` gets the time."""
+def phase(name: str, seconds: dict[str, float] | None = None) -> Generator[list[str]]:
+    """Measure the block and print a line with its name, its duration and the notes that the block adds to the list.
+
+    The duration is also stored in ``seconds``, under the name.
+    """
     notes: list[str] = []
     start = time.monotonic()
     try:
@@ -29,7 +32,7 @@ def phase(name: str, times: dict[str, float] | None = None) -> Generator[list[st
         notes[:] = ["failed"]
         raise
     finally:
-        took = time.monotonic() - start
-        if times is not None:
-            times[name] = round(took, 3)
-        say(f"{name:<12} {took:6.2f} s  {', '.join(notes)}".rstrip())
+        duration = time.monotonic() - start
+        if seconds is not None:
+            seconds[name] = round(duration, 3)
+        say(f"{name:<12} {duration:6.2f} s  {', '.join(notes)}".rstrip())

@@ -1,4 +1,4 @@
-"""Schedules: cron's five fields, its shortcuts such as @daily, or systemd's calendar events, as OnCalendar values."""
+"""Converts schedules to OnCalendar values: cron's five fields, its shortcuts such as @daily, or systemd's own form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORTCUTS = {
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 RULE = "must be five fields of cron such as '0 3 * * 1-5', @daily, or systemd's such as '*-*-* 03:00'"
-# The form alone; the server's own systemd reads it exactly before a release begins.
+# A check of the form only. The server's own systemd checks the values before a release begins.
 _CALENDAR = re.compile(
     r"([A-Za-z]{3}[A-Za-z.,]* )?([\d*][\d*/.,~-]* )?[\d*/.,]+:[\d*/.,]+(:[\d*/.,]+)?( [A-Z][\w+-]*(/[\w+-]+)*)?"
 )
@@ -27,7 +27,7 @@ _CALENDAR = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """A command and when it runs."""
+    """A command and the schedule that it runs at."""
 
     schedule: str
     command: str
@@ -51,23 +51,23 @@ _FIELDS = (
 
 
 def app_entries(app_json: str) -> list[Entry]:
-    """The entries of an app.json, in the form that Dokku and others read; raises ValueError."""
+    """The cron entries of an app.json, in the form that Dokku and others read; raises ValueError."""
     try:
         document: object = json.loads(app_json)
     except ValueError as error:
         raise ValueError(f"app.json is not JSON: {error}") from None
-    listed: object = cast(dict[str, object], document).get("cron", []) if isinstance(document, dict) else None
-    if not isinstance(listed, list):
+    entries: object = cast(dict[str, object], document).get("cron", []) if isinstance(document, dict) else None
+    if not isinstance(entries, list):
         raise ValueError('app.json must be an object, and its "cron" a list of {"schedule": ..., "command": ...}')
-    return [entry(each) for each in cast(list[object], listed)]
+    return [entry(document) for document in cast(list[object], entries)]
 
 
-def entry(given: object) -> Entry:
-    """One entry of a list in JSON; raises ValueError that says what is wrong with it."""
-    fields = cast(dict[str, object], given) if isinstance(given, dict) else {}
+def entry(document: object) -> Entry:
+    """One entry from parsed JSON; raises ValueError that names the error."""
+    fields = cast(dict[str, object], document) if isinstance(document, dict) else {}
     schedule, command = fields.get("schedule"), fields.get("command")
     if not (isinstance(schedule, str) and isinstance(command, str) and command.strip()):
-        raise ValueError(f"a cron entry must have a schedule and a command: {json.dumps(given)}")
+        raise ValueError(f"a cron entry must have a schedule and a command: {json.dumps(document)}")
     if any(character < " " for character in command):
         raise ValueError(f"the cron command {command!r} must be one line")
     calendar(schedule)
@@ -75,7 +75,10 @@ def entry(given: object) -> Entry:
 
 
 def calendar(schedule: str) -> list[str]:
-    """The OnCalendar values of a schedule, which add up; raises ValueError that names the rule."""
+    """The OnCalendar values of a schedule. A timer runs at the times of each value.
+
+    Raises ValueError with the rule for an invalid schedule.
+    """
     text = " ".join(schedule.split())
     text = SHORTCUTS.get(text.lower(), text)
     words = text.split()
@@ -91,17 +94,17 @@ def calendar(schedule: str) -> list[str]:
     by_day, by_weekday = f"*-{month}-{day} {time}", f"{days} *-{month}-* {time}"
     if not days:
         return [by_day]
-    # Cron's own rule: with both days restricted, either will do; with a star in front of one, both must fit.
+    # Cron's own rule: if both days are restricted, one of them must match. If one begins with a star, both must match.
     if words[2].startswith("*") or words[4].startswith("*"):
         return [f"{days} {by_day}"]
     return [by_day, by_weekday]
 
 
 def _values(word: str, field: _Field, schedule: str) -> str:
-    """A field as a star or a list of numbers, which leaves nothing to the differences between the two notations."""
+    """A field as a star or a list of numbers, which mean the same to cron and to systemd."""
     if word == "*":
         return "*"
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in word.split(","):
         body, slash, step = part.partition("/")
         low, dash, high = body.partition("-")
@@ -110,8 +113,8 @@ def _values(word: str, field: _Field, schedule: str) -> str:
         every = int(step) if step.isdecimal() else 0 if slash else 1
         if every < 1 or last < first or (slash and not (dash or body == "*")):
             raise ValueError(f"the schedule {schedule!r} has {part!r} as {field.name}; it {RULE}")
-        found.update(range(first, last + 1, every))
-    return ",".join(map(str, sorted(found)))
+        numbers.update(range(first, last + 1, every))
+    return ",".join(map(str, sorted(numbers)))
 
 
 def _number(word: str, field: _Field, schedule: str) -> int:
@@ -129,5 +132,5 @@ def _weekday(number: str) -> str:
 
 
 def _order(day: str) -> int:
-    """systemd's week begins on Monday."""
+    """The position of a day in systemd's week, which begins on Monday."""
     return (DAYS.index(day.lower()) - 1) % 7

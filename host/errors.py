@@ -1,7 +1,7 @@
-"""The one error that a person is meant to read."""
+"""The error that is meant for the operator."""
 
 from __future__ import annotations
 
 
 class ReleaseError(Exception):
-    """What failed and why; the program prints it and exits with 1."""
+    """Says what failed and why. The program prints it without a traceback and exits with status 1."""

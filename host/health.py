@@ -1,4 +1,4 @@
-"""Asking the app whether it is well: on its own socket before the switch, through Nginx after it."""
+"""Health checks: on the app's own socket before the switch, and through Nginx after it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 
 from host.errors import ReleaseError
 
-# Where no status is given: any answer but an error.
-GOOD = frozenset(map(str, range(200, 400)))
-# Until it is well for the first time, when somebody waits.
+# If no status is configured, any answer except an error is healthy.
+HEALTHY_STATUSES = frozenset(map(str, range(200, 400)))
+# Seconds between two checks until the first one succeeds. A person waits for that.
 INTERVAL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Health:
-    """What to ask and for how long: ``path`` with ``host`` as Host must answer ``status`` within ``timeout`` seconds.
+class HealthCheck:
+    """A GET of ``path`` with ``host`` as its Host header, which must be answered within ``timeout`` seconds.
 
-    ``status`` None stands for any 2xx or 3xx, ``interval`` None for what suits: seconds between two questions.
+    ``status`` is the status of a healthy app; None means any 2xx or 3xx. ``interval`` is the number of seconds between
+    two checks; None lets the caller choose.
     """
 
     path: str
@@ -34,8 +35,8 @@ class Health:
     def expected(self) -> str:
         return str(self.status) if self.status else "2xx or 3xx"
 
-    def good(self, answer: str) -> bool:
-        return answer == str(self.status) if self.status else answer in GOOD
+    def is_healthy(self, answer: str) -> bool:
+        return answer == str(self.status) if self.status else answer in HEALTHY_STATUSES
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -51,41 +52,44 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def check_socket(path: Path, health: Health) -> str:
-    """Ask the app on its own socket until it is well; raises ReleaseError when time is up."""
-    return _wait(lambda left: UnixConnection(path, left), health, "the new release")
+def check_socket(path: Path, check: HealthCheck) -> str:
+    """Check the app on its own socket until it is healthy; returns the status.
+
+    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds.
+    """
+    return _wait(lambda seconds: UnixConnection(path, seconds), check, "the new release")
 
 
-def check_nginx(health: Health) -> str:
-    """Ask through Nginx, as a visitor would."""
-    return _wait(_nginx, health, "the site")
+def check_nginx(check: HealthCheck) -> str:
+    """The same through Nginx, as a visitor's request goes."""
+    return _wait(_nginx, check, "the site")
 
 
-def answer(health: Health, timeout: float) -> str:
-    """What the site answers now, asked once: a status, or what went wrong."""
-    return _ask(_nginx(timeout), health)
+def site_status(check: HealthCheck, timeout: float) -> str:
+    """The site's answer to a single check: its status, or a description of the failure."""
+    return _get(_nginx(timeout), check)
 
 
 def _nginx(timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
 
 
-def _wait(connect: Callable[[float], http.client.HTTPConnection], health: Health, who: str) -> str:
-    deadline, pause = time.monotonic() + health.timeout, health.interval or INTERVAL_SECONDS
+def _wait(connect: Callable[[float], http.client.HTTPConnection], check: HealthCheck, what: str) -> str:
+    deadline, pause = time.monotonic() + check.timeout, check.interval or INTERVAL_SECONDS
     while True:
-        # An app that hangs must not hold the release for longer than was asked for.
-        said = _ask(connect(max(0.1, deadline - time.monotonic())), health)
-        if health.good(said):
-            return said
+        # An app that hangs must not delay the release beyond the deadline.
+        answer = _get(connect(max(0.1, deadline - time.monotonic())), check)
+        if check.is_healthy(answer):
+            return answer
         if time.monotonic() + pause >= deadline:
-            raise ReleaseError(f"{who} isn't healthy: GET {health.path} answered {said}, not {health.expected}")
+            raise ReleaseError(f"{what} isn't healthy: GET {check.path} answered {answer}, not {check.expected}")
         time.sleep(pause)
 
 
-def _ask(connection: http.client.HTTPConnection, health: Health) -> str:
-    """The status as text, or what went wrong."""
+def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> str:
+    """The status as text, or a description of the failure."""
     try:
-        connection.request("GET", health.path, headers={"Host": health.host, "X-Forwarded-Proto": "http"})
+        connection.request("GET", check.path, headers={"Host": check.host, "X-Forwarded-Proto": "http"})
         return str(connection.getresponse().status)
     except TimeoutError:
         return f"nothing within {connection.timeout or 0:.1f} s"

@@ -1,4 +1,4 @@
-"""The server's own journal: which release, when, by whom and from where, how long it took, and how it ended."""
+"""The server's history: each release with its time, its operator, its duration and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from host import files
 from host.console import say
 from host.paths import Paths
 
-# Above the first it is cut to the second.
+# A file with more entries than the first number is cut to the second.
 MOST_ENTRIES = 1000
 KEPT_ENTRIES = 500
 REASON_CHARACTERS = 500
@@ -28,13 +28,13 @@ GOOD_RESULTS = ("prepared", "serving", "unchanged", "on probation")
 class Entry:
     """One release.
 
-    ``result`` is prepared (on the first of several servers), serving, unchanged, on probation (until the other servers
-    serve it), failed (it never served), reverted, stuck (bad, and what served before doesn't start any more), or
-    interrupted.
+    ``result`` is one of: prepared (on the first of several servers), serving, unchanged, on probation (until all
+    servers serve it), failed (it never served), rolled back, stuck (it is unhealthy, and the previous deployment doesn't
+    start any more), or interrupted. Entries of earlier versions say reverted for rolled back.
     """
 
     release: str
-    instance: str
+    deployment: str
     by: str
     source: str
     revision: str | None = None
@@ -43,16 +43,22 @@ class Entry:
     phases: dict[str, float] = field(default_factory=dict[str, float])
     result: str = "interrupted"
     reason: str | None = None
-    # Seconds of the watch that it stood.
+    # Seconds of the watch that the release passed.
     watched: float = 0.0
 
 
+def new_entry(release: str, deployment: str, revision: str | None = None) -> Entry:
+    """An entry for a run that begins now, with the operator's login and address; ``revision`` is the source."""
+    login, address = operator()
+    return Entry(release, deployment, login, address, revision)
+
+
 @contextmanager
-def recorded(paths: Paths, entry: Entry) -> Generator[Entry]:
-    """Write ``entry`` when the block ends, whichever way; of a killed run, the next one does it."""
+def recording(paths: Paths, entry: Entry) -> Generator[Entry]:
+    """Write ``entry`` when the block ends, also when it fails. If this run is killed, the next run writes the entry."""
     start = time.monotonic()
-    _bury(paths)
-    _write(lambda: files.write(paths.releasing, _line(entry), 0o600))
+    _record_killed_run(paths)
+    _write(lambda: files.write(paths.unfinished_entry, _line(entry), 0o600))
     try:
         yield entry
     except BaseException as error:
@@ -63,23 +69,23 @@ def recorded(paths: Paths, entry: Entry) -> Generator[Entry]:
     finally:
         entry.seconds = round(time.monotonic() - start, 3)
         _write(lambda: _append(paths.history, _line(entry)))
-        _write(lambda: paths.releasing.unlink(missing_ok=True))
+        _write(lambda: paths.unfinished_entry.unlink(missing_ok=True))
 
 
-def last(paths: Paths, count: int) -> list[dict[str, Any]]:
-    """The last entries, newest last; a line that a power cut left half is passed over."""
-    found: list[dict[str, Any]] = []
+def last_entries(paths: Paths, count: int) -> list[dict[str, Any]]:
+    """The last entries, newest last. A line that a power cut left incomplete is skipped."""
+    entries: list[dict[str, Any]] = []
     with suppress(FileNotFoundError):
         for line in paths.history.read_bytes().splitlines():
             with suppress(ValueError):
-                found.append(json.loads(line))
-    return found[-count:]
+                entries.append(_parsed(line))
+    return entries[-count:]
 
 
-def stood(paths: Paths, instance: str, seconds: float) -> bool:
-    """Whether it stood a watch of so many seconds on this server, and whatever came of it since was good."""
-    for entry in reversed(last(paths, MOST_ENTRIES)):
-        if entry["instance"] == instance:
+def passed_watch(paths: Paths, deployment: str, seconds: float) -> bool:
+    """Whether the deployment passed a watch of at least ``seconds`` here, and had no bad result since."""
+    for entry in reversed(last_entries(paths, MOST_ENTRIES)):
+        if entry["deployment"] == deployment:
             if entry["result"] not in GOOD_RESULTS:
                 return False
             if entry.get("watched", 0) >= seconds:
@@ -87,37 +93,36 @@ def stood(paths: Paths, instance: str, seconds: float) -> bool:
     return False
 
 
-def source() -> tuple[str, str]:
-    """Who runs this and from where: the login and the address of the SSH connection, or "console".
-
-    sudo drops the variable that tells it: an ancestor still has it.
-    """
+def operator() -> tuple[str, str]:
+    """Who runs this command: the login, and the client address of the SSH connection or "console"."""
+    # sudo drops SSH_CONNECTION from the variables, but a parent process still has it.
     process, address = os.getpid(), "console"
     while process > 1:
-        environment = _environment(process)
-        if "SSH_CONNECTION" in environment:
-            address = environment["SSH_CONNECTION"].split()[0]
+        variables = _variables(process)
+        if "SSH_CONNECTION" in variables:
+            address = variables["SSH_CONNECTION"].split()[0]
             break
         process = _parent(process)
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name, address
 
 
+def utc(seconds: float) -> str:
+    """A time in seconds since the epoch, as text."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def utc_microseconds(seconds: float) -> str:
+    """The same to the microsecond, so that no two runs print the same time."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 def _reason(error: BaseException) -> str:
-    """The first line, and what it announces: the last one. The app's own words stay in its journal."""
+    """The first line of the error; if that ends with a colon, the last line, too. The journal has the rest."""
     lines = str(error).splitlines() or [type(error).__name__]
     return (f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") else lines[0])[:REASON_CHARACTERS]
 
 
-def utc(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def precisely(seconds: float) -> str:
-    """To the microsecond, which is the same in no two runs."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _environment(process: int) -> dict[str, str]:
+def _variables(process: int) -> dict[str, str]:
     try:
         content = Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace")
     except OSError:
@@ -127,7 +132,7 @@ def _environment(process: int) -> dict[str, str]:
 
 def _parent(process: int) -> int:
     try:
-        # After the name, which is in parentheses and may hold anything: state, parent.
+        # The name is in parentheses and may contain anything. After it come the state and the parent.
         return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
@@ -137,19 +142,27 @@ def _line(entry: Entry) -> bytes:
     return json.dumps(asdict(entry)).encode() + b"\n"
 
 
-def _bury(paths: Paths) -> None:
-    """Write down the run that was killed, if one was."""
-    if paths.releasing.exists():
-        _write(lambda: _append(paths.history, paths.releasing.read_bytes()))
+def _parsed(line: bytes) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(line)
+    # Earlier versions called a deployment an instance.
+    if "instance" in entry:
+        entry["deployment"] = entry.pop("instance")
+    return entry
+
+
+def _record_killed_run(paths: Paths) -> None:
+    """Append the entry of the run before this one if that run was killed."""
+    if paths.unfinished_entry.exists():
+        _write(lambda: _append(paths.history, paths.unfinished_entry.read_bytes()))
 
 
 def _append(path: Path, line: bytes) -> None:
-    old = path.read_bytes() if path.exists() else b""
-    if old.count(b"\n") >= MOST_ENTRIES:
-        files.write(path, b"".join(old.splitlines(keepends=True)[-KEPT_ENTRIES:]) + line, 0o600)
+    content = path.read_bytes() if path.exists() else b""
+    if content.count(b"\n") >= MOST_ENTRIES:
+        files.write(path, b"".join(content.splitlines(keepends=True)[-KEPT_ENTRIES:]) + line, 0o600)
         return
-    # A power cut may have left half a line: it must not spoil this one.
-    start = b"\n" if old and not old.endswith(b"\n") else b""
+    # A power cut may have left an incomplete line. It must not spoil this one.
+    start = b"\n" if content and not content.endswith(b"\n") else b""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(start + line)
@@ -158,7 +171,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _write(step: Callable[[], object]) -> None:
-    """A journal that can't be written, on a full disk say, must not decide how a release ends."""
+    """Run ``step``. A history that can't be written, for example on a full disk, must not fail a release."""
     try:
         step()
     except OSError as error:

@@ -1,20 +1,23 @@
-"""A release's folder and its virtual environment."""
+"""Installs a release: its folder and its virtual environment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from host import environment
+from host import venv
 from host.console import phase
 from host.paths import Paths
 from host.unpack import unpack
 
 
-def install(paths: Paths, release: str, times: dict[str, float] | None = None) -> Path:
-    """Have both, for which ``require_space`` found room; returns the virtual environment."""
-    with phase("unpack", times) as notes:
+def install(paths: Paths, release: str, seconds: dict[str, float] | None = None) -> Path:
+    """Unpack the release and install its packages; returns the folder of its virtual environment.
+
+    ``require_space`` comes first. The durations are stored in ``seconds``.
+    """
+    with phase("unpack", seconds) as notes:
         notes.append(unpack(paths, release))
-    with phase("environment", times) as notes:
-        venv, done = environment.environment(paths, paths.releases / release)
-        notes.append(done)
-    return venv
+    with phase("venv", seconds) as notes:
+        folder, note = venv.ensure(paths, paths.releases / release)
+        notes.append(note)
+    return folder

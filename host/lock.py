@@ -1,4 +1,4 @@
-"""One release at a time on a server."""
+"""The lock of a server: only one run at a time may change it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from pathlib import Path
 
 from host.errors import ReleaseError
 
-# Who comes second is told within five seconds: the login and the start of this program take a part of them.
+# A second operator gets the answer within five seconds, and the SSH login and the start of this program take up to one.
 WAIT_SECONDS = 4.0
 
 
 @contextmanager
 def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[None]:
-    """Hold the lock at ``path``; a dead holder's lock is free, since the kernel keeps it.
+    """Hold the lock at ``path`` for the block. ``holder`` says for what, for others that wait.
 
-    Raises ReleaseError that names the holder when it isn't free within ``wait`` seconds.
+    Raises ReleaseError with the present holder if the lock isn't free within ``wait`` seconds. The kernel frees the
+    lock of a process that ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(descriptor, wait)
         os.ftruncate(descriptor, 0)
-        with suppress(OSError):  # on a full disk who waits is told of "another process"
+        # On a full disk, others are told of "another process".
+        with suppress(OSError):
             os.pwrite(descriptor, f"{holder} (process {os.getpid()})".encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
@@ -44,6 +46,6 @@ def _acquire(descriptor: int, wait: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
                 raise ReleaseError(
-                    f"this server is being changed by {holder}; run the command again when it is done"
+                    f"this server is being changed by {holder}; run the command again when that has ended"
                 ) from None
             time.sleep(0.1)

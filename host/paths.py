@@ -1,4 +1,7 @@
-"""Where things lie on a server. Every module asks here, so that a test can move the whole tree."""
+"""Every path on a server, defined once.
+
+The host program, `components/` and the templates take their paths from here. A test moves the whole tree with ``root``.
+"""
 
 from __future__ import annotations
 
@@ -7,135 +10,163 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class _Below:
+    """A path below the root of ``Paths``."""
+
+    path: str
+
+    def __get__(self, paths: Paths, owner: type[Paths]) -> Path:
+        return paths.root / self.path
+
+
+@dataclass(frozen=True)
 class Paths:
-    """The tree of a server below ``root`` (``/`` on a real one)."""
+    """The files and folders of a server below ``root``, which is ``/`` on a real server."""
 
     root: Path = Path("/")
 
-    @property
-    def incoming(self) -> Path:
-        """Uploads of the deploy user: ``<digest>.tar``."""
-        return self.root / "opt/gantry/incoming"
+    # Programs and their requirements.
 
-    @property
-    def program(self) -> Path:
-        """This program: a symbolic link to the upload that was configured last."""
-        return self.root / "opt/gantry/host.pyz"
+    incoming = _Below("opt/gantry/incoming")
+    """Uploads of the deploy user: tarballs of releases, and host programs."""
 
-    @property
-    def releases(self) -> Path:
-        """Unpacked apps, one folder a digest, never changed once they are there."""
-        return self.root / "opt/gantry/releases"
+    host_program = _Below("opt/gantry/host.pyz")
+    """This program: a symbolic link to the upload that was configured last."""
 
-    @property
-    def venvs(self) -> Path:
-        """Virtual environments, one folder a set of requirements."""
-        return self.root / "opt/gantry/venvs"
+    gantry_command = _Below("usr/local/bin/gantry")
+    """The command that starts ``host_program``."""
 
-    @property
-    def venv_links(self) -> Path:
-        """Which virtual environment each release uses: symbolic links by the release's name."""
-        return self.root / "opt/gantry/venv-of"
+    scripts = _Below("usr/local/lib/gantry")
+    """The scripts of the first boot: install, ready and host-key."""
 
-    @property
-    def instances(self) -> Path:
-        """What the units run: one folder for each release with its environment."""
-        return self.root / "opt/gantry/instances"
+    gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
+    """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
 
-    @property
-    def processes(self) -> Path:
-        """What the units beside web run: one folder a process."""
-        return self.root / "opt/gantry/processes"
+    uv = _Below("opt/gantry/venv/bin/uv")
+    """The program that installs an app's packages."""
 
-    @property
-    def reserve(self) -> Path:
-        """Room on the disk for going back when it is full."""
-        return self.root / "opt/gantry/reserve"
+    build_home = _Below("var/cache/gantry")
+    """Home of the user that installs packages. It holds uv's cache."""
 
-    @property
-    def gunicorn(self) -> Path:
-        """The locked requirements of Gunicorn, whose wheels user-data put into uv's cache."""
-        return self.root / "opt/gantry/gunicorn.txt"
+    # Releases and what runs them.
 
-    @property
-    def gunicorn_settings(self) -> Path:
-        return self.root / "etc/gantry/gunicorn.conf.py"
+    releases = _Below("opt/gantry/releases")
+    """Unpacked apps, one folder for each release. A release never changes after it was unpacked."""
 
-    @property
-    def uv(self) -> Path:
-        return self.root / "opt/gantry/venv/bin/uv"
+    venvs = _Below("opt/gantry/venvs")
+    """Virtual environments, one folder for each set of requirements."""
 
-    @property
-    def environments(self) -> Path:
-        """Environment files of the instances: root's, 0600."""
-        return self.root / "etc/gantry/environment"
+    venv_links = _Below("opt/gantry/venv-of")
+    """The virtual environment of each release: symbolic links, named by the release."""
 
-    @property
-    def units(self) -> Path:
-        return self.root / "etc/systemd/system"
+    deployments = _Below("opt/gantry/instances")
+    """The folders in which web processes and release phases run, one for each deployment."""
 
-    @property
-    def closed(self) -> Path:
-        """What keeps visitors from coming past a balancer; empty on a server without one."""
-        return self.root / "etc/gantry/firewall/closed.nft"
+    processes = _Below("opt/gantry/processes")
+    """The folders in which workers and cron jobs run, one for each process."""
 
-    @property
-    def state(self) -> Path:
-        return self.root / "var/lib/gantry"
+    env_files = _Below("etc/gantry/environment")
+    """The variables of each deployment, in systemd's EnvironmentFile format. Only root can read them."""
 
-    @property
-    def current(self) -> Path:
-        """The name of the instance that serves, as a symbolic link's target."""
-        return self.state / "current"
+    app_home = _Below("var/lib/app")
+    """Home of the user that runs the app."""
 
-    @property
-    def proven(self) -> Path:
-        """What a bad release goes back to, as a symbolic link's target: see serving.proven."""
-        return self.state / "proven"
+    disk_reserve = _Below("opt/gantry/reserve")
+    """Disk space for a rollback when the disk is full."""
 
-    @property
-    def history(self) -> Path:
-        """What was released, one JSON document a line."""
-        return self.state / "history.jsonl"
+    # Configuration.
 
-    @property
-    def releasing(self) -> Path:
-        """The entry of the release that is going on; a killed one leaves it."""
-        return self.state / "releasing.json"
+    gunicorn_settings = _Below("etc/gantry/gunicorn.conf.py")
+    """Gunicorn's settings for the next deployment. Each deployment has its own copy."""
 
-    @property
-    def requests(self) -> Path:
-        """Nginx's log for the watch, see site.nginx.conf.j2."""
-        return self.root / "var/log/nginx/gantry.log"
+    units = _Below("etc/systemd/system")
+    """systemd's units. ``host.systemd`` defines their names."""
 
-    @property
-    def probation(self) -> Path:
-        """There while a timer may return to the proven instance; holds the name of the one that is to replace it."""
-        return self.state / "probation"
+    site = _Below("etc/nginx/sites-available/gantry")
+    """Nginx's site: the placeholder of the first boot, and later the app's."""
 
-    @property
-    def socket(self) -> Path:
-        """The fixed path that Nginx connects to: a symbolic link to the serving instance's socket."""
-        return self.state / "web.sock"
+    site_link = _Below("etc/nginx/sites-enabled/gantry")
+    """The symbolic link that enables ``site``."""
 
-    @property
-    def leaving(self) -> Path:
-        """While it is there, a balancer's health checks get 503 and visitors are served: site.nginx.conf.j2."""
-        return self.root / "run/gantry-leaving"
+    firewall = _Below("etc/nftables.conf")
+    """The firewall's rules. They include every file in ``firewall_rules``."""
 
-    @property
-    def processes_record(self) -> Path:
-        """The units beside web that should run, as a list in JSON."""
-        return self.state / "processes.json"
+    firewall_rules = _Below("etc/gantry/firewall")
+    """Rules that depend on the balancer; the firewall reads them in the order of their names."""
 
-    @property
-    def processes_before(self) -> Path:
-        """The same for the proven instance, which it names, while another one is on probation."""
-        return self.state / "processes-before.json"
+    admitted_rules = _Below("etc/gantry/firewall/admitted.nft")
+    """Rules that admit the balancer's addresses; empty on a server without a balancer."""
 
-    @property
-    def lock(self) -> Path:
-        return self.state / "lock"
+    closed_rule = _Below("etc/gantry/firewall/closed.nft")
+    """The rule that rejects requests that don't come from the balancer; empty on a server without a balancer."""
 
-    def instance_socket(self, instance: str) -> Path:
-        return self.root / "run/gantry" / f"{instance}.sock"
+    # State of the server.
+
+    state = _Below("var/lib/gantry")
+    """Everything that this program remembers."""
+
+    socket = _Below("var/lib/gantry/web.sock")
+    """The fixed path that Nginx connects to: a symbolic link to the socket of the current deployment."""
+
+    current = _Below("var/lib/gantry/current")
+    """The deployment that serves: a symbolic link to its folder."""
+
+    proven = _Below("var/lib/gantry/proven")
+    """The deployment that a rollback returns to: a symbolic link to its folder."""
+
+    probation = _Below("var/lib/gantry/probation")
+    """Exists while a timer may roll back. It holds the name of the deployment that has passed its watch."""
+
+    history = _Below("var/lib/gantry/history.jsonl")
+    """The releases of this server, one JSON document per line."""
+
+    unfinished_entry = _Below("var/lib/gantry/releasing.json")
+    """The history entry of the release in progress. A run that is killed leaves it behind."""
+
+    processes_record = _Below("var/lib/gantry/processes.json")
+    """The units of workers and timers that should run: a list in JSON."""
+
+    processes_before = _Below("var/lib/gantry/processes-before.json")
+    """The same list for the proven deployment, with its name, while a newer deployment may still roll back."""
+
+    configuration_pending = _Below("var/lib/gantry/configuring")
+    """Exists until the services have read the configuration that was written last."""
+
+    lock = _Below("var/lib/gantry/lock")
+    """Held by the one run that may change the server."""
+
+    draining = _Below("run/gantry-leaving")
+    """While this file exists, health checks of a balancer get 503 and visitors are served as before."""
+
+    # Sockets, locks and logs.
+
+    sockets = _Below("run/gantry")
+    """The folder of the web processes' sockets."""
+
+    access_log = _Below("var/log/nginx/gantry.log")
+    """Nginx's access log in the format that ``host.access_log`` reads."""
+
+    combined_log = _Below("var/log/nginx/access.log")
+    """Nginx's access log in its usual combined format, for people and log tools."""
+
+    # Paths that depend on a name.
+
+    def tarball(self, release: str) -> Path:
+        """The upload of a release."""
+        return self.incoming / f"{release}.tar"
+
+    def host_program_upload(self, digest: str) -> Path:
+        """The upload of a host program; ``host_program`` points to the one in use."""
+        return self.incoming / f"host-{digest}.pyz"
+
+    def unit_drop_ins(self, unit: str) -> Path:
+        """The folder of files that change one unit."""
+        return self.units / f"{unit}.d"
+
+    def deployment_socket(self, deployment: str) -> Path:
+        """The socket that the web process of a deployment listens on; systemd's ``%i`` may stand for the name."""
+        return self.sockets / f"{deployment}.sock"
+
+    def cron_lock(self, digest: str) -> Path:
+        """Held while a cron command runs; ``digest`` identifies the command."""
+        return self.sockets / f"cron-{digest}.lock"

@@ -6,37 +6,37 @@ import re
 from pathlib import Path
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
-# Anywhere in the command, since tracers and profilers wrap it; a gunicorn.conf.py may say what it serves.
+# Anywhere in the command, because tracers and profilers wrap it. What Gunicorn serves may be in a gunicorn.conf.py.
 _GUNICORN = re.compile(r"(^|[\s/])gunicorn(\s|$)")
 
 
-def of(release: Path) -> dict[str, str]:
-    """The processes of an unpacked release."""
+def read(release: Path) -> dict[str, str]:
+    """The processes of the unpacked release in a folder."""
     return processes((release / "Procfile").read_text("utf-8-sig"))
 
 
 def processes(text: str) -> dict[str, str]:
-    """Process types and their commands; blank lines and ``#`` comments are passed over.
+    """Commands by process type. Blank lines and ``#`` comments are ignored.
 
-    Raises ValueError that quotes a line of another form.
+    Raises ValueError with the line if a line has another form.
     """
-    found: dict[str, str] = {}
+    commands: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):
             continue
         match = _LINE.match(line)
         if match is None:
             raise ValueError(f"Procfile: {line!r} is not of the form 'name: command'")
-        found[match[1]] = match[2].strip()
-    return found
+        commands[match[1]] = match[2].strip()
+    return commands
 
 
 def is_gunicorn(command: str) -> bool:
-    """Whether a web command starts Gunicorn, which knows by its settings where to listen."""
+    """Whether a web command starts Gunicorn, which gets the address to listen on from its settings."""
     return _GUNICORN.search(command) is not None
 
 
 def script(command: str, *before: str) -> bytes:
-    """A program that becomes ``command``, after the lines ``before``."""
+    """A shell script that runs the lines ``before`` and then replaces itself by ``command``."""
     # exec: systemd's signals must reach the command itself, not a shell. env: assignments may precede the command.
     return "\n".join(["#!/bin/sh", *before, f"exec /usr/bin/env {command}", ""]).encode()

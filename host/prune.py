@@ -1,51 +1,64 @@
-"""Keeping five releases, and of everything else only what they use."""
+"""Removes old releases and everything that only they use."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from host import files, processes, serving, web
+from host import deployment, files, processes, state
 from host.paths import Paths
 
-KEEP = 5
+KEPT_RELEASES = 5
 # Uploads of releases that failed, or that wait for their turn.
-KEEP_UPLOADS = 10
+KEPT_UPLOADS = 10
 
 
-def prune(paths: Paths, instance: str) -> str:
-    """Remove what is older than the newest ``KEEP`` releases; says how many are kept."""
-    live = {instance, *serving.needed(paths), *web.running(), *processes.in_use()}
-    (paths.releases / web.release_of(instance)).touch()  # the newest, also when it was rolled back to
-    kept = {*serving.kept(paths)[-KEEP:], *(web.release_of(name) for name in live)}
-    for folder in _folders(paths.instances):
-        if folder.name not in live:
-            web.forget(paths, folder.name)
-    processes.forget(paths)
+def prune(paths: Paths, current: str) -> str:
+    """Keep the newest ``KEPT_RELEASES`` releases and what is in use; returns how many releases are kept.
+
+    ``current`` is the deployment that serves. Its release counts as the newest, also after a rollback.
+    """
+    in_use = {current, *state.needed(paths), *deployment.running(), *processes.in_use()}
+    (paths.releases / deployment.release_of(current)).touch()
+    newest = state.kept_releases(paths)[-KEPT_RELEASES:]
+    kept = {*newest, *(deployment.release_of(name) for name in in_use)}
+    for folder in _folders(paths.deployments):
+        if folder.name not in in_use:
+            deployment.remove(paths, folder.name)
+    processes.remove_unused(paths)
     _keep_only(paths.releases, kept)
-    # The packages of every kept release stay, so that going back to it asks no registry.
+    _prune_venvs(paths, kept, in_use)
+    _prune_uploads(paths)
+    return f"{len(kept)} kept"
+
+
+def _prune_venvs(paths: Paths, kept: set[str], in_use: set[str]) -> None:
+    # The packages of every kept release stay, so that a rollback to it needs no package registry.
     for link in paths.venv_links.glob("*"):
         if link.name not in kept:
             link.unlink()
-    used = [*paths.venv_links.glob("*"), *(paths.instances / name / "venv" for name in live)]
-    _keep_only(paths.venvs, {link.resolve().name for link in used})
+    links = [*paths.venv_links.glob("*"), *(paths.deployments / name / "venv" for name in in_use)]
+    _keep_only(paths.venvs, {link.resolve().name for link in links})
+
+
+def _prune_uploads(paths: Paths) -> None:
     uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.stat().st_mtime)
     unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
-    # Those that failed are tried again at the most; the newest may be another's, on its way to be released.
-    for upload in {*unpacked, *uploads[:-KEEP_UPLOADS]}:
+    # The newest stay: a failed release may be tried again, and another operator may be about to release one.
+    for upload in {*unpacked, *uploads[:-KEPT_UPLOADS]}:
         upload.unlink()
     for program in paths.incoming.glob("host-*.pyz"):
-        if program != paths.program.resolve():
+        if program != paths.host_program.resolve():
             program.unlink()
-    return f"{len(kept)} kept"
 
 
 def _keep_only(parent: Path, names: set[str]) -> None:
     for folder in _folders(parent):
         if folder.name not in names:
             files.remove_tree(folder)
-    for interrupted in parent.glob(".*"):
-        shutil.rmtree(interrupted)
+    # What killed runs have left.
+    for hidden in parent.glob(".*"):
+        shutil.rmtree(hidden)
 
 
 def _folders(parent: Path) -> list[Path]:

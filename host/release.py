@@ -1,8 +1,8 @@
 """A release on one server, from the tarball to the switch.
 
-Anything that fails before the switch leaves the old release untouched, anything after it switches back: the old one
-runs until the new one was watched for a while. Each step is repeatable, so that a run that was killed at any point
-needs no repair: the next one does what is missing.
+A failure before the switch leaves the old release untouched. A failure after it rolls back: the old release runs until
+the new one has passed its watch. Every step can be repeated, so a run that was killed at any point needs no repair: the
+next run does the steps that are missing.
 """
 
 from __future__ import annotations
@@ -14,245 +14,281 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from host import environment, files, fleet, health, history, lock, processes, prune, reserve, serving, watch, web
+from host import (
+    deployment,
+    disk_reserve,
+    files,
+    health,
+    history,
+    lock,
+    probation,
+    processes,
+    prune,
+    state,
+    times,
+    watch,
+)
 from host.console import phase, say
+from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.install import install
 from host.paths import Paths
 from host.unpack import require_space
+from host.venv import is_built
 
-# Enough to see that it doesn't answer, ends, or fails its visitors at once: the world may have changed, it hasn't.
+# Two seconds are enough to see that the app doesn't answer, ends, or fails every request. Slower faults would have shown:
+# this deployment passed its full watch on this server before.
 PROVEN_WATCH_SECONDS = 2.0
-RESUME_WAITS_SECONDS = 900.0
+# After a start of the server: a release may have begun sooner.
+RESUME_WAIT_SECONDS = 900.0
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the server should serve, for how many seconds it is watched, and who asks for it."""
+@dataclass(frozen=True, kw_only=True)
+class ReleaseOptions:
+    """What the server should serve, and how the release is checked."""
 
-    instance: web.Instance
-    health: health.Health
+    deployment: Deployment
+    health_check: health.HealthCheck
+    # Seconds after the switch in which an unhealthy release is rolled back.
     watch: float = 0.0
-    # Seconds after which the server goes back by itself unless the release is confirmed; 0 confirms it at once.
+    # Seconds after which the server rolls back unless the release is confirmed; 0 confirms it at once.
     probation: float = 0.0
-    # What it was made from, for the history.
+    # The source of the release, for the history.
     revision: str | None = None
     processes: processes.Plan = field(default_factory=processes.Plan)
-    # Seconds for another release that goes on here.
+    # Seconds to wait for another release in progress on this server.
     wait: float = lock.WAIT_SECONDS
 
-    def entry(self) -> history.Entry:
-        login, address = history.source()
-        return history.Entry(self.instance.release, self.instance.name, login, address, self.revision)
 
-
-def release(paths: Paths, request: Request) -> None:
-    """Make ``request.instance`` the one that serves; raises ReleaseError when the old one still does."""
-    name = request.instance.name
-    with _turn(paths, request) as entry:
-        request = replace(request, watch=_watch_seconds(paths, request))
-        already, untried = _serves(paths, request), serving.proven(paths) != name
-        if not already:
-            _bring_up(paths, request, entry)
-        fleet.begin(paths, request.probation)
-        if already and fleet.passed(paths, name):
-            processes.start(paths, request.instance, request.processes)
-            fleet.settle(paths, name, request.probation)
+def release(paths: Paths, options: ReleaseOptions) -> None:
+    """Make ``options.deployment`` serve. Raises ReleaseError when the old deployment serves instead."""
+    name = options.deployment.name
+    with _locked_and_recorded(paths, options) as entry:
+        options = replace(options, watch=_watch_seconds(paths, options))
+        already_serves, was_proven = _serves(paths, options), state.proven(paths) == name
+        if not already_serves:
+            _install_and_start(paths, options, entry)
+        probation.begin(paths, options.probation)
+        if already_serves and probation.passed(paths, name):
+            processes.start(paths, options.deployment, options.processes)
+            probation.settle(paths, name, options.probation)
         else:
-            # Of a run that was killed during its watch, the rest is made up for.
-            _switch(paths, request, entry)
-        with phase("retire", entry.phases) as notes:
-            processes.retire(paths)
-            # Not just the previous one: a run that was killed may have left another behind.
-            notes.append(f"{fleet.retire_others(paths)} finishing requests")
-        with phase("prune", entry.phases) as notes:
-            notes.append(prune.prune(paths, name))
-        if name != serving.proven(paths):
+            # Also for a deployment that serves already: the run that switched to it was killed during the watch.
+            _switch_and_watch(paths, options, entry)
+        _clean_up(paths, name, entry)
+        if name != state.proven(paths):
             entry.result = "on probation"
         else:
-            entry.result = "unchanged" if already and not untried else "serving"
-        if request.probation:
-            say(f"goes back by itself at {history.precisely(time.time() + request.probation)} unless it is confirmed")
-    say(f"release {request.instance.release} is serving{' already' if already else ''}")
+            entry.result = "unchanged" if already_serves and was_proven else "serving"
+        if options.probation:
+            until = history.utc_microseconds(time.time() + options.probation)
+            say(f"rolls back by itself at {until} unless the release is confirmed")
+    say(f"release {options.deployment.release} is serving{' already' if already_serves else ''}")
 
 
 @contextmanager
-def _turn(paths: Paths, request: Request) -> Generator[history.Entry]:
-    """Nobody else changes the server meanwhile, and how it ends is written down."""
-    times: dict[str, float] = {}
-    with ExitStack() as held:
-        with phase("lock", times):
-            held.enter_context(lock.exclusive(paths.lock, f"a release of {request.instance.release}", request.wait))
-        held.enter_context(reserve.lent(paths))
-        with history.recorded(paths, request.entry()) as entry:
-            entry.phases.update(times)
-            yield entry
+def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[history.Entry]:
+    """No other run changes the server meanwhile, and the history gets the entry that the block receives."""
+    name, seconds = options.deployment.release, dict[str, float]()
+    with ExitStack() as stack:
+        with phase("lock", seconds):
+            stack.enter_context(lock.exclusive(paths.lock, f"a release of {name}", options.wait))
+        stack.enter_context(disk_reserve.lent(paths))
+        entry = history.new_entry(name, options.deployment.name, options.revision)
+        stack.enter_context(history.recording(paths, entry))
+        entry.phases.update(seconds)
+        yield entry
 
 
-def resume(paths: Paths) -> None:
-    """Start what served before the machine was shut down, or, where that was still being tried, what was before."""
-    # A release may have come sooner.
-    turn = lock.exclusive(paths.lock, "the start of the machine", RESUME_WAITS_SECONDS)
-    with turn, reserve.lent(paths):
-        proven = serving.proven(paths)
-        name = proven or serving.current(paths)
-        if name is None or (proven is None and paths.probation.exists()):
-            _resume_nothing(paths)
-            return
-        # A shutdown may have come between the two links; this one is what Nginx follows.
-        files.point(paths.socket, paths.instance_socket(name))
-        if name != serving.current(paths):
-            files.point(paths.current, paths.instances / name)
-        # A shutdown ends a probation: its timer is gone.
-        fleet.disarm(paths)
-        processes.go_back(paths)
-        web.start(name)
-    say(f"release {web.release_of(name)} is serving")
-
-
-def _resume_nothing(paths: Paths) -> None:
-    """Before the first release, or where the first was still being tried together with other servers."""
-    serving.serve_nothing(paths)
-    fleet.disarm(paths)
-    processes.go_back(paths)
-    say("no release yet")
-
-
-def _serves(paths: Paths, request: Request) -> bool:
-    """Whether it serves already; a run that was killed just before it had asked doesn't count."""
-    name = request.instance.name
-    linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.instance_socket(name)
-    if not (linked and serving.current(paths) == name and web.is_active(name)):
+def _serves(paths: Paths, options: ReleaseOptions) -> bool:
+    """Whether the deployment serves already and is healthy."""
+    name, check = options.deployment.name, options.health_check
+    # Both links: a run may have been killed between them.
+    linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.deployment_socket(name)
+    if not (linked and state.current(paths) == name and deployment.is_active(name)):
         return False
-    return request.health.good(health.answer(request.health, request.health.timeout))
+    return check.is_healthy(health.site_status(check, check.timeout))
 
 
-def _watch_seconds(paths: Paths, request: Request) -> float:
-    """Less for one that is gone back to: the same code, packages and variables have stood their watch here before."""
-    folder = paths.releases / request.instance.release
-    kept = folder.is_dir() and environment.is_built(paths, folder)
-    if request.watch <= PROVEN_WATCH_SECONDS or not kept:
-        return request.watch
-    return PROVEN_WATCH_SECONDS if history.stood(paths, request.instance.name, request.watch) else request.watch
+def _watch_seconds(paths: Paths, options: ReleaseOptions) -> float:
+    """The seconds to watch: fewer for a deployment that passed its watch here before, with the same packages."""
+    folder = paths.releases / options.deployment.release
+    kept = folder.is_dir() and is_built(paths, folder)
+    if options.watch <= PROVEN_WATCH_SECONDS or not kept:
+        return options.watch
+    passed = history.passed_watch(paths, options.deployment.name, options.watch)
+    return PROVEN_WATCH_SECONDS if passed else options.watch
 
 
-def _bring_up(paths: Paths, request: Request, entry: history.Entry) -> None:
-    """All that comes before the switch: afterwards it runs and answers, and no visitor has met it."""
-    instance, times = request.instance, entry.phases
-    with phase("space", times):
-        require_space(paths, instance.release)
+def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:
+    """Everything before the switch. Afterwards the deployment runs and is healthy, and has no visitors yet."""
+    name = options.deployment.name
+    with phase("space", entry.phases):
+        require_space(paths, options.deployment.release)
     try:
-        venv = install(paths, instance.release, times)
-        processes.prepare(paths, instance, venv, request.processes)
-        _start(paths, request, venv, times)
+        venv = install(paths, options.deployment.release, entry.phases)
+        processes.prepare(paths, options.deployment, venv, options.processes)
+        _start(paths, options, venv, entry.phases)
     except BaseException as error:
-        previous = _previous(paths, instance.name)
-        if serving.current(paths) != instance.name or previous in (None, instance.name):
-            _take_away(paths, instance.name)
+        previous = _previous(paths, name)
+        if state.current(paths) != name or previous in (None, name):
+            _remove_failed(paths, name)
             raise
-        # A run that was killed during its watch has left it serving.
-        _back_to(paths, instance.name, previous, entry, error)
+        # It serves: an earlier run switched to it and was killed during the watch.
+        _roll_back_and_raise(paths, name, previous, entry, error)
 
 
-def _start(paths: Paths, request: Request, venv: Path, times: dict[str, float]) -> None:
-    with phase("start", times):
-        web.prepare(paths, request.instance, venv)
-        web.start(request.instance.name)
-    with phase("check", times) as notes:
-        socket = paths.instance_socket(request.instance.name)
-        with _last_words(request.instance.name):
-            notes.append(health.check_socket(socket, request.health))
+def _start(paths: Paths, options: ReleaseOptions, venv: Path, seconds: dict[str, float]) -> None:
+    name = options.deployment.name
+    with phase("start", seconds):
+        deployment.write_files(paths, options.deployment, venv)
+        deployment.start(name)
+    with phase("check", seconds) as notes, _last_lines(name):
+        notes.append(health.check_socket(paths.deployment_socket(name), options.health_check))
 
 
-def _switch(paths: Paths, request: Request, entry: history.Entry) -> None:
-    """Let it serve and watch it; when it is bad, what served before serves again."""
-    name, times = request.instance.name, entry.phases
+def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:
+    """Move the traffic to the deployment and watch it; if it is unhealthy, roll back and raise ReleaseError."""
+    name = options.deployment.name
     previous = _previous(paths, name)
     try:
-        with phase("switch", times):
-            served = serving.current(paths)
-            serving.serve(paths, name)
-            if served:
-                # Until then a visitor, and the question below, may still get to the old one by a kept connection.
-                time.sleep(watch.MOVED_SECONDS)
-        with phase("verify", times) as notes, _last_words(name):
-            notes.append(health.check_nginx(request.health))
-        if request.watch:
-            with phase("watch", times) as notes, _last_words(name):
-                seen = watch.watch(name, request.health, request.watch, paths.requests, serving.switched(paths))
-                notes.append(seen)
-                notes.append(f"{request.watch:g} s")
-            entry.watched = request.watch
-        processes.start(paths, request.instance, request.processes)
-        fleet.settle(paths, name, request.probation)
+        with phase("switch", entry.phases):
+            served_before = state.current(paths)
+            state.serve(paths, name)
+            if served_before:
+                # Until then a kept connection may lead a request, also the next check, to the old deployment.
+                time.sleep(times.MOVED_SECONDS)
+        with phase("verify", entry.phases) as notes, _last_lines(name):
+            notes.append(health.check_nginx(options.health_check))
+        if options.watch:
+            with phase("watch", entry.phases) as notes, _last_lines(name):
+                notes.append(watch.watch(_watch_options(paths, options)))
+                notes.append(f"{options.watch:g} s")
+            entry.watched = options.watch
+        processes.start(paths, options.deployment, options.processes)
+        probation.settle(paths, name, options.probation)
     except BaseException as error:
-        _back_to(paths, name, previous, entry, error)
+        _roll_back_and_raise(paths, name, previous, entry, error)
+
+
+def _watch_options(paths: Paths, options: ReleaseOptions) -> watch.WatchOptions:
+    return watch.WatchOptions(
+        deployment=options.deployment.name,
+        health_check=options.health_check,
+        seconds=options.watch,
+        log=paths.access_log,
+        switched_at=state.switched_at(paths),
+    )
+
+
+def _clean_up(paths: Paths, name: str, entry: history.Entry) -> None:
+    """Drain everything that is no longer needed, and remove old files."""
+    with phase("drain", entry.phases) as notes:
+        processes.drain(paths)
+        # Not just the previous deployment: a run that was killed may have left another one running.
+        notes.append(f"{probation.drain_others(paths)} finishing requests")
+    with phase("prune", entry.phases) as notes:
+        notes.append(prune.prune(paths, name))
 
 
 _OUTCOMES = {
-    "reverted": "what served before serves again",
-    "failed": "there is no earlier release to go back to: visitors get 503 with Retry-After",
-    "stuck": "what served before doesn't start any more: the new release still serves",
+    "rolled back": "the server rolled back: the previous release serves again",
+    "failed": "there is no earlier release to roll back to: visitors get 503 with Retry-After",
+    "stuck": "the previous release doesn't start any more: the new release still serves",
 }
 
 
 @contextmanager
-def _last_words(instance: str) -> Generator[None]:
-    """Adds the end of the app's journal to what is said of it."""
+def _last_lines(name: str) -> Generator[None]:
+    """Adds the last lines of the app's journal to a ReleaseError."""
     try:
         yield
     except ReleaseError as error:
-        raise ReleaseError(f"{error}\n{web.journal(instance)}".rstrip()) from None
+        raise ReleaseError(f"{error}\n{deployment.journal(name)}".rstrip()) from None
 
 
 def _previous(paths: Paths, name: str) -> str | None:
-    """What to go back to from ``name``: the last that was watched to the end; None before there is one."""
-    proven = serving.proven(paths)
-    if proven and (paths.instances / proven).is_dir():
+    """The deployment that a rollback from ``name`` returns to, or None if there is none."""
+    proven = state.proven(paths)
+    if proven and (paths.deployments / proven).is_dir():
         return proven
-    current = serving.current(paths)
+    current = state.current(paths)
     return current if current != name else None
 
 
-def _back_to(paths: Paths, bad: str, previous: str | None, entry: history.Entry, error: BaseException) -> NoReturn:
-    """Go back, and raise ``error`` with what came of that."""
-    entry.result = _go_back(paths, bad, previous)
+def _roll_back_and_raise(
+    paths: Paths, failed: str, previous: str | None, entry: history.Entry, error: BaseException
+) -> NoReturn:
+    """Roll back, then raise ``error`` with the outcome."""
+    entry.result = _roll_back(paths, failed, previous)
     if isinstance(error, ReleaseError):
         raise ReleaseError(f"{error}\n{_OUTCOMES[entry.result]}") from None
     raise error
 
 
-def _go_back(paths: Paths, bad: str, previous: str | None) -> str:
-    """Let ``previous`` serve again and take ``bad`` away; says how it went, see _OUTCOMES."""
+def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:
+    """Let ``previous`` serve again and remove ``failed``. Returns the result for the history, a key of _OUTCOMES."""
     if previous is None:
-        serving.serve_nothing(paths)
+        state.serve_nothing(paths)
     else:
         try:
-            web.start(previous)  # it runs, unless it ended by itself or the machine was started again
+            # Usually it still runs. It doesn't if it ended by itself, or after a reboot.
+            deployment.start(previous)
         except ReleaseError:
             return "stuck"
-        serving.serve(paths, previous)
-    processes.go_back(paths)
-    if bad != previous:
-        processes.discard(paths, bad)
-        web.dismiss(paths, bad)
-        _forget(paths, bad)
-    return "reverted" if previous else "failed"
+        state.serve(paths, previous)
+    processes.roll_back(paths)
+    if failed != previous:
+        processes.stop(paths, failed)
+        deployment.stop(failed)
+        deployment.remove(paths, failed)
+        _remove_release_folder(paths, failed)
+    return "rolled back" if previous else "failed"
 
 
-def _take_away(paths: Paths, failed: str) -> None:
-    """Take an instance away that never served; a release over a stopped self has."""
-    if failed in serving.needed(paths):
+def _remove_failed(paths: Paths, failed: str) -> None:
+    """Remove a deployment that never served. Keeps one that is current or proven but was stopped."""
+    if failed in state.needed(paths):
         return
-    processes.discard(paths, failed)
-    web.discard(paths, failed)
-    _forget(paths, failed)
+    processes.stop(paths, failed)
+    deployment.kill(failed)
+    deployment.remove(paths, failed)
+    _remove_release_folder(paths, failed)
 
 
-def _forget(paths: Paths, instance: str) -> None:
-    """Its release isn't to be among the five that are kept, unless it serves with other variables."""
-    release = web.release_of(instance)
-    others = {web.release_of(name) for name in serving.needed(paths)}
-    # With its upload still here, nothing is lost.
-    if release not in others and (paths.incoming / f"{release}.tar").exists() and (paths.releases / release).exists():
-        files.remove_tree(paths.releases / release)
+def _remove_release_folder(paths: Paths, failed: str) -> None:
+    """A failed release must not be one of the five that are kept, unless it serves with other variables."""
+    release = deployment.release_of(failed)
+    others = {deployment.release_of(name) for name in state.needed(paths)}
+    folder = paths.releases / release
+    # While its upload exists, nothing is lost.
+    if release not in others and paths.tarball(release).exists() and folder.exists():
+        files.remove_tree(folder)
+
+
+def resume(paths: Paths) -> None:
+    """Serve again after a start of the server. A deployment that wasn't proven is replaced by the proven one."""
+    turn = lock.exclusive(paths.lock, "the start of the server", RESUME_WAIT_SECONDS)
+    with turn, disk_reserve.lent(paths):
+        proven = state.proven(paths)
+        name = proven or state.current(paths)
+        if name is None or (proven is None and paths.probation.exists()):
+            _resume_nothing(paths)
+            return
+        # A shutdown may have come between the two links of a switch. Nginx follows this one.
+        files.point(paths.socket, paths.deployment_socket(name))
+        if name != state.current(paths):
+            files.point(paths.current, paths.deployments / name)
+        # A shutdown ends a probation, because its timer doesn't survive.
+        probation.disarm(paths)
+        processes.roll_back(paths)
+        deployment.start(name)
+    say(f"release {deployment.release_of(name)} is serving")
+
+
+def _resume_nothing(paths: Paths) -> None:
+    """Before the first release, or while the first release was on probation."""
+    state.serve_nothing(paths)
+    probation.disarm(paths)
+    processes.roll_back(paths)
+    say("no release yet")

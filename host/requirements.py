@@ -1,4 +1,4 @@
-"""What an app needs: which of its files says so, and whether this server's Python is one that it takes."""
+"""An app's requirements: the file that lists its packages, and the versions of Python that it supports."""
 
 from __future__ import annotations
 
@@ -10,99 +10,104 @@ from typing import Any, cast
 LOCK, LIST, PROJECT = "uv.lock", "requirements.txt", "pyproject.toml"
 NAMES = (LOCK, LIST, PROJECT)
 
-# The content of a file of the app by its name, or None where there is no such file.
+# Returns the content of the app's file with that name, or None if there is no such file.
 Read = Callable[[str], bytes | None]
 
-# Where uv finds packages, https://docs.astral.sh/uv/reference/settings/; a place without a scheme is a folder.
+# uv's settings that name sources of packages. A source without a scheme is a folder:
+# https://docs.astral.sh/uv/reference/settings/
 _PLACES = ("find-links", "url", "index-url", "extra-index-url")
 _REMOTE = re.compile(r"^(?!file:)\w[\w+.-]*://")
 _CLAUSE = re.compile(r"^(>=|<=|==|!=|~=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?$")
 
 
 def choose(read: Read) -> str:
-    """The file that says what to install: a lock beats a list, and a list for installing beats the project's own.
+    """The file that lists the packages: uv.lock if it exists, else requirements.txt, else pyproject.toml.
 
-    Raises ValueError with the remedy where none does.
+    Raises ValueError with the remedy if the app has none of them.
     """
-    listed = project(read)
+    metadata = project(read)
     if read(LOCK) is not None:
-        if not listed:
+        if not metadata:
             raise ValueError(f"{LOCK} is there without its {PROJECT} with a [project]: add it, or remove {LOCK}")
         return LOCK
     if read(LIST) is not None:
         return LIST
-    if not listed:
+    if not metadata:
         raise ValueError(
             f"there is no {LOCK}, no {LIST} and no {PROJECT} with a [project]: add a {LIST} that lists at least your"
             " web framework"
         )
-    if "dependencies" in listed.get("dynamic", ()):
+    if "dependencies" in metadata.get("dynamic", ()):
         raise ValueError(f"the dependencies in {PROJECT} are dynamic: list them there, or commit a {LOCK} or {LIST}")
     return PROJECT
 
 
 def project(read: Read) -> dict[str, Any]:
-    """The [project] table, empty where there is none; other tools keep their settings in that file, too."""
+    """The [project] table of pyproject.toml, empty if there is none. The file may hold only other tools' settings."""
     return table(read, "project")
 
 
 def table(read: Read, *names: str) -> dict[str, Any]:
-    """A table of pyproject.toml, empty where there is none."""
-    found: Any = _toml(PROJECT, read(PROJECT) or b"")
+    """A table of pyproject.toml, empty if there is none."""
+    content: Any = _toml(PROJECT, read(PROJECT) or b"")
     for name in names:
-        found = found.get(name, {})
-    return cast(dict[str, Any], found)
+        content = content.get(name, {})
+    return cast(dict[str, Any], content)
 
 
 def installs_own_code(read: Read) -> bool:
-    """Whether packages of the app's own folder are installed: then no other release can share the environment."""
+    """Whether packages from the app's own folder are installed. If so, no other release can share the venv."""
     if choose(read) != LOCK:
         return any(map(_names_a_folder, (table(read, "tool", "uv"), _toml("uv.toml", read("uv.toml") or b""))))
     packages = _toml(LOCK, read(LOCK) or b"").get("package", [])
-    # The app itself is the one at ".", and isn't installed.
+    # The package at "." is the app itself, which isn't installed.
     return any(
-        source.get(kind, ".") != "." for source in (each.get("source", {}) for each in packages)
+        source.get(kind, ".") != "." for source in (package.get("source", {}) for package in packages)
         for kind in ("editable", "directory", "path")
     )  # fmt: skip
 
 
 def check_python(read: Read, version: tuple[int, int, int]) -> None:
-    """Raise ValueError when requires-python excludes the version."""
-    wanted = str(project(read).get("requires-python", ""))
-    clauses = [clause.strip() for clause in wanted.split(",") if clause.strip()]
+    """Raise ValueError if requires-python excludes the version."""
+    required = str(project(read).get("requires-python", ""))
+    clauses = [clause.strip() for clause in required.split(",") if clause.strip()]
     if not all(_allows(clause, version) for clause in clauses):
-        has = ".".join(map(str, version))
+        present = ".".join(map(str, version))
         raise ValueError(
-            f"the app requires Python {wanted} (requires-python in {PROJECT}), and this server has {has}: change"
+            f"the app requires Python {required} (requires-python in {PROJECT}), and this server has {present}: change"
             " requires-python, or rebuild the server with a system that has such a Python"
         )
 
 
 def _allows(clause: str, version: tuple[int, int, int]) -> bool:
-    """https://packaging.python.org/en/latest/specifications/version-specifiers/, for released versions of Python."""
+    """Whether a clause such as ``>=3.11`` allows a released version of Python.
+
+    The rules: https://packaging.python.org/en/latest/specifications/version-specifiers/
+    """
     match = _CLAUSE.match(clause)
-    if match is None:  # of another form: uv is the judge
+    if match is None:
+        # uv decides about clauses of other forms.
         return True
     operator, digits, wildcard = match.groups()
     parts = tuple(map(int, digits.split(".")))
-    wanted = (*parts, 0, 0)[:3]
-    same = version[: len(parts)] == parts if wildcard else version == wanted
+    bound = (*parts, 0, 0)[:3]
+    same = version[: len(parts)] == parts if wildcard else version == bound
     return {
-        ">=": version >= wanted,
-        "<=": version <= wanted,
-        ">": version > wanted,
-        "<": version < wanted,
+        ">=": version >= bound,
+        "<=": version <= bound,
+        ">": version > bound,
+        "<": version < bound,
         "==": same,
         "!=": not same,
-        "~=": version >= wanted and version[: len(parts) - 1] == parts[:-1],
+        "~=": version >= bound and version[: len(parts) - 1] == parts[:-1],
     }[operator]
 
 
 def _names_a_folder(settings: Any, key: str = "") -> bool:
-    """Whether uv's settings lead to packages of the app: by a path, as a member of its workspace, or in a folder."""
+    """Whether uv's settings name packages of the app: by a path, as a member of its workspace, or in a folder."""
     if isinstance(settings, dict):
-        given = cast(dict[str, Any], settings)
-        return "path" in given or given.get("workspace") is True or any(_names_a_folder(v, k) for k, v in given.items())
+        table = cast(dict[str, Any], settings)
+        return "path" in table or table.get("workspace") is True or any(_names_a_folder(v, k) for k, v in table.items())
     if isinstance(settings, list):
         return any(_names_a_folder(value, key) for value in cast(list[Any], settings))
     return key in _PLACES and isinstance(settings, str) and _REMOTE.match(settings) is None

@@ -1,8 +1,20 @@
-"""Asking systemd and its journal."""
+"""The names of Gantry's units, and calls of systemctl, journalctl and systemd-analyze."""
 
 from __future__ import annotations
 
 import subprocess
+
+# ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
+WEB_UNIT = "gantry-web@{}.service"
+RELEASE_UNIT = "gantry-release@{}.service"
+PROCESS_UNIT = "gantry-process@{}.service"
+CRON_SERVICE = "gantry-cron@{}.service"
+CRON_TIMER = "gantry-cron@{}.timer"
+# Serves the current release after a start of the server.
+RESUME_UNIT = "gantry.service"
+# The rollback timer makes these. They keep the name that running servers know.
+ROLLBACK_SERVICE = "gantry-revert.service"
+ROLLBACK_TIMER = "gantry-revert.timer"
 
 JOURNAL_LINES = 25
 STOPPED = ("inactive", "failed")
@@ -14,40 +26,40 @@ def systemctl(*words: str, timeout: float | None = None) -> subprocess.Completed
 
 def show(unit: str, *names: str) -> dict[str, str]:
     """The properties ``names`` of a unit."""
-    said = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
-    return {name: value for name, _, value in (line.partition("=") for line in said.splitlines())}
+    stdout = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
+    return {name: value for name, _, value in (line.partition("=") for line in stdout.splitlines())}
 
 
 def listed(*patterns: str) -> dict[str, str]:
-    """The loaded units that match a pattern, with their active states."""
-    said = systemctl("list-units", "--plain", "--no-legend", "--all", *patterns).stdout
-    return {words[0]: words[2] for words in map(str.split, said.splitlines())}
+    """The loaded units that match one of the patterns, with their active states."""
+    stdout = systemctl("list-units", "--plain", "--no-legend", "--all", *patterns).stdout
+    return {words[0]: words[2] for words in map(str.split, stdout.splitlines())}
 
 
 def running(*patterns: str) -> set[str]:
-    """Those that run, are starting or are stopping."""
+    """The matching units that run, are starting or are stopping."""
     return {unit for unit, state in listed(*patterns).items() if state not in STOPPED}
 
 
 def journal(unit: str) -> str:
-    """The last lines of a unit's last start; of earlier ones, or of systemd itself, where that wrote none."""
+    """The last lines that a unit wrote since its last start; older lines, or systemd's, if it wrote nothing."""
     start = show(unit, "InvocationID").get("InvocationID")
-    of_start = written(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
-    return of_start or journal_of_all_starts(unit)
+    since_start = journal_lines(f"_SYSTEMD_INVOCATION_ID={start}") if start else ""
+    return since_start or journal_of_all_starts(unit)
 
 
 def journal_of_all_starts(unit: str) -> str:
-    """The last lines of a unit, or what systemd says of it where it wrote none."""
-    # The match on _SYSTEMD_UNIT leaves systemd's own lines out: the app's words matter.
-    return written(f"_SYSTEMD_UNIT={unit}") or written(f"--unit={unit}")
+    """The last lines that a unit ever wrote, or systemd's lines about it if it wrote nothing."""
+    # The match on _SYSTEMD_UNIT excludes systemd's own lines: the app's lines matter more.
+    return journal_lines(f"_SYSTEMD_UNIT={unit}") or journal_lines(f"--unit={unit}")
 
 
-def written(*selection: str, lines: int = JOURNAL_LINES) -> str:
-    """The end of what is selected of the journal."""
+def journal_lines(*selection: str, lines: int = JOURNAL_LINES) -> str:
+    """The last lines of the journal that match ``selection``."""
     command = ["journalctl", *selection, "--output=cat", "--no-pager", "--quiet", f"--lines={lines}"]
     return subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.strip()
 
 
 def accepts(calendar: str) -> bool:
-    """Whether a timer can have it as OnCalendar."""
+    """Whether systemd accepts the value as OnCalendar of a timer."""
     return subprocess.run(["systemd-analyze", "calendar", calendar], capture_output=True).returncode == 0

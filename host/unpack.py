@@ -1,4 +1,4 @@
-"""From an uploaded tarball to a release folder that is whole or not there."""
+"""Unpacks an uploaded tarball to a release folder that is complete or doesn't exist."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from host import environment, files, serving
+from host import files, state, venv
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# What a small set of packages takes, where no other tells: 120 MB in 6,000 files, compiled.
+# Bytes and files of the packages, if nothing tells their size: a small set with its bytecode.
 PACKAGES = (120_000_000, 6_000)
-# For logs, sockets' folders and the like, besides the release itself.
-RESERVE = (10_000_000, 200)
+# Bytes and files besides the release itself: logs, folders and the like.
+MARGIN = (10_000_000, 200)
 
 
 def require_space(paths: Paths, release: str) -> None:
-    """Refuse an upload that isn't whole or has no room, before anything is touched; raises ReleaseError."""
-    tarball = paths.incoming / f"{release}.tar"
+    """Check the upload before anything is changed; raises ReleaseError if it is incomplete or the disk is too full."""
+    tarball = paths.tarball(release)
     if (paths.releases / release).is_dir() or not tarball.is_file():
         return
     _verify(tarball, release)
     size, count = _needed(paths, tarball, release)
-    free = os.statvfs(paths.releases)
-    # A file system that makes inodes as they are needed says that it has none.
-    if size > free.f_bavail * free.f_frsize or (free.f_files and count > free.f_favail):
+    disk = os.statvfs(paths.releases)
+    # A file system that creates inodes on demand reports 0 of 0.
+    if size > disk.f_bavail * disk.f_frsize or (disk.f_files and count > disk.f_favail):
         raise ReleaseError(
             f"no room for release {release}: it needs {_megabytes(size)} and {count} files, and {paths.releases} has"
-            f" {_megabytes(free.f_bavail * free.f_frsize)} and {free.f_favail} files free; nothing was changed"
+            f" {_megabytes(disk.f_bavail * disk.f_frsize)} and {disk.f_favail} files free; nothing was changed"
         )
 
 
@@ -40,7 +40,7 @@ def _megabytes(size: int) -> str:
 
 
 def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
-    """Bytes and files: twice the tarball, and the packages unless they are installed for another release."""
+    """Bytes and files: twice the tarball, and the packages unless another release has installed them."""
     with tarfile.open(tarball) as archive:
         members = {posixpath.normpath(member.name): member for member in archive.getmembers()}
 
@@ -48,29 +48,29 @@ def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
             stream = archive.extractfile(members[name]) if name in members else None
             return stream.read() if stream else None
 
-        installed = environment.is_built(paths, paths.releases / release, read)
-    size, count = 2 * tarball.stat().st_size + RESERVE[0], len(members) + RESERVE[1]
+        installed = venv.is_built(paths, paths.releases / release, read)
+    size, count = 2 * tarball.stat().st_size + MARGIN[0], len(members) + MARGIN[1]
     return (size, count) if installed else (size + PACKAGES[0], count + PACKAGES[1])
 
 
 def unpack(paths: Paths, release: str) -> str:
-    """Make ``releases/<release>`` from the upload, which ``require_space`` has verified; says what was done."""
+    """Make ``releases/<release>`` from the upload that ``require_space`` has checked; returns a note for the output."""
     folder = paths.releases / release
     if folder.is_dir():
         return "already here"
-    tarball = paths.incoming / f"{release}.tar"
+    tarball = paths.tarball(release)
     if not tarball.is_file():
-        kept = ", ".join(sorted(serving.kept(paths))) or "none"
+        kept = ", ".join(sorted(state.kept_releases(paths))) or "none"
         raise ReleaseError(
-            f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; for a commit"
-            " of git, set release to more or fewer than 12 of its digits"
+            f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; to release a"
+            " git commit, set release to more or fewer than 12 of its digits"
         )
     partial = paths.releases / f".{release}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         with tarfile.open(tarball) as archive:
-            # The filter refuses members that would land outside of the folder.
+            # The filter refuses members that would be written outside of the folder.
             archive.extractall(partial, filter="data")
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -86,6 +86,6 @@ def _verify(tarball: Path, release: str) -> None:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if not digest.startswith(release):
         raise ReleaseError(
-            f"the upload {tarball} has digest {digest[:12]}, not {release}: it was cut off or changed on the way;"
-            " run the command again"
+            f"the upload {tarball} has digest {digest[:12]}, not {release}: it was cut off or changed during the"
+            " upload; run the command again"
         )

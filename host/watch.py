@@ -1,4 +1,4 @@
-"""Watching a new release serve: what turns bad within the first seconds is found before the old one is gone."""
+"""The watch: a release that turns unhealthy in its first seconds is found while the old release still runs."""
 
 from __future__ import annotations
 
@@ -7,75 +7,89 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import health, web
+from host import deployment, health, times
+from host.access_log import RequestCounts, Share
 from host.errors import ReleaseError
-from host.visitors import Share, Visitors
 
 INTERVAL_SECONDS = 0.5
-# An answer that takes longer than this counts as none.
+# A health check that takes longer has failed.
 ANSWER_SECONDS = 5.0
-# Once may be chance, twice is a habit.
-FAILED_ANSWERS = 2
+# A single failure may be chance.
+FAILED_CHECKS = 2
 CRASHED_WORKERS = 2
-# With fewer failed requests a share says nothing.
+# With fewer failed requests, their share says nothing.
 FAILED_REQUESTS = 5
 FAILED_SHARE = 0.1
-# Nginx keeps a connection to the old release for 150 ms at the most: keepalive_time and keepalive_timeout in
-# site.nginx.conf.j2. With some room for a busy machine.
-MOVED_SECONDS = 0.2
-# Gunicorn's own words, in gunicorn/arbiter.py.
+# Lines that Gunicorn's master writes: gunicorn/arbiter.py.
 _CRASH = re.compile(r"Worker \(pid:\d+\) (?:exited with code|was sent) .*")
 
 
-@dataclass
-class Watched:
-    """What one look at the new release saw; the numbers are of the whole watch so far."""
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What one look at the new release found. The counts are for the whole watch so far."""
 
-    failed_answers: int
+    failed_checks: int
     answer: str
-    state: str
+    active: str
     restarts: int
     crashes: list[str]
     before: Share
     since: Share
 
 
-def watch(instance: str, asked: health.Health, seconds: float, log: Path, switched: float) -> str:
-    """Look for so many seconds at what serves since ``switched``; says what was seen.
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions:
+    """What to watch, for how many ``seconds``, and where Nginx logs the requests to it.
 
-    Raises ReleaseError with what was bad.
+    ``switched_at`` is when the deployment began to serve, in seconds since the epoch.
     """
-    start, restarts = time.time(), web.state(instance).restarts
-    visitors = Visitors(log, switched, start + MOVED_SECONDS)
-    deadline, failed_answers = time.monotonic() + seconds, 0
+
+    deployment: str
+    health_check: health.HealthCheck
+    seconds: float
+    log: Path
+    switched_at: float
+
+
+def watch(options: WatchOptions) -> str:
+    """Watch a deployment that serves; returns a summary of its requests. Raises ReleaseError if it is unhealthy."""
+    name, check = options.deployment, options.health_check
+    start, restarts_before = time.time(), deployment.unit_state(name).restarts
+    counts = RequestCounts(options.log, options.switched_at, start + times.MOVED_SECONDS)
+    deadline, failed_checks = time.monotonic() + options.seconds, 0
     while True:
-        said = health.answer(asked, ANSWER_SECONDS)
-        failed_answers = 0 if asked.good(said) else failed_answers + 1
-        now = web.state(instance)
-        crashes = _CRASH.findall(web.journal_since(instance, start))
-        seen = Watched(
-            failed_answers, said, now.active, now.restarts - restarts, crashes, visitors.before, visitors.read()
+        answer = health.site_status(check, ANSWER_SECONDS)
+        failed_checks = 0 if check.is_healthy(answer) else failed_checks + 1
+        unit = deployment.unit_state(name)
+        observation = Observation(
+            failed_checks=failed_checks,
+            answer=answer,
+            active=unit.active,
+            restarts=unit.restarts - restarts_before,
+            crashes=_CRASH.findall(deployment.journal_since(name, start)),
+            before=counts.before,
+            since=counts.update(),
         )
-        if bad := verdict(seen, asked):
-            raise ReleaseError(bad)
-        # One that doesn't answer at the very end is asked once more.
-        if time.monotonic() >= deadline and not failed_answers:
-            return str(seen.since) if seen.since.total else "no visitors"
-        time.sleep(max(0.0, min(asked.interval or INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
+        if reason := unhealthy_reason(observation, check):
+            raise ReleaseError(reason)
+        # After a failed check, the watch continues beyond its end until the next check decides.
+        if time.monotonic() >= deadline and not failed_checks:
+            return str(counts.since) if counts.since.total else "no visitors"
+        time.sleep(max(0.0, min(check.interval or INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
 
 
-def verdict(seen: Watched, asked: health.Health) -> str | None:
-    """What is bad about what was seen, or None."""
-    if seen.state not in ("active", "reloading"):
-        return f"the app ended after the switch (its unit is {seen.state})"
-    if seen.restarts > 0:
-        return f"the app ended after the switch and was restarted ({seen.restarts}x)"
-    if len(seen.crashes) >= CRASHED_WORKERS:
-        return f"workers of the app crashed after the switch: {seen.crashes[-1]}"
-    if seen.failed_answers >= FAILED_ANSWERS:
-        return f"the site turned unhealthy after the switch: GET {asked.path} answered {seen.answer}"
-    # Twice the usual: a release that mends an app which fails must get through.
-    limit = max(FAILED_SHARE, 2 * seen.before.part)
-    if seen.since.failed >= FAILED_REQUESTS and seen.since.part > limit:
-        return f"visitors got errors after the switch: {seen.since} ({seen.before.part:.0%} before)"
+def unhealthy_reason(observation: Observation, check: health.HealthCheck) -> str | None:
+    """Why the release is unhealthy, or None if it is healthy."""
+    if observation.active not in ("active", "reloading"):
+        return f"the app ended after the switch (its unit is {observation.active})"
+    if observation.restarts > 0:
+        return f"the app ended after the switch and was restarted ({observation.restarts}x)"
+    if len(observation.crashes) >= CRASHED_WORKERS:
+        return f"workers of the app crashed after the switch: {observation.crashes[-1]}"
+    if observation.failed_checks >= FAILED_CHECKS:
+        return f"the site turned unhealthy after the switch: GET {check.path} answered {observation.answer}"
+    # Up to twice the usual share is accepted: a release that repairs a failing app must get through.
+    before, since = observation.before, observation.since
+    if since.failed >= FAILED_REQUESTS and since.part > max(FAILED_SHARE, 2 * before.part):
+        return f"visitors got errors after the switch: {since} ({before.part:.0%} before)"
     return None

@@ -1,0 +1,139 @@
+"""Deployments: a release with its variables and settings, run as one systemd unit on a Unix socket of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import files, procfile, systemd, web_server
+from host.errors import ReleaseError
+from host.paths import Paths
+
+# A release that turned unhealthy may hang. Its in-flight requests get this much time and no more.
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The inputs of a deployment: the release, its variables, and a digest of the settings that it starts with."""
+
+    release: str
+    settings: str
+    variables: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """``<release>-<6 hex digits of settings and variables>``: the same inputs have the same name."""
+        rest = json.dumps([self.settings, sorted(self.variables.items())]).encode()
+        return f"{self.release}-{hashlib.sha256(rest).hexdigest()[:6]}"
+
+
+def unit(name: str) -> str:
+    """The systemd unit of a deployment's web process."""
+    return systemd.WEB_UNIT.format(name)
+
+
+def release_of(name: str) -> str:
+    """The release of the deployment with that name."""
+    return name.partition("-")[0]
+
+
+def write_files(paths: Paths, deployment: Deployment, venv: Path) -> None:
+    """Write the files that the unit needs: its command, its links, its settings and its variables."""
+    release = paths.releases / deployment.release
+    folder = paths.deployments / deployment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    files.point(folder / "app", release)
+    files.point(folder / "venv", venv)
+    # A copy: settings that are configured later are for a later deployment, which is tested with them.
+    files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
+    command = procfile.read(release)["web"]
+    files.write(folder / "web", procfile.script(command), 0o755)
+    if not procfile.is_gunicorn(command):
+        web_server.write_drop_in(paths, deployment.name)
+    files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
+
+
+def env_file(variables: Mapping[str, str]) -> str:
+    """The variables in systemd's EnvironmentFile format: double-quoted values keep newlines, ``$`` and ``%``."""
+    return "".join(f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items()))
+
+
+def _escape(value: str) -> str:
+    for character in ("\\", '"', "`", "$"):
+        value = value.replace(character, "\\" + character)
+    return value
+
+
+def start(name: str) -> None:
+    """Start the web process and wait until it has imported the app; raises ReleaseError with its last lines."""
+    if systemd.systemctl("start", unit(name)).returncode != 0:
+        raise ReleaseError(f"the app doesn't start:\n{journal(name)}")
+
+
+def is_active(name: str) -> bool:
+    """Whether systemd reports the web process as active."""
+    return systemd.systemctl("is-active", "--quiet", unit(name)).returncode == 0
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """systemd's report of a web process: active, activating, failed...; and how often systemd restarted it."""
+
+    active: str
+    restarts: int
+
+
+def unit_state(name: str) -> UnitState:
+    """systemd's report of the web process of a deployment."""
+    properties = systemd.show(unit(name), "ActiveState", "NRestarts")
+    return UnitState(properties["ActiveState"], int(properties["NRestarts"]))
+
+
+def running() -> list[str]:
+    """Names of the deployments whose web processes run, are starting or are stopping."""
+    before, after = unit("*").split("*")
+    return sorted(name[len(before) : -len(after)] for name in systemd.running(unit("*")))
+
+
+def drain(name: str) -> None:
+    """Let the web process finish its requests and end, in the background. TimeoutStopSec of the unit is the limit."""
+    systemd.systemctl("stop", "--no-block", unit(name))
+
+
+def stop(name: str) -> None:
+    """Let the web process finish its requests for ``STOP_SECONDS``, then kill it."""
+    with suppress(subprocess.TimeoutExpired):
+        systemd.systemctl("stop", unit(name), timeout=STOP_SECONDS)
+    kill(name)
+
+
+def kill(name: str) -> None:
+    """End the web process at once, without regard to its requests."""
+    systemd.systemctl("kill", "--signal=SIGKILL", unit(name))
+    systemd.systemctl("stop", unit(name))
+    systemd.systemctl("reset-failed", unit(name))
+
+
+def remove(paths: Paths, name: str) -> None:
+    """Delete the files of a deployment that has ended."""
+    web_server.remove_drop_in(paths, name)
+    shutil.rmtree(paths.deployments / name, ignore_errors=True)
+    (paths.env_files / name).unlink(missing_ok=True)
+    paths.deployment_socket(name).unlink(missing_ok=True)
+
+
+def journal(name: str) -> str:
+    """The last lines of the app. They may be from before its last start: systemd restarts an app that has ended."""
+    return systemd.journal_of_all_starts(unit(name))
+
+
+def journal_since(name: str, start: float) -> str:
+    """The lines of the app since ``start``, in seconds since the epoch."""
+    return systemd.journal_lines(f"_SYSTEMD_UNIT={unit(name)}", f"--since=@{start:.3f}", lines=1000)

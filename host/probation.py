@@ -1,0 +1,163 @@
+"""A release on one of several servers: it is on probation until every server serves it.
+
+The proven deployment keeps running beside the new one. If another server fails, ``rollback`` moves the traffic back at
+once. If nobody confirms the release, for example because the operator's computer lost its connection, a timer does it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import deployment, disk_reserve, files, history, processes, procfile, state, systemd, times
+from host.console import phase, say
+from host.deployment import Deployment
+from host.errors import ReleaseError
+from host.install import install
+from host.lock import exclusive
+from host.paths import Paths
+from host.unpack import require_space
+
+# How long the timer's rollback waits for a release in progress; it tries again after that. Other callers of
+# ``rollback`` say how long a release may take.
+WAIT_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class ReleasePhase:
+    """What the one server that runs the release phase needs for it."""
+
+    deployment: Deployment
+    processes: processes.Plan
+    # The source of the release, for the history.
+    revision: str | None
+
+
+def prepare(paths: Paths, release: str, release_phase: ReleasePhase | None = None) -> None:
+    """Unpack the release and install its requirements. What is left then takes seconds and can hardly fail.
+
+    With ``release_phase``, run that, too: it must succeed before any server switches.
+    """
+    with exclusive(paths.lock, f"the preparation of {release}"), disk_reserve.lent(paths):
+        with phase("space"):
+            require_space(paths, release)
+        folder = paths.releases / release
+        is_new = not folder.is_dir()
+        try:
+            venv = install(paths, release)
+            if release_phase:
+                _run_release_phase(paths, release_phase, venv)
+        except BaseException:
+            if is_new and folder.is_dir():
+                files.remove_tree(folder)
+            raise
+        if is_new:
+            # Until it serves, it counts as the oldest release: failed attempts must not push out releases that a
+            # rollback may need.
+            os.utime(folder, (0, 0))
+
+
+def _run_release_phase(paths: Paths, options: ReleasePhase, venv: Path) -> None:
+    release, name = options.deployment.release, options.deployment.name
+    if "release" not in procfile.read(paths.releases / release):
+        return
+    entry = history.new_entry(release, name, options.revision)
+    try:
+        with history.recording(paths, entry):
+            processes.prepare(paths, options.deployment, venv, options.processes)
+            entry.result = "prepared"
+    except BaseException:
+        if name not in state.needed(paths):
+            deployment.remove(paths, name)
+        raise
+
+
+def begin(paths: Paths, seconds: float) -> None:
+    """Make sure that a rollback is possible before anything is switched; ``seconds`` is 0 without a probation."""
+    processes.save_for_rollback(paths)
+    if seconds:
+        disarm(paths, systemd.ROLLBACK_SERVICE)
+        # The file comes before the timer, so that ``disarm`` never misses a timer.
+        files.write(paths.probation, b"", 0o600)
+        arm(seconds)
+
+
+def passed(paths: Paths, name: str) -> bool:
+    """Whether the deployment has passed its watch on this server."""
+    on_probation = paths.probation.read_text() if paths.probation.exists() else ""
+    return name in (state.proven(paths), on_probation)
+
+
+def settle(paths: Paths, name: str, seconds: float) -> None:
+    """After the watch: the deployment is on probation for ``seconds``, or with 0 it is the proven one from now on."""
+    if seconds and paths.probation.exists():
+        files.write(paths.probation, name.encode(), 0o600)
+        return
+    state.prove(paths, name)
+    disarm(paths, systemd.ROLLBACK_SERVICE)
+    processes.delete_saved(paths)
+
+
+def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
+    """Serve the proven deployment again; does nothing if it serves. Waits ``wait`` seconds for a release in progress.
+
+    A server without a proven deployment serves nothing: a release that the other servers don't have must not get
+    requests from the balancer.
+    """
+    with exclusive(paths.lock, "a rollback", wait), disk_reserve.lent(paths):
+        name, proven = state.current(paths), state.proven(paths)
+        if name and name != proven and (proven or paths.probation.exists()):
+            entry = history.new_entry(deployment.release_of(name), name)
+            with history.recording(paths, entry), phase("rollback", entry.phases):
+                _serve_again(paths, proven)
+                entry.result, entry.reason = "rolled back", "the rollout didn't succeed on every server"
+        drain_others(paths)
+        processes.roll_back(paths)
+        disarm(paths)
+    serves = state.current(paths)
+    say(f"release {deployment.release_of(serves)} is serving" if serves else "no release yet")
+
+
+def _serve_again(paths: Paths, proven: str | None) -> None:
+    if proven is None:
+        # The balancer may already send requests here, and does so until its health checks have failed.
+        files.write(paths.draining, b"", 0o644)
+        time.sleep(times.SETTLE_SECONDS)
+        state.serve_nothing(paths)
+        paths.draining.unlink()
+        return
+    deployment.start(proven)
+    state.serve(paths, proven)
+
+
+def drain_others(paths: Paths) -> int:
+    """Drain every deployment that neither serves nor is needed for a rollback; returns their number."""
+    others = set(deployment.running()) - state.needed(paths)
+    for name in sorted(others):
+        deployment.drain(name)
+    return len(others)
+
+
+def arm(seconds: float) -> None:
+    """Start a timer that rolls back after ``seconds``."""
+    name = systemd.ROLLBACK_SERVICE.removesuffix(".service")
+    command = ["systemd-run", "--quiet", "--collect", f"--unit={name}", f"--on-active={seconds:.0f}"]
+    command += ["--timer-property=AccuracySec=1s", "--property=Type=oneshot"]
+    command += ["--property=Restart=on-failure", "--property=RestartSec=15"]
+    command += [str(Paths().gantry_command), "rollback"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise ReleaseError(f"the timer for the rollback doesn't start: {result.stderr.strip()}")
+
+
+def disarm(paths: Paths, *units: str) -> None:
+    """Stop the timer, if there is one, and ``units``.
+
+    The timer's own service calls this as well. It must not stop itself, so it isn't stopped by default.
+    """
+    if paths.probation.exists():
+        systemd.systemctl("stop", systemd.ROLLBACK_TIMER, *units)
+        paths.probation.unlink()

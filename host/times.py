@@ -1,0 +1,58 @@
+"""Times that must fit each other, defined once for this program, for `components/` and for the templates.
+
+A constant whose value depends on another is computed from it. Values are in seconds unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+# --- In-flight requests of a deployment that is drained or stopped.
+
+# How long a request may go on after its deployment was replaced: Gunicorn's graceful_timeout, and a balancer's drain.
+GRACEFUL_SECONDS = 30
+# systemd kills the web process after this time (TimeoutStopSec). The server needs some seconds more than its requests.
+WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
+
+# --- The start of a web process.
+
+# systemd ends a start that takes longer (TimeoutStartSec).
+WEB_START_SECONDS = 90
+# `gantry wait-until-listening` gives up earlier, so that its message says what is wrong.
+LISTEN_SECONDS = WEB_START_SECONDS - 10
+
+# --- How long a request may take.
+
+# Gunicorn's timeout, and Nginx's default for proxy_read_timeout: the server answers with an error after this time.
+REQUEST_SECONDS = 60
+# A balancer waits longer than the server, so that the server's own error reaches the visitor.
+BALANCER_READ_SECONDS = REQUEST_SECONDS + 15
+
+# --- Connections that are kept open between two requests. The side that sends requests must close first, because a
+# --- request that meets a closing connection fails.
+
+# Nginx to the app (keepalive_timeout, keepalive_time). A stopping Gunicorn keeps idle connections for 2 s.
+APP_IDLE_MILLISECONDS = 50
+APP_CONNECTION_MILLISECONDS = 100
+# After a switch, Nginx may use a connection to the old deployment for both times together. 50 ms are for a busy server.
+MOVED_SECONDS = (APP_IDLE_MILLISECONDS + APP_CONNECTION_MILLISECONDS + 50) / 1000
+# Gunicorn's keepalive: far longer than Nginx keeps its connections to the app.
+GUNICORN_KEEPALIVE_SECONDS = 75
+# Nginx's default keepalive_timeout for clients, which a balancer's connections to a server must not outlive.
+SERVER_IDLE_SECONDS = 75
+# The idle timeout of a cloud's balancer: longer than a request may take, shorter than a server keeps the connection.
+BALANCER_IDLE_SECONDS = REQUEST_SECONDS + 5
+# The local target's balancer to its servers (keepalive_timeout, keepalive_time). A server that is removed from the
+# list gets no request after the second time.
+LOCAL_BALANCER_IDLE_SECONDS = 1
+LOCAL_BALANCER_CONNECTION_SECONDS = 3
+
+# --- Health checks of a balancer.
+
+CHECK_SECONDS = 5
+# So many checks in a row make a server healthy or unhealthy.
+CHECKS = 2
+# A check without an answer after this time has failed. The next check must not begin before that.
+CHECK_TIMEOUT_SECONDS = CHECK_SECONDS - 2
+# After this time a balancer has counted a changed health check and has acted on it.
+SETTLE_SECONDS = CHECK_SECONDS * CHECKS + 5
+# Limit for the first check of a server: a new balancer takes minutes until it works.
+FIRST_CHECK_SECONDS = 300
