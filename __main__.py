@@ -1,4 +1,4 @@
-"""A Gantry stack: read the settings, build, export."""
+"""A Gantry stack: read the settings, pack the release, build the fleet, export what a user needs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from pathlib import Path
 
 import pulumi
 
-from components import fleet, revision, settings
+from components import fleet
+from components.app.source import Source
+from components.settings import reader
 
 ROOT = Path(__file__).resolve().parent
 GENERATED = ROOT / ".gantry/artifacts"
 
 stack = pulumi.get_stack()
-wanted = settings.read(ROOT, pulumi.Config())
-artifact = revision.wanted(wanted.app, wanted.release, GENERATED)
-built = fleet.build(stack, wanted, artifact, GENERATED)
+draft = reader.read(ROOT, pulumi.Config())
+source = Source(draft.settings.app, draft.settings.release)
+settings = draft.check(source.procfile())
+release = source.pack(GENERATED)
+stack_fleet = fleet.build(stack, settings, release, GENERATED)
 
-name = built.servers[0]["name"]
-pulumi.export("url", built.url)
-pulumi.export("release", built.release)
-pulumi.export("servers", built.servers)
-if built.balancer:
-    pulumi.export("balancer", built.balancer)
-pulumi.export("ssh", f"bin/ssh --stack {stack} {name}")
-pulumi.export("logs", f"bin/ssh --stack {stack} {name} sudo journalctl --follow --unit 'gantry-*@*'")
-pulumi.export("ssh_key", built.key.private_key)
+first = stack_fleet.servers[0]["name"]
+pulumi.export("url", stack_fleet.url)
+pulumi.export("release", stack_fleet.release)
+pulumi.export("servers", stack_fleet.servers)
+if stack_fleet.balancer:
+    pulumi.export("balancer", stack_fleet.balancer)
+pulumi.export("ssh", f"bin/ssh --stack {stack} {first}")
+pulumi.export("logs", f"bin/ssh --stack {stack} {first} sudo journalctl --follow --unit 'gantry-*@*'")
+pulumi.export("ssh_key", stack_fleet.key.private_key)

@@ -1,2 +1,5 @@
-"""The old name of a module that providers in users' states are pickled by."""
-from components.digitalocean.vpc_waiter import VpcWaiterProvider as Emptier  # noqa: F401
+"""The old name of a module: providers in the states of running stacks are pickled by it."""
+
+from components.digitalocean.vpc_waiter import VpcWaiterProvider as Emptier
+
+__all__ = ["Emptier"]

@@ -150,7 +150,9 @@ def _roll_out(
     ]
     machine = entrypoint.attach(released, rollout.finished)
     outputs = [
-        _output(each.name, address=each.connection.host, instance_id=each.instance_id, host_key=rollout.host_keys[each.name])
+        _output(
+            each.name, address=each.connection.host, instance_id=each.instance_id, host_key=rollout.host_keys[each.name]
+        )
         for each in released
     ]
     balancer = None

@@ -1,2 +1,5 @@
-"""The old name of a module that providers in users' states are pickled by."""
-from components.draining import DrainProvider as Leaver  # noqa: F401
+"""The old name of a module: providers in the states of running stacks are pickled by it."""
+
+from components.draining import DrainProvider as Leaver
+
+__all__ = ["Leaver"]

@@ -1,2 +1,5 @@
-"""The old name of a module that providers in users' states are pickled by."""
-from components.providers import MarkerProvider as Noted  # noqa: F401
+"""The old name of a module: providers in the states of running stacks are pickled by it."""
+
+from components.providers import MarkerProvider as Noted
+
+__all__ = ["Noted"]

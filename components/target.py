@@ -140,9 +140,7 @@ def identity(hostname: str, key: SshKeyPair, host_key: SshKeyPair) -> pulumi.Out
     """What the user-data of one server holds; ``key`` is the deploy user's."""
     values = pulumi.Output.all(key.public_key, host_key.private_key, host_key.public_key)
     return values.apply(
-        lambda keys: Identity(
-            hostname=hostname, public_key=keys[0], host_private_key=keys[1], host_public_key=keys[2]
-        )
+        lambda keys: Identity(hostname=hostname, public_key=keys[0], host_private_key=keys[1], host_public_key=keys[2])
     )
 
 

@@ -12,8 +12,8 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 
 from components import fleet
-from components.revision import Wanted
-from tests.settings import settings
+from components.app.source import Release
+from tests.stack_settings import settings
 
 AWS: dict[str, Any] = {"target": "aws", "region": "eu-central-1", "ssh_from": ("203.0.113.7/32", "2001:db8::/48")}
 DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "ssh_from": ("203.0.113.7/32",)}
@@ -122,7 +122,7 @@ def built(folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str = "prod", **
 
     @pulumi.runtime.test
     def build() -> pulumi.Output[Any]:
-        made = fleet.build(stack, settings(**changed), Wanted("3f2a91c0ffee", folder / "app.tar"), folder)
+        made = fleet.build(stack, settings(**changed), Release(name="3f2a91c0ffee", tarball=folder / "app.tar"), folder)
         return pulumi.Output.all(made.url, made.release, made.servers).apply(remember)
 
     def remember(outputs: list[Any]) -> None:

@@ -59,9 +59,7 @@ class Repository:
         with_own_index._run("read-tree", commit)
         # Line endings and links as the repository has them, whatever this computer's git prefers.
         same = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true")
-        with_own_index._run(
-            *same, f"--work-tree={tree}", "checkout-index", "-z", "--stdin", stdin="\0".join(names)
-        )
+        with_own_index._run(*same, f"--work-tree={tree}", "checkout-index", "-z", "--stdin", stdin="\0".join(names))
 
     def _tracked(self, commit: str) -> list[str]:
         """The app's files at the commit, and the .gitignore and .gitattributes files above them."""

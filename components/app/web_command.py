@@ -99,7 +99,8 @@ def _check_other(command: str, words: list[str]) -> None:
         return
     if server and not any(re.search(r"\$\{?GANTRY_SOCKET\b", word) for word in words):
         raise WebCommandError(
-            f"web: {command!r} isn't told to listen on the Unix socket {_SOCKET}: start the app with '{_OTHER_SERVERS[server]}'"
+            f"web: {command!r} isn't told to listen on the Unix socket {_SOCKET}:"
+            f" start the app with '{_OTHER_SERVERS[server]}'"
         )
 
 

@@ -30,7 +30,11 @@ class Access(pulumi.ComponentResource):
     profile: pulumi.Output[str]
 
     def __init__(
-        self, name: str, vpc: pulumi.Input[str], args: NetworkArgs[AwsSettings], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        vpc: pulumi.Input[str],
+        args: NetworkArgs[AwsSettings],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("gantry:aws:Access", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)

@@ -84,9 +84,7 @@ class Balancer(pulumi.ComponentResource):
             target_id=server.instance_id,
             port=80,
             # It is deleted before the drain begins.
-            opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])
-            ),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])),
         )
 
     def _security_group(self, ports: list[int]) -> pulumi.Output[str]:

@@ -47,7 +47,7 @@ class Zone:
         ]
 
     def certificate(self, domain: str) -> pulumi.Output[str]:
-        """The ARN of a certificate for the site's names, known once it is issued. AWS renews it while the records stay."""
+        """The ARN of the site's certificate, known once it is issued. AWS renews it while the records stay."""
         domains = site_names(domain)
         certificate = aws.acm.Certificate(
             naming.label(domain),

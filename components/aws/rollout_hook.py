@@ -14,7 +14,7 @@ from components import ssh
 from components.errors import UserError
 from components.providers import MarkerProvider
 from components.rollout import steps
-from components.rollout.login import login_of
+from components.rollout.login import with_login
 from components.rollout.steps import READY, RolloutArgs, Step, Upload
 from components.server import commands
 from components.target import Server
@@ -47,7 +47,8 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
     ) -> None:
         self._steps = steps.single_server(args, configure=commands.CONFIGURE)
         inputs = [step.stdin for step in self._steps if isinstance(step, steps.Command)]
-        values = pulumi.Output.all(server.instance_id, login_of(server.connection), *inputs)
+        login = with_login(server.connection, lambda login: login)
+        values = pulumi.Output.all(server.instance_id, login, *inputs)
         instance_id = values.apply(lambda known: self._keep(*known))
         hook = pulumi.ResourceHook(f"{name}-handover", self._run)
         options = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
@@ -61,9 +62,7 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
     def _keep(self, instance_id: str, login: ssh.Login, *inputs: str | None) -> str:
         """Keep the values of the outputs for the hook."""
         self._login, stdins = login, iter(inputs)
-        self._steps = [
-            step if isinstance(step, Upload) else replace(step, stdin=next(stdins)) for step in self._steps
-        ]
+        self._steps = [step if isinstance(step, Upload) else replace(step, stdin=next(stdins)) for step in self._steps]
         return instance_id
 
     async def _run(self, _args: pulumi.ResourceHookArgs) -> None:

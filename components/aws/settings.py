@@ -26,8 +26,8 @@ def region() -> Scalar[str]:
     def parse(value: str) -> str:
         if value.startswith(_OTHER_PARTITIONS):
             raise ValueError(
-                "must be of the partition aws, such as eu-central-1: GovCloud, China and the isolated regions have other"
-                " policies, services and accounts of Debian's images"
+                "must be of the partition aws, such as eu-central-1: GovCloud, China and the isolated regions have"
+                " other policies, services and accounts of Debian's images"
             )
         return form.parse(value)
 
@@ -64,9 +64,7 @@ class AwsSettings(TargetSettings):
     )
     zone: str | None = setting(
         validators.optional(
-            validators.matching(
-                r"[a-z0-9-]+(\.[a-z0-9-]+)+", "the name of a hosted zone, such as example.org"
-            )
+            validators.matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", "the name of a hosted zone, such as example.org")
         ),
         example="example.org",
         help="The hosted zone that the site's domain is in. It gets records and, with a balancer, HTTPS.",

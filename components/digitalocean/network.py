@@ -31,7 +31,7 @@ class VpcWaiter(Resource, module="gantry", name="Emptying"):
 
 
 class Network(pulumi.ComponentResource):
-    """An existing VPC or a new one, and a tag. Droplets with the tag admit SSH from the networks of ``sshFrom`` only."""
+    """An existing VPC or a new one, and a tag whose droplets admit SSH only from ``sshFrom``."""
 
     settings: DigitalOceanSettings
     region: str
@@ -41,7 +41,9 @@ class Network(pulumi.ComponentResource):
     key: pulumi.Output[str]
     project_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: NetworkArgs[DigitalOceanSettings], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: NetworkArgs[DigitalOceanSettings], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("gantry:digitalocean:Network", name, None, opts)
         self.settings, label = args.settings, naming.label(name)
         child = pulumi.ResourceOptions(parent=self)

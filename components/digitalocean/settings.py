@@ -43,9 +43,7 @@ class DigitalOceanSettings(TargetSettings):
     )
     zone: str | None = setting(
         validators.optional(
-            validators.matching(
-                r"[a-z0-9-]+(\.[a-z0-9-]+)+", "a domain that DigitalOcean serves, such as example.org"
-            )
+            validators.matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", "a domain that DigitalOcean serves, such as example.org")
         ),
         example="example.org",
         help="The domain at DigitalOcean that the site's domain is in. It gets records and, with a balancer, HTTPS.",
@@ -60,9 +58,7 @@ class DigitalOceanSettings(TargetSettings):
         group=common.SERVERS,
     )
     vpc: str | None = setting(
-        validators.optional(
-            validators.matching(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the UUID of a VPC")
-        ),
+        validators.optional(validators.matching(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the UUID of a VPC")),
         example="5a4981aa-9653-4bd1-bef5-d6bff52042e4",
         help="UUID of an existing VPC to use. Empty creates one.",
         group=clouds.GROUP,

@@ -59,9 +59,7 @@ class Balancer(pulumi.ComponentResource):
     ) -> BalancerMachine | None:
         program = self._args.host_program
         addresses = pulumi.Output.all(*(server.private_address for server in servers))
-        configuration = addresses.apply(
-            lambda values: balancer_server.configuration(program.path, values).document()
-        )
+        configuration = addresses.apply(lambda values: balancer_server.configuration(program.path, values).document())
         bootstrap = Bootstrap(
             self,
             NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.server import commands, user_data as server_user_data
+from components.server import commands
+from components.server import user_data as server_user_data
 from components.server.configuration import MAX_UPLOAD, PATHS, Configuration
 from components.server.templates import render
 from components.server.user_data import BootFile, Identity
 from host import times
-from host.local_balancer import PLACEHOLDER_NETWORK
+from host.local_balancer import PLACES
 
 PACKAGES = ("nginx", "nftables", "python3")
 # A server's first boot without what is there for the app, and with an install script of its own.
@@ -61,4 +62,4 @@ def placeholder_addresses(servers: int) -> list[str]:
     addresses would get twice the requests of a server with one, so there are more addresses.
     """
     count = 12 if servers <= 12 else 60 if servers <= 20 else 240
-    return [f"{PLACEHOLDER_NETWORK}.{number}" for number in range(1, count + 1)]
+    return [PLACES.format(number) for number in range(1, count + 1)]

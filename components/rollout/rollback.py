@@ -10,7 +10,7 @@ import pulumi
 from pulumi_command import remote
 
 from components import ssh
-from components.rollout.login import login_of
+from components.rollout.login import with_login
 from components.server import commands
 
 # To connect, and for the rollback itself.
@@ -30,7 +30,7 @@ class RollbackHook:
         # By the server's name, once its connection is known.
         self._logins: dict[str, ssh.Login] = {}
         for server, connection in connections.items():
-            login_of(connection).apply(lambda login, server=server: self._logins.update({server: login}))
+            with_login(connection, lambda login, server=server: self._logins.update({server: login}))
         self.hook = pulumi.ErrorHook(f"{name}-revert", self._run)
 
     def _run(self, args: pulumi.ErrorHookArgs) -> bool:

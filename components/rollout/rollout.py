@@ -102,8 +102,8 @@ def batches(servers: Sequence[str], size: int | None = None, *, canary: bool = T
     The usual size with a canary is one for up to three servers, else a third of all, rounded up. Without a canary it is
     all servers.
     """
-    alone, rest = (servers[:1], servers[1:]) if canary else ([], servers)
+    alone, rest = list(servers[:1] if canary else ()), list(servers[1:] if canary else servers)
     usual_with_canary = 1 if len(servers) <= 3 else math.ceil(len(servers) / 3)
     step = size or (usual_with_canary if canary else len(servers))
-    groups = [list(rest[start : start + step]) for start in range(0, len(rest), step)]
-    return [list(alone), *groups] if alone else groups
+    groups = [rest[start : start + step] for start in range(0, len(rest), step)]
+    return [alone, *groups] if alone else groups

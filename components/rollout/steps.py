@@ -120,9 +120,7 @@ def confirm(args: RolloutArgs, *, first: bool, release_output: pulumi.Output[str
     It runs again after each run of the release command, whose output is ``release_output``: an earlier confirmation may
     have been lost.
     """
-    stdin = pulumi.Output.all(args.release_input, release_output).apply(
-        lambda values: commands.confirm_input(*values)
-    )
+    stdin = pulumi.Output.all(args.release_input, release_output).apply(lambda values: commands.confirm_input(*values))
     return Command(
         role="confirm",
         text=_release_text(args, first=first, migrated=True),

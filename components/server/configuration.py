@@ -77,7 +77,7 @@ def _gunicorn(settings: Settings) -> str:
 def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
     """The files that /etc/nftables.conf includes, in the order of their names."""
     admitted = [f'ip saddr {source} tcp dport 80 ct state new accept comment "the balancer"\n' for source in balancer]
-    rules = {str(PATHS.admitted_rule): "".join(admitted)}
+    rules = {str(PATHS.admitted_rules): "".join(admitted)}
     # Behind a balancer, host/balancing.py closes the server once the balancer sends requests.
     return rules if balancer else {**rules, str(PATHS.closed_rule): ""}
 
@@ -95,9 +95,7 @@ def _units(settings: Settings) -> dict[str, str]:
     )
     units = {
         "gantry-web@.service": web,
-        "gantry-release@.service": render(
-            "release.service.j2", **deployment, release_seconds=settings.release_timeout
-        ),
+        "gantry-release@.service": render("release.service.j2", **deployment, release_seconds=settings.release_timeout),
         "gantry-process@.service": render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
         "gantry-cron@.service": render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
         "gantry-cron@.timer": text("cron.timer"),

@@ -51,7 +51,7 @@ class CommonSettings:
     release: str | None = setting(
         validators.optional(validators.revision()),
         example="v1.2",
-        help="What to serve: empty for the app's folder as it is; or a branch, tag or commit; or a kept release's 12 digits.",
+        help="What to serve: empty for the app's folder; a branch, tag or commit; or the 12 digits of a kept release.",
         group=APP,
     )
     domain: str | None = setting(

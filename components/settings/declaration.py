@@ -64,7 +64,7 @@ class Declaration:
 
     @property
     def default_value(self) -> Any:
-        """The value where nothing is set; None where the default breaks the rule, as it does where a value is needed."""
+        """The value where nothing is set; None where an empty default breaks the rule, since a value is needed."""
         return self._value(self.default_text)[0]
 
     @property

@@ -72,7 +72,9 @@ def _read_counts(value: object) -> tuple[dict[str, int], list[str]]:
 
 def _read_entries(value: object) -> tuple[tuple[cron.Entry, ...], list[str]]:
     if not isinstance(value, list):
-        return (), ["cron must be a list; set an entry's parts with: pulumi config set --path 'cron[0].schedule' <when>"]
+        return (), [
+            "cron must be a list; set an entry's parts with: pulumi config set --path 'cron[0].schedule' <when>"
+        ]
     entries, mistakes = list[cron.Entry](), list[str]()
     for index, item in enumerate(cast(list[object], value)):
         try:

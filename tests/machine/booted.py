@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from components import manifest
 from components.local import launch, machine
-from components.settings import Settings
+from components.settings.common import Settings
 from tests.machine.conftest import Local
 
 CUT_OFF = b"""

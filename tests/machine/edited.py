@@ -12,7 +12,7 @@ from pathlib import Path
 from components import artifact, manifest
 from components.local import launch
 from tests.machine.booted import Booted
-from tests.settings import settings
+from tests.stack_settings import settings
 from tests.stack import get
 
 STOP_SECONDS = 20

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components import manifest
-from components.settings import Settings
+from components.settings.common import Settings
 from tests.machine.booted import Booted
 from tests.machine.conftest import Local
-from tests.settings import settings
+from tests.stack_settings import settings
 
 HEALTHZ = '\n@app.route("/healthz")\ndef healthz():\n    return "ok"\n'
 PAGE = "import os, threading, time\nfrom flask import Flask\napp = Flask(__name__)\n{extra}\n"

@@ -24,7 +24,8 @@ ENGINE = ROOT / ".gantry/engine"
 SECRET = "planted-in-user-data"
 PROGRAM = """\
 import pulumi
-from components.local import Network, NetworkArgs, Server, ServerArgs
+from components.local.target import Network, Server
+from components.target import NetworkArgs, ServerArgs
 
 config = pulumi.Config()
 network = Network("net", NetworkArgs(cidr=config.get("cidr")))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.variables import MAX_BYTES
+from components.settings.env import MAX_BYTES
 from tests.machine import driven
 from tests.machine.driven import Server, write
 

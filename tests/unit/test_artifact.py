@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from components.artifact import ArtifactError, pack, tarball
+from components.app.artifact import ArtifactError, pack, tarball
+from components.app.dependencies import DependencyError
+from components.app.procfile import ProcfileError
+from components.app.web_command import WebCommandError
 from components.errors import UserError
-from components.processes import ProcessError
-from components.webcommand import WebCommandError
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_link_in_place_of_a_file_that_gantry_reads_is_refused(app: Path, name:
 @pytest.mark.parametrize("line", ["-e .", ".", "./lib", "lib @ file:lib"])
 def test_a_package_of_the_apps_own_folder_is_refused_with_the_remedy(app: Path, line: str):
     (app / "requirements.txt").write_text(f"flask\n{line}\n")
-    with pytest.raises(ArtifactError, match="leave it out"):
+    with pytest.raises(DependencyError, match="leave it out"):
         tarball(app)
 
 
@@ -174,13 +175,13 @@ def test_an_app_that_is_no_python_is_named_with_the_line(app: Path):
 
 def test_a_pipe_in_the_app_is_refused_and_not_read(app: Path):
     os.mkfifo(app / "pipe")
-    with pytest.raises(ArtifactError, match="neither a file nor a folder"):
+    with pytest.raises(UserError, match="neither a file nor a folder"):
         tarball(app)
 
 
 def test_an_app_without_requirements_is_refused_with_the_remedy(app: Path):
     (app / "requirements.txt").unlink()
-    with pytest.raises(ArtifactError, match=r"add a requirements\.txt"):
+    with pytest.raises(DependencyError, match=r"add a requirements\.txt"):
         tarball(app)
 
 
@@ -191,7 +192,7 @@ def test_an_app_may_have_a_lock_or_a_project_file_instead_but_not_one_that_stays
     (app / "uv.lock").write_text("version = 1\n")
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
-    with pytest.raises(ArtifactError, match=r"uv\.lock is there without its pyproject\.toml"):
+    with pytest.raises(DependencyError, match=r"uv\.lock is there without its pyproject\.toml"):
         tarball(app)
 
 
@@ -259,7 +260,7 @@ def test_another_process_that_cannot_work_is_refused_before_anything_is_touched(
     app: Path, name: str, text: str, reason: str
 ):
     (app / name).write_text(text)
-    with pytest.raises(ProcessError, match=reason):
+    with pytest.raises(ProcfileError, match=reason):
         tarball(app)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import AWS, SITE, Cloud, built
+from tests.mocks import AWS, SITE, Cloud, built
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components import manifest
 from components.aws import balancer, logs
-from tests.cloud import AWS, SITE, Cloud, built
+from host import times
+from tests.mocks import AWS, SITE, Cloud, built
 
 MANY = {**AWS, "servers": 2, "balancer": True}
 
@@ -39,13 +39,13 @@ def test_no_server_is_taken_out_before_the_new_ones_are_found_healthy(fleet: Clo
         joined = fleet.one(":Command", f"prod-{number}-joined")
         assert any(each.endswith(f"::prod-{number}-attachment") for each in joined.waits_for)
         group = fleet.one(":TargetGroup").inputs["healthCheck"]
-        settle = re.search(r"gantry joined --settle (\d+) --limit 300 --from ", joined.inputs["create"])
+        settle = re.search(r"gantry wait-for-balancer --settle (\d+) --limit 300 --from ", joined.inputs["create"])
         assert settle and int(settle[1]) > group["interval"] * group["healthyThreshold"]
 
 
 def test_the_checks_are_quick_and_the_drain_is_as_long_as_a_request_may_be(fleet: Cloud):
     group = fleet.one(":TargetGroup").inputs
-    assert group["deregistrationDelay"] == manifest.GRACEFUL_SECONDS
+    assert group["deregistrationDelay"] == times.GRACEFUL_SECONDS
     assert group["healthCheck"] == {
         "protocol": "HTTP", "port": "traffic-port", "path": "/healthz", "matcher": "200-399",
         "interval": 5, "timeout": 3, "healthyThreshold": 2, "unhealthyThreshold": 2,

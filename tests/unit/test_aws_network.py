@@ -9,7 +9,7 @@ import pytest
 from components.aws import subnets
 from components.errors import UserError
 from components.local import bridge
-from tests.cloud import AWS, Cloud, built, secret
+from tests.mocks import AWS, Cloud, built, secret
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_the_same_zones_are_taken_in_whatever_order_they_come():
 
 def test_of_a_given_vpc_one_subnet_a_zone_is_taken_and_one_zone_is_not_enough():
     placed = [("b", "subnet-3"), ("a", "subnet-2"), ("a", "subnet-1")]
-    assert subnets.one_a_zone("vpc-1", placed) == ["subnet-1", "subnet-3"]
+    assert subnets.one_per_zone("vpc-1", placed) == ["subnet-1", "subnet-3"]
     with pytest.raises(UserError, match=r"vpc is 'vpc-1'.*in 2 zones.*pulumi config rm vpc"):
-        subnets.one_a_zone("vpc-1", placed[1:])
+        subnets.one_per_zone("vpc-1", placed[1:])
 
 
 def test_a_given_vpc_gets_no_network_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

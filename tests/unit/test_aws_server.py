@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.aws import image
-from tests.cloud import AWS, Cloud, built
+from tests.mocks import AWS, Cloud, built
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.cloud import AWS as EVERY_AWS
-from tests.cloud import DIGITALOCEAN, SITE, Cloud, built
+from tests.mocks import AWS as EVERY_AWS
+from tests.mocks import DIGITALOCEAN, SITE, Cloud, built
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/clouds.md"
 # SSH from one network.

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from host.web import environment_file
 
 from host import files
 from host.configure import Configuration, configure
@@ -14,7 +15,6 @@ from host.errors import ReleaseError
 from host.lock import WAIT_SECONDS, exclusive
 from host.paths import Paths
 from host.procfile import processes
-from host.web import environment_file
 
 
 def test_a_written_file_has_its_mode_and_leaves_nothing_beside_it(tmp_path: Path):

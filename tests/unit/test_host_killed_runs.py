@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unit.test_host_fleet import Fleet
 
 from host import fleet, health, history, processes, release, serving, watch
 from host.errors import ReleaseError
 from host.processes import Plan
 from tests.unit import test_host_processes as beside
 from tests.unit.host_machine import Machine, die_after
-from tests.unit.test_host_fleet import Fleet
 
 NO_MAIL = Plan({"mail-out": 0})
 # A record of what runs beside web.

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from host.environment import key, reader, shortened
 
 from host import environment
-from host.environment import key, reader, shortened
 from host.errors import ReleaseError
 from host.paths import Paths
 

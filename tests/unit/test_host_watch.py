@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from host.visitors import Share, Visitors
 
 from host import health, visitors, watch, web
 from host.errors import ReleaseError
-from host.visitors import Share, Visitors
 
 HEALTH = health.Health("/healthz", "rocket.test")
 WELL = watch.Watched(0, "200", "active", 0, [], Share(), Share(0, 100))

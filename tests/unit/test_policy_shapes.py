@@ -14,7 +14,7 @@ from gantry_policy.pack import RULES
 from gantry_policy.rule import Resource, Rule, Stack
 from pulumi import _types as types
 
-from tests.cloud import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
+from tests.mocks import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
 
 MANY = {"servers": 2, "balancer": True}
 FULL = {

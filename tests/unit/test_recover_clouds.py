@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from components import names
-from tests.cloud import AWS, DIGITALOCEAN, SITE, built
+from components import naming
 from tests.clouds.digitalocean import DigitalOcean as Account
 from tests.clouds.digitalocean_api import TOKEN, answering
+from tests.mocks import AWS, DIGITALOCEAN, SITE, built
 from tools.recover import asking, aws, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
 from tools.recover.state import Pending
@@ -212,7 +212,7 @@ def test_strays_have_names_as_this_stacks_things_have(asked: DigitalOcean):
 
 def test_neither_another_stacks_things_are_strays_nor_is_a_name_with_a_digest_overlooked(account: Account):
     account.add("vpc", {"name": "prod-1-1a2b3c4"}, "v3")
-    droplet = f"{names.label('prod.eu-1')}-1a2b3c4"
+    droplet = f"{naming.label('prod.eu-1')}-1a2b3c4"
     account.add("droplet", {"name": droplet}, "5")
     with answering(account) as url:
         asked = DigitalOcean(TOKEN, url)

@@ -11,10 +11,13 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.mocks import MockMonitor
 from pulumi_command import remote
 
-from components.contact import Host
-from components.manifest import READY_COMMAND, confirm_input
-from components.rollout import Rollout, RolloutArgs
-from tests.cloud import secret
+from components.app.source import Release
+from components.rollout.bootstrap import NewServer
+from components.rollout.rollout import Rollout
+from components.rollout.steps import RolloutArgs
+from components.server.commands import READY, confirm_input
+from components.server.host_program import HostProgram
+from tests.mocks import secret
 
 SECRET = "correct-horse-battery-staple"
 
@@ -76,8 +79,10 @@ def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | 
 
     @pulumi.runtime.test
     def roll_out() -> pulumi.Output[Any]:
-        hosts = [Host(name=name, instance_id=f"i-{name}", first_contact=first_contact(name)) for name in ("a", "b")]
-        rollout = Rollout("rollout", hosts, replace(arguments(tmp_path, tarball), canary=canary))
+        servers = [
+            NewServer(name=name, instance_id=f"i-{name}", connection=first_connection(name)) for name in ("a", "b")
+        ]
+        rollout = Rollout("rollout", servers, replace(arguments(tmp_path, tarball), canary=canary))
         return pulumi.Output.all(rollout.release, *rollout.host_keys.values()).apply(check)
 
     def check(found: list[str]) -> None:
@@ -87,19 +92,17 @@ def rolled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tarball: Path | 
     return recorder
 
 
-def first_contact(name: str) -> remote.ConnectionArgs:
+def first_connection(name: str) -> remote.ConnectionArgs:
     return remote.ConnectionArgs(host=f"{name}.test", user="deploy", private_key="key", host_key=f"ssh-ed25519 {name}")
 
 
 def arguments(folder: Path, tarball: Path | None) -> RolloutArgs:
     return RolloutArgs(
-        host_program=folder / "host.pyz",
-        host_program_path="/opt/gantry/incoming/host-1.pyz",
+        host_program=HostProgram(file=folder / "host.pyz", path="/opt/gantry/incoming/host-1.pyz"),
         configuration='{"files": {}}',
-        tarball=tarball,
-        release="3f2a91c0ffee",
+        release=Release(name="3f2a91c0ffee", tarball=tarball),
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
-        first_prepare_command="sudo gantry prepare 3f2a91c0ffee --settings s --first",
+        prepare_first_command="sudo gantry prepare 3f2a91c0ffee --settings s --first",
         release_input=pulumi.Output.secret(json.dumps({"variables": {"TOKEN": SECRET}})),
     )
 
@@ -161,7 +164,7 @@ def test_no_command_text_holds_a_secret_and_none_gets_its_previous_output(record
             assert inputs["addPreviousOutputInEnv"] is False, name
 
 
-def test_only_the_first_server_is_told_to_run_the_release_process_and_cron(recorder: Recorder):
+def test_only_the_first_server_is_told_to_run_the_release_phase_and_cron(recorder: Recorder):
     command = "sudo gantry release 3f2a91c0ffee --settings s"
     for role, probation in (("release", " --probation 480"), ("confirm", "")):
         assert recorder.inputs(f"a-{role}")["create"] == f"{command} --first --migrated{probation}"
@@ -186,7 +189,7 @@ def test_a_failure_on_probation_sends_all_back_and_one_of_a_confirmation_nobody(
 
 
 def test_the_first_contact_has_a_text_that_never_changes(recorder: Recorder):
-    assert recorder.inputs("a-ready")["create"] == READY_COMMAND == "sudo /usr/local/lib/gantry/ready"
+    assert recorder.inputs("a-ready")["create"] == READY == "sudo /usr/local/lib/gantry/ready"
 
 
 def test_the_tarball_goes_to_a_path_named_by_its_release(recorder: Recorder):

@@ -5,9 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import revision, rules, settings
+from components import targets
+from components.app.source import Source
+from components.settings.common import MAX_SERVERS
+from components.settings.declaration import default_text
+from components.settings.reader import all_declarations
 from host.cron import Entry
-from tests.settings import mistakes, read
+from tests.stack_settings import mistakes, read, settings
+from tools.settings import page, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 REGIONS = {"aws": "eu-central-1", "digitalocean": "fra1"}
@@ -16,13 +21,13 @@ REGIONS = {"aws": "eu-central-1", "digitalocean": "fra1"}
 def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
     found = read(root)
     assert (found.target, found.app, found.domain, found.health_path) == ("local", root / "examples/rocket", None, "/")
-    assert (found.workers, found.threads, found.network, found.release) == (None, 4, None, None)
+    assert (found.workers, found.threads, found.of_target.network, found.release) == (None, 4, None, None)
     assert (found.health_status, found.health_timeout, found.watch) == (None, 30, 10)
 
 
 def test_an_empty_string_and_zero_workers_mean_the_default(root: Path):
     found = read(root, domain="", network="", workers="0")
-    assert (found.domain, found.network, found.workers) == (None, None, None)
+    assert (found.domain, found.of_target.network, found.workers) == (None, None, None)
 
 
 def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
@@ -68,10 +73,10 @@ def test_a_value_that_cannot_work_is_named_with_its_rule_and_remedy(root: Path, 
     assert f"pulumi config set {key}" in text
 
 
-@pytest.mark.parametrize("target", settings.TARGETS)
+@pytest.mark.parametrize("target", targets.TARGETS)
 def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: str):
     cloud = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]} if target in REGIONS else {}
-    for servers in (50, settings.MOST_SERVERS):
+    for servers in (50, MAX_SERVERS):
         found = read(
             root, target=target, servers=servers, batch=servers, network="10.77.5.0/24" if not cloud else "", **cloud
         )
@@ -88,10 +93,14 @@ def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: 
     ],
 )
 def test_a_network_has_room_for_servers_that_are_all_replaced_at_once(target: str, network: str, most: int):
-    assert rules.room(target, network, most) == []
-    [mistake] = rules.room(target, network, most + 1)
+    def conflicts(servers: int, network: str | None) -> list[str]:
+        stack_settings = settings(target=target, network=network, servers=servers)
+        return [line for key, line in stack_settings.of_target.conflicts(stack_settings) if key == "servers"]
+
+    assert conflicts(most, network) == []
+    [mistake] = conflicts(most + 1, network)
     assert f"servers is {most + 1}, but network {network} has room for {most} " in mistake
-    assert rules.room(target, None, most + 1) == []
+    assert conflicts(most + 1, None) == []
 
 
 def test_a_network_that_is_too_small_is_told_before_anything_is_touched(root: Path):
@@ -147,7 +156,7 @@ def test_processes_are_counts_and_cron_is_a_list_of_entries(with_worker: Path):
     [
         ([], "processes must be a map"),
         ({"web": 2}, "the setting workers"),
-        ({"release": 1}, "processes.release counts a process that the app hasn't"),
+        ({"release": 1}, "processes.release counts a process that the app doesn't have"),
         ({"wroker": 1}, "its Procfile has only worker"),
         ({"worker": -1}, "processes.worker is -1, but must be a whole number from 0 to 64"),
         ({"worker": True}, "must be a whole number from 0 to 64"),
@@ -162,7 +171,7 @@ def test_counts_are_for_the_processes_of_the_pinned_revision_not_of_the_folder(
     with_worker: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pinned = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
-    monkeypatch.setattr(revision, "procfile", lambda app, release: pinned[release])
+    monkeypatch.setattr(Source, "procfile", lambda source: pinned[source.setting])
     assert read(with_worker, release="v1", processes={"clock": 2}).processes == {"clock": 2}
     assert "its Procfile has only clock" in mistakes(with_worker, release="v1", processes={"worker": 2})
     for unknown in ("v9", "3f2a91c0ffee"):
@@ -201,17 +210,31 @@ def test_variables_that_are_no_map_are_refused_without_their_value(root: Path):
     assert "hunter2" not in text
 
 
-def test_every_setting_has_its_type_and_help_in_the_project_file_and_no_other_has():
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    assert set(declared) == settings.KEYS
-    for key, schema in declared.items():
-        assert schema["type"] in {"string", "integer", "boolean", "object", "array"}, key
-        assert schema["description"].endswith((".", ")")), key
-        assert "default" in schema, f"{key}: without a default, Pulumi asks for a value"
+def test_the_schema_in_the_project_file_and_the_settings_page_are_those_of_the_declarations():
+    project = (ROOT / "Pulumi.yaml").read_text()
+    assert schema.project_file(project) == project, "write it anew with: python -m tools.settings"
+    assert page.settings_page() == (ROOT / "docs/settings.md").read_text(), "write it with: python -m tools.settings"
 
 
-def test_the_readme_lists_every_setting_with_the_project_files_own_words():
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    readme = (ROOT / "README.md").read_text()
-    for key, schema in declared.items():
-        assert f"| `{key}` | {schema['description']} |" in readme, key
+def test_every_setting_has_a_type_a_default_and_a_help_in_the_project_file():
+    config = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert set(config) == set(all_declarations())
+    for key, entry in config.items():
+        assert entry["type"] in {"string", "integer", "boolean", "object", "array"}, key
+        assert entry["description"].endswith((".", ")")), key
+        assert "default" in entry, f"{key}: without a default, Pulumi asks for a value"
+
+
+@pytest.mark.parametrize("key", all_declarations())
+def test_the_example_and_the_default_of_every_setting_keep_its_rule(key: str):
+    for declaration in all_declarations()[key].values():
+        example = default_text(declaration.example)
+        value, mistakes = declaration.read(example)
+        assert not mistakes and value != declaration.default_value, key
+        if not declaration.required:
+            assert declaration.read("") == (declaration.default_value, []), key
+
+
+def test_targets_that_know_a_setting_agree_on_its_type():
+    for key, by_owner in all_declarations().items():
+        assert len({declaration.validator.type for declaration in by_owner.values()}) == 1, key

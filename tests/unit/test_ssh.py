@@ -37,7 +37,9 @@ def test_a_login_works_and_leaves_no_key_on_the_disk_already_while_it_lasts(kind
     with running_sshd(tmp_path / "sshd") as server, ssh.offering(server.user_key.text()) as identity:
         at = [*identity, "-p", str(server.port), "-o", "HostKeyAlias=127.0.0.1", "-o", "BatchMode=yes"]
         words = ["ls", str(tmp_path)]
-        command = ssh.command("127.0.0.1", getpass.getuser(), server.host_keys[0].public, at, words)
+        command = ssh.command(
+            "127.0.0.1", getpass.getuser(), host_key=server.host_keys[0].public, identity=at, words=words
+        )
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["sshd"]
@@ -46,7 +48,9 @@ def test_a_login_works_and_leaves_no_key_on_the_disk_already_while_it_lasts(kind
 def test_another_host_key_is_refused(tmp_path: Path):
     with running_sshd(tmp_path / "sshd") as server, ssh.offering(server.user_key.text()) as identity:
         at = [*identity, "-p", str(server.port), "-o", "HostKeyAlias=127.0.0.1", "-o", "BatchMode=yes"]
-        command = ssh.command("127.0.0.1", getpass.getuser(), server.user_key.public, at, ["true"])
+        command = ssh.command(
+            "127.0.0.1", getpass.getuser(), host_key=server.user_key.public, identity=at, words=["true"]
+        )
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 255
     assert "Host key verification failed" in done.stderr

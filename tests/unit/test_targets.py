@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from components.settings import TARGETS
-from tests.cloud import AWS, DIGITALOCEAN, SITE, built
+from components.targets import TARGETS
+from tests.mocks import AWS, DIGITALOCEAN, SITE, built
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = """
 import sys
-from components import fleet, manifest, rollout, settings
-import importlib
-importlib.import_module("components.TARGET").Network
+from components import fleet, targets
+from components.settings import reader
+reader.all_declarations()
+targets.load("TARGET").Network
 print(*sorted(name for name in ("pulumi_aws", "pulumi_digitalocean") if name in sys.modules))
 """
 
@@ -36,14 +37,13 @@ def test_the_sdk_of_an_unused_cloud_is_never_loaded(target: str, loaded: str):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_has_the_same_nouns_with_the_same_arguments(target: str):
-    module = importlib.import_module(f"components.{target}")
+    module = importlib.import_module(f"components.{target}.target")
     for noun in ("Network", "Server", "Balancer", "Address"):
         made = getattr(module, noun)
         args = list(inspect.signature(made).parameters.values())[1]
         assert args.annotation.partition("[")[0] == f"{noun}Args"
-        assert getattr(module, f"{noun}Args").__module__ == "components.target"
-    for front in (module.Balancer, module.Address):
-        assert callable(front.reach) and callable(front.attach)
+    for entrypoint in (module.Balancer, module.Address):
+        assert callable(entrypoint.connection_to) and callable(entrypoint.attach)
 
 
 @pytest.mark.parametrize("cloud", [AWS, DIGITALOCEAN], ids=["aws", "digitalocean"])

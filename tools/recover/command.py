@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from components.digitalocean_api import URL, URL_VARIABLE, token_in
+from components.digitalocean.api import URL, URL_VARIABLE, token_in
 from tools.recover import asking, aws, digitalocean, state
 from tools.recover.state import Document, Pending
 from tools.setup import backend

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from components import names, rules
-from components.digitalocean_api import URL, Api, ApiError
+from components import naming, rules
+from components.digitalocean.api import URL, Api, ApiError
 from tools.recover.state import Document, Pending
 from tools.setup.report import SetupError
 
@@ -104,8 +104,8 @@ class DigitalOcean:
 def _labels(path: str, stack: str) -> set[str]:
     """What the names of a kind begin with, as components/digitalocean gives them."""
     if path == "droplets":
-        return {names.label(f"{stack}-{number}") for number in range(rules.MOST_SERVERS)}
+        return {naming.label(f"{stack}-{number}") for number in range(rules.MAX_SERVERS)}
     if path == "load_balancers":
-        return {names.label(f"{stack}-balancer")}
-    fronts = {f"{names.label(f'{stack}-{front}')}-web" for front in ("address", "balancer")}
-    return {names.label(stack)} | (fronts if path == "firewalls" else set())
+        return {naming.label(f"{stack}-balancer")}
+    fronts = {f"{naming.label(f'{stack}-{front}')}-web" for front in ("address", "balancer")}
+    return {naming.label(stack)} | (fronts if path == "firewalls" else set())

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
-from components import emptying
-from components.digitalocean_api import Api, ApiError
+from components.digitalocean import vpc_waiter
+from components.digitalocean.api import Api, ApiError
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.digitalocean_api import TOKEN, answering
 from tests.stack import ROOT
@@ -38,7 +38,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, cloud: DigitalOcean) -> list[int]:
         seen.append(len(cloud.members("v1")))
         cloud.things["droplet"].popitem()
 
-    monkeypatch.setattr(emptying.time, "sleep", sleep)
+    monkeypatch.setattr(vpc_waiter.time, "sleep", sleep)
     return seen
 
 
@@ -49,26 +49,28 @@ def fill(cloud: DigitalOcean, *ids: str) -> None:
 
 def test_it_waits_until_the_last_one_on_whatever_page_has_left(cloud: DigitalOcean, api: Api, waits: list[int]):
     fill(cloud, "1", "2", "3")
-    emptying.wait(api, "v1")
+    vpc_waiter.wait_until_empty(api, "v1")
     assert waits == [3, 2, 1]
 
 
 def test_what_is_empty_or_gone_is_not_waited_for(api: Api, waits: list[int]):
-    emptying.wait(api, "v1")
-    emptying.wait(api, "v2")
+    vpc_waiter.wait_until_empty(api, "v1")
+    vpc_waiter.wait_until_empty(api, "v2")
     assert waits == []
 
 
 def test_after_the_limit_it_says_what_still_is_there(cloud: DigitalOcean, api: Api, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(emptying, "LIMIT_SECONDS", -1)
+    monkeypatch.setattr(vpc_waiter, "LIMIT_SECONDS", -1)
     fill(cloud, "1", "2")
-    with pytest.raises(TimeoutError, match=r"in the VPC v1: do:droplet:1 \(prod-1\), do:droplet:2 \(prod-2\)"):
-        emptying.wait(api, "v1")
+    with pytest.raises(
+        TimeoutError, match=r"the VPC v1 still has members: do:droplet:1 \(prod-1\), do:droplet:2 \(prod-2\)"
+    ):
+        vpc_waiter.wait_until_empty(api, "v1")
 
 
 def test_another_answer_than_that_it_is_gone_is_an_error(api: Api):
     with pytest.raises(ApiError, match="401"):
-        emptying.wait(Api("wrong", api.url), "v1")
+        vpc_waiter.wait_until_empty(Api("wrong", api.url), "v1")
 
 
 @pytest.mark.parametrize(
@@ -84,12 +86,12 @@ def test_another_answer_than_that_it_is_gone_is_an_error(api: Api):
     ],
 )
 def test_the_account_is_that_of_the_stacks_own_provider(config: dict[str, str], environ: dict[str, str], found: Api):
-    assert emptying.account(Config(config, "gantry"), environ) == found
+    assert vpc_waiter.account(Config(config, "gantry"), environ) == found
 
 
 def test_without_a_token_it_says_how_to_set_it():
     with pytest.raises(ApiError, match="set DIGITALOCEAN_TOKEN"):
-        emptying.account(Config({}, "gantry"), {})
+        vpc_waiter.account(Config({}, "gantry"), {})
 
 
 def test_the_deletion_of_the_resource_is_the_wait(
@@ -97,14 +99,14 @@ def test_the_deletion_of_the_resource_is_the_wait(
 ):
     monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
     fill(cloud, "1")
-    provider = emptying.Emptier()
+    provider = vpc_waiter.VpcWaiterProvider()
     provider.configure(ConfigureRequest(Config({"digitalocean:token": TOKEN}, "gantry")))
     provider.delete("v1", {"vpc_id": "v1"})
     assert waits == [1]
 
 
 def test_only_another_vpc_is_another_emptying():
-    provider = emptying.Emptier()
+    provider = vpc_waiter.VpcWaiterProvider()
     assert provider.create({"vpc_id": "v1"}).id == "v1"
     assert provider.diff("v1", {"vpc_id": "v1"}, {"vpc_id": "v1", "__provider": "new"}).changes is False
     assert provider.diff("v1", {"vpc_id": "v1"}, {"vpc_id": "v2"}).replaces == ["vpc_id"]
@@ -112,7 +114,7 @@ def test_only_another_vpc_is_another_emptying():
 
 def test_the_provider_process_of_every_up_imports_little():
     asked = (
-        "import sys, pulumi.dynamic, components.emptying; "
+        "import sys, pulumi.dynamic, components.emptying, components.digitalocean.vpc_waiter; "
         "print([name for name in sys.modules if 'jinja' in name or 'pulumi_' in name])"
     )
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from components import artifact
+from components.app import artifact
+from components.app.repository import RevisionError
+from components.app.source import Release, Source
 from components.errors import UserError
-from components.revision import RevisionError, Wanted, procfile, wanted
 
 # What the owner of another computer may prefer.
 OTHER_TASTE = {
@@ -54,7 +55,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def digest(app: Path, release: str | None) -> str:
-    return wanted(app, release, app.parents[2] / "out").release
+    return Source(app, release).pack(app.parents[2] / "out").name
 
 
 def test_a_revision_has_the_digest_of_a_clean_checkout(app: Path, tmp_path: Path):
@@ -72,13 +73,13 @@ def test_an_app_at_the_top_of_its_repository_is_packed_too(tmp_path: Path, app: 
     git(top, "commit", "--quiet", "--message", "one")
     git(tmp_path, "clone", "--quiet", str(top), "clean")
     clean = artifact.pack(tmp_path / "clean", tmp_path / "out").release
-    assert wanted(top, "main", tmp_path / "out").release == clean
+    assert Source(top, "main").pack(tmp_path / "out").name == clean
 
 
 def test_the_history_gets_the_commit_and_the_name_that_it_had(app: Path, tmp_path: Path):
     commit = git(app, "rev-parse", "HEAD")
-    found = [wanted(app, name, tmp_path / "out").revision for name in ("v1", commit[:7], commit, None)]
-    assert found == [f"v1 at {commit[:12]}", commit, commit, None]
+    revisions = [Source(app, name).pack(tmp_path / "out").revision for name in ("v1", commit[:7], commit, None)]
+    assert revisions == [f"v1 at {commit[:12]}", commit, commit, None]
 
 
 def test_branch_tag_and_commit_short_or_long_are_the_same_release(app: Path):
@@ -111,24 +112,24 @@ def test_twelve_digits_are_always_a_kept_release_and_never_a_commit(app: Path, t
     twelve = git(app, "rev-parse", "HEAD")[:12]
     git(app, "tag", "202611230945")
     for name in (twelve, "202611230945"):
-        assert wanted(app, name, tmp_path / "out") == Wanted(name, None)
+        assert Source(app, name).pack(tmp_path / "out") == Release(name=name, tarball=None)
     assert digest(app, "refs/tags/202611230945") == digest(app, "v1")
 
 
 def test_the_procfile_is_that_of_the_revision_and_of_a_kept_release_it_is_not_known(app: Path):
     (app / "Procfile").write_text("web: gunicorn a:b\nworker: a\n")
-    assert procfile(app, None) == "web: gunicorn a:b\nworker: a\n"
-    assert procfile(app, "v1") == "web: gunicorn a:b\n"
-    assert procfile(app, "3f2a91c0ffee") is None
-    assert procfile(app, "v9") is None
+    assert Source(app, None).procfile() == "web: gunicorn a:b\nworker: a\n"
+    assert Source(app, "v1").procfile() == "web: gunicorn a:b\n"
+    assert Source(app, "3f2a91c0ffee").procfile() is None
+    assert Source(app, "v9").procfile() is None
     git(app, "rm", "--quiet", "--cached", "Procfile")
     git(app, "commit", "--quiet", "--message", "without")
-    assert procfile(app, "main") == ""
+    assert Source(app, "main").procfile() == ""
 
 
 def test_a_kept_release_needs_neither_git_nor_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
-    assert wanted(tmp_path, "3f2a91c0ffee", tmp_path).tarball is None
+    assert Source(tmp_path, "3f2a91c0ffee").pack(tmp_path).tarball is None
 
 
 def test_a_revision_that_is_not_there_is_named_with_the_command_that_fetches_it(app: Path):
@@ -147,7 +148,7 @@ def test_a_shallow_clone_is_told_from_a_misspelt_name(app: Path, tmp_path: Path)
 
 def test_an_app_outside_of_any_repository_is_told_what_else_works(tmp_path: Path):
     with pytest.raises(RevisionError, match=r"in no git repository; leave release empty .* 12 digits"):
-        wanted(tmp_path, "v1", tmp_path)
+        Source(tmp_path, "v1").pack(tmp_path)
 
 
 def test_without_git_a_revision_is_refused(app: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from components import names
+from components import naming
 
 
 def test_a_name_that_fits_stays_as_it_is():
-    assert names.label("dev-balancer", 32) == "dev-balancer"
+    assert naming.label("dev-balancer", 32) == "dev-balancer"
 
 
 @pytest.mark.parametrize("limit", [32, 63])
@@ -14,7 +14,7 @@ def test_a_name_that_fits_stays_as_it_is():
     "name", ["x" * 100, "Production_Europe.and-everything-else-balancer", "a" * 16 + "-" * 20, "_", "dev-balancer"]
 )
 def test_every_name_fits_with_what_pulumi_adds(name: str, limit: int):
-    label = names.label(name, limit)
+    label = naming.label(name, limit)
     assert len(f"{label}-0a1b2c3") <= limit
     assert label.strip("-") == label
     assert label and set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -22,16 +22,16 @@ def test_every_name_fits_with_what_pulumi_adds(name: str, limit: int):
 
 def test_names_that_differ_stay_different():
     given = ["prod", "Prod", "prod.", "prod_", "x" * 40 + "a", "x" * 40 + "b"]
-    assert len({names.label(name, 32) for name in given}) == len(given)
+    assert len({naming.label(name, 32) for name in given}) == len(given)
 
 
 @pytest.mark.parametrize("name", ["internal", "internal-balancer", "Internal.eu", "internal-" + "x" * 40])
 def test_a_name_begins_with_nothing_that_the_cloud_keeps_for_itself(name: str):
-    label = names.label(name, 32, ("internal-", "sg-"))
+    label = naming.label(name, 32, ("internal-", "sg-"))
     assert label.startswith("gantry-internal-")
     assert len(f"{label}-0a1b2c3") <= 32
 
 
 def test_a_name_that_only_begins_alike_stays():
     for name in ("internals-balancer", "prod-internal-balancer"):
-        assert names.label(name, 40, ("internal-",)) == name
+        assert naming.label(name, 40, ("internal-",)) == name

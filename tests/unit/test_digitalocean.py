@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from components import membership
 from components.digitalocean.dns import relative
-from tests.cloud import DIGITALOCEAN, SITE, Cloud, built, secret
+from host import times
+from tests.mocks import DIGITALOCEAN, SITE, Cloud, built, secret
 
 MANY = {**DIGITALOCEAN, "servers": 2, "balancer": True}
 
@@ -108,7 +108,7 @@ def test_no_server_leaves_before_the_new_ones_serve_and_are_found_healthy(fleet:
         assert {f"command:remote:Command::prod-{each}-confirm" for each in (0, 1)} <= joined.waits_for
         assert any(":LoadBalancer::" in each for each in joined.waits_for)
         assert any(each.endswith("-balancer-web") for each in joined.waits_for)
-        settle = re.search(r"gantry joined --settle (\d+) --limit 300 --from 10\.", joined.inputs["create"])
+        settle = re.search(r"gantry wait-for-balancer --settle (\d+) --limit 300 --from 10\.", joined.inputs["create"])
         assert settle and int(settle[1]) > 5 * 2
 
 
@@ -116,7 +116,7 @@ def test_a_server_leaves_before_its_droplet_is_gone(fleet: Cloud):
     for number in (0, 1):
         leaving = fleet.one(":Leaving", f"prod-{number}-leaving")
         assert f"digitalocean:index/droplet:Droplet::prod-{number}" in leaving.waits_for
-        assert leaving.inputs["seconds"] == membership.SETTLE_SECONDS + 30
+        assert leaving.inputs["seconds"] == times.SETTLE_SECONDS + 30
         assert secret(leaving.inputs["private_key"])
 
 

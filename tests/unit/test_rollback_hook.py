@@ -8,7 +8,7 @@ import pytest
 from pulumi_command import remote
 
 from components import ssh
-from components.revert import EXTRA_SECONDS, Revert
+from components.rollout.rollback import EXTRA_SECONDS, RollbackHook
 
 FAILED = pulumi.ErrorHookArgs("urn", "id", "web-2-release", "command:remote:Command")
 SAID = {
@@ -48,7 +48,7 @@ def asked_again(names: list[str]) -> Any:
             name: remote.ConnectionArgs(host=name, user="deploy", host_key=f"key of {name}", private_key="private")
             for name in names
         }
-        revert = Revert("rollout", connections, wait=300)
+        revert = RollbackHook("rollout", connections, wait_seconds=300)
         known = pulumi.Output.all(*(connection.host for connection in connections.values()))
         return known.apply(lambda _: found.append(revert.hook.callback(FAILED)))
 
@@ -60,7 +60,7 @@ def test_every_server_goes_back_and_the_failed_command_is_not_tried_again(server
     assert asked_again(["web-0", "web-1"]) is False
     for name in ("web-0", "web-1"):
         login = ssh.Login(name, "deploy", f"key of {name}", "private")
-        assert servers.ran[name] == (login, ["sudo gantry revert --wait 300"], 300 + EXTRA_SECONDS)
+        assert servers.ran[name] == (login, ["sudo gantry rollback --wait 300"], 300 + EXTRA_SECONDS)
 
 
 def test_what_came_of_it_is_said_for_each_server_also_where_it_did_not_work(servers: Servers):

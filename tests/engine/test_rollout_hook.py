@@ -23,8 +23,10 @@ from types import SimpleNamespace
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from pulumi_command import remote
-from components.handover import Handover
-from components.rollout import RolloutArgs
+from components.app.source import Release
+from components.aws.rollout_hook import RolloutHook
+from components.rollout.steps import RolloutArgs
+from components.server.host_program import HostProgram
 
 class Provider(ResourceProvider):
     def create(self, props):
@@ -33,19 +35,19 @@ class Provider(ResourceProvider):
         return CreateResult("moved", props)
 
 here = Path.cwd()
-delivery = RolloutArgs(
-    host_program=here / "host.pyz", host_program_path="/host.pyz", configuration="{}", tarball=None,
-    release="3f2a91c0ffee", release_command="sudo gantry release", first_prepare_command="",
-    release_input=pulumi.Output.secret("SECRET"),
+args = RolloutArgs(
+    host_program=HostProgram(file=here / "host.pyz", path="/host.pyz"), configuration="{}",
+    release=Release(name="3f2a91c0ffee", tarball=None),
+    release_command="sudo gantry release", prepare_first_command="", release_input=pulumi.Output.secret("SECRET"),
 )
 connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
 server = SimpleNamespace(instance_id=pulumi.Config().require("server"), connection=connection)
-handover = Handover("site", server, delivery)
+hook = RolloutHook("site", server, args)
 opts = pulumi.ResourceOptions(replace_on_changes=["instance"])
 class Address(Resource, name="Address"):
     pass
 
-Address(Provider(), "address", {"instance": handover.instance_id}, opts)
+Address(Provider(), "address", {"instance": hook.instance_id}, opts)
 """
 SSH = """#!/bin/sh
 for word; do last=$word; done

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components import leaving, ssh
+from components import draining, ssh
 from tests.stack import ROOT
 
 INPUTS: dict[str, Any] = {
@@ -18,7 +18,7 @@ INPUTS: dict[str, Any] = {
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
-    monkeypatch.setattr(leaving.time, "sleep", waited.append)
+    monkeypatch.setattr(draining.time, "sleep", waited.append)
     return waited
 
 
@@ -42,26 +42,26 @@ def test_a_server_fails_its_checks_first_and_then_has_time_to_finish(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ):
     asked = answers(monkeypatch, 0)
-    leaving.leave(INPUTS)
+    draining.drain(INPUTS)
     assert asked == [["a.test", "sudo touch /run/gantry-leaving"]]
     assert waits == [45]
 
 
 def test_one_connection_that_fails_is_not_the_end(monkeypatch: pytest.MonkeyPatch, waits: list[float]):
     answers(monkeypatch, 255, 0)
-    leaving.leave(INPUTS)
+    draining.drain(INPUTS)
     assert waits == [45]
 
 
 def test_a_server_that_is_gone_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, waits: list[float]):
     asked = answers(monkeypatch, subprocess.TimeoutExpired("ssh", 10), 255)
-    leaving.leave(INPUTS)
-    assert len(asked) == leaving.ATTEMPTS
+    draining.drain(INPUTS)
+    assert len(asked) == draining.ATTEMPTS
     assert waits == []
 
 
 def test_only_another_server_is_another_leaving():
-    provider = leaving.Leaver()
+    provider = draining.DrainProvider()
     assert provider.diff("i-1", INPUTS, {**INPUTS}).changes is False
     changed = provider.diff("i-1", INPUTS, {**INPUTS, "host": "b.test", "__provider": "new"})
     assert (changed.changes, changed.replaces) == (True, [])
@@ -69,6 +69,6 @@ def test_only_another_server_is_another_leaving():
 
 
 def test_the_provider_process_of_every_up_imports_little():
-    asked = "import sys, pulumi.dynamic, components.leaving; print([name for name in sys.modules if 'jinja' in name])"
+    asked = "import sys, pulumi.dynamic, components.leaving, components.draining; print([name for name in sys.modules if 'jinja' in name])"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

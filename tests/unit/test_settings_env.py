@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from components.variables import MAX_BYTES, RESERVED, read
+from components.settings.env import MAX_BYTES, RESERVED, read
 
 
 def mistake(name: str, value: object) -> str:
-    found, mistakes = read("env", {name: value})
+    found, mistakes = read({name: value})
     assert not found
     return "\n".join(mistakes)
 
 
 def test_text_stays_as_it_is_and_whole_numbers_and_truth_values_become_text():
     given: dict[str, object] = {"A": ' x"$\\\n\t', "B": 3, "C": True, "EMPTY": "", "_u": "ü€"}
-    assert read("env", given) == ({"A": ' x"$\\\n\t', "B": "3", "C": "true", "EMPTY": "", "_u": "ü€"}, [])
+    assert read(given) == ({"A": ' x"$\\\n\t', "B": "3", "C": "true", "EMPTY": "", "_u": "ü€"}, [])
 
 
 @pytest.mark.parametrize("name", ["1A", "MY-KEY", "A B", "", "Ü", "A\n", "A=B"])
@@ -38,7 +38,7 @@ def test_a_variable_that_would_break_the_unit_is_refused_with_the_reason(name: s
         (None, "isn't text"),
         (["hunter2"], "isn't text"),
         ({"a": "hunter2"}, "isn't text"),
-        ("x" * MAX_BYTES, f"Linux takes {MAX_BYTES}"),
+        ("x" * MAX_BYTES, f"Linux takes at most {MAX_BYTES}"),
     ],
 )
 def test_a_value_that_cannot_arrive_is_refused_without_being_shown(value: object, reason: str):
@@ -50,9 +50,9 @@ def test_a_value_that_cannot_arrive_is_refused_without_being_shown(value: object
 
 def test_the_longest_value_that_linux_takes_is_accepted():
     value = "ü" * ((MAX_BYTES - len("TOKEN=")) // 2)
-    assert read("env", {"TOKEN": value}) == ({"TOKEN": value}, [])
+    assert read({"TOKEN": value}) == ({"TOKEN": value}, [])
 
 
 def test_more_than_a_program_takes_in_all_is_refused():
-    _, mistakes = read("env", {f"V{number}": "x" * 100_000 for number in range(11)})
+    _, mistakes = read({f"V{number}": "x" * 100_000 for number in range(11)})
     assert [line for line in mistakes if "1100" in line and "files of the app" in line]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components import clouds
-from tests.settings import mistakes, read
+from components.settings.reader import all_declarations
+from tests.stack_settings import mistakes, read
 
 AWS: dict[str, Any] = {"target": "aws", "region": "eu-central-1", "sshFrom": ["203.0.113.7/32"]}
 DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "sshFrom": ["203.0.113.7/32"]}
@@ -19,7 +19,7 @@ def said(root: Path, **given: object) -> list[str]:
 
 
 def test_a_cloud_needs_a_region_and_where_ssh_may_come_from(root: Path):
-    for target in clouds.TARGETS:
+    for target in ("aws", "digitalocean"):
         lines = said(root, target=target)
         assert [line.split()[1] for line in lines] == ["region", "sshFrom"]
         assert all("pulumi config set" in line for line in lines)
@@ -27,17 +27,18 @@ def test_a_cloud_needs_a_region_and_where_ssh_may_come_from(root: Path):
 
 def test_settings_of_a_cloud_are_read(root: Path):
     found = read(root, **AWS, size="c8g.large", protect=True, zone="example.org", domain="shop.example.org")
-    assert (found.region, found.size, found.protect, found.zone) == ("eu-central-1", "c8g.large", True, "example.org")
-    assert found.ssh_from == ("203.0.113.7/32",)
-    assert read(root, **DIGITALOCEAN, backups=True, sshKey="12345").backups
+    own = found.of_target
+    assert (own.region, own.size, own.protect, own.zone) == ("eu-central-1", "c8g.large", True, "example.org")
+    assert own.ssh_from == ("203.0.113.7/32",)
+    assert read(root, **DIGITALOCEAN, backups=True, sshKey="12345").of_target.backups
 
 
 def test_a_network_that_is_named_twice_counts_once(root: Path):
-    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "203.0.113.7/32"]}).ssh_from == ("203.0.113.7/32",)
+    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "203.0.113.7/32"]}).of_target.ssh_from == ("203.0.113.7/32",)
 
 
 def test_an_address_alone_is_a_network_of_one(root: Path):
-    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "2001:db8::/48"]}).ssh_from == (
+    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "2001:db8::/48"]}).of_target.ssh_from == (
         "203.0.113.7/32",
         "2001:db8::/48",
     )
@@ -83,7 +84,7 @@ def test_what_the_cloud_would_refuse_is_said_before(
 
 
 def test_the_domain_must_be_in_the_zone_and_not_only_end_like_it(root: Path):
-    assert read(root, **AWS, zone="example.org", domain="example.org").zone == "example.org"
+    assert read(root, **AWS, zone="example.org", domain="example.org").of_target.zone == "example.org"
     assert "in another zone" in said(root, **AWS, zone="example.org", domain="badexample.org")[0]
 
 
@@ -97,7 +98,7 @@ def test_the_local_target_knows_none_of_them(root: Path):
         "vpc": "vpc-1", "accessLogs": True, "backups": True, "sshKey": "1",
     }  # fmt: skip
     lines = said(root, **given)
-    assert {line.split()[1] for line in lines} == set(clouds.KNOWN_TO) == set(given)
+    assert {line.split()[1] for line in lines} == _keys_of_clouds() == set(given)
     assert all("not of local; remove it with: pulumi config rm" in line for line in lines)
 
 
@@ -105,3 +106,8 @@ def test_a_name_at_the_cloud_is_no_secret_and_is_not_shown_where_it_was_made_one
     text = mistakes(root, ["vpc"], **AWS, vpc="hunter2")
     assert "vpc is secret" in text
     assert "hunter2" not in text
+
+
+def _keys_of_clouds() -> set[str]:
+    """The settings that the local target doesn't know."""
+    return {key for key, by_owner in all_declarations().items() if not {"", "local"} & set(by_owner)}

@@ -1,0 +1,47 @@
+"""The schema of the settings in Pulumi.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from components.settings.declaration import Declaration
+from components.settings.reader import all_declarations, schema_default
+
+_CONFIG = re.compile(r"^config:\n(?:[ #].*\n)*", re.MULTILINE)
+NOTE = "  # Written by `python -m tools.settings` from the declarations in components/*/settings.py and components/settings.\n"
+
+
+def project_file(text: str) -> str:
+    """The text of Pulumi.yaml with the schema of today's declarations."""
+    config = yaml.safe_dump(schema(), sort_keys=False, width=1000, allow_unicode=True)
+    indented = "".join(f"  {line}\n" for line in config.splitlines())
+    return _CONFIG.sub(lambda _: f"config:\n{NOTE}{indented}", text, count=1)
+
+
+def schema() -> dict[str, dict[str, Any]]:
+    """Type, default and description of every setting by its key."""
+    return {key: _entry(by_owner) for key, by_owner in all_declarations().items()}
+
+
+def _entry(by_owner: Mapping[str, Declaration]) -> dict[str, Any]:
+    first = next(iter(by_owner.values()))
+    entry: dict[str, Any] = {"type": first.validator.type, "default": schema_default(by_owner)}
+    if first.validator.type == "array":
+        entry["items"] = {"type": "string" if _holds_text(first) else "object"}
+    return {**entry, "description": description(by_owner)}
+
+
+def _holds_text(declaration: Declaration) -> bool:
+    return isinstance(declaration.example, list) and all(isinstance(item, str) for item in declaration.example)
+
+
+def description(by_owner: Mapping[str, Declaration]) -> str:
+    """The help of a setting, with the names of the targets that know it unless all do."""
+    helps: dict[str, list[str]] = {}
+    for owner, declaration in by_owner.items():
+        helps.setdefault(declaration.help, []).append(owner)
+    return " ".join(f"{', '.join(owners)}: {help}" if owners != [""] else help for help, owners in helps.items())
