@@ -18,7 +18,7 @@ class Balancer(pulumi.ComponentResource):
     """One address for all servers: a request goes to one whose health checks are answered well.
 
     It knows the servers by their tag. A list of droplets would be replaced at one stroke: the new ones, whose health
-    isn't known yet, for all of the old: docs/decisions/0012-a-server-leaves-by-failing-its-checks.md
+    isn't known yet, for all of the old: docs/decisions/0012-drain-a-server-by-failing-its-health-checks.md
     """
 
     address: pulumi.Output[str]
