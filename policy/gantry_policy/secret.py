@@ -35,7 +35,7 @@ def kinds_in(text: str) -> list[str]:
 def kinds_in_user_data(user_data: str) -> list[str]:
     """The same for cloud-init's user-data, but for the host key of the first contact, which is replaced there.
 
-    docs/decisions/0004-host-key-handover.md says why that one must be in it.
+    docs/decisions/0004-replace-the-host-key-in-the-bootstrap.md says why that one must be in it.
     """
     found = {kind for text in _texts(user_data) for kind in kinds_in(text)}
     return [kind for kind in _KINDS if kind in found]
