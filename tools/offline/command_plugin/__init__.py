@@ -1,4 +1,4 @@
-"""Pulumi's `command` resource provider, for machines that cannot download the upstream plugin."""
+"""Pulumi's `command` provider, for computers that can't download the official plugin."""
 
 from __future__ import annotations
 

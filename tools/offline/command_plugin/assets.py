@@ -1,4 +1,4 @@
-"""The files that a local command leaves behind, as assets and one archive (assetPaths, archivePaths)."""
+"""Collects the files that a local command leaves, as assets and as one archive (assetPaths, archivePaths)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from .values import ARCHIVE, ASSET, SIGNATURE, Properties, Value
 
 
-def collected(directory: str, patterns: list[str]) -> dict[str, Value]:
-    """Files under the directory by their relative path; a pattern with `!` takes away again."""
+def collect_assets(directory: str, patterns: list[str]) -> dict[str, Value]:
+    """The files in the directory that match the patterns, by relative path. A pattern with `!` excludes files again."""
     rules = [(re.compile(_regex(pattern.removeprefix("!"))), pattern.startswith("!")) for pattern in patterns]
     assets: dict[str, Value] = {}
     for name in sorted(_files(directory)):
-        chosen = False
+        is_match = False
         for rule, excludes in rules:
             if rule.fullmatch(name):
-                chosen = not excludes
-        if chosen:
+                is_match = not excludes
+        if is_match:
             assets[name] = _asset(Path(directory, name))
     return assets
 
@@ -29,10 +29,10 @@ def archive_of(assets: dict[str, Value]) -> Properties:
 
 
 def _files(directory: str) -> list[str]:
-    found: list[str] = []
+    paths: list[str] = []
     for folder, _, names in os.walk(directory):
-        found += [os.path.relpath(os.path.join(folder, name), directory) for name in names]  # noqa: PTH118  (texts, as the engine has them)
-    return found
+        paths += [os.path.relpath(os.path.join(folder, name), directory) for name in names]  # noqa: PTH118  (the engine uses texts)
+    return paths
 
 
 def _asset(path: Path) -> Properties:
@@ -41,7 +41,7 @@ def _asset(path: Path) -> Properties:
 
 
 def _archive_hash(assets: dict[str, Value]) -> str:
-    """The hash that the engine gives an archive of assets: of a plain tar file with them."""
+    """The hash of a plain tar file with these assets, as the engine computes it."""
     digest = hashlib.sha256()
     for name, asset in assets.items():
         assert isinstance(asset, dict)
@@ -60,7 +60,7 @@ def _tar_header(name: str, size: int) -> bytes:
 
 
 def _regex(pattern: str) -> str:
-    """Shell patterns where `*` stops at a slash and `**` does not, with classes and {alternatives}."""
+    """The regular expression of a shell pattern with *, **, ?, [classes] and {alternatives}. Only ** matches `/`."""
     regex, index, depth = "", 0, 0
     while index < len(pattern):
         character = pattern[index]

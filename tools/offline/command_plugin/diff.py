@@ -1,4 +1,4 @@
-"""What changed between the state and the program, in the engine's terms."""
+"""Compares a resource's state with its inputs and reports the changes as the engine expects them."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ class PropertyChange:
 
 
 def resource_diff(resource: Resource, state: Properties, inputs: Properties) -> dict[str, PropertyChange]:
-    """The changed paths; any other change than of a replacing property is an update."""
+    """The changes by property path. A change updates the resource, unless the property or the resource replaces it."""
     old = {name: state.get(name) for name in resource.inputs}
     return {
-        _spelled(path): PropertyChange(change, not resource.updates or _replaces(resource, path))
+        _path_text(path): PropertyChange(change, not resource.updates or _replaces(resource, path))
         for path, change in _changes(old, inputs, ())
     }
 
 
 def _replaces(resource: Resource, path: Path) -> bool:
-    # Only a change of the property as a whole: a changed element is left to the engine, which has
-    # `replaceOnChanges: triggers[*]` from the SDK.
-    known = resource.inputs.get(str(path[0]))
-    return len(path) == 1 and known is not None and known.replaces
+    # Only a change of the whole property. For a changed element the engine decides: the SDK gives it
+    # `replaceOnChanges: triggers[*]`.
+    schema = resource.inputs.get(str(path[0]))
+    return len(path) == 1 and schema is not None and schema.replaces
 
 
 def _changes(old: Properties, new: Properties, path: Path) -> list[tuple[Path, Change]]:
-    found: list[tuple[Path, Change]] = []
+    changes: list[tuple[Path, Change]] = []
     for name in {**old, **new}:
-        found.extend(_value_changes(old.get(name), new.get(name), (*path, name)))
-    return found
+        changes.extend(_value_changes(old.get(name), new.get(name), (*path, name)))
+    return changes
 
 
 def _value_changes(old: Value, new: Value, path: Path) -> list[tuple[Path, Change]]:
@@ -63,16 +63,16 @@ def _value_changes(old: Value, new: Value, path: Path) -> list[tuple[Path, Chang
 
 
 def _list_changes(old: list[Value], new: list[Value], path: Path) -> list[tuple[Path, Change]]:
-    found: list[tuple[Path, Change]] = []
+    changes: list[tuple[Path, Change]] = []
     for index, (before, after) in enumerate(zip(old, new, strict=False)):
-        found.extend(_value_changes(before, after, (*path, index)))
-    found.extend(((*path, index), Change.ADD) for index in range(len(old), len(new)))
-    found.extend(((*path, index), Change.DELETE) for index in range(len(new), len(old)))
-    return found
+        changes.extend(_value_changes(before, after, (*path, index)))
+    changes.extend(((*path, index), Change.ADD) for index in range(len(old), len(new)))
+    changes.extend(((*path, index), Change.DELETE) for index in range(len(new), len(old)))
+    return changes
 
 
 def same(old: Value, new: Value) -> bool:
-    """Equal for the engine: a missing property is a null one, and assets are what their content is."""
+    """Whether the engine sees the values as equal: missing equals null, and assets are compared by content."""
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(same(a, b) for a, b in zip(old, new, strict=True))
     if isinstance(old, dict) and isinstance(new, dict):
@@ -89,7 +89,7 @@ def _same_content(old: Properties, new: Properties) -> bool:
 
 
 def previewed_outputs(resource: Resource, state: Properties, inputs: Properties) -> Properties:
-    """What a preview of an update shows: the outputs of the last run, or unknowns if it would run again."""
+    """The outputs in a preview of an update: those of the last run, or unknowns if the command would run again."""
     runs_again = any(
         is_unknown(unwrapped(inputs.get(name))) or (name in state and not same(state[name], inputs.get(name)))
         for name in resource.inputs
@@ -97,7 +97,7 @@ def previewed_outputs(resource: Resource, state: Properties, inputs: Properties)
     return {name: UNKNOWN if runs_again else state[name] for name in resource.outputs if state.get(name) is not None}
 
 
-def _spelled(path: Path) -> str:
+def _path_text(path: Path) -> str:
     text = ""
     for element in path:
         if isinstance(element, int):

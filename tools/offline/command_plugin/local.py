@@ -1,4 +1,4 @@
-"""command:local:Command and command:local:run: a process on this machine."""
+"""command:local:Command and command:local:run: a process on this computer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .operation import Operation
 from .output import Output, Result
 
 _CHUNK = 64 * 1024
-# From the polite signal to the final one, and from that until pipes still held by strangers are given up.
+# Seconds from SIGTERM to SIGKILL. After the same time again, pipes that other processes hold are given up.
 _GRACE = 2.0
 
 
@@ -31,7 +31,7 @@ class LocalCommand:
 
 
 def run_locally(operation: Operation, spec: LocalCommand) -> Result:
-    """Run the command to its end; a CommandError with its output if it fails or is cancelled."""
+    """Runs the command and returns its output. If it fails or is cancelled, the CommandError contains the output."""
     output = Output(spec.logging, operation.log.line)
     operation.raise_if_cancelled()
     try:
@@ -45,7 +45,7 @@ def run_locally(operation: Operation, spec: LocalCommand) -> Result:
         )
     except (OSError, ValueError) as error:
         raise output.failure(str(error), spec.command) from None
-    with operation.stopping(lambda: _end_tree(process)):
+    with operation.stopping(lambda: _stop_tree(process)):
         readers = [_start(_read, process.stdout, output.stdout), _start(_read, process.stderr, output.stderr)]
         if process.stdin is not None:
             _start(_write, process.stdin, spec.stdin.encode())
@@ -55,7 +55,7 @@ def run_locally(operation: Operation, spec: LocalCommand) -> Result:
     if operation.cancelled:
         raise output.failure(operation.reason, spec.command)
     if status != 0:
-        raise output.failure(_spelled(status), spec.command)
+        raise output.failure(_status_text(status), spec.command)
     return output.result()
 
 
@@ -76,36 +76,36 @@ def _write(stream: IO[bytes], data: bytes) -> None:
         with stream:
             stream.write(data)
     except BrokenPipeError:
-        pass  # A command need not read all of its input.
+        pass  # The command didn't read all of its input.
 
 
 def _join(operation: Operation, readers: list[threading.Thread]) -> None:
-    """Wait for the end of both streams; as upstream, also for a background child that keeps them open."""
-    given_up_at = 0.0
+    """Waits for the end of both streams, even if a background child keeps them open. The official plugin does that."""
+    deadline = 0.0
     while any(reader.is_alive() for reader in readers):
         for reader in readers:
             reader.join(0.2)
         if operation.cancelled:
-            given_up_at = given_up_at or time.monotonic() + 2 * _GRACE
-            if time.monotonic() > given_up_at:
+            deadline = deadline or time.monotonic() + 2 * _GRACE
+            if time.monotonic() > deadline:
                 return
 
 
-def _end_tree(process: subprocess.Popen[bytes]) -> None:
-    """Ask the command and its descendants to end, and soon make them.
+def _stop_tree(process: subprocess.Popen[bytes]) -> None:
+    """Sends SIGTERM to the command and its descendants, and later SIGKILL.
 
-    They stay in the plugin's process group, so that the engine's end is theirs too; hence no killpg.
+    They stay in the plugin's process group, so that the engine's end also stops them. That rules out killpg.
     """
     pids = [process.pid, *_descendants(process.pid)] if process.poll() is None else []
     _signal(pids, signal.SIGTERM)
 
-    def insist() -> None:
+    def kill_later() -> None:
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
             time.sleep(0.05)
         _signal(pids, signal.SIGKILL)
 
-    _start(insist)
+    _start(kill_later)
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
@@ -125,25 +125,25 @@ def _alive(pid: int) -> bool:
 
 
 def _descendants(pid: int) -> list[int]:
-    """The children of a process and theirs, where there is a /proc to tell."""
+    """The children of a process and their descendants. Without /proc the list is empty."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The second field is a name in parentheses, which may hold anything.
+            # The second field is a name in parentheses, which can contain any character.
             parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
         except (OSError, IndexError, ValueError):
             continue
         children.setdefault(parent, []).append(int(stat.parent.name))
-    found: list[int] = []
+    descendants: list[int] = []
     waiting = [pid]
     while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+        next_level = children.get(waiting.pop(), [])
+        descendants += next_level
+        waiting += next_level
+    return descendants
 
 
-def _spelled(status: int) -> str:
+def _status_text(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     return f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"

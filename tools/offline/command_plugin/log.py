@@ -1,4 +1,4 @@
-"""Lines for the engine's log, sent in order by a thread of their own so that no command waits for them."""
+"""Sends lines to the engine's log, in order. A separate thread sends them, so that no command waits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from .protocol import CHANNEL_OPTIONS, engine_pb2, engine_pb2_grpc, grpc
 
-# Below this a message is one line. A backlog goes out in larger pieces, or a chatty command would
-# take minutes to be logged after it has ended.
+# Up to this many waiting lines, each is a message. More lines are joined to messages of up to _PIECE characters:
+# otherwise, logging a lot of output would take minutes longer than the command.
 _BACKLOG = 50
 _PIECE = 32 * 1024
 
 
 class Engine:
-    """The log of the engine at an address; without one, a log that forgets."""
+    """The engine's log. Until `attach` sets its address, messages are dropped."""
 
     def __init__(self) -> None:
         self._stub: Any = None
@@ -33,12 +33,12 @@ class Engine:
         try:
             self._stub.Log(request)
         except grpc.RpcError:
-            # The engine is gone or going. The command's result matters more than its lines.
+            # The engine has stopped. The command's result matters more than its lines.
             self._stub = None
 
 
 class OperationLog:
-    """The log of one resource. `close` returns when everything has been sent."""
+    """The log of one resource. `close` returns when all lines have been sent."""
 
     def __init__(self, engine: Engine, urn: str) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""One running create, update, delete or invoke: what can end it early, and where its lines go."""
+"""One running create, update, delete or invoke: its cancellation, its timeout and its log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class CommandError(Exception):
-    """A failure whose message is for the person at the terminal."""
+    """A failure. The user sees its message in the terminal."""
 
 
 class Log(Protocol):
@@ -20,7 +20,7 @@ class Log(Protocol):
 
 
 class Operation:
-    """Ended early by the engine's Cancel, by the end of its call, or by the resource's own timeout."""
+    """Can be cancelled by the engine's Cancel, by the end of the engine's call, or by the resource's timeout."""
 
     def __init__(self, log: Log, timeout: float = 0) -> None:
         self.log = log
@@ -46,11 +46,11 @@ class Operation:
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Generator[None]:
-        """Inside, a cancellation calls `stop`: at once, if it has already happened."""
+        """While the block runs, a cancellation calls `stop`. An earlier cancellation calls it immediately."""
         with self._lock:
             self._stops.append(stop)
-            late = self._ended.is_set()
-        if late:
+            is_late = self._ended.is_set()
+        if is_late:
             stop()
         try:
             yield
@@ -59,11 +59,12 @@ class Operation:
                 self._stops.remove(stop)
 
     def finish(self) -> None:
-        """The timeout no longer counts."""
+        """Stops the timeout."""
         if self._timer is not None:
             self._timer.cancel()
 
     def pause(self, seconds: float) -> None:
+        """Waits. A cancellation ends the pause with a CommandError."""
         self._ended.wait(seconds)
         self.raise_if_cancelled()
 

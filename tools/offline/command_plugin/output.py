@@ -1,4 +1,4 @@
-"""What a command prints: kept whole for the state, in order for an error, and by line for the log."""
+"""Collects a command's output: complete for the state, in order for an error, and line by line for the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .operation import CommandError
 
-# A message of the engine's log. Longer lines are logged in pieces.
+# The limit of a message in the engine's log. Longer lines are logged in pieces.
 _LONGEST_LINE = 60 * 1024
 
 
@@ -21,7 +21,7 @@ class Result:
 
 
 class _Lines:
-    """Cuts one stream into lines as it comes."""
+    """Cuts one stream into lines as its data arrives."""
 
     def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
@@ -53,20 +53,20 @@ class Output:
         self._stderr_lines = _Lines(emit) if logging in (None, "stderr", "stdoutAndStderr") else None
 
     def stdout(self, data: bytes) -> None:
-        self._take(data, self._stdout, self._stdout_lines)
+        self._add(data, self._stdout, self._stdout_lines)
 
     def stderr(self, data: bytes) -> None:
-        self._take(data, self._stderr, self._stderr_lines)
+        self._add(data, self._stderr, self._stderr_lines)
 
-    def _take(self, data: bytes, kept: bytearray, lines: _Lines | None) -> None:
+    def _add(self, data: bytes, stream: bytearray, lines: _Lines | None) -> None:
         with self._lock:
-            kept += data
+            stream += data
             self._both += data
         if lines is not None:
             lines.feed(data)
 
     def end(self) -> None:
-        """Log what came after the last line break."""
+        """Logs the text after the last line break."""
         for lines in (self._stdout_lines, self._stderr_lines):
             if lines is not None:
                 lines.feed(b"", final=True)
@@ -74,12 +74,12 @@ class Output:
     def result(self) -> Result:
         return Result(_text(self._stdout).removesuffix("\n"), _text(self._stderr).removesuffix("\n"))
 
-    def failure(self, why: str, command: str) -> CommandError:
+    def failure(self, reason: str, command: str) -> CommandError:
         with self._lock:
-            printed = _text(self._both)
-        return CommandError(f"{why}: running {json.dumps(command, ensure_ascii=False)}:\n{printed}")
+            output = _text(self._both)
+        return CommandError(f"{reason}: running {json.dumps(command, ensure_ascii=False)}:\n{output}")
 
 
 def _text(data: bytearray) -> str:
-    # The state holds text. Bytes that are none show as replacement characters.
+    # The state holds text. Invalid UTF-8 becomes replacement characters.
     return data.decode("utf-8", "replace")

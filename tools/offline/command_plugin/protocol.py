@@ -1,7 +1,7 @@
-"""The generated gRPC modules of the Pulumi SDK, loaded without the SDK around them.
+"""Loads the Pulumi SDK's generated gRPC modules without the rest of the SDK.
 
-`import pulumi` costs about half a second, and this plugin is started for every preview. The messages are
-a few self-contained modules inside it, so empty parent packages that know only their folders are enough.
+`import pulumi` takes about half a second, and every preview starts this plugin. The gRPC modules don't need the rest,
+so they get empty parent packages that only contain their folders.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def _load(module: str) -> Any:
     return importlib.import_module(f"pulumi.runtime.proto.{module}")
 
 
-def _stand_in_for_parents() -> None:
+def _add_empty_parents() -> None:
     spec = importlib.util.find_spec("pulumi")
     if spec is None or spec.origin is None:
-        raise ImportError("the pulumi package is not installed beside this plugin's Python")
+        raise ImportError("the pulumi package is not installed in this plugin's Python")
     folder = Path(spec.origin).parent
     for name in _PARENTS:
         package = types.ModuleType(name)
@@ -35,11 +35,11 @@ def _load_all() -> tuple[Any, ...]:
     names = ("provider_pb2", "provider_pb2_grpc", "plugin_pb2", "engine_pb2", "engine_pb2_grpc")
     if "pulumi" in sys.modules:
         return tuple(_load(name) for name in names)
-    _stand_in_for_parents()
+    _add_empty_parents()
     try:
         return tuple(_load(name) for name in names)
     except ImportError:
-        # A future SDK may want its real parents: slower, but right.
+        # A future SDK may need its real parents. That is slower but works.
         for name in _PARENTS:
             sys.modules.pop(name, None)
         return tuple(_load(name) for name in names)
@@ -50,7 +50,7 @@ struct_pb2: Any = importlib.import_module("google.protobuf.struct_pb2")
 empty_pb2: Any = importlib.import_module("google.protobuf.empty_pb2")
 provider_pb2, provider_pb2_grpc, plugin_pb2, engine_pb2, engine_pb2_grpc = _load_all()
 
-# The engine's own limit. Outputs of commands are property values and can be large.
+# The same limit as in the engine. Commands' outputs are property values and can be large.
 MESSAGE_LIMIT = 400 * 1024 * 1024
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),

@@ -1,4 +1,4 @@
-"""The provider protocol: requests of the engine, turned into operations on resources."""
+"""The provider protocol: turns the engine's requests into operations on resources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One instance serves every resource of a run, each call in a thread of its own."""
+    """Serves all resources of a run. Each call has its own thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -27,7 +27,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._running: set[Operation] = set()
         self._cancelled = False
 
-    # The life of the plugin.
+    # Start, configuration and cancellation.
 
     def Handshake(self, request: Any, context: Any) -> Any:
         self._engine.attach(request.engine_address)
@@ -139,7 +139,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 return work(operation)
             except CommandError as error:
                 failure = error
-        # Now that the log has been sent: its last lines belong above the error.
+        # The log has been sent by now, so its last lines appear above the error.
         context.abort(grpc.StatusCode.UNKNOWN, str(failure))
         raise failure
 
@@ -147,12 +147,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _operation(self, request: Any, context: Any) -> Generator[Operation]:
         log = OperationLog(self._engine, getattr(request, "urn", ""))
         operation = Operation(log, getattr(request, "timeout", 0))
-        # Also called when the call ends as it should, when nothing is left to cancel.
-        context.add_callback(lambda: operation.cancel("cancelled: the engine has hung up"))
+        # Called after a normal end, too, when nothing is left to cancel.
+        context.add_callback(lambda: operation.cancel("cancelled: the engine has ended the call"))
         with self._lock:
             self._running.add(operation)
-            too_late = self._cancelled
-        if too_late:
+            is_late = self._cancelled
+        if is_late:
             operation.cancel("cancelled")
         try:
             yield operation
@@ -177,5 +177,5 @@ def _with_ignored(request: Any) -> tuple[Properties, Properties]:
 
 
 def _failures(failures: list[Failure]) -> list[Any]:
-    failure = provider_pb2.CheckFailure
-    return [failure(property=found.property, reason=found.reason) for found in failures]
+    check_failure = provider_pb2.CheckFailure
+    return [check_failure(property=failure.property, reason=failure.reason) for failure in failures]

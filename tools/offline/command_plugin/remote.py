@@ -15,7 +15,7 @@ from .output import Output, Result
 from .values import Properties
 
 _CHUNK = 64 * 1024
-# How long a cancelled command may take to end before its connection is closed over it.
+# Seconds that a cancelled command has to end before its connection is closed.
 _GRACE = 2.0
 
 
@@ -24,41 +24,45 @@ class RemoteCommand:
     connection: Properties
     command: str
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    # The outputs of the last run. A server that refuses these is only warned about.
+    # The outputs of the last run. If the server refuses these variables, that is only a warning.
     previous: dict[str, str] = field(default_factory=dict[str, str])
     stdin: str = ""
     logging: str | None = None
 
 
 def run_remotely(operation: Operation, spec: RemoteCommand) -> Result:
-    """Run the command to its end; a CommandError with its output if it fails, is cancelled or is cut off."""
+    """Runs the command and returns its output.
+
+    If it fails, is cancelled or loses its connection, the CommandError contains the output.
+    """
     output = Output(spec.logging, operation.log.line)
     with dial(operation, spec.connection) as link:
         channel = _session(operation, link, spec)
-        with operation.stopping(lambda: _end(link, channel)):
-            why = _start(channel, spec.command)
-            if not why:
+        with operation.stopping(lambda: _stop(link, channel)):
+            problem = _start(channel, spec.command)
+            if not problem:
                 _pump(channel, spec.stdin, output)
-                # It may go on running after it has closed its streams.
-                why = _failure(link, channel.recv_exit_status())
+                # The command can go on after it has closed its streams.
+                problem = _failure(link, channel.recv_exit_status())
         output.end()
         if operation.cancelled:
-            why = operation.reason
-    if why:
-        raise output.failure(why, spec.command)
+            problem = operation.reason
+    if problem:
+        raise output.failure(problem, spec.command)
     return output.result()
 
 
 def _start(channel: Any, command: str) -> str:
-    """Why the command could not be started, if it could not."""
+    """Starts the command. Returns why that failed, or an empty text."""
     try:
         channel.exec_command(command)
     except (ssh.paramiko().SSHException, OSError, EOFError) as error:
-        return f"the server did not take the command ({error})"
+        return f"the server did not start the command ({error})"
     return ""
 
 
 def _failure(link: Link, status: int) -> str:
+    """Why the exit status means a failure, or an empty text."""
     if status == 0:
         return ""
     if status > 0:
@@ -76,7 +80,7 @@ def _pump(channel: Any, stdin: str, output: Output) -> None:
     for thread in threads:
         thread.start()
     _read(channel.recv, output.stdout)
-    # A command need not read its input, so nobody waits for the writer.
+    # A command may ignore its input, so nothing waits for the writer.
     threads[0].join()
 
 
@@ -97,16 +101,16 @@ def _write(channel: Any, data: bytes) -> None:
 
 
 def _session(operation: Operation, link: Link, spec: RemoteCommand) -> Any:
-    """A session with the environment that the server lets through."""
+    """Opens a session with the environment variables that the server accepts."""
     refused: set[str] = set()
     while True:
         try:
             channel = link.transport.open_session()
         except (ssh.paramiko().SSHException, EOFError) as error:
             raise CommandError(f"cannot open a session at {link.address}: {error}") from None
-        wanted = {**spec.environment, **spec.previous}
+        variables = {**spec.environment, **spec.previous}
         rejected = next(
-            (name for name in wanted if name not in refused and not _set(channel, name, wanted[name])), None
+            (name for name in variables if name not in refused and not _set(channel, name, variables[name])), None
         )
         if rejected is None:
             return channel
@@ -116,7 +120,7 @@ def _session(operation: Operation, link: Link, spec: RemoteCommand) -> Any:
             operation.log.error(_refusal(rejected))
             raise CommandError(f'could not set environment variable "{rejected}": the server refused it')
         operation.log.warning(_refusal(rejected))
-        # A refusal closes the session for this library, so the next one goes without the variable.
+        # paramiko closes the session after a refusal. The next session goes without the variable.
         refused.add(rejected)
 
 
@@ -128,7 +132,7 @@ def _refusal(name: str) -> str:
 
 
 def _set(channel: Any, name: str, value: str) -> bool:
-    """Ask for an environment variable and wait for the answer, which the library's own call does not."""
+    """Sends an environment variable and waits for the server's answer. paramiko's own method doesn't wait."""
     try:
         channel._event_pending()
         channel.transport._send_user_message(_request(channel, "env", True, name, value))
@@ -139,9 +143,9 @@ def _set(channel: Any, name: str, value: str) -> bool:
 
 
 def _request(channel: Any, kind: str, wants_reply: bool, *words: str) -> Any:
-    library = ssh.paramiko()
-    message = library.Message()
-    message.add_byte(library.common.cMSG_CHANNEL_REQUEST)
+    paramiko = ssh.paramiko()
+    message = paramiko.Message()
+    message.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
     message.add_int(channel.remote_chanid)
     message.add_string(kind)
     message.add_boolean(wants_reply)
@@ -150,10 +154,10 @@ def _request(channel: Any, kind: str, wants_reply: bool, *words: str) -> Any:
     return message
 
 
-def _end(link: Link, channel: Any) -> None:
-    """Signal the command, then hang up: after a hang-up alone, a command without a terminal goes on."""
+def _stop(link: Link, channel: Any) -> None:
+    """Signals the command, then disconnects. A command without a terminal would survive a disconnection alone."""
 
-    def hang_up() -> None:
+    def disconnect() -> None:
         channel.status_event.wait(_GRACE)
         link.close()
 
@@ -161,4 +165,4 @@ def _end(link: Link, channel: Any) -> None:
         channel.transport._send_user_message(_request(channel, "signal", False, "TERM"))
     except (ssh.paramiko().SSHException, OSError, EOFError):
         pass
-    threading.Thread(target=hang_up, daemon=True).start()
+    threading.Thread(target=disconnect, daemon=True).start()

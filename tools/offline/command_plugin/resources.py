@@ -1,4 +1,4 @@
-"""What creating, updating and deleting each resource means."""
+"""Creates, updates and deletes each resource."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import secrets
 from typing import cast
 
-from .assets import archive_of, collected
+from .assets import archive_of, collect_assets
 from .diff import same
 from .local import LocalCommand, run_locally
 from .operation import Operation
@@ -52,7 +52,7 @@ def run(operation: Operation, arguments: Properties) -> Properties:
 
 
 def source_failures(inputs: Properties) -> list[Failure]:
-    """A copy can send files, folders and texts; what is inside a remote or composed asset it cannot."""
+    """The failures of a copy's source: a copy can send files, folders and texts, but no remote or composed assets."""
     source = revealed(inputs.get("source"))
     if not isinstance(source, dict) or is_unknown(source):
         return []
@@ -68,7 +68,7 @@ def _outputs(state: Properties) -> Properties:
 
 
 def _run(operation: Operation, token: str, command: Value, properties: Properties, last: Properties) -> Properties:
-    """The outputs after the command, or the last ones if there is none."""
+    """Runs the command and returns the outputs. Without a command these are the last ones."""
     plain = revealed(properties)
     assert isinstance(plain, dict)
     text = unwrapped(command)
@@ -76,12 +76,12 @@ def _run(operation: Operation, token: str, command: Value, properties: Propertie
         return last
     if token == REMOTE_COMMAND:
         result = run_remotely(operation, _remote(text, plain, last))
-        return {**last, **_printed(result)}
+        return {**last, **_output_values(result)}
     result = run_locally(operation, _local(text, plain, last))
-    return {**last, **_printed(result), **_files(plain)}
+    return {**last, **_output_values(result), **_files(plain)}
 
 
-def _printed(result: Result) -> Properties:
+def _output_values(result: Result) -> Properties:
     return {"stdout": result.stdout, "stderr": result.stderr}
 
 
@@ -124,12 +124,12 @@ def _previous(plain: Properties, last: Properties) -> dict[str, str]:
 
 
 def _files(plain: Properties) -> Properties:
-    directory = cast("str | None", plain.get("dir")) or os.getcwd()  # noqa: PTH109  (a text, as dir is)
+    directory = cast("str | None", plain.get("dir")) or os.getcwd()  # noqa: PTH109  (dir is a text, too)
     files: Properties = {}
     if plain.get("assetPaths") is not None:
-        files["assets"] = collected(directory, _strings(plain["assetPaths"]))
+        files["assets"] = collect_assets(directory, _strings(plain["assetPaths"]))
     if plain.get("archivePaths") is not None:
-        files["archive"] = archive_of(collected(directory, _strings(plain["archivePaths"])))
+        files["archive"] = archive_of(collect_assets(directory, _strings(plain["archivePaths"])))
     return files
 
 

@@ -1,4 +1,4 @@
-"""What each resource accepts: names, types, defaults, and which changes replace it."""
+"""The properties of each resource: names, types, defaults, and which changes replace the resource."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ RESOURCES = {
             "triggers": TRIGGERS,
         }
     ),
-    # Deprecated upstream, where it has no update: each change makes a new one.
+    # Deprecated. The official plugin has no update for it: each change creates a new resource.
     COPY_FILE: Resource(
         inputs={
             "connection": CONNECTION,
@@ -110,7 +110,7 @@ class Failure:
 
 
 def checked(inputs: Properties, properties: dict[str, Property]) -> tuple[Properties, list[Failure]]:
-    """The inputs with defaults filled in and secrets marked, and what is wrong with them."""
+    """The inputs with defaults and secret marks, and the failures of their check."""
     failures: list[Failure] = []
     result = _check_fields(inputs, properties, "", failures)
     return result, failures
@@ -121,44 +121,44 @@ def _check_fields(
 ) -> Properties:
     result: Properties = {}
     for name, value in inputs.items():
-        known = properties.get(name)
-        if known is None:
+        schema = properties.get(name)
+        if schema is None:
             failures.append(Failure(prefix + name, f"unrecognized property '{name}'"))
             result[name] = value
         else:
-            result[name] = _check_value(value, known, prefix + name, failures)
-    for name, known in properties.items():
+            result[name] = _check_value(value, schema, prefix + name, failures)
+    for name, schema in properties.items():
         if inputs.get(name) is not None:
             continue
-        if known.required:
+        if schema.required:
             failures.append(Failure(prefix + name, f"missing required property '{name}'"))
-        elif known.default is not None:
-            result[name] = known.default
+        elif schema.default is not None:
+            result[name] = schema.default
     return result
 
 
-def _check_value(value: Value, known: Property, path: str, failures: list[Failure]) -> Value:
+def _check_value(value: Value, schema: Property, path: str, failures: list[Failure]) -> Value:
     inner = unwrapped(value)
     if inner is not None and not is_unknown(inner):
-        if not _fits(inner, known.kind):
-            # The path, not the top-level name: the engine prints the value that it finds under a name.
-            failures.append(Failure(path, f"expected {known.kind.value}"))
+        if not _fits(inner, schema.kind):
+            # The path and not the top-level name: the engine prints the value of a property with that name.
+            failures.append(Failure(path, f"expected {schema.kind.value}"))
         else:
-            inner = _check_inside(inner, known, path, failures)
-    return secret(inner) if known.secret or is_secret(value) else inner
+            inner = _check_inside(inner, schema, path, failures)
+    return secret(inner) if schema.secret or is_secret(value) else inner
 
 
-def _check_inside(value: Value, known: Property, path: str, failures: list[Failure]) -> Value:
-    if known.kind is Kind.OBJECT and isinstance(value, dict):
-        return _check_fields(value, known.fields, f"{path}.", failures)
-    if known.element is None:
+def _check_inside(value: Value, schema: Property, path: str, failures: list[Failure]) -> Value:
+    if schema.kind is Kind.OBJECT and isinstance(value, dict):
+        return _check_fields(value, schema.fields, f"{path}.", failures)
+    if schema.element is None:
         return value
     if isinstance(value, list):
         return [
-            _check_value(element, known.element, f"{path}[{index}]", failures) for index, element in enumerate(value)
+            _check_value(element, schema.element, f"{path}[{index}]", failures) for index, element in enumerate(value)
         ]
     if isinstance(value, dict):
-        return {key: _check_value(element, known.element, f"{path}.{key}", failures) for key, element in value.items()}
+        return {key: _check_value(element, schema.element, f"{path}.{key}", failures) for key, element in value.items()}
     return value
 
 

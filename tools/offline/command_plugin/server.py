@@ -1,4 +1,4 @@
-"""Serve the provider on a free port of this machine, and print that port: the engine's handshake."""
+"""Serves the provider on a free port of this computer and prints the port, as the engine expects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .log import Engine
 from .protocol import CHANNEL_OPTIONS, grpc, provider_pb2_grpc
 from .provider import Provider
 
-# More than an engine runs at once, so that a Cancel always finds a thread. They start when they are needed.
+# More than an engine uses at once, so that a Cancel always gets a thread. Threads start only when needed.
 _THREADS = 1000
 _PARENT_CHECK = 2.0
 
 
 def main() -> None:
     engine = Engine()
-    # Flags for logs and traces may come first.
+    # The engine's flags for logs and traces come before its address.
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if addresses:
         engine.attach(addresses[-1])
@@ -30,21 +30,21 @@ def main() -> None:
     port: int = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    _wait_for_the_end()
+    _wait_for_end()
     provider.cancel_all()
     server.stop(grace=1).wait()
-    # Threads may still hang in a dead connection; nothing is left to do for them.
+    # Threads may still wait for a dead connection. Nothing depends on them.
     os._exit(0)
 
 
-def _wait_for_the_end() -> None:
-    """Until told to end, or until the engine is gone."""
+def _wait_for_end() -> None:
+    """Waits for a signal, or until the engine's process is gone."""
     end = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         end.set()
 
-    # The engine ends its plugins by SIGINT to a process group of their own, and by force when that takes over 5 s.
+    # The engine sends SIGINT to its plugins' process group, and kills them after 5 seconds.
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     parent = os.getppid()

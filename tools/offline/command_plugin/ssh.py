@@ -1,4 +1,4 @@
-"""paramiko, imported at the first connection: most runs of the plugin open none."""
+"""Imports paramiko at the first connection. Most runs of the plugin open none."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from typing import Any, cast
 
 from .operation import CommandError
 
-_first = threading.Lock()
+_import_lock = threading.Lock()
 
 
 def paramiko() -> Any:
-    # Several first connections at once are usual.
-    with _first:
+    # Several first connections usually start at once.
+    with _import_lock:
         return _imported()
 
 
 @functools.cache
 def _imported() -> Any:
-    # Its import of invoke is for `Match exec` in ssh_config, which is not read here, and takes as long again.
-    module = cast("dict[str, Any]", sys.modules)
-    absent = "invoke" not in module
-    if absent:
-        module["invoke"] = None
+    # paramiko imports invoke only for `Match exec` in ssh_config, which this plugin doesn't read. That import would
+    # double the time.
+    modules = cast("dict[str, Any]", sys.modules)
+    is_missing = "invoke" not in modules
+    if is_missing:
+        modules["invoke"] = None
     try:
         library = importlib.import_module("paramiko")
     finally:
-        if absent:
-            del module["invoke"]
-    # Its own log goes to standard error, which the engine would show; failures are raised and told below.
+        if is_missing:
+            del modules["invoke"]
+    # paramiko logs to stderr, which the engine would show. This plugin reports the errors itself.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     logging.getLogger("paramiko").propagate = False
     return library
 
 
 def private_key(text: str, password: str | None) -> Any:
-    """A signing key from any of the usual forms: OpenSSH, PKCS#1, PKCS#8, SEC1; encrypted or not."""
+    """Reads a private key in one of the usual formats (OpenSSH, PKCS#1, PKCS#8, SEC1), encrypted or not."""
     serialization: Any = importlib.import_module("cryptography.hazmat.primitives.serialization")
     data = text.strip().encode() + b"\n"
     loader = "load_ssh_private_key" if b"BEGIN OPENSSH" in data else "load_pem_private_key"
@@ -53,7 +54,7 @@ def private_key(text: str, password: str | None) -> Any:
         )
         return _signer(plain.decode(), type(key).__name__)
     except (ValueError, TypeError, paramiko().SSHException) as error:
-        # Never the key, and not the library's words for it either: they can quote it.
+        # The library's message can quote the key, so the error doesn't include it.
         raise CommandError(_key_problem(error, password)) from None
 
 

@@ -21,7 +21,7 @@ _CHUNK = 256 * 1024
 
 
 def copy_to_remote(operation: Operation, connection: Properties, source: Properties, remote_path: str) -> None:
-    """Copy the asset or archive as it is.
+    """Copies the asset or archive. An archive file is not unpacked.
 
     ======== ==================== =================== =============
     source   target is a folder   target is missing   target is a file
@@ -37,7 +37,7 @@ def copy_to_remote(operation: Operation, connection: Properties, source: Propert
 
 
 def copy_file(operation: Operation, connection: Properties, local_path: str, remote_path: str) -> None:
-    """command:remote:CopyFile, the older sibling: one file to exactly that path."""
+    """command:remote:CopyFile, the older resource: copies one file to exactly that path."""
     path = Path(local_path)
     _open(path).close()
     with dial(operation, connection) as link:
@@ -65,7 +65,7 @@ def _copy(remote: _Remote, source: Properties, remote_path: str) -> None:
         remote.make_folders(posixpath.dirname(remote_path))
         remote.put(io.BytesIO(str(source.get("text") or "").encode()), remote_path)
         return
-    # Not through Path, which drops the trailing slash that says "the contents".
+    # Path would drop the trailing slash, which means "the contents of the folder".
     path = str(source.get("path"))
     if Path(path).is_dir():
         _copy_folder(remote, path, remote_path)
@@ -83,21 +83,21 @@ def _copy_file(remote: _Remote, path: Path, remote_path: str) -> None:
 
 def _copy_folder(remote: _Remote, path: str, remote_path: str) -> None:
     remote.make_folders(remote_path)
-    # A path with a slash at its end has no last name, so its content goes into the remote folder itself.
-    remote_path = posixpath.join(remote_path, os.path.basename(path))  # noqa: PTH119  (Path.name passes that slash over)
+    # The base name is empty after a trailing slash, so that the contents go into the remote folder itself.
+    remote_path = posixpath.join(remote_path, os.path.basename(path))  # noqa: PTH119  (Path.name ignores that slash)
     for folder, names, files in os.walk(path):
         names.sort()
-        below = os.path.relpath(folder, path)
-        here = remote_path if below == "." else posixpath.join(remote_path, below)
-        remote.make_folder(here)
+        subfolder = os.path.relpath(folder, path)
+        remote_folder = remote_path if subfolder == "." else posixpath.join(remote_path, subfolder)
+        remote.make_folder(remote_folder)
         links = [name for name in names if Path(folder, name).is_symlink()]
         for name in sorted(files) + links:
-            remote.put_file(Path(folder, name), posixpath.join(here, name))
+            remote.put_file(Path(folder, name), posixpath.join(remote_folder, name))
 
 
 def _open(path: Path) -> BinaryIO:
     try:
-        # Opening a FIFO would wait for its other end.
+        # Opening a FIFO would wait for a writer.
         if not path.is_file():
             kind = "is not a regular file" if path.exists() else "does not exist"
             raise CommandError(f"cannot copy {path}: it {kind}")
@@ -107,7 +107,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 class _Remote:
-    """The few things that a copy needs of an SFTP server."""
+    """The SFTP requests that a copy needs."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -151,25 +151,25 @@ class _Remote:
         written = 0
         try:
             with self._client.open(remote_path, "wb") as target:
-                # Without it each piece waits for the server's answer to the one before.
+                # Without pipelining, each piece waits for the server's answer to the one before.
                 target.set_pipelined(True)
                 while data := content.read(_CHUNK):
                     target.write(data)
                     written += len(data)
             arrived = self._client.stat(remote_path).st_size
         except OSError as error:
-            # A closed connection is an OSError too, and told by the caller.
+            # A closed connection is an OSError, too. The caller reports it.
             if "closed" in str(error):
                 raise
             self._remove(remote_path)
             raise CommandError(f"failed to write remote file {remote_path}: {error}") from None
         if arrived != written:
-            # Pipelined writes that fail are told to nobody; a full disk is the usual reason.
+            # Failures of pipelined writes aren't reported. A full disk is the usual reason.
             self._remove(remote_path)
             raise CommandError(f"failed to write {remote_path}: {arrived} of {written} bytes arrived")
 
     def _remove(self, path: str) -> None:
-        """Take away what arrived in part: it is of no use, and may be what fills the disk. A device stays."""
-        with suppress(OSError):  # it may never have been there
+        """Removes an incomplete file, which may fill the disk. Devices stay."""
+        with suppress(OSError):  # there may be no such file
             if stat.S_ISREG(self._client.stat(path).st_mode or 0):
                 self._client.remove(path)

@@ -1,7 +1,7 @@
 """Pulumi property values as plain Python data.
 
-Secrets, assets and archives stay the marked dictionaries that they are on the wire, and unknowns the marked
-strings, so that whatever this plugin does not understand passes through it unchanged.
+Secrets, assets and archives stay the marked dictionaries of the protocol, and unknowns stay its marked strings. So
+values that this plugin doesn't understand pass through it unchanged.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def secret(value: Value) -> Value:
 
 
 def unwrapped(value: Value) -> Value:
-    """The value inside any secrets around it; secrets deeper in stay."""
+    """The value without the secret marks around it. Marks deeper inside stay."""
     while isinstance(value, dict) and value.get(SIGNATURE) == SECRET:
         value = value.get("value")
     return value
 
 
 def revealed(value: Value) -> Value:
-    """The value without the secret marks at any depth."""
+    """The value without secret marks at any depth."""
     value = unwrapped(value)
     if isinstance(value, dict):
         return {key: revealed(element) for key, element in value.items()}

@@ -1,4 +1,4 @@
-"""Checking that the server is the one whose public key the program has pinned."""
+"""Checks a server's host key against the one that the program has pinned."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class HostKey:
 
 
 class HostKeyMismatch(Exception):
-    """The server has proved to be another one."""
+    """The server's host key isn't the pinned one."""
 
 
-def parse(text: str) -> HostKey:
-    """A key as in a .pub file or in a line of authorized_keys."""
+def parse_host_key(text: str) -> HostKey:
+    """Reads a key from a .pub file or a line of authorized_keys."""
     words = text.split()
     for kind, encoded in itertools.pairwise(words):
         if kind not in _ALGORITHMS:
