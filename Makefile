@@ -1,4 +1,4 @@
-# `make` lists the targets. The work is in tools/setup, which needs only Python 3.11 or newer.
+# `make` lists the targets. The program behind them is tools/setup, which needs only Python 3.11 or newer.
 SHELL := /bin/bash
 PYTHON ?= python3
 STACK ?= dev
@@ -11,28 +11,28 @@ export PATH := $(CURDIR)/.gantry/venv/bin:$(PATH)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Get the engine, the Python environment and the command plugin
+setup: ## Install the engine, the virtual environment and the command plugin
 	@$(SETUP) setup
 
-up: ## Bring the stack to what is configured; prints its URL (STACK=dev)
+up: ## Create or update the stack, and print its URL (STACK=dev)
 	@$(SETUP) up --stack $(STACK)
 
 preview: ## Show what `make up` would change (STACK=dev)
 	@$(SETUP) preview --stack $(STACK)
 
-destroy: ## Take away all that the stack has made (STACK=dev)
+destroy: ## Delete everything in the stack (STACK=dev)
 	@$(SETUP) destroy --stack $(STACK)
 
-recover: ## After a kill of `make up`: bring state and cloud back together (STACK=dev)
+recover: ## Repair the stack's state after a killed `make up` (STACK=dev)
 	@$(SETUP) recover --stack $(STACK)
 
-policy: ## Make the policy pack's environment, for --policy-pack policy/pack
+policy: ## Install the policy pack's virtual environment, for --policy-pack policy/pack
 	@$(SETUP) policy
 
-test: ## Run all tests, or those of ARGS='tests/unit -k name'
+test: ## Run all tests, or some: ARGS='tests/unit -k name'
 	@$(SETUP) test $(ARGS)
 
-check: development ## Check format, lint, types, scripts and workflows
+check: development ## Check the format, lint rules, types, scripts and workflows
 	ruff format --check .
 	ruff check .
 	basedpyright --warnings
@@ -41,10 +41,10 @@ check: development ## Check format, lint, types, scripts and workflows
 	zizmor --offline --quiet .github
 	@$(SETUP) workflows
 
-bench: development ## Measure the promises, or parts of them (ARGS='ledger-1 boot')
+bench: development ## Measure the promised figures, or some: ARGS='ledger-1 boot'
 	python -m bench $(ARGS)
 
-lock: ## Lock the requirements anew, with hashes
+lock: ## Update all requirements and lock them with hashes
 	@$(SETUP) lock
 
 development:

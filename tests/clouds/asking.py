@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from command_plugin.values import Properties, from_struct, revealed, to_struct
 from tests.clouds.provider import Cloud, served
+from tools.offline.command_plugin.values import Properties, from_struct, revealed, to_struct
 
 
 class Refused(Exception):

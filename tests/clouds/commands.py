@@ -14,12 +14,12 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
-from command_plugin import resources
-from command_plugin.log import Engine
-from command_plugin.provider import Provider
-from command_plugin.values import from_struct, to_struct
 from components.leaving import LEAVING_FILE
 from tests.clouds.provider import serving
+from tools.offline.command_plugin import resources
+from tools.offline.command_plugin.log import Engine
+from tools.offline.command_plugin.provider import Provider
+from tools.offline.command_plugin.values import from_struct, to_struct
 
 # What every command prints: of the one that is asked for a server's host key, a key.
 PRINTED = "ssh-ed25519 AAAA"

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pulumi  # noqa: F401  (before command_plugin, which loads its messages without the SDK where it isn't there)
+import pulumi  # noqa: F401  (before the offline plugin, which otherwise loads the SDK's messages without the SDK)
 
-from command_plugin import schema
-from command_plugin.diff import same
-from command_plugin.schema import Failure, Property, checked
-from command_plugin.values import Properties, Value, is_secret, is_unknown, revealed, secret, unwrapped
+from tools.offline.command_plugin import schema
+from tools.offline.command_plugin.diff import same
+from tools.offline.command_plugin.schema import Failure, Property, checked
+from tools.offline.command_plugin.values import Properties, Value, is_secret, is_unknown, revealed, secret, unwrapped
 
 # A type, a list of one, a map of anything (dict), or the fields of an object; a name with ! is required.
 Shape = Mapping[str, Any]

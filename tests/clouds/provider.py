@@ -16,10 +16,10 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from command_plugin.protocol import CHANNEL_OPTIONS
-from command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
 from tests.clouds.faults import CloudError, Faults
 from tests.clouds.kinds import DEFAULTS, Kind, like
+from tools.offline.command_plugin.protocol import CHANNEL_OPTIONS
+from tools.offline.command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
 
 T = TypeVar("T")
 # Where the real providers keep what their state needs besides.

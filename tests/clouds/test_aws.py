@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from command_plugin.values import Properties
 from tests.clouds import by_hand
 from tests.clouds.asking import Engine, Refused, asked
 from tests.clouds.aws import Aws
 from tests.clouds.world import Paper, Rule
+from tools.offline.command_plugin.values import Properties
 
 TOKENS = {
     name: f"aws:{module}/{name[0].lower()}{name[1:]}:{name}"

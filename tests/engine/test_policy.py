@@ -18,7 +18,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from tests.stack import ROOT, Stack
 from tools.setup import backend
-from tools.setup.environment import set_up_policy
+from tools.setup.installation import set_up_policy
 from tools.setup.paths import POLICY_PACK
 
 pytestmark = pytest.mark.engine

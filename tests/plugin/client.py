@@ -1,4 +1,4 @@
-"""A stand-in for the engine: starts a plugin, asks it things, and keeps what it logs."""
+"""Takes the engine's place: starts a plugin, sends requests to it, and collects its log."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def urn(kind: str, name: str = "it") -> str:
 
 
 class PluginError(Exception):
-    """The plugin answered with an error, whose text is what the engine would show."""
+    """The plugin answered with an error. The engine would show its text."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Log(engine_pb2_grpc.EngineServicer):
         return empty_pb2.Empty()
 
     def wait_for(self, text: str, seconds: float = 10) -> Message:
-        def found() -> Message | None:
+        def match() -> Message | None:
             return next((message for message in self.messages if text in message.text), None)
 
         with self.arrived:
-            assert self.arrived.wait_for(lambda: found() is not None, seconds), f"no line {text!r} was logged"
-            message = found()
+            assert self.arrived.wait_for(lambda: match() is not None, seconds), f"no line {text!r} was logged"
+            message = match()
             assert message is not None
             return message
 
@@ -95,7 +95,7 @@ class Created:
 
 
 class Plugin:
-    """A running plugin. Properties go in and come out as plain data."""
+    """A running plugin. Properties are passed and returned as plain data."""
 
     def __init__(self, process: subprocess.Popen[str], port: int, log: Log) -> None:
         self.process = process
@@ -110,7 +110,7 @@ class Plugin:
     def diff(
         self, kind: str, state: Mapping[str, Any], inputs: Mapping[str, Any], ignore: Sequence[str] = ()
     ) -> dict[str, str]:
-        """The changed paths and how; with the promise that all parts of the answer agree."""
+        """The kinds of changes by path. Asserts that all parts of the response agree."""
         response = self.stub.Diff(
             provider_pb2.DiffRequest(
                 id="1", urn=urn(kind), olds=_struct(state), news=_struct(inputs), ignoreChanges=ignore
@@ -167,20 +167,20 @@ class Plugin:
 
     def _call(self, method: Any, request: Any) -> Any:
         try:
-            # No case takes this long: a plugin that hangs should fail its case, not the run.
+            # No test takes this long. A plugin that hangs fails one test only.
             return method(request, timeout=60)
         except grpc.RpcError as error:
             call: Any = error
             raise PluginError(call.details()) from None
 
     def logged(self, kind: str, name: str = "it") -> str:
-        """All ephemeral lines of a resource, joined: a plugin may send several in one message."""
-        found = [
+        """All ephemeral lines of a resource. A plugin may send several in one message."""
+        messages = [
             message
             for message in self.log.messages
             if message.urn == urn(kind, name) and message.ephemeral and message.severity == "INFO"
         ]
-        return "\n".join(message.text for message in found)
+        return "\n".join(message.text for message in messages)
 
 
 def _struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
@@ -204,7 +204,7 @@ def running_plugin(
     engine.start()
     process = subprocess.Popen(
         [executable, *flags, address],
-        # Open and silent: a command that reads it by mistake would wait for ever.
+        # Stays open and empty: a command that reads it by mistake hangs, and its test fails.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "SSH_AUTH_SOCK": "", **(environment or {})},
@@ -212,7 +212,7 @@ def running_plugin(
     )
     try:
         plugin = Plugin(process, _port(process), log)
-        _introduce(plugin, address)
+        _handshake(plugin, address)
         yield plugin
     finally:
         process.terminate()
@@ -234,7 +234,7 @@ def _port(process: subprocess.Popen[str]) -> int:
     return int(process.stdout.readline())
 
 
-def _introduce(plugin: Plugin, address: str) -> None:
+def _handshake(plugin: Plugin, address: str) -> None:
     try:
         plugin.stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address=address))
     except grpc.RpcError as error:

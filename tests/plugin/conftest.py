@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,31 +9,29 @@ import pytest
 
 from tests.plugin.client import Plugin, running_plugin
 from tests.plugin.sshd import Sshd, running_sshd
-
-INSTALL = Path(__file__).resolve().parents[2] / "tools" / "command-plugin" / "install.py"
+from tools.offline.pack_plugin import pack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--command-plugin", help="the plugin under test; ours if it is not given")
+    parser.addoption("--command-plugin", help="the plugin to test; default: the offline plugin")
 
 
-def given_plugin(config: pytest.Config) -> str | None:
+def other_plugin(config: pytest.Config) -> str | None:
     return config.getoption("--command-plugin", None) or os.environ.get("COMMAND_PLUGIN")
 
 
 @pytest.fixture(scope="session")
 def executable(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if given := given_plugin(pytestconfig):
-        return Path(given)
-    install = runpy.run_path(str(INSTALL))["install"]
-    return install(Path(sys.executable), tmp_path_factory.mktemp("plugin") / "command")
+    if path := other_plugin(pytestconfig):
+        return Path(path)
+    return pack(Path(sys.executable), tmp_path_factory.mktemp("plugin") / "command")
 
 
 @pytest.fixture
-def ours(pytestconfig: pytest.Config) -> None:
-    """For the cases where this plugin is known to do better than upstream's."""
-    if given := given_plugin(pytestconfig):
-        pytest.skip(f"a known difference, listed in tools/command-plugin/README.md: {given} is not asked")
+def offline_plugin_only(pytestconfig: pytest.Config) -> None:
+    """For tests that the official plugin is known to fail."""
+    if path := other_plugin(pytestconfig):
+        pytest.skip(f"a known difference to {path}, see tools/offline/README.md")
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +42,14 @@ def shared_plugin(executable: Path) -> Iterator[Plugin]:
 
 @pytest.fixture
 def plugin(shared_plugin: Plugin) -> Plugin:
-    """One process for most cases, as for the resources of a program; each case has a log of its own."""
+    """A plugin process that most tests share, as the resources of a program do. Its log starts empty."""
     shared_plugin.log.messages.clear()
     return shared_plugin
 
 
 @pytest.fixture
-def own_plugin(executable: Path) -> Iterator[Plugin]:
-    """For cases after which a plugin is good for nothing."""
+def fresh_plugin(executable: Path) -> Iterator[Plugin]:
+    """A plugin process for one test, which may leave it unusable."""
     with running_plugin(executable, environment={"PULUMI_COMMAND_KEEPALIVE": "0.3"}) as plugin:
         yield plugin
 
@@ -65,7 +62,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def own_sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """One to end, freeze or find busy. It lets the outputs of previous runs in."""
+def fresh_sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """An sshd for one test, which may stop it. It accepts the outputs of previous runs as variables."""
     with running_sshd(tmp_path / "sshd", options=["AcceptEnv PULUMI_COMMAND_*"]) as server:
         yield server

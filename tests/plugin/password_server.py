@@ -1,4 +1,4 @@
-"""A small SSH server for what a test cannot ask of the system's: accounts with passwords."""
+"""A small SSH server with passwords. The tests can't set passwords for the system's sshd."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Account(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: Any, command: bytes) -> bool:
         def run() -> None:
-            # After the answer to the request, which this library sends when this method has returned.
+            # paramiko answers the request after this method has returned. The output must come later.
             time.sleep(0.1)
             channel.sendall(b"ran " + command + b"\n")
             channel.send_exit_status(0)
@@ -55,13 +55,13 @@ class _Account(paramiko.ServerInterface):
         return True
 
     @staticmethod
-    def _answer(right: bool) -> int:
-        return AUTH_SUCCESSFUL if right else AUTH_FAILED
+    def _answer(is_right: bool) -> int:
+        return AUTH_SUCCESSFUL if is_right else AUTH_FAILED
 
 
 @contextlib.contextmanager
 def running_server(method: str, public_keys: list[str] | None = None) -> Iterator[int]:
-    """A port where every command "runs" once the one way to authenticate has been gone."""
+    """Yields the port of a server with one authentication method. It answers each command with "ran" and its text."""
     host_key = paramiko.RSAKey.generate(2048)
     listener = socket.create_server(("127.0.0.1", free_port()))
     transports: list[Any] = []

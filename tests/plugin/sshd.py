@@ -1,4 +1,4 @@
-"""A real sshd on loopback: its own port, keys and configuration, as a child of the test run."""
+"""Starts a real sshd on loopback, with its own port, keys and configuration, as a child process of the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,9 @@ class Sshd:
     user_key: Key
     host_keys: list[Key]
     folder: Path
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def connection(self, **changes: Any) -> dict[str, Any]:
-        """As the SDK sends it: with its defaults, but few retries, so that failures are quick."""
+        """The settings of a connection, as the SDK sends them. Without retries, so that failures are quick."""
         settings: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": self.port,
@@ -79,7 +78,7 @@ class Sshd:
         return {name: value for name, value in settings.items() if value is not None}
 
     def sessions(self) -> list[int]:
-        """The processes that serve connections, and the commands below them."""
+        """The ids of the processes that serve connections, and of their commands."""
         return descendants(self.process.pid)
 
     def log(self) -> str:
@@ -96,13 +95,13 @@ def running_sshd(
     port = port or free_port()
     config = _configure(folder, port, keys, user_key, options)
     with _private_folder(), (folder / "log").open("wb") as log:
-        process = subprocess.Popen([executable(), "-D", "-e", "-f", config], stderr=log, env=_environment())
+        process = subprocess.Popen([executable(), "-D", "-e", "-f", config], stderr=log, env=_sshd_env())
         server = Sshd(port, process, user_key, keys, folder)
         try:
-            _wait_until_it_answers(server)
+            _wait_for(server)
             yield server
         finally:
-            _end(server)
+            _stop(server)
 
 
 def _configure(folder: Path, port: int, keys: list[Key], user_key: Key, options: Sequence[str]) -> Path:
@@ -111,7 +110,7 @@ def _configure(folder: Path, port: int, keys: list[Key], user_key: Key, options:
         "ListenAddress 127.0.0.1",
         "PidFile none",
         f"AuthorizedKeysFile {folder}/authorized_keys",
-        # The folders of a test run may belong to a temporary user or be open to a group.
+        # Folders of a test run may belong to a temporary user or be writable for a group.
         "StrictModes no",
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
@@ -120,7 +119,7 @@ def _configure(folder: Path, port: int, keys: list[Key], user_key: Key, options:
         "MaxStartups 200",
         "UseDNS no",
         "Subsystem sftp internal-sftp",
-        *_extracted_options(),
+        *_unpacked_options(),
         *options,
     ]
     for number, key in enumerate(keys):
@@ -134,7 +133,7 @@ def _configure(folder: Path, port: int, keys: list[Key], user_key: Key, options:
     return config
 
 
-def _wait_until_it_answers(server: Sshd) -> None:
+def _wait_for(server: Sshd) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and server.process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1) as stream:
@@ -144,7 +143,7 @@ def _wait_until_it_answers(server: Sshd) -> None:
     raise AssertionError(f"sshd does not answer: {server.log()}")
 
 
-def _end(server: Sshd) -> None:
+def _stop(server: Sshd) -> None:
     pids = [*server.sessions(), server.process.pid]
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -158,7 +157,7 @@ def _end(server: Sshd) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    found: list[int] = []
+    children: list[int] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
@@ -166,8 +165,8 @@ def descendants(pid: int) -> list[int]:
             continue
         if parent == pid:
             child = int(stat.parent.name)
-            found += [child, *descendants(child)]
-    return found
+            children += [child, *descendants(child)]
+    return children
 
 
 def free_port() -> int:
@@ -178,7 +177,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[None]:
-    """What Debian's unit makes for a sshd of root."""
+    """The folder that root's sshd needs. Debian's unit creates it."""
     if os.geteuid() == 0:
         PRIVATE_FOLDER.mkdir(mode=0o755, exist_ok=True)
     yield
@@ -186,12 +185,12 @@ def _private_folder() -> Iterator[None]:
 
 @functools.cache
 def executable() -> Path:
-    """The system's sshd; else one unpacked for the tests, since installing the package starts a server."""
+    """The installed sshd, else one that is unpacked for the tests. Installing the package would start a server."""
     installed = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if installed:
         return Path(installed)
     if os.geteuid() == 0 and not _has_user("sshd"):
-        # As root it drops its privileges to a user that only the package makes.
+        # As root, sshd switches to a user that only the installed package creates.
         pytest.skip("sshd of root needs Debian's openssh-server: apt-get install openssh-server")
     unpacked = UNPACKED / "usr" / "sbin" / "sshd"
     if not unpacked.exists():
@@ -207,15 +206,15 @@ def _unpack() -> None:
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise AssertionError("these tests need sshd: install OpenSSH's server")
     UNPACKED.mkdir(parents=True, exist_ok=True)
-    # What sshd needs and a computer without it may lack; the other libraries are of every Debian's base.
+    # sshd and the one of its libraries that isn't part of every Debian.
     packages = ("libwrap0", "openssh-server")
     subprocess.run(["apt-get", "download", *packages], cwd=UNPACKED, check=True, stdout=subprocess.DEVNULL)
     for package in packages:
         subprocess.run(["dpkg", "-x", next(UNPACKED.glob(f"{package}_*.deb")), UNPACKED], check=True)
 
 
-def _environment() -> dict[str, str]:
-    """For an unpacked sshd, with the libraries that were unpacked beside it."""
+def _sshd_env() -> dict[str, str]:
+    """The variables for sshd. An unpacked one needs the path of the libraries beside it."""
     libraries = {str(library.parent) for library in UNPACKED.rglob("lib*.so.*")}
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)} if _is_unpacked() else dict(os.environ)
 
@@ -224,8 +223,8 @@ def _is_unpacked() -> bool:
     return executable().is_relative_to(UNPACKED)
 
 
-def _extracted_options() -> list[str]:
-    """Since 9.8 sshd runs helpers from a fixed place, where an unpacked one has none."""
+def _unpacked_options() -> list[str]:
+    """The paths of the helpers of an unpacked sshd. Since version 9.8, sshd looks for them in /usr/lib/openssh."""
     helpers = UNPACKED / "usr" / "lib" / "openssh"
     names = {"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"}
     if not _is_unpacked():

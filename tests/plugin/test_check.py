@@ -32,10 +32,10 @@ def test_a_secret_connection_is_not_wrapped_twice(plugin: Plugin) -> None:
     assert inputs["connection"] == secret({"host": "h", **DEFAULTS})
 
 
-def test_what_a_connection_says_is_kept(plugin: Plugin) -> None:
-    own = {"host": "h", "user": "u", "port": 1, "dialErrorLimit": -1, "perDialTimeout": 0, "hostKey": "k"}
-    inputs, _ = plugin.check(REMOTE, {"connection": own})
-    assert inputs["connection"] == secret(own)
+def test_settings_of_a_connection_replace_the_defaults(plugin: Plugin) -> None:
+    settings = {"host": "h", "user": "u", "port": 1, "dialErrorLimit": -1, "perDialTimeout": 0, "hostKey": "k"}
+    inputs, _ = plugin.check(REMOTE, {"connection": settings})
+    assert inputs["connection"] == secret(settings)
 
 
 def test_a_proxy_gets_the_same_defaults(plugin: Plugin) -> None:
@@ -54,8 +54,8 @@ def test_an_unknown_connection_is_accepted(plugin: Plugin) -> None:
     assert not failures
 
 
-def test_the_inputs_of_a_local_command_are_taken_as_they_are(plugin: Plugin) -> None:
-    given: dict[str, Any] = {
+def test_the_inputs_of_a_local_command_are_not_changed(plugin: Plugin) -> None:
+    inputs: dict[str, Any] = {
         "create": "c",
         "update": "u",
         "delete": "d",
@@ -69,10 +69,10 @@ def test_the_inputs_of_a_local_command_are_taken_as_they_are(plugin: Plugin) -> 
         "archivePaths": ["*"],
         "addPreviousOutputInEnv": False,
     }
-    assert plugin.check(LOCAL, given) == (given, {})
+    assert plugin.check(LOCAL, inputs) == (inputs, {})
 
 
-def test_a_missing_connection_is_told(plugin: Plugin) -> None:
+def test_a_missing_connection_is_a_failure(plugin: Plugin) -> None:
     _, failures = plugin.check(REMOTE, {"create": "true"})
     assert list(failures) == ["connection"]
 
@@ -89,38 +89,38 @@ def test_a_missing_connection_is_told(plugin: Plugin) -> None:
         (REMOTE, {"connection": {"user": "root"}}),
     ],
 )
-def test_what_does_not_fit_is_told(plugin: Plugin, kind: str, inputs: dict[str, Any]) -> None:
+def test_an_input_of_another_type_or_name_is_a_failure(plugin: Plugin, kind: str, inputs: dict[str, Any]) -> None:
     _, failures = plugin.check(kind, inputs)
     assert failures
 
 
 def test_a_failure_inside_a_connection_names_a_path_so_that_the_engine_prints_no_key(
-    ours: None, plugin: Plugin
+    offline_plugin_only: None, plugin: Plugin
 ) -> None:
     _, failures = plugin.check(REMOTE, {"connection": secret({"host": "h", "privateKey": "KEY", "ports": 1})})
     assert list(failures) == ["connection.ports"]
     assert "KEY" not in str(failures)
 
 
-def _copied(plugin: Plugin, source: Any) -> dict[str, str]:
+def _copy_failures(plugin: Plugin, source: Any) -> dict[str, str]:
     _, failures = plugin.check(COPY, {"connection": {"host": "h"}, "source": source, "remotePath": "/x"})
     return failures
 
 
-def test_files_folders_and_texts_can_be_copied(plugin: Plugin, tmp_path: Path) -> None:
+def test_files_folders_and_texts_can_be_copy_failures(plugin: Plugin, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for source in (asset(tmp_path / "file"), archive(tmp_path), text_asset("hello")):
-        assert not _copied(plugin, source)
+        assert not _copy_failures(plugin, source)
 
 
-def test_a_composed_archive_cannot_be_copied(plugin: Plugin) -> None:
+def test_a_composed_archive_cannot_be_copy_failures(plugin: Plugin) -> None:
     composed = {SIGNATURE: archive("")[SIGNATURE], "hash": "1", "assets": {"a": text_asset("a")}}
-    assert "archive must be a path" in str(_copied(plugin, composed))
+    assert "archive must be a path" in str(_copy_failures(plugin, composed))
 
 
-def test_a_remote_asset_cannot_be_copied(plugin: Plugin) -> None:
+def test_a_remote_asset_cannot_be_copy_failures(plugin: Plugin) -> None:
     remote = {SIGNATURE: asset("")[SIGNATURE], "hash": "1", "uri": "https://example.com/x"}
-    assert "path-based file asset" in str(_copied(plugin, remote))
+    assert "path-based file asset" in str(_copy_failures(plugin, remote))
 
 
 def test_a_copy_needs_a_source(plugin: Plugin) -> None:
@@ -128,5 +128,5 @@ def test_a_copy_needs_a_source(plugin: Plugin) -> None:
     assert failures
 
 
-def test_a_source_that_is_not_known_yet_is_accepted(ours: None, plugin: Plugin) -> None:
-    assert not _copied(plugin, UNKNOWN)
+def test_an_unknown_source_is_accepted(offline_plugin_only: None, plugin: Plugin) -> None:
+    assert not _copy_failures(plugin, UNKNOWN)

@@ -18,22 +18,20 @@ from tests.plugin.client import (
     secret,
     text_asset,
 )
+from tests.plugin.connections import UNREACHABLE
 from tests.plugin.sshd import Sshd
 
-# For what must not dial: nobody listens there.
-DEAD = secret({"host": "127.0.0.1", "port": 1, "user": "root", "dialErrorLimit": 0, "perDialTimeout": 1})
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "local").mkdir()
+    return tmp_path / "local"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Path:
-    (tmp_path / "there").mkdir()
-    return tmp_path / "there"
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "remote").mkdir()
+    return tmp_path / "remote"
 
 
 def _inputs(sshd: Sshd, source: dict[str, Any], remote_path: Path) -> dict[str, Any]:
@@ -48,46 +46,46 @@ def _tree(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_file_becomes_the_remote_path(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("content")
-    inputs = _inputs(sshd, asset(here / "a"), there / "b")
+def test_a_file_is_copied_to_the_remote_path(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("content")
+    inputs = _inputs(sshd, asset(source / "a"), target / "b")
     created = plugin.create(COPY, inputs)
-    assert _tree(there) == {"b": "content"}
+    assert _tree(target) == {"b": "content"}
     assert created.state == inputs
     assert is_secret(created.state["connection"])
     assert len(created.id) == 8
 
 
-def test_a_file_goes_into_a_folder(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("content")
-    _copy(plugin, sshd, asset(here / "a"), there)
-    assert _tree(there) == {"a": "content"}
+def test_a_file_is_copied_into_an_existing_folder(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("content")
+    _copy(plugin, sshd, asset(source / "a"), target)
+    assert _tree(target) == {"a": "content"}
 
 
-def test_a_longer_file_is_overwritten_whole(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("short")
-    (there / "b").write_text("much longer than that")
-    _copy(plugin, sshd, asset(here / "a"), there / "b")
-    assert _tree(there) == {"b": "short"}
+def test_a_longer_remote_file_is_overwritten_completely(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("short")
+    (target / "b").write_text("much longer than that")
+    _copy(plugin, sshd, asset(source / "a"), target / "b")
+    assert _tree(target) == {"b": "short"}
 
 
-def test_missing_parents_are_made(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("content")
-    _copy(plugin, sshd, asset(here / "a"), there / "x/y/b")
-    assert _tree(there) == {"x/y/b": "content"}
+def test_missing_parent_folders_are_created(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("content")
+    _copy(plugin, sshd, asset(source / "a"), target / "x/y/b")
+    assert _tree(target) == {"x/y/b": "content"}
 
 
-def test_a_large_binary_file_arrives_whole(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
+def test_a_large_binary_file_is_copied_completely(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
     content = os.urandom(5_000_001)
-    (here / "a").write_bytes(content)
-    _copy(plugin, sshd, asset(here / "a"), there / "b")
-    assert (there / "b").read_bytes() == content
+    (source / "a").write_bytes(content)
+    _copy(plugin, sshd, asset(source / "a"), target / "b")
+    assert (target / "b").read_bytes() == content
 
 
-def test_an_empty_file_arrives_too(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").touch()
-    _copy(plugin, sshd, asset(here / "a"), there / "b")
-    assert _tree(there) == {"b": ""}
+def test_an_empty_file_is_copied(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").touch()
+    _copy(plugin, sshd, asset(source / "a"), target / "b")
+    assert _tree(target) == {"b": ""}
 
 
 def _fill(folder: Path) -> None:
@@ -101,155 +99,161 @@ CONTENT = {"top": "1", "sub/deep/low": "2"}
 
 
 @pytest.mark.parametrize(
-    ("slash", "target", "arrives_in"),
+    ("slash", "subpath", "copied_to"),
     [
-        pytest.param("", "", "here", id="a folder into a folder"),
-        pytest.param("/", "", "", id="its content into a folder"),
-        pytest.param("", "new/er", "new/er/here", id="a folder into a new folder"),
-        pytest.param("/", "new/er", "new/er", id="its content into a new folder"),
+        pytest.param("", "", "local", id="a folder into a folder"),
+        pytest.param("/", "", "", id="its contents into a folder"),
+        pytest.param("", "new/er", "new/er/local", id="a folder into a new folder"),
+        pytest.param("/", "new/er", "new/er", id="its contents into a new folder"),
     ],
 )
-def test_folders_are_copied_with_all_that_is_in_them(
-    plugin: Plugin, sshd: Sshd, here: Path, there: Path, slash: str, target: str, arrives_in: str
+def test_folders_are_copied_with_their_contents(
+    plugin: Plugin, sshd: Sshd, source: Path, target: Path, slash: str, subpath: str, copied_to: str
 ) -> None:
-    _fill(here)
-    _copy(plugin, sshd, archive(f"{here}{slash}"), there / target)
-    assert _tree(there / arrives_in) == CONTENT
-    assert (there / arrives_in / "empty").is_dir()
+    _fill(source)
+    _copy(plugin, sshd, archive(f"{source}{slash}"), target / subpath)
+    assert _tree(target / copied_to) == CONTENT
+    assert (target / copied_to / "empty").is_dir()
 
 
-def test_a_folder_is_laid_over_what_is_there(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    _fill(here)
-    (there / "top").write_text("old")
-    (there / "other").write_text("stays")
-    _copy(plugin, sshd, archive(f"{here}/"), there)
-    assert _tree(there) == {**CONTENT, "other": "stays"}
+def test_other_files_in_the_remote_folder_stay(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    _fill(source)
+    (target / "top").write_text("old")
+    (target / "other").write_text("stays")
+    _copy(plugin, sshd, archive(f"{source}/"), target)
+    assert _tree(target) == {**CONTENT, "other": "stays"}
 
 
-def test_a_folder_cannot_take_the_place_of_a_file(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    _fill(here)
-    (there / "file").write_text("stays")
+def test_a_folder_does_not_replace_a_file(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    _fill(source)
+    (target / "file").write_text("stays")
     with pytest.raises(PluginError):
-        _copy(plugin, sshd, archive(f"{here}/"), there / "file")
-    assert _tree(there) == {"file": "stays"}
+        _copy(plugin, sshd, archive(f"{source}/"), target / "file")
+    assert _tree(target) == {"file": "stays"}
 
 
-def test_a_link_to_a_file_is_copied_as_the_file(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("content")
-    (here / "link").symlink_to("a")
-    _copy(plugin, sshd, archive(f"{here}/"), there)
-    assert _tree(there) == {"a": "content", "link": "content"}
-    assert not (there / "link").is_symlink()
+def test_a_link_to_a_file_is_copied_as_the_file(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("content")
+    (source / "link").symlink_to("a")
+    _copy(plugin, sshd, archive(f"{source}/"), target)
+    assert _tree(target) == {"a": "content", "link": "content"}
+    assert not (target / "link").is_symlink()
 
 
-def test_a_link_to_a_folder_is_an_error(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "folder").mkdir()
-    (here / "link").symlink_to("folder")
+def test_a_link_to_a_folder_is_an_error(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "folder").mkdir()
+    (source / "link").symlink_to("folder")
     with pytest.raises(PluginError, match="link"):
-        _copy(plugin, sshd, archive(f"{here}/"), there)
+        _copy(plugin, sshd, archive(f"{source}/"), target)
 
 
-def test_a_fifo_is_an_error_and_not_waited_for(ours: None, plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    os.mkfifo(here / "fifo")
+def test_a_fifo_is_an_error_at_once(
+    offline_plugin_only: None, plugin: Plugin, sshd: Sshd, source: Path, target: Path
+) -> None:
+    os.mkfifo(source / "fifo")
     with pytest.raises(PluginError, match="not a regular file"):
-        _copy(plugin, sshd, archive(f"{here}/"), there)
+        _copy(plugin, sshd, archive(f"{source}/"), target)
 
 
-def test_an_archive_file_is_not_unpacked(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a.tgz").write_bytes(b"not really an archive")
-    _copy(plugin, sshd, archive(here / "a.tgz"), there / "b.tgz")
-    assert _tree(there) == {"b.tgz": "not really an archive"}
+def test_an_archive_file_is_not_unpacked(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a.tgz").write_bytes(b"not really an archive")
+    _copy(plugin, sshd, archive(source / "a.tgz"), target / "b.tgz")
+    assert _tree(target) == {"b.tgz": "not really an archive"}
 
 
-def test_a_text_becomes_a_file(plugin: Plugin, sshd: Sshd, there: Path) -> None:
-    _copy(plugin, sshd, text_asset("grüße\n"), there / "new/text")
-    assert _tree(there) == {"new/text": "grüße\n"}
+def test_a_text_is_copied_to_a_file(plugin: Plugin, sshd: Sshd, target: Path) -> None:
+    _copy(plugin, sshd, text_asset("grüße\n"), target / "new/text")
+    assert _tree(target) == {"new/text": "grüße\n"}
 
 
-def test_a_secret_text_is_copied_and_stays_secret(plugin: Plugin, sshd: Sshd, there: Path) -> None:
-    inputs = _inputs(sshd, secret(text_asset("hidden")), there / "text")
+def test_a_secret_text_is_copied_and_stays_secret(plugin: Plugin, sshd: Sshd, target: Path) -> None:
+    inputs = _inputs(sshd, secret(text_asset("hidden")), target / "text")
     assert plugin.create(COPY, inputs).state["source"] == secret(text_asset("hidden"))
-    assert _tree(there) == {"text": "hidden"}
+    assert _tree(target) == {"text": "hidden"}
 
 
-def test_a_text_needs_the_name_of_a_file(plugin: Plugin, sshd: Sshd, there: Path) -> None:
+def test_a_text_needs_the_name_of_a_file(plugin: Plugin, sshd: Sshd, target: Path) -> None:
     with pytest.raises(PluginError, match="remotePath must be a file path"):
-        _copy(plugin, sshd, text_asset("x"), there)
+        _copy(plugin, sshd, text_asset("x"), target)
 
 
-def test_a_missing_source_is_an_error(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
+def test_a_missing_source_is_an_error(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
     with pytest.raises(PluginError, match="no-such-file"):
-        _copy(plugin, sshd, asset(here / "no-such-file"), there / "b")
-    assert _tree(there) == {}
+        _copy(plugin, sshd, asset(source / "no-such-file"), target / "b")
+    assert _tree(target) == {}
 
 
-def test_a_place_that_cannot_be_written_is_an_error(plugin: Plugin, sshd: Sshd, here: Path) -> None:
-    (here / "a").write_text("content")
+def test_a_remote_path_that_cannot_be_written_is_an_error(plugin: Plugin, sshd: Sshd, source: Path) -> None:
+    (source / "a").write_text("content")
     with pytest.raises(PluginError, match="/proc/nowhere"):
-        _copy(plugin, sshd, asset(here / "a"), Path("/proc/nowhere/a"))
+        _copy(plugin, sshd, asset(source / "a"), Path("/proc/nowhere/a"))
 
 
-def test_a_full_disk_is_an_error(plugin: Plugin, sshd: Sshd, here: Path) -> None:
-    (here / "a").write_bytes(bytes(100_000))
+def test_a_full_disk_is_an_error(plugin: Plugin, sshd: Sshd, source: Path) -> None:
+    (source / "a").write_bytes(bytes(100_000))
     with pytest.raises(PluginError, match="/dev/full"):
-        _copy(plugin, sshd, asset(here / "a"), Path("/dev/full"))
-    assert Path("/dev/full").is_char_device(), "what isn't a file stays"
+        _copy(plugin, sshd, asset(source / "a"), Path("/dev/full"))
+    assert Path("/dev/full").is_char_device(), "the device was removed"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-def test_what_arrived_in_part_is_taken_away_from_a_full_disk(
-    plugin: Plugin, sshd: Sshd, here: Path, there: Path
-) -> None:
-    (here / "a").write_bytes(bytes(1_000_000))
-    there.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", there], check=True)
+def test_an_incomplete_file_is_removed_from_a_full_disk(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_bytes(bytes(1_000_000))
+    target.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", target], check=True)
     try:
         with pytest.raises(PluginError, match="failed to write"):
-            _copy(plugin, sshd, asset(here / "a"), there / "a")
-        assert list(there.iterdir()) == []
+            _copy(plugin, sshd, asset(source / "a"), target / "a")
+        assert list(target.iterdir()) == []
     finally:
-        subprocess.run(["umount", there], check=True)
+        subprocess.run(["umount", target], check=True)
 
 
-def test_a_dead_server_is_an_error(plugin: Plugin, here: Path) -> None:
-    (here / "a").write_text("content")
+def test_a_dead_server_is_an_error(plugin: Plugin, source: Path) -> None:
+    (source / "a").write_text("content")
     with pytest.raises(PluginError, match="after 0 failed attempts"):
-        plugin.create(COPY, {"connection": DEAD, "source": asset(here / "a"), "remotePath": "/x"})
+        plugin.create(COPY, {"connection": UNREACHABLE, "source": asset(source / "a"), "remotePath": "/x"})
 
 
-def test_update_copies_other_content(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("new")
-    old = _inputs(sshd, asset(here / "a", "1"), there / "b")
-    new = _inputs(sshd, asset(here / "a", "2"), there / "b")
+def test_update_copies_other_content(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("new")
+    old = _inputs(sshd, asset(source / "a", "1"), target / "b")
+    new = _inputs(sshd, asset(source / "a", "2"), target / "b")
     assert plugin.update(COPY, old, new) == new
-    assert _tree(there) == {"b": "new"}
+    assert _tree(target) == {"b": "new"}
 
 
-def test_update_copies_to_another_place_and_leaves_the_old(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("x")
-    (there / "b").write_text("x")
-    plugin.update(COPY, _inputs(sshd, asset(here / "a"), there / "b"), _inputs(sshd, asset(here / "a"), there / "c"))
-    assert _tree(there) == {"b": "x", "c": "x"}
+def test_update_copies_to_another_path_and_the_old_file_stays(
+    plugin: Plugin, sshd: Sshd, source: Path, target: Path
+) -> None:
+    (source / "a").write_text("x")
+    (target / "b").write_text("x")
+    plugin.update(
+        COPY,
+        _inputs(sshd, asset(source / "a"), target / "b"),
+        _inputs(sshd, asset(source / "a"), target / "c"),
+    )
+    assert _tree(target) == {"b": "x", "c": "x"}
 
 
-def test_update_of_the_connection_alone_copies_and_dials_nothing(plugin: Plugin, sshd: Sshd) -> None:
+def test_update_of_the_connection_alone_does_not_connect(plugin: Plugin, sshd: Sshd) -> None:
     old = _inputs(sshd, asset("/a"), Path("/x"))
-    new = {**old, "connection": DEAD}
+    new = {**old, "connection": UNREACHABLE}
     assert plugin.update(COPY, old, new) == new
 
 
-def test_deleting_a_copy_leaves_the_file_and_dials_nothing(plugin: Plugin, there: Path) -> None:
-    (there / "b").write_text("stays")
-    plugin.delete(COPY, {"connection": DEAD, "source": asset("/a"), "remotePath": str(there / "b")})
-    assert _tree(there) == {"b": "stays"}
+def test_deleting_a_copy_does_not_connect_and_the_file_stays(plugin: Plugin, target: Path) -> None:
+    (target / "b").write_text("stays")
+    plugin.delete(COPY, {"connection": UNREACHABLE, "source": asset("/a"), "remotePath": str(target / "b")})
+    assert _tree(target) == {"b": "stays"}
 
 
-def test_the_older_copy_copies_one_file(plugin: Plugin, sshd: Sshd, here: Path, there: Path) -> None:
-    (here / "a").write_text("content")
+def test_the_older_copy_copies_one_file(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+    (source / "a").write_text("content")
     inputs = {
         "connection": secret(sshd.connection()),
-        "localPath": str(here / "a"),
-        "remotePath": str(there / "b"),
+        "localPath": str(source / "a"),
+        "remotePath": str(target / "b"),
     }
     assert plugin.create(COPY_FILE, inputs).state == inputs
-    assert _tree(there) == {"b": "content"}
+    assert _tree(target) == {"b": "content"}

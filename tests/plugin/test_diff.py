@@ -10,7 +10,7 @@ OUTPUTS = {"stdout": "out", "stderr": ""}
 CONNECTION = secret({"host": "h", "port": 22, "user": "root"})
 
 
-def test_nothing_changes_if_nothing_changed(plugin: Plugin) -> None:
+def test_equal_inputs_are_no_change(plugin: Plugin) -> None:
     inputs = {"create": "true", "connection": CONNECTION, "triggers": ["a", {"b": 1}]}
     assert plugin.diff(REMOTE, {**inputs, **OUTPUTS}, inputs) == {}
 
@@ -52,20 +52,20 @@ def test_another_connection_is_an_update_of_the_secret_as_a_whole(plugin: Plugin
     assert plugin.diff(REMOTE, state, {"create": "a", "connection": other}) == {"connection": "UPDATE"}
 
 
-def test_a_changed_trigger_is_left_to_the_engine_which_replaces_for_it(plugin: Plugin) -> None:
+def test_a_changed_trigger_is_an_update_since_the_engine_itself_replaces_for_it(plugin: Plugin) -> None:
     changes = plugin.diff(LOCAL, {"triggers": ["a", "b"], **OUTPUTS}, {"triggers": ["a", "c", "d"]})
     assert changes == {"triggers[1]": "UPDATE", "triggers[2]": "ADD"}
 
 
-def test_the_first_triggers_replace(plugin: Plugin) -> None:
+def test_first_triggers_replace_the_resource(plugin: Plugin) -> None:
     assert plugin.diff(LOCAL, OUTPUTS, {"triggers": ["a"]}) == {"triggers": "ADD_REPLACE"}
 
 
-def test_the_loss_of_all_triggers_replaces(plugin: Plugin) -> None:
+def test_removing_all_triggers_replaces_the_resource(plugin: Plugin) -> None:
     assert plugin.diff(LOCAL, {"triggers": ["a"], **OUTPUTS}, {}) == {"triggers": "DELETE_REPLACE"}
 
 
-def test_an_ignored_change_is_none(plugin: Plugin) -> None:
+def test_an_ignored_change_is_no_change(plugin: Plugin) -> None:
     changes = plugin.diff(LOCAL, {"create": "a", **OUTPUTS}, {"create": "b"}, ignore=["create"])
     assert changes == {}
 
@@ -84,12 +84,12 @@ def _copy(**changes: Any) -> dict[str, Any]:
         pytest.param({"triggers": ["a"]}, {"triggers": "ADD_REPLACE"}, id="the first trigger"),
     ],
 )
-def test_a_copy_is_updated_for_other_content_or_another_place(
+def test_a_copy_is_updated_for_other_content_or_another_path(
     plugin: Plugin, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert plugin.diff(COPY, _copy(), _copy(**change)) == expected
 
 
-def test_the_old_copy_has_no_update_so_each_change_replaces_it(plugin: Plugin) -> None:
+def test_each_change_of_the_older_copy_replaces_it(plugin: Plugin) -> None:
     old = {"connection": CONNECTION, "localPath": "/a", "remotePath": "/x"}
     assert plugin.diff(COPY_FILE, old, {**old, "localPath": "/b"}) == {"localPath": "UPDATE_REPLACE"}

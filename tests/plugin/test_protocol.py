@@ -14,7 +14,7 @@ from pulumi.runtime.proto import provider_pb2
 from tests.plugin.client import LOCAL, REMOTE, Plugin, PluginError, running_plugin, secret
 
 
-def test_the_plugin_says_the_version_whose_place_it_takes(plugin: Plugin) -> None:
+def test_the_plugin_has_the_version_of_the_official_one(plugin: Plugin) -> None:
     version = plugin.stub.GetPluginInfo(empty_pb2.Empty()).version
     assert version.removeprefix("v") == "1.2.1"
 
@@ -41,25 +41,27 @@ def test_reading_returns_the_state_as_it_is(plugin: Plugin) -> None:
     assert plugin.read(REMOTE, state, inputs) == ("1", state, inputs)
 
 
-def test_the_type_of_a_child_is_found_behind_those_of_its_parents(plugin: Plugin) -> None:
+def test_the_type_of_a_resource_is_the_last_of_the_types_in_its_urn(plugin: Plugin) -> None:
     request = provider_pb2.CheckRequest(urn=f"urn:pulumi:test::project::gantry:local:Server${LOCAL}::it")
     assert not plugin.stub.Check(request).failures
 
 
-def test_it_is_ready_soon(ours: None, executable: Path) -> None:
-    begin = time.monotonic()
+def test_the_plugin_starts_within_three_seconds(offline_plugin_only: None, executable: Path) -> None:
+    start = time.monotonic()
     with running_plugin(executable):
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - start < 3
 
 
-def test_it_imports_neither_the_sdk_nor_the_ssh_library_at_its_start(ours: None, executable: Path) -> None:
+def test_at_its_start_the_plugin_imports_neither_the_sdk_nor_paramiko(
+    offline_plugin_only: None, executable: Path
+) -> None:
     code = "import sys, command_plugin.server; print({'paramiko', 'cryptography', 'pulumi.output'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=executable.parent, capture_output=True, text=True)
-    assert done.stdout.strip() == "set()", done.stderr
+    result = subprocess.run([sys.executable, "-c", code], cwd=executable.parent, capture_output=True, text=True)
+    assert result.stdout.strip() == "set()", result.stderr
 
 
-def test_it_ends_when_the_engine_is_gone(ours: None, executable: Path) -> None:
-    # A shell in the engine's place, which dies without a word to its child.
+def test_the_plugin_stops_when_the_engine_is_gone(offline_plugin_only: None, executable: Path) -> None:
+    # A shell takes the engine's place. It ends without stopping its child.
     shell = subprocess.run(
         ["/bin/sh", "-c", '"$0" 127.0.0.1:1 >/dev/null 2>&1 & echo $!; sleep 1', executable],
         capture_output=True,

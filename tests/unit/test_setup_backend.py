@@ -33,12 +33,12 @@ LOCAL = backend.in_folder(Path("/checkout/.gantry/state"))
         "-C /tmp stack select prod",
     ],
 )
-def test_the_stack_is_found_in_every_spelling(line: str):
+def test_the_stack_is_read_from_every_form_of_the_flag(line: str):
     assert arguments.read(line.split()).stack == "prod"
 
 
 @pytest.mark.parametrize("line", ["up", "up -m stack", "stack output url", "up -- -s prod", "config set stack prod"])
-def test_words_that_only_look_like_a_stack_name_none(line: str):
+def test_words_that_only_look_like_a_stack_are_ignored(line: str):
     assert arguments.read(line.split()).stack is None
 
 
@@ -52,7 +52,7 @@ def test_the_folder_is_that_of_cwd():
     ["", "version", "login s3://b", "logout", "plugin ls", "about", "help up", "up --help", "-h", "--version",
      "new --list-templates", "new python -g", "install", "--color never version"],
 )  # fmt: skip
-def test_commands_that_need_no_backend_are_left_alone(line: str):
+def test_these_commands_need_no_backend(line: str):
     assert not arguments.read(line.split()).needs_backend
 
 
@@ -61,7 +61,7 @@ def test_all_other_commands_need_a_backend(line: str):
     assert arguments.read(line.split()).needs_backend
 
 
-def test_the_dev_stack_keeps_its_state_here_with_an_empty_passphrase():
+def test_the_dev_stack_has_a_local_backend_and_an_empty_passphrase():
     expected = {"PULUMI_BACKEND_URL": LOCAL, "PULUMI_CONFIG_PASSPHRASE": ""}
     assert backend.defaults("dev", None, LOCAL, {}) == expected
     assert backend.defaults("organization/gantry/dev", None, LOCAL, {}) == expected
@@ -83,7 +83,7 @@ def test_a_passphrase_that_the_user_has_set_is_kept(key: str):
 
 
 @pytest.mark.parametrize("stack", ["prod", "org/gantry/prod", "dev2"])
-def test_another_stack_without_a_backend_is_told_how_to_choose_one(stack: str):
+def test_for_another_stack_without_a_backend_the_error_says_how_to_choose_one(stack: str):
     with pytest.raises(SetupError) as error:
         backend.defaults(stack, None, LOCAL, {})
     for part in (f'"{stack}"', "bin/pulumi login", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
@@ -104,7 +104,7 @@ def test_the_backend_of_a_project_file_is_read(text: str, url: str | None):
     assert backend.backend_in(text) == url
 
 
-def test_the_choice_of_a_backend_goes_from_environment_to_project_to_login(tmp_path: Path):
+def test_the_backend_is_chosen_by_variable_then_project_then_login(tmp_path: Path):
     project = tmp_path / "Pulumi.yaml"
     project.write_text("name: x\n")
     assert backend.chosen_backend({}, project, tmp_path) is None
@@ -124,8 +124,8 @@ def test_credentials_that_name_no_backend_choose_none(tmp_path: Path, text: str)
 def test_the_selected_stack_is_that_of_this_project_and_backend(tmp_path: Path):
     project = tmp_path / "Pulumi.yaml"
     project.write_text("name: gantry\n")
-    place = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
-    file = tmp_path / "workspaces" / f"gantry-{place}-workspace.json"
+    path_digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
+    file = tmp_path / "workspaces" / f"gantry-{path_digest}-workspace.json"
     file.parent.mkdir()
     assert backend.selected_stack(tmp_path, project, LOCAL) is None
     file.write_text(json.dumps({"stacks": {LOCAL: "organization/gantry/dev", "s3://b": "prod"}}))
@@ -135,7 +135,7 @@ def test_the_selected_stack_is_that_of_this_project_and_backend(tmp_path: Path):
     assert backend.selected_stack(tmp_path, None, LOCAL) is None
 
 
-def test_the_project_file_is_looked_for_upwards(tmp_path: Path):
+def test_the_project_file_is_found_in_a_parent_folder(tmp_path: Path):
     (tmp_path / "Pulumi.yaml").write_text("name: x\n")
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert backend.project_file(tmp_path / "a" / "b") == tmp_path / "Pulumi.yaml"
@@ -154,7 +154,7 @@ def test_the_target_of_a_stack_is_read_from_its_file(text: str, target: str):
     assert backend.target_in(text) == target
 
 
-def test_the_login_is_the_users_own(tmp_path: Path):
+def test_the_login_folder_is_the_users(tmp_path: Path):
     assert backend.login_folder({}, tmp_path) == tmp_path / ".pulumi"
     assert backend.login_folder({"PULUMI_HOME": "/h"}, tmp_path) == Path("/h")
     assert backend.login_folder({"PULUMI_HOME": "/h", "PULUMI_CREDENTIALS_PATH": "/c"}, tmp_path) == Path("/c")
@@ -167,7 +167,7 @@ def test_under_sudo_the_login_of_the_caller_counts_unless_root_has_one(tmp_path:
     assert backend.login_folder({"SUDO_USER": "daemon"}, tmp_path) == tmp_path / ".pulumi"
 
 
-def test_sidecars_that_a_kill_left_empty_are_removed_and_no_others(tmp_path: Path):
+def test_only_the_stacks_empty_sidecars_are_removed(tmp_path: Path):
     stacks = tmp_path / ".pulumi/stacks/gantry"
     stacks.mkdir(parents=True)
     for name, text in {
@@ -177,6 +177,6 @@ def test_sidecars_that_a_kill_left_empty_are_removed_and_no_others(tmp_path: Pat
         "two.json.attrs": "",
     }.items():
         (stacks / name).write_text(text)
-    assert backend.without_empty_sidecars("s3://bucket", "prod") == []
-    assert backend.without_empty_sidecars(f"file://{tmp_path}?x=y", "org/prod") == [stacks / "prod.json.attrs"]
-    assert sorted(each.name for each in stacks.iterdir()) == ["prod.json", "prod.json.gz.attrs", "two.json.attrs"]
+    assert backend.remove_empty_sidecars("s3://bucket", "prod") == []
+    assert backend.remove_empty_sidecars(f"file://{tmp_path}?x=y", "org/prod") == [stacks / "prod.json.attrs"]
+    assert sorted(file.name for file in stacks.iterdir()) == ["prod.json", "prod.json.gz.attrs", "two.json.attrs"]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Needs a second after Ctrl-C to save what it has, as the engine does.
+# Like the engine, it needs a second after Ctrl-C to save its state.
 ENGINE = """
 import os, signal, sys, time
 def save(*_):
@@ -20,8 +20,10 @@ time.sleep(30)
 """
 
 
-def test_ctrl_c_leaves_the_engine_the_time_to_save_its_state():
-    wrapper = "import sys; from tools.setup.targets import _code_of; sys.exit(_code_of(sys.argv[1:], {}))"
+def test_after_ctrl_c_the_engine_has_time_to_save_its_state():
+    wrapper = (
+        "import sys; from tools.setup.targets import run_in_foreground; sys.exit(run_in_foreground(sys.argv[1:], {}))"
+    )
     command = [sys.executable, "-c", wrapper, sys.executable, "-c", ENGINE]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as run:
         assert run.stdout
@@ -31,10 +33,10 @@ def test_ctrl_c_leaves_the_engine_the_time_to_save_its_state():
     assert run.returncode == 7
 
 
-def test_the_engine_of_a_background_job_can_end_its_plugins_at_once():
-    become = "import sys; from pathlib import Path; from tools.setup.launch import become; "
-    become += "become(Path(sys.argv[1]), sys.argv[2:], {})"
+def test_the_engine_of_a_background_job_does_not_ignore_sigint():
+    code = "import sys; from pathlib import Path; from tools.setup.launch import run_in_place; "
+    code += "run_in_place(Path(sys.argv[1]), sys.argv[2:], {})"
     status = ["/bin/grep", "SigIgn", "/proc/self/status"]
-    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", become, *status]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code, *status]
     ignored = int(subprocess.run(ignoring, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[1], 16)
     assert not ignored & 1 << (signal.SIGINT - 1)

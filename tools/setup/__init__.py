@@ -1,6 +1,6 @@
-"""Makes what the project needs on this computer: the Pulumi engine, the Python environment, the plugin."""
+"""Sets up what the project needs on this computer: Pulumi engine, virtual environment and command plugin."""
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - this is what tells the owner of an older one
-    sys.exit(f"gantry: needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
+if sys.version_info < (3, 11):  # noqa: UP036  (whoever runs an older one gets this message)
+    sys.exit(f"gantry: needs Python 3.11 or newer, but {sys.executable} is {sys.version.split()[0]}.")

@@ -1,19 +1,20 @@
-"""What the Pulumi command line asks for, as far as it decides which stack and backend are meant."""
+"""Reads from a Pulumi command line which stack and which project folder it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-# Flags whose value is the next word when it is not joined to them.
+# The value of these flags is the next word, unless it is joined to the flag with `=`.
 LONG_WITH_VALUE = {
     "--color", "--config", "--config-file", "--copy-config-from", "--cwd", "--memprofilerate", "--message",
-    "--otel-traces", "--profiling", "--secrets-provider", "--teams", "--tracing", "--verbose",
+    "--otel-traces", "--profiling", "--secrets-provider", "--stack", "--teams", "--tracing", "--verbose",
 }  # fmt: skip
 SHORT_WITH_VALUE = set("Ccmpstv")
 SHORT_NAMES = {"s": "stack", "C": "cwd"}
-STACK_NAMING = {"init", "new", "select", "rm", "remove"}
-# These need no stack, or are about the backend itself: the engine gets them as they are.
+# `pulumi stack COMMAND NAME`: these commands take the stack's name as an argument.
+STACK_COMMANDS_WITH_NAME = {"init", "new", "select", "rm", "remove"}
+# These commands need no stack, or manage the backend itself. The engine runs them without our defaults.
 WITHOUT_BACKEND = {
     None, "about", "api", "completion", "convert", "deployment", "do", "env", "gen-completion", "help",
     "insights", "install", "login", "logout", "neo", "org", "package", "plugin", "policy", "schema",
@@ -21,8 +22,8 @@ WITHOUT_BACKEND = {
 }  # fmt: skip
 
 
-class Arguments(NamedTuple):
-    """The command, the stack that it names, and the folder that it works in."""
+class CommandLine(NamedTuple):
+    """The command, the stack that it names, and the folder that it runs in."""
 
     command: str | None = None
     stack: str | None = None
@@ -30,21 +31,21 @@ class Arguments(NamedTuple):
     needs_backend: bool = True
 
 
-def read(words: Sequence[str]) -> Arguments:
-    named, positional, flags = _split(words)
+def read(words: Sequence[str]) -> CommandLine:
+    values, positional, flags = _split(words)
     command = positional[0] if positional else None
-    stack = named.get("stack")
-    if stack is None and command == "stack" and len(positional) > 2 and positional[1] in STACK_NAMING:
+    stack = values.get("stack")
+    if stack is None and command == "stack" and len(positional) > 2 and positional[1] in STACK_COMMANDS_WITH_NAME:
         stack = positional[2]
-    only_tells = bool(flags & {"--help", "-h", "--version"}) or (
+    only_prints = bool(flags & {"--help", "-h", "--version"}) or (
         command == "new" and bool(flags & {"--list-templates", "-l", "--generate-only", "-g"})
     )
-    return Arguments(command, stack, named.get("cwd"), command not in WITHOUT_BACKEND and not only_tells)
+    return CommandLine(command, stack, values.get("cwd"), command not in WITHOUT_BACKEND and not only_prints)
 
 
 def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
-    """The values of --stack and --cwd, the words that are no flags, and the flags."""
-    named: dict[str, str] = {}
+    """The values of --stack and --cwd, the positional words, and all flags."""
+    values: dict[str, str] = {}
     positional: list[str] = []
     flags: set[str] = set()
     rest = iter(words)
@@ -52,26 +53,26 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
         if word == "--":
             break
         if word.startswith("--"):
-            flag, joined, value = word.partition("=")
-            if not joined and (flag == "--stack" or flag in LONG_WITH_VALUE):
+            flag, equals, value = word.partition("=")
+            if not equals and flag in LONG_WITH_VALUE:
                 value = next(rest, "")
             flags.add(flag)
             if flag in {"--stack", "--cwd"}:
-                named[flag[2:]] = value
+                values[flag[2:]] = value
         elif word.startswith("-") and len(word) > 1:
             letter, value = _read_short(word[1:], rest)
-            flags |= {f"-{one}" for one in word[1:]}
+            flags |= {f"-{character}" for character in word[1:]}
             if letter in SHORT_NAMES:
-                named[SHORT_NAMES[letter]] = value
+                values[SHORT_NAMES[letter]] = value
         else:
             positional.append(word)
-    return named, positional, flags
+    return values, positional, flags
 
 
-def _read_short(letters: str, following: Iterator[str]) -> tuple[str, str]:
-    """The letter that ends a cluster such as `-ys dev`, `-ysdev` or `-ys=dev`, and its value."""
-    for place, letter in enumerate(letters):
+def _read_short(letters: str, rest: Iterator[str]) -> tuple[str, str]:
+    """The last flag of a group such as `-ys dev`, `-ysdev` or `-ys=dev`, and its value."""
+    for index, letter in enumerate(letters):
         if letter in SHORT_WITH_VALUE:
-            joined = letters[place + 1 :].removeprefix("=")
-            return letter, joined or next(following, "")
+            joined_value = letters[index + 1 :].removeprefix("=")
+            return letter, joined_value or next(rest, "")
     return letters[-1], ""

@@ -1,4 +1,4 @@
-"""Which stack is meant, where its state is kept, and with what passphrase."""
+"""Finds the stack's backend (where its state is stored), its login and its passphrase."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from tools.setup.report import SetupError
 DEV = "dev"
 
 
-def make(target: str, stack: str) -> str:
-    """The operator's command line for this target and stack."""
-    return f"make {target}" + ("" if stack == DEV else f" STACK={stack}")
+def make(command: str, stack: str) -> str:
+    """The command line that runs this target of the Makefile for the stack."""
+    return f"make {command}" + ("" if stack == DEV else f" STACK={stack}")
 
 
 def in_folder(folder: Path) -> str:
-    """A backend of files in this folder, without their sidecars.
+    """The URL of a backend that stores its files in this folder, without sidecars.
 
-    The engine replaces a file of state as a whole, but not the `.attrs` beside it: a kill between the two leaves that
-    empty, and whatever comes next ends with `failed to load checkpoint: EOF`.
+    The engine replaces a state file atomically, but not the `.attrs` sidecar beside it. If it is killed between the
+    two, the sidecar is empty, and the next command fails with `failed to load checkpoint: EOF`.
     """
     return f"{folder.as_uri()}?metadata=skip"
 
 
-def without_empty_sidecars(url: str, stack: str) -> list[Path]:
-    """Removes those that a kill has left empty in a user's own folder; the engine does without them."""
-    scheme, _, place = url.partition("?")[0].partition("://")
+def remove_empty_sidecars(url: str, stack: str) -> list[Path]:
+    """Removes the stack's empty sidecars in a backend of files, and returns their paths. The engine can do without."""
+    scheme, _, folder = url.partition("?")[0].partition("://")
     if scheme != "file":
         return []
-    stacks = Path(place).expanduser() / ".pulumi" / "stacks"
-    found = [each for each in stacks.rglob(f"{stack.rpartition('/')[2]}.json*.attrs") if each.stat().st_size == 0]
-    for each in found:
-        each.unlink()
-    return found
+    stacks = Path(folder).expanduser() / ".pulumi" / "stacks"
+    sidecars = stacks.rglob(f"{stack.rpartition('/')[2]}.json*.attrs")
+    empty = [sidecar for sidecar in sidecars if sidecar.stat().st_size == 0]
+    for sidecar in empty:
+        sidecar.unlink()
+    return empty
 
 
 def project_file(start: Path) -> Path | None:
-    """The Pulumi.yaml that the engine would find from this folder."""
+    """The Pulumi.yaml that the engine finds if it starts in this folder."""
     for folder in (start, *start.parents):
         for name in ("Pulumi.yaml", "Pulumi.yml"):
             if (folder / name).is_file():
@@ -51,25 +52,26 @@ def project_file(start: Path) -> Path | None:
 
 
 def backend_in(project: str) -> str | None:
-    """The `backend: {url: ...}` of a Pulumi.yaml, read before there is a YAML library."""
+    """The `backend: {url: ...}` of a Pulumi.yaml. No YAML library is installed yet when this is read."""
     block = re.search(r"^backend:[^\S\n]*(.*(?:\n(?:[^\S\n]+.*|[^\S\n]*))*)", project, re.MULTILINE)
     url = re.search(r"\burl:\s*[\"']?([^\s\"'},]+)", block[1]) if block else None
     return url[1] if url else None
 
 
 def name_in(project: str) -> str:
-    found = re.search(r"^name:\s*[\"']?([\w.-]+)", project, re.MULTILINE)
-    return found[1] if found else ""
+    """The project's name in a Pulumi.yaml."""
+    match = re.search(r"^name:\s*[\"']?([\w.-]+)", project, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def target_in(config: str) -> str:
-    """The `target` of a stack's configuration file; Pulumi.yaml's default is `local`."""
-    found = re.search(r"^\s+[\"']?(?:gantry:)?target[\"']?:\s*[\"']?(\w+)", config, re.MULTILINE)
-    return found[1] if found else "local"
+    """The `target` in a stack's configuration file. The default of Pulumi.yaml is `local`."""
+    match = re.search(r"^\s+[\"']?(?:gantry:)?target[\"']?:\s*[\"']?(\w+)", config, re.MULTILINE)
+    return match[1] if match else "local"
 
 
 def chosen_backend(environ: Mapping[str, str], project: Path | None, credentials: Path) -> str | None:
-    """The backend that the user has chosen, in the engine's own order, or nothing."""
+    """The URL of the backend that the user has chosen, or None. The order of the sources is the engine's."""
     if url := environ.get("PULUMI_BACKEND_URL"):
         return url
     if project and (url := backend_in(project.read_text())):
@@ -78,53 +80,57 @@ def chosen_backend(environ: Mapping[str, str], project: Path | None, credentials
 
 
 def selected_stack(pulumi_home: Path, project: Path | None, backend: str) -> str | None:
-    """The stack that `pulumi stack select` remembered for this project and backend."""
+    """The stack that `pulumi stack select` has stored for this project and backend."""
     if project is None:
         return None
-    # The engine's own name for the file: the project, and the digest of where it lies.
-    place = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
-    file = pulumi_home / "workspaces" / f"{name_in(project.read_text())}-{place}-workspace.json"
+    # The engine names this file after the project and the SHA-1 of the project file's path.
+    path_digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
+    file = pulumi_home / "workspaces" / f"{name_in(project.read_text())}-{path_digest}-workspace.json"
     return _text_at(file, "stacks", backend) or _text_at(file, "stack")
 
 
 def _text_at(file: Path, *keys: str) -> str | None:
+    """The text under these nested keys of a JSON file, or None if there is no such text."""
     try:
-        found: object = json.loads(file.read_text())
+        value: object = json.loads(file.read_text())
     except (OSError, ValueError):
         return None
     for key in keys:
-        found = cast("dict[str, object]", found).get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, str) and found else None
+        value = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and value else None
 
 
-def defaults(stack: str, chosen: str | None, local: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables to add for this stack: of the dev stack a local backend and an empty passphrase."""
+def defaults(stack: str, url: str | None, local_url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables to add for this stack: for the dev stack, a local backend and an empty passphrase.
+
+    `url` is the backend that the user has chosen. Without one, a SetupError says how to choose.
+    """
     is_dev = stack.rpartition("/")[2] == DEV
-    added: dict[str, str] = {}
-    if chosen is None:
+    variables: dict[str, str] = {}
+    if url is None:
         if not is_dev:
             raise SetupError(_no_backend(stack))
-        added["PULUMI_BACKEND_URL"] = chosen = local
+        variables["PULUMI_BACKEND_URL"] = url = local_url
     has_passphrase = "PULUMI_CONFIG_PASSPHRASE" in environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in environ
-    # An empty passphrase is for state that stays on this computer.
-    if is_dev and chosen.startswith("file://") and not has_passphrase:
-        added["PULUMI_CONFIG_PASSPHRASE"] = ""
-    return added
+    # An empty passphrase is only good enough for state that stays on this computer.
+    if is_dev and url.startswith("file://") and not has_passphrase:
+        variables["PULUMI_CONFIG_PASSPHRASE"] = ""
+    return variables
 
 
 def _no_backend(stack: str) -> str:
     return (
-        f'The stack "{stack}" has no place for its state: only "{DEV}" keeps it in this folder by default.\n'
+        f'The stack "{stack}" has no backend to store its state: only "{DEV}" stores it in this folder by default.\n'
         "Choose one, then run this again:\n"
         "  bin/pulumi login                     Pulumi Cloud\n"
-        "  bin/pulumi login s3://my-bucket      a bucket of yours (also azblob:// and gs://)\n"
+        "  bin/pulumi login s3://my-bucket      your own bucket (also azblob:// and gs://)\n"
         "  bin/pulumi login --local             your home folder; set PULUMI_CONFIG_PASSPHRASE too\n"
         "or set PULUMI_BACKEND_URL."
     )
 
 
 def login_folder(environ: Mapping[str, str], home: Path) -> Path:
-    """Where `pulumi login` of this user is kept; under sudo that of the user who called it."""
+    """The folder with the user's `pulumi login`. Under sudo, that of the calling user, unless root has a login."""
     if folder := environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME"):
         return Path(folder)
     caller = environ.get("SUDO_USER")

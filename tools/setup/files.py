@@ -1,4 +1,4 @@
-"""Digests, locks and atomic replacement: an interrupted set-up leaves nothing that is taken for whole."""
+"""Digests, locks and atomic replacement. An interrupted set-up never leaves a half-filled folder in place."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tools.setup.report import say
 
 
 def digest(parts: Iterable[str | Path]) -> str:
-    """Of the texts and of the content of the files, each with its length so that they cannot run together."""
-    whole = hashlib.sha256()
+    """The SHA-256 of texts and file contents. Each part is preceded by its length, so that two parts can't merge."""
+    sha256 = hashlib.sha256()
     for part in parts:
         content = part.read_bytes() if isinstance(part, Path) else part.encode()
-        whole.update(f"{len(content)}:".encode() + content)
-    return whole.hexdigest()
+        sha256.update(f"{len(content)}:".encode() + content)
+    return sha256.hexdigest()
 
 
 def sha256_of(path: Path) -> str:
@@ -30,17 +30,18 @@ def sha256_of(path: Path) -> str:
 
 
 def read_record(path: Path) -> dict[str, str]:
-    """The record, or an empty one where there is none or it is not whole."""
+    """The record in a JSON file, or an empty one if the file is missing or incomplete."""
     try:
-        found: object = json.loads(path.read_text())
+        record: object = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         return {}
-    return {str(key): str(value) for key, value in cast("dict[object, object]", found).items()}
+    return {str(key): str(value) for key, value in cast("dict[object, object]", record).items()}
 
 
 def write_record(path: Path, record: dict[str, str]) -> None:
+    """Writes the record as a JSON file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_text(json.dumps(record, indent=2) + "\n")
@@ -48,11 +49,11 @@ def write_record(path: Path, record: dict[str, str]) -> None:
 
 
 @contextmanager
-def made_aside(final: Path) -> Generator[Path]:
-    """A new folder to fill, which takes the place of `final` only when the block has ended well."""
-    new, old = (final.with_name(f".{final.name}.{role}") for role in ("new", "old"))
-    for left_behind in (new, old):
-        shutil.rmtree(left_behind, ignore_errors=True)
+def atomic_folder(final: Path) -> Generator[Path]:
+    """Yields an empty folder to fill. It replaces `final` only if the block ends without an error."""
+    new, old = (final.with_name(f".{final.name}.{suffix}") for suffix in ("new", "old"))
+    for folder in (new, old):
+        shutil.rmtree(folder, ignore_errors=True)
     new.mkdir(parents=True)
     try:
         yield new
@@ -66,13 +67,13 @@ def made_aside(final: Path) -> Generator[Path]:
 
 
 @contextmanager
-def only_one(lock: Path) -> Generator[None]:
-    """Holds the lock, so that of two set-ups at once the second waits and finds the work done."""
+def exclusive(lock: Path) -> Generator[None]:
+    """Holds the lock file. A second set-up waits here, and then finds that the work is done."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another set-up is at work in this checkout; waiting for it")
+            say("another set-up is running in this checkout; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What bin/pulumi runs: it sets up what is missing, then becomes the engine."""
+"""The program behind bin/pulumi: it sets up what is missing, then replaces itself by the engine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tools.setup.environment import for_command, set_up, users_own
+from tools.setup.engine_env import for_command, for_setup
+from tools.setup.installation import set_up
 from tools.setup.report import SetupError, say
 
 
 def main() -> None:
     words = sys.argv[1:]
-    environ = users_own(os.environ)
+    environ = for_setup(os.environ)
     try:
         env = for_command(words, environ)
         engine = set_up(environ)
@@ -25,12 +26,13 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    become(engine.program, words, env)
+    run_in_place(engine.program, words, env)
 
 
-def become(program: Path, words: list[str], env: Mapping[str, str]) -> None:
-    """Run the engine in place of this program."""
-    # A shell's background job ignores SIGINT, and so would plugins: the engine ends them by it, and would wait 5 s.
+def run_in_place(program: Path, words: list[str], env: Mapping[str, str]) -> None:
+    """Replaces this process by the engine."""
+    # A shell's background job ignores SIGINT, and the plugins would inherit that. The engine stops its plugins with
+    # SIGINT, and would wait 5 seconds for each.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(program, ["pulumi", *words], env)
 

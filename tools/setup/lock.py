@@ -1,4 +1,4 @@
-"""Locks the requirements anew: every package with its version and its hashes, for all platforms."""
+"""Locks the requirements again: every package with its version and its hashes, for all platforms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 
 from tools.setup.paths import ROOT
-from tools.setup.python_env import uv_program
+from tools.setup.venv import uv_program
 
 FILES = {
     "requirements.in": "requirements.txt",
@@ -17,11 +17,12 @@ FILES = {
 
 
 def lock(environ: Mapping[str, str]) -> int:
+    """Writes the requirements files and returns the exit status of the first uv that fails, else 0."""
     compile_file = [uv_program(environ), "pip", "compile", "--quiet", "--upgrade", "--universal"]
     compile_file += ["--generate-hashes", "--no-annotate", "--python-version", "3.11"]
     for source, locked in FILES.items():
         command = [*compile_file, "--custom-compile-command", "make lock", source, "-o", locked]
-        code = subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
-        if code != 0:
-            return code
+        status = subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
+        if status != 0:
+            return status
     return 0

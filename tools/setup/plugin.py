@@ -1,4 +1,4 @@
-"""The `command` provider: upstream's wherever it can be had, else the one in tools/command-plugin."""
+"""Installs the `command` provider plugin: the official one if it can be downloaded, else the offline one."""
 
 from __future__ import annotations
 
@@ -7,87 +7,94 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tools.setup import versions
 from tools.setup.engine import Engine
 from tools.setup.files import digest, read_record, write_record
-from tools.setup.paths import GENERATED, ROOT, VENV
+from tools.setup.paths import GENERATED, OFFLINE, ROOT, VENV
 from tools.setup.programs import run_logged
 from tools.setup.report import SetupError, say
 
-VERSION = "1.2.1"
-OURS = ROOT / "tools" / "command-plugin"
 RECORD = GENERATED / "plugin.json"
+# The values of "source" in the record. Records of earlier set-ups must stay valid.
+OFFICIAL, OFFLINE_PLUGIN = "upstream", "ours"
 DOWNLOAD_SECONDS = 120
 
 
-def decide(present: bool, record: Mapping[str, str], ours: str, retry: bool) -> str:
-    """What to do for a plugin that is present or not: `keep`, `download` (and fall back), or `install ours`.
+def decide(*, installed: bool, record: Mapping[str, str], sources: str, retry: bool) -> str:
+    """What to do: `keep`, `download` (with the offline plugin as a fallback) or `install offline`.
 
-    `record` tells what an earlier set-up did; `ours` is the digest of our plugin as it is now.
+    `record` is what an earlier set-up did, `sources` the digest of the offline plugin's sources as they are now, and
+    `retry` asks for the official plugin once more.
     """
-    is_ours = record.get("source") == "ours"
-    if present and (not is_ours or (record.get("digest") == ours and not retry)):
+    is_offline = record.get("source") == OFFLINE_PLUGIN
+    if installed and (not is_offline or (record.get("digest") == sources and not retry)):
         return "keep"
-    if not is_ours or retry:
-        return "download"
-    return "install ours"
+    return "download" if not is_offline or retry else "install offline"
 
 
-def home(environ: Mapping[str, str]) -> Path:
-    return Path(environ["PULUMI_HOME"])
+def is_installed(environ: Mapping[str, str]) -> bool:
+    # The engine keeps a `.partial` file beside the folder until the installation is complete.
+    folder = _plugin_folder(environ)
+    partial = folder.with_name(folder.name + ".partial")
+    return (folder / "pulumi-resource-command").is_file() and not partial.exists()
 
 
-def folder_of(environ: Mapping[str, str]) -> Path:
-    return home(environ) / "plugins" / f"resource-command-v{VERSION}"
+def _plugin_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ["PULUMI_HOME"], "plugins", f"resource-command-v{versions.COMMAND_PLUGIN}")
 
 
-def is_present(environ: Mapping[str, str]) -> bool:
-    # The engine keeps `.partial` beside the folder until an installation is whole.
-    folder = folder_of(environ)
-    unfinished = folder.with_name(folder.name + ".partial")
-    return (folder / "pulumi-resource-command").is_file() and not unfinished.exists()
+def sources_digest() -> str:
+    """The digest of the offline plugin's sources and of the virtual environment's path, which its launcher contains."""
+    sources = sorted((OFFLINE / "command_plugin").rglob("*.py"))
+    return digest([*sources, OFFLINE / "pack_plugin.py", str(VENV)])
 
 
-def digest_of_ours() -> str:
-    return digest([*sorted(file for file in OURS.rglob("*.py") if "__pycache__" not in file.parts), str(VENV)])
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether this PULUMI_HOME has the offline plugin."""
+    return _record_for(environ).get("source") == OFFLINE_PLUGIN
 
 
-def record_for(environ: Mapping[str, str]) -> dict[str, str]:
-    """What was done for this PULUMI_HOME; another one starts afresh."""
+def _record_for(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an earlier set-up did for this PULUMI_HOME; empty for another one."""
     record = read_record(RECORD)
-    return record if record.get("home") == str(home(environ)) else {}
+    return record if record.get("home") == environ["PULUMI_HOME"] else {}
 
 
 def ready(environ: Mapping[str, str]) -> bool:
-    return decide(is_present(environ), record_for(environ), digest_of_ours(), retry=False) == "keep"
+    return _next_action(environ, retry=False) == "keep"
 
 
-def make(engine: Engine, environ: Mapping[str, str], *, retry: bool) -> None:
-    """Installs the plugin into the PULUMI_HOME of `environ`. `retry` asks for upstream's once more."""
-    present, record, ours = is_present(environ), record_for(environ), digest_of_ours()
-    action = decide(present, record, ours, retry)
+def _next_action(environ: Mapping[str, str], *, retry: bool) -> str:
+    return decide(installed=is_installed(environ), record=_record_for(environ), sources=sources_digest(), retry=retry)
+
+
+def install(engine: Engine, environ: Mapping[str, str], *, retry: bool) -> None:
+    """Installs the plugin into the PULUMI_HOME of `environ`. `retry` asks for the official plugin once more."""
+    action = _next_action(environ, retry=retry)
     if action == "download":
         if _download(engine, environ):
-            _remember("upstream", environ, ours)
-            say(f"command plugin: {VERSION} from upstream")
+            _remember(OFFICIAL, environ)
+            say(f"command plugin: {versions.COMMAND_PLUGIN} from upstream")
             return
-        still_ours = present and record.get("digest") == ours
-        action = "keep" if still_ours else "install ours"
-    if action == "install ours":
-        _install_ours(engine, environ)
-        _remember("ours", environ, ours)
-        say("command plugin: the one in tools/command-plugin (Pulumi's downloads cannot be reached)")
+        is_current = is_installed(environ) and _record_for(environ).get("digest") == sources_digest()
+        action = "keep" if is_current else "install offline"
+    if action == "install offline":
+        _install_offline(engine, environ)
+        _remember(OFFLINE_PLUGIN, environ)
+        say("command plugin: the one in tools/offline/command_plugin (Pulumi's downloads cannot be reached)")
 
 
-def _remember(source: str, environ: Mapping[str, str], ours: str) -> None:
-    write_record(RECORD, {"source": source, "digest": ours, "home": str(home(environ))})
+def _remember(source: str, environ: Mapping[str, str]) -> None:
+    write_record(RECORD, {"source": source, "digest": sources_digest(), "home": environ["PULUMI_HOME"]})
 
 
 def _download(engine: Engine, environ: Mapping[str, str]) -> bool:
+    # Imported only here: the network modules take longer to import than all the rest.
     from tools.setup.download import reachable
 
     if not reachable():
         return False
-    command = [str(engine.program), "plugin", "install", "resource", "command", VERSION, "--reinstall"]
+    command = [str(engine.program), "plugin", "install", "resource", "command", versions.COMMAND_PLUGIN, "--reinstall"]
     try:
         run_logged("downloading the command plugin", command, env=environ, time_limit=DOWNLOAD_SECONDS)
     except SetupError as error:
@@ -96,12 +103,12 @@ def _download(engine: Engine, environ: Mapping[str, str]) -> bool:
     return True
 
 
-def _install_ours(engine: Engine, environ: Mapping[str, str]) -> None:
+def _install_offline(engine: Engine, environ: Mapping[str, str]) -> None:
     with TemporaryDirectory(prefix="gantry-plugin-") as folder:
-        python = VENV / "bin" / "python"
-        pack = [str(python), str(OURS / "install.py"), "--python", str(python), "--out", folder]
-        run_logged("packing the command plugin", pack, env=environ)
-        # The engine takes an installed version for good and would leave the older one in place.
-        shutil.rmtree(folder_of(environ), ignore_errors=True)
-        install = [str(engine.program), "plugin", "install", "resource", "command", VERSION, "--file", folder]
-        run_logged("installing the command plugin", [*install, "--reinstall"], env=environ)
+        python = str(VENV / "bin" / "python")
+        pack = [python, "-m", "tools.offline.pack_plugin", "--python", python, "--out", folder]
+        run_logged("packing the command plugin", pack, cwd=ROOT, env=environ)
+        # The engine never replaces an installed version by itself.
+        shutil.rmtree(_plugin_folder(environ), ignore_errors=True)
+        install = [str(engine.program), "plugin", "install", "resource", "command", versions.COMMAND_PLUGIN]
+        run_logged("installing the command plugin", [*install, "--file", folder, "--reinstall"], env=environ)

@@ -1,4 +1,4 @@
-"""How the set-up speaks: progress goes to stderr, so that what the engine prints can be read by programs."""
+"""Messages of the set-up. They go to stderr, so that other programs can read the engine's stdout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 class SetupError(Exception):
-    """Something that the reader can mend: what is wrong, and the command that mends it."""
+    """An error that the reader can fix. The message says what is wrong and which command fixes it."""
 
 
 def say(message: str) -> None:
@@ -14,5 +14,6 @@ def say(message: str) -> None:
 
 
 def elapsed(seconds: float) -> str:
+    """The duration as minutes and seconds, such as 3:05."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}"

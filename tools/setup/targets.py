@@ -1,4 +1,7 @@
-"""What the Makefile's targets do: each brings its stack to where it can work, and runs the engine."""
+"""What the Makefile's targets do: each prepares its stack and runs the engine.
+
+In this module a `command` is a target of the Makefile, and a `target` is where a stack's servers come from.
+"""
 
 from __future__ import annotations
 
@@ -12,101 +15,109 @@ from typing import cast
 
 from tools.recover import command as recovering
 from tools.setup import backend
-from tools.setup.environment import for_command, set_up, set_up_policy
-from tools.setup.packages import LOCAL_TARGET, TESTS, install_packages
+from tools.setup.debian_packages import LOCAL_TARGET, TESTS, install_packages
+from tools.setup.engine_env import for_command
+from tools.setup.installation import set_up, set_up_policy
 from tools.setup.paths import POLICY_PACK, ROOT, VENV
 from tools.setup.report import SetupError, say
 
-COMMANDS = {
+ARGUMENTS = {
     "up": ["up", "--yes", "--skip-preview"],
     "preview": ["preview", "--diff"],
     "destroy": ["destroy", "--yes", "--skip-preview"],
 }
+HELP = {
+    "up": "bring the stack to its configuration, and print its URL",
+    "preview": "show what `up` would change",
+    "destroy": "delete everything in the stack",
+}
+# The provider of these targets can't delete what was deleted manually. A refresh tells the engine first.
+NEEDS_REFRESH = {"digitalocean"}
 
 
-# Whose provider fails where it is to delete what was deleted by hand: the engine must hear of that first.
-UNFORGIVING = {"digitalocean"}
-
-
-def place_of(stack: str, folder: Path = ROOT, config_file: str | None = None) -> str:
-    """Where the stack's machines are: local, or which cloud."""
+def target_of(stack: str, folder: Path = ROOT, config_file: str | None = None) -> str:
+    """Where the stack's servers come from: `local`, or the name of a cloud."""
     config = Path(config_file) if config_file else folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     return backend.target_in(config.read_text() if config.is_file() else "")
 
 
 def is_local(stack: str, folder: Path = ROOT, config_file: str | None = None) -> bool:
-    """Whether the stack's machines are on this computer."""
-    return place_of(stack, folder, config_file) == "local"
+    """Whether the stack's servers are machines on this computer."""
+    return target_of(stack, folder, config_file) == "local"
 
 
-def root_fault(target: str, stack: str, local: bool, user: int) -> str | None:
-    """Why this user cannot run the target, or nothing."""
+def root_fault(command: str, stack: str, local: bool, user: int) -> str | None:
+    """Why this user can't run the command, or None."""
     if not local or user == 0:
         return None
-    again = f"sudo {backend.make(target, stack)}"
-    return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {again}'
+    remedy = f"sudo {backend.make(command, stack)}"
+    return f'The stack "{stack}" makes machines on this computer, which needs root. Run: {remedy}'
 
 
-def words_of(target: str, stack: str, place: str) -> list[str]:
-    """What the engine is asked; what a cloud is about to get must keep the policy pack's promises."""
-    chosen = ["--stack", stack]
-    if place == "local":
-        return [*COMMANDS[target], *chosen]
-    # Only a preview finds in time what is protected, and what breaks a rule over the whole stack.
-    words = [word for word in COMMANDS[target] if word != "--skip-preview"]
-    if target == "destroy":
-        return [*words, *(["--refresh"] if place in UNFORGIVING else []), *chosen]
-    return [*words, *chosen, "--policy-pack", str(POLICY_PACK)]
+def words_of(command: str, stack: str, target: str) -> list[str]:
+    """The engine's arguments. For a cloud, the policy pack checks everything that is going to be created."""
+    options = ["--stack", stack]
+    if target == "local":
+        return [*ARGUMENTS[command], *options]
+    # Only a preview reports protected resources, and violated rules about the whole stack, before any change.
+    words = [word for word in ARGUMENTS[command] if word != "--skip-preview"]
+    if command == "destroy":
+        return [*words, *(["--refresh"] if target in NEEDS_REFRESH else []), *options]
+    return [*words, *options, "--policy-pack", str(POLICY_PACK)]
 
 
-def run(target: str, stack: str, environ: Mapping[str, str]) -> int:
-    """Sets up what the stack needs, makes the stack if there is none yet, and runs the engine on it."""
-    env = for_command([target, "--stack", stack], environ)
-    place = place_of(stack)
-    local = place == "local"
-    if fault := root_fault(target, stack, local, os.geteuid()):
+def run(command: str, stack: str, environ: Mapping[str, str]) -> int:
+    """Sets up what the stack needs, creates the stack if necessary, and runs the engine. Returns the exit status."""
+    env = for_command([command, "--stack", stack], environ)
+    target = target_of(stack)
+    local = target == "local"
+    if fault := root_fault(command, stack, local, os.geteuid()):
         raise SetupError(fault)
     if local:
         install_packages(LOCAL_TARGET, environ)
     pulumi = str(set_up(environ).program)
     select = [pulumi, "stack", "select", "--create", "--stack", stack]
-    words = words_of(target, stack, place)
+    words = words_of(command, stack, target)
     if str(POLICY_PACK) in words:
         set_up_policy(environ)
-    command = [pulumi, *words]
-    code = _code_of(select, env) or _code_of(command, env)
-    if target == "up" and code == 0 and (url := _url(pulumi, stack, env)):
+    status = run_in_foreground(select, env) or run_in_foreground([pulumi, *words], env)
+    if command == "up" and status == 0 and (url := _url(pulumi, stack, env)):
         print(f"\n{url}", flush=True)
-    return code
+    return status
 
 
 def recover(stack: str, environ: Mapping[str, str], config_file: str | None = None) -> int:
-    """After a kill of `up`: brings the stack's state and its cloud back together."""
+    """Repairs the stack's state after a killed `up`, so that state and cloud agree. Returns the exit status."""
     env = for_command(["refresh", "--stack", stack], environ)
     if fault := root_fault("recover", stack, is_local(stack, config_file=config_file), os.geteuid()):
         raise SetupError(fault)
     program = str(set_up(environ).program)
-    kept = backend.chosen_backend(env, backend.project_file(ROOT), Path(env["PULUMI_CREDENTIALS_PATH"]))
-    for sidecar in backend.without_empty_sidecars(kept or "", stack):
-        say(f"{sidecar} was left empty: removed, since nothing could be read beside it")
+    url = backend.chosen_backend(env, backend.project_file(ROOT), Path(env["PULUMI_CREDENTIALS_PATH"]))
+    for sidecar in backend.remove_empty_sidecars(url or "", stack):
+        say(f"removed {sidecar}: it was empty, and the engine couldn't read the state beside it")
     return recovering.recover(recovering.Pulumi(program=program, stack=stack, env=env, config_file=config_file))
 
 
 def test(arguments: list[str], environ: Mapping[str, str]) -> int:
-    """All suites. In CI nothing may be skipped, so there all that they need of the system is installed."""
+    """Runs pytest and returns its exit status.
+
+    In CI no test may be skipped. There, all Debian packages that tests need are installed first.
+    """
     if environ.get("CI") == "true":
         install_packages(TESTS, environ)
     elif os.geteuid() == 0:
         install_packages(LOCAL_TARGET, environ)
     set_up(environ, development=True)
-    # All of them take half an hour, most of it waiting for machines: the others are done beside that.
+    # The whole suite takes half an hour and mostly waits for machines. A second process uses that time.
     words = arguments or ["--numprocesses", "2"]
-    return _code_of([str(VENV / "bin" / "python"), "-m", "pytest", *words], environ)
+    return run_in_foreground([str(VENV / "bin" / "python"), "-m", "pytest", *words], environ)
 
 
-def _code_of(command: list[str], env: Mapping[str, str]) -> int:
-    """The exit status of a command in the foreground. Ctrl-C reaches it too, and it may need time to save its state:
-    it isn't ended from here, as subprocess.run would do a quarter of a second later."""
+def run_in_foreground(command: list[str], env: Mapping[str, str]) -> int:
+    """The exit status of the command, which gets Ctrl-C itself and has all the time it needs to save its state.
+
+    subprocess.run would kill it a quarter of a second after Ctrl-C.
+    """
     previous = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         return subprocess.Popen(command, cwd=ROOT, env=env).wait()
@@ -116,6 +127,6 @@ def _code_of(command: list[str], env: Mapping[str, str]) -> int:
 
 def _url(pulumi: str, stack: str, env: Mapping[str, str]) -> str | None:
     command = [pulumi, "stack", "output", "--json", "--stack", stack]
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
-    url = cast("dict[str, object]", json.loads(done.stdout)).get("url")
+    result = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+    url = cast("dict[str, object]", json.loads(result.stdout)).get("url")
     return str(url) if url else None

@@ -6,41 +6,38 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from tools.setup.files import digest, made_aside, only_one, read_record, write_record
-from tools.setup.own_engine import GO_BUILD, GO_ENVIRONMENT, GO_FOLDERS, INSTALL_GO
-from tools.setup.paths import ACTIONLINT, GENERATED, ROOT, VENV
-from tools.setup.programs import find, run_logged
+from tools.offline.go import INSTALL_GO, build, find_go
+from tools.setup.files import atomic_folder, digest, exclusive, read_record, write_record
+from tools.setup.paths import ACTIONLINT, LOCK, ROOT, VENV
 from tools.setup.report import SetupError, say
 
-SOURCES = ROOT / "tools" / "actionlint"
+GO_MODULE = ROOT / "tools" / "actionlint"
 PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 RECORD = "made.json"
 
 
 def check(environ: Mapping[str, str]) -> int:
-    """The exit status of actionlint; where there is no Go to build it with, only CI insists."""
+    """The exit status of actionlint. If it can't be built, that is an error only in CI."""
     try:
-        with only_one(GENERATED / "lock"):
-            _make(environ)
+        with exclusive(LOCK):
+            _install_actionlint(environ)
     except SetupError as error:
         if environ.get("CI") == "true":
             raise
         say(f"the workflows were not checked. {error}")
         return 0
-    # It asks shellcheck about the scripts in the workflows, if it finds one.
+    # actionlint checks the scripts in the workflows with the shellcheck on PATH.
     env = {**environ, "PATH": os.pathsep.join([str(VENV / "bin"), environ.get("PATH", os.defpath)])}
     return subprocess.run([str(ACTIONLINT / "actionlint")], cwd=ROOT, env=env, check=False).returncode
 
 
-def _make(environ: Mapping[str, str]) -> None:
-    pins = digest([SOURCES / "go.mod", SOURCES / "go.sum"])
+def _install_actionlint(environ: Mapping[str, str]) -> None:
+    pins = digest([GO_MODULE / "go.mod", GO_MODULE / "go.sum"])
     if read_record(ACTIONLINT / RECORD).get("pins") == pins:
         return
-    go = find("go", environ.get("PATH"), GO_FOLDERS)
+    go = find_go(environ)
     if go is None:
         raise SetupError(f"There is no Go to build actionlint with. {INSTALL_GO}.")
-    env = {**environ, **GO_ENVIRONMENT}
-    with made_aside(ACTIONLINT) as folder:
-        build = [go, *GO_BUILD, "-o", str(folder), PACKAGE]
-        run_logged("building actionlint", build, cwd=SOURCES, env=env, remedy=INSTALL_GO)
+    with atomic_folder(ACTIONLINT) as folder:
+        build("building actionlint", PACKAGE, go=go, module=GO_MODULE, out=folder, environ=environ)
         write_record(folder / RECORD, {"pins": pins})

@@ -1,0 +1,1 @@
+"""For networks that reach package registries but not Pulumi's downloads."""

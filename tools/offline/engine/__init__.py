@@ -1,0 +1,1 @@
+"""The Pulumi engine, built from source."""
