@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import results, stacks
 from bench.results import Times
 from components import ssh
-from tests.machine.booted import CUT_OFF
+from tests.machine.booted_server import CUT_OFF
 from tests.stack import TIMEOUT_SECONDS, Stack
 
 # A release as one would write it by hand: unpack what comes over SSH, install from uv's cache, start, ask.

@@ -20,7 +20,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     yield Stack("preview", tmp_path, {"app": "examples/rocket", "domain": "rocket.test"})
 
 
-def test_the_preview_of_a_new_stack_names_every_resource_and_makes_none(stack: Stack):
+def test_the_preview_of_a_new_stack_names_every_resource_and_creates_none(stack: Stack):
     assert stack.steps() == dict.fromkeys(
         [
             "gantry-preview",
@@ -45,7 +45,7 @@ def test_a_preview_shows_the_configuration_as_text_and_no_secret(stack: Stack):
     assert "PRIVATE KEY" not in shown
 
 
-def test_all_mistakes_in_the_settings_come_at_once_and_without_a_traceback(stack: Stack):
+def test_all_errors_in_the_settings_come_at_once_and_without_a_traceback(stack: Stack):
     stack.configure(app="nowhere", domain="www.x.test", network="127.0.0.0/24", colour="red")
     done = stack.pulumi("preview", check=False)
     said = done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host.cron import Entry
-from tests.machine.edited import WEB, Server, booted
+from tests.machine.editable_app import WEB, Server, booted
 
 pytestmark = pytest.mark.machine
 
@@ -21,7 +21,7 @@ def server(base_image: str, ssh_key: Path, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
-def test_cron_runs_on_time_and_never_twice_at_once_also_across_a_release(server: Server):
+def test_cron_jobs_run_on_time_and_never_overlap_even_across_a_release(server: Server):
     server.settings = replace(server.settings, cron=(Entry("*:*:*", "python job.py"),))
     assert "1 timers" in server.released()
     old = server.digest()
@@ -36,7 +36,7 @@ def test_cron_runs_on_time_and_never_twice_at_once_also_across_a_release(server:
     assert notes == sorted(notes, key=lambda note: note[0] != old), "the old release's timer still fires"
 
 
-def test_cron_is_for_the_first_server_and_ends_when_it_is_no_longer_wanted(server: Server):
+def test_cron_timers_exist_only_on_the_first_server_and_follow_app_json(server: Server):
     assert server.ssh("ls -d /etc/systemd/system/gantry-cron@*.timer.d | wc -l") == "1"
     server.released(first=False)
     assert server.ssh("systemctl list-timers --no-legend 'gantry-cron@*'") == ""
@@ -47,7 +47,7 @@ def test_cron_is_for_the_first_server_and_ends_when_it_is_no_longer_wanted(serve
     assert "03:00:00" in server.ssh("systemctl list-timers --no-legend 'gantry-cron@*'")
 
 
-def test_a_schedule_that_systemd_cannot_read_fails_the_release_before_anything(server: Server):
+def test_a_schedule_that_systemd_cannot_read_fails_the_release_before_anything_changes(server: Server):
     server.edit("app.json", json.dumps({"cron": [{"schedule": "*-*-* 25:00", "command": "python job.py"}]}))
     page = server.page()
     status, said = server.release()

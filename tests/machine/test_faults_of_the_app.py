@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.machine.conftest import Local
-from tests.machine.server import HEALTHZ, Server, app, booted, later, same, visited, waiting
+from tests.machine.page_app import HEALTHZ, Server, app, booted, later, same, visited, waiting
 
 pytestmark = pytest.mark.machine
 
@@ -69,7 +69,7 @@ def broken(**changed: str) -> dict[str, str]:
         pytest.param(app("broken", "os.environ['TOKEN']"), ["KeyError: 'TOKEN'"], id="a variable that isn't set"),
     ],
 )
-def test_a_release_that_cannot_serve_fails_with_its_cause_and_no_visitor_sees_it(
+def test_a_release_that_cannot_serve_fails_with_its_cause_and_no_client_sees_it(
     server: Server, files: dict[str, str], words: list[str]
 ):
     server.serve("good")
@@ -135,7 +135,7 @@ def test_requests_of_five_seconds_in_flight_are_answered_by_the_old_release(serv
         ),
     ],
 )
-def test_a_release_that_turns_bad_is_reverted_with_its_reason_and_the_apps_last_words(
+def test_a_release_that_fails_during_its_watch_is_rolled_back_with_the_cause_and_its_last_log_lines(
     server: Server, files: dict[str, str], word: str
 ):
     server.serve("good")
@@ -157,7 +157,7 @@ def test_a_release_that_turns_bad_is_reverted_with_its_reason_and_the_apps_last_
     assert server.status()["history"][-1]["result"] == "reverted"
 
 
-def test_a_release_that_mends_an_app_which_fails_is_not_blamed_for_its_errors(server: Server):
+def test_a_release_that_fixes_a_failing_app_only_in_part_is_not_rolled_back(server: Server):
     outcome = server.release(app("failing", ERRORS))
     assert outcome.code == 0, outcome.said
     # What the last minute's visitors got, of the tests before this one, would hide the errors.
@@ -168,7 +168,7 @@ def test_a_release_that_mends_an_app_which_fails_is_not_blamed_for_its_errors(se
     assert outcome.code == 0, outcome.said
 
 
-def test_a_first_release_that_turns_bad_leaves_the_server_waiting_for_a_good_one(local: Local):
+def test_after_a_failed_first_release_the_server_answers_503_until_a_good_one(local: Local):
     server = waiting(local)
     outcome = server.release(app("bad", later(1, "os._exit(3)")), watch=10)
     assert outcome.code == 1

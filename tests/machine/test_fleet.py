@@ -62,11 +62,11 @@ def url(stack: Stack) -> str:
     return stack.outputs()["url"]
 
 
-def test_requests_are_spread_over_all_servers(stack: Stack, url: str):
+def test_the_balancer_distributes_requests_over_all_servers(stack: Stack, url: str):
     assert answering(url) == {"fleet-0", "fleet-1", "fleet-2"}
 
 
-def test_workers_run_on_all_servers_but_the_release_process_and_cron_on_the_first_alone(stack: Stack, url: str):
+def test_workers_run_on_all_servers_but_the_release_phase_and_cron_only_on_the_first(stack: Stack, url: str):
     release = stack.outputs()["release"]
     assert [beside_web(stack, number) for number in range(3)] == [
         ([f"{release}-worker-1"], [release]), ([f"{release}-worker-1"], []), ([f"{release}-worker-1"], [])
@@ -75,7 +75,7 @@ def test_workers_run_on_all_servers_but_the_release_process_and_cron_on_the_firs
     assert migrated == [f"{release}\n", "", ""]
 
 
-def test_the_app_sees_the_visitors_address_through_the_balancer_whatever_the_visitor_claims(stack: Stack, url: str):
+def test_the_app_sees_the_clients_address_even_if_the_client_forges_x_forwarded_for(stack: Stack, url: str):
     outputs = stack.outputs()
     with socket.create_connection((outputs["balancer"]["address"], 80)) as connection:
         own = connection.getsockname()[0]
@@ -84,13 +84,15 @@ def test_the_app_sees_the_visitors_address_through_the_balancer_whatever_the_vis
     assert seen == {"address": own, "url": "http://rocket.test/visitor"}
 
 
-def test_a_server_admits_visitors_from_the_balancer_only(stack: Stack, url: str):
+def test_a_server_accepts_http_from_the_balancer_only(stack: Stack, url: str):
     for server in stack.outputs()["servers"]:
         with pytest.raises(OSError):
             socket.create_connection((server["address"], 80), timeout=1).close()
 
 
-def test_when_the_third_server_fails_all_go_back_and_up_says_which_and_why(stack: Stack, url: str, tmp_path: Path):
+def test_when_the_third_server_fails_all_roll_back_and_up_names_the_server_and_the_cause(
+    stack: Stack, url: str, tmp_path: Path
+):
     before = stack.outputs()["release"]
     stack.on(2, f"sudo touch {BROKEN}")
     stack.edit("Hello World!", "Hello Mars!")
@@ -118,7 +120,7 @@ def test_the_next_up_with_the_same_release_needs_no_repair(stack: Stack, url: st
     assert stack.steps() == {}
 
 
-def test_after_a_failure_the_release_before_can_be_asked_for_as_well(stack: Stack, url: str):
+def test_after_a_failure_the_previous_release_can_be_deployed_as_well(stack: Stack, url: str):
     stack.on(2, f"sudo touch {BROKEN}")
     stack.edit("Hello Mars!", "Hello Venus!")
     assert stack.up(check=False).returncode != 0
@@ -129,7 +131,7 @@ def test_after_a_failure_the_release_before_can_be_asked_for_as_well(stack: Stac
     assert stack.steps() == {}
 
 
-def test_when_up_is_killed_in_the_middle_a_timer_takes_the_servers_back(stack: Stack, url: str):
+def test_when_up_is_killed_halfway_a_timer_rolls_the_servers_back(stack: Stack, url: str):
     stack.edit("Hello Mars!", "Hello Pluto!")
     kill_up_once_it_says(stack, "fleet-0-release updated")
     assert status(stack, 0)["release"] != status(stack, 2)["release"]
@@ -143,7 +145,7 @@ def test_when_up_is_killed_in_the_middle_a_timer_takes_the_servers_back(stack: S
     assert pages(url) == {"Hello Pluto!\n"}
 
 
-def test_a_dead_server_is_not_noticed_by_visitors_and_named_by_up(stack: Stack, url: str, tmp_path: Path):
+def test_clients_do_not_notice_a_dead_server_and_up_boots_it_again(stack: Stack, url: str, tmp_path: Path):
     dead = stack.outputs()["servers"][1]["instance_id"]
     with load(url, tmp_path, method="GET") as seen:
         kill_machine(dead)
@@ -155,7 +157,7 @@ def test_a_dead_server_is_not_noticed_by_visitors_and_named_by_up(stack: Stack, 
     assert (seen.failed, seen.requests > 500) == ({}, True)
 
 
-def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_checks_through(stack: Stack, url: str):
+def test_maintenance_answers_503_with_the_apps_page_but_health_checks_pass(stack: Stack, url: str):
     (stack.app / "maintenance.html").write_text("<h1>Back soon</h1>\n")
     stack.up()
     release = stack.outputs()["release"]
@@ -179,7 +181,9 @@ def test_maintenance_turns_visitors_away_with_the_apps_page_and_lets_health_chec
     assert stack.outputs()["release"] != release
 
 
-def test_without_a_canary_all_switch_at_once_and_go_back_when_one_fails(stack: Stack, url: str, tmp_path: Path):
+def test_without_a_canary_all_servers_switch_at_once_and_roll_back_when_one_fails(
+    stack: Stack, url: str, tmp_path: Path
+):
     stack.configure(canary=False)
     stack.edit("Hello Ceres!", "Hello Moon!")
     stack.up()
@@ -204,7 +208,7 @@ def test_without_a_canary_all_switch_at_once_and_go_back_when_one_fails(stack: S
     assert stack.steps() == {}
 
 
-def test_from_three_servers_to_one_and_back_no_request_fails(stack: Stack, url: str, tmp_path: Path):
+def test_no_request_fails_while_three_servers_become_one_and_three_again(stack: Stack, url: str, tmp_path: Path):
     with load(f"{url}echo", tmp_path) as seen:
         stack.configure(servers=1, balancer=True)
         stack.up()

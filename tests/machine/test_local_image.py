@@ -19,7 +19,7 @@ def own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_image: str)
     yield tmp_path / "images"
 
 
-def test_a_build_that_fails_or_was_killed_is_never_taken_for_whole(own_images: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_incomplete_image_build_is_never_used(own_images: Path, monkeypatch: pytest.MonkeyPatch):
     killed = own_images / ".building-000000000000/root"
     killed.mkdir(parents=True)
     monkeypatch.setattr(image, "bootstrap_command", lambda *_: ["sh", "-c", "echo no such mirror; exit 1"])
@@ -28,7 +28,7 @@ def test_a_build_that_fails_or_was_killed_is_never_taken_for_whole(own_images: P
     assert not list(own_images.iterdir())
 
 
-def test_two_who_want_the_image_build_it_once(own_images: Path, monkeypatch: pytest.MonkeyPatch):
+def test_concurrent_callers_build_the_image_once(own_images: Path, monkeypatch: pytest.MonkeyPatch):
     builds: list[str] = []
 
     def build(recipe: image.Recipe, _: image.Progress) -> None:

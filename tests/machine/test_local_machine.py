@@ -62,7 +62,7 @@ def test_services_of_one_machine_are_not_stopped_by_another(local: Local):
     assert local.ssh(second, "systemctl is-active same-name") == "active"
 
 
-def test_a_reboot_inside_comes_back_with_the_same_disk_and_address(local: Local):
+def test_after_a_reboot_a_machine_has_the_same_disk_and_address(local: Local):
     spec = local.machine(local.network().id)
     started = local.ssh(spec, "sudo touch /kept; systemctl show --value -p UserspaceTimestampMonotonic")
     local.ssh(spec, "sudo systemctl reboot", check=False)
@@ -81,7 +81,7 @@ def test_a_machine_that_powers_off_is_stopped_and_boots_again_with_its_disk(loca
     assert local.ssh(spec, "ls /kept; sudo cloud-init query instance_id") == f"/kept\n{spec.id}"
 
 
-def test_stopping_lets_services_end_in_order(local: Local):
+def test_stopping_a_machine_ends_its_services_in_order(local: Local):
     spec = local.machine(local.network().id)
     local.ssh(spec, "sudo systemd-run --unit=last -p ExecStop='/bin/sh -c \"touch /ended\"' sleep 1000")
     machine.stop(spec.id)
@@ -110,7 +110,7 @@ def test_a_machine_whose_network_was_taken_down_is_connected_again_without_a_reb
     assert launch.init_of(spec.folder) == before
 
 
-def test_a_machine_boots_after_all_that_the_kernel_kept_is_gone(local: Local):
+def test_a_machine_boots_again_after_a_restart_of_this_computer(local: Local):
     """As after a restart of the computer: only the records and the disk are left."""
     network = local.network()
     spec = local.machine(network.id)
@@ -124,7 +124,7 @@ def test_a_machine_boots_after_all_that_the_kernel_kept_is_gone(local: Local):
     assert local.ssh(spec, f"ls /kept; {RESOLVE}") == "/kept\nresolved"
 
 
-def test_a_machine_outlives_the_process_and_the_session_that_made_it(local: Local):
+def test_a_machine_outlives_the_process_and_the_session_that_created_it(local: Local):
     network = local.network()
     id = local.new_id()
     program = "import sys; from components.local import machine; machine.create(id=sys.argv[1], owner='test', "
@@ -158,7 +158,7 @@ def test_destroy_removes_everything_of_a_machine_that_was_killed(local: Local, v
     assert not [line for line in traces() if spec.id in line or spec.veth in line]
 
 
-def test_destroying_what_is_gone_succeeds(local: Local):
+def test_destroying_a_second_time_succeeds(local: Local):
     network = local.network()
     spec = local.machine(network.id)
     for _ in range(2):
@@ -166,7 +166,7 @@ def test_destroying_what_is_gone_succeeds(local: Local):
         machine.destroy_network(network.id)
 
 
-def test_destroying_a_network_takes_the_machines_that_lost_their_owner(local: Local):
+def test_destroying_a_network_destroys_its_machines(local: Local):
     network = local.network()
     spec = local.machine(network.id)
     machine.destroy_network(network.id)
@@ -174,7 +174,7 @@ def test_destroying_a_network_takes_the_machines_that_lost_their_owner(local: Lo
 
 
 @pytest.mark.parametrize("step", ["_make_disk", "_boot"])
-def test_a_create_that_fails_leaves_nothing(local: Local, monkeypatch: pytest.MonkeyPatch, step: str):
+def test_a_failed_create_leaves_nothing_behind(local: Local, monkeypatch: pytest.MonkeyPatch, step: str):
     network = local.network()
     real = getattr(machine, step)
 
@@ -191,7 +191,7 @@ def test_a_create_that_fails_leaves_nothing(local: Local, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("moment", ["disk", "process"])
-def test_what_a_killed_create_left_is_removed_by_the_next(local: Local, moment: str):
+def test_destroy_orphans_removes_the_leftovers_of_a_killed_create(local: Local, moment: str):
     network = local.network()
     id = local.new_id()
     program = "import sys; from components.local import machine; machine.create(id=sys.argv[1], owner='"
@@ -207,21 +207,21 @@ def test_what_a_killed_create_left_is_removed_by_the_next(local: Local, moment: 
     assert local.ssh(spec, "true") == ""
 
 
-def test_a_machine_that_cannot_boot_is_an_error_with_its_console(local: Local, monkeypatch: pytest.MonkeyPatch):
+def test_the_error_for_a_machine_that_cannot_boot_shows_its_console(local: Local, monkeypatch: pytest.MonkeyPatch):
     network = local.network()
     monkeypatch.setattr(launch.Launch, "arguments", lambda _: ["--no-such-option"])
     with pytest.raises(LocalError, match="no-such-option"):
         local.machine(network.id)
 
 
-def test_a_name_that_is_taken_is_an_error_and_harms_nothing(local: Local):
+def test_a_duplicate_name_is_refused_and_the_first_machine_keeps_running(local: Local):
     spec = local.machine(local.network().id)
     with pytest.raises(LocalError, match=f"There is a local machine {spec.id} already"):
         local.machine(spec.network, spec.id)
     assert machine.status(spec.id) == "running"
 
 
-def test_machines_made_at_the_same_time_get_addresses_of_their_own(local: Local):
+def test_machines_created_at_the_same_time_get_different_addresses(local: Local):
     network = local.network()
     ids = [local.new_id() for _ in range(4)]
     threads = [threading.Thread(target=local.machine, args=(network.id, id)) for id in ids]
@@ -234,7 +234,7 @@ def test_machines_made_at_the_same_time_get_addresses_of_their_own(local: Local)
     assert [machine.status(spec.id) for spec in specs] == ["running"] * 4
 
 
-def test_two_networks_live_side_by_side_and_do_not_reach_each_other(local: Local):
+def test_two_networks_exist_side_by_side_and_cannot_reach_each_other(local: Local):
     one, two = local.network(), local.network()
     assert one.cidr != two.cidr
     here, there = local.machine(one.id), local.machine(two.id)
@@ -248,13 +248,13 @@ def test_two_networks_live_side_by_side_and_do_not_reach_each_other(local: Local
     assert local.ssh(there, RESOLVE) == "resolved"
 
 
-def test_a_range_in_use_is_refused_and_nothing_is_made(local: Local):
+def test_an_address_range_in_use_is_refused_and_nothing_is_created(local: Local):
     network = local.network()
     with pytest.raises(LocalError, match=f"overlaps {network.cidr}"):
         local.network(network.cidr)
 
 
-def test_a_host_that_drops_forwarded_packets_lets_its_machines_out(local: Local):
+def test_machines_reach_the_mirror_although_this_computer_drops_forwarded_packets(local: Local):
     table = f"strict{local.name[-6:]}"
     chain = "chain forward {\ntype filter hook forward priority 0; policy drop;\n}"
     strict = f"table inet {table} {{\n{chain}\n}}\n"
@@ -269,7 +269,7 @@ def test_a_host_that_drops_forwarded_packets_lets_its_machines_out(local: Local)
         host.run(["nft", "delete", "table", "inet", table])
 
 
-def test_where_overlays_do_not_work_the_disk_is_a_copy(local: Local, monkeypatch: pytest.MonkeyPatch):
+def test_the_disk_is_a_copy_where_overlays_do_not_work(local: Local, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(machine, "_can_overlay", lambda _: False)
     spec = local.machine(local.network().id)
     assert spec.disk == "copy"
@@ -280,7 +280,7 @@ def test_where_overlays_do_not_work_the_disk_is_a_copy(local: Local, monkeypatch
     assert local.ssh(spec, "ls /kept") == "/kept"
 
 
-def test_users_of_the_computer_cannot_read_a_machines_disk(local: Local):
+def test_other_users_of_this_computer_cannot_read_a_machines_disk(local: Local):
     spec = local.machine(local.network().id)
     for path in (spec.folder / "spec.json", spec.folder / "disk"):
         done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "ls", path], capture_output=True)

@@ -123,7 +123,7 @@ def program(tmp_path: Path, assert_nothing_left: Callable[..., contextlib.Abstra
     yield from destroyed()
 
 
-def test_a_server_is_made_once_and_keeps_its_secrets(program: Program):
+def test_a_server_is_created_once_and_its_user_data_stays_encrypted(program: Program):
     outputs = program.up()
     assert machine.status(outputs["id"]) == "running"
     assert outputs["host"] == outputs["address"]
@@ -145,7 +145,7 @@ def test_a_stopped_machine_shows_in_the_preview_and_is_booted_by_the_next_up(pro
     assert program.steps() == {}
 
 
-def test_all_is_booted_again_after_the_computer_was_restarted(program: Program):
+def test_up_boots_everything_again_after_a_restart_of_this_computer(program: Program):
     outputs = program.up()
     spec = machine.find(outputs["id"])
     assert spec
@@ -156,7 +156,7 @@ def test_all_is_booted_again_after_the_computer_was_restarted(program: Program):
     assert machine.status(spec.id) == "running"
 
 
-def test_other_user_data_makes_another_machine_before_the_old_one_goes(program: Program):
+def test_changed_user_data_creates_a_new_machine_before_the_old_one_is_deleted(program: Program):
     program.configure("edition", "1")
     first = program.up()
     program.configure("edition", "2")
@@ -166,14 +166,14 @@ def test_other_user_data_makes_another_machine_before_the_old_one_goes(program: 
     assert (machine.status(first["id"]), machine.status(second["id"])) == ("gone", "running")
 
 
-def test_a_machine_that_is_gone_is_made_anew(program: Program):
+def test_up_recreates_a_missing_machine(program: Program):
     first = program.up()
     machine.destroy(first["id"])
     assert program.steps() == {"web-0": "replace"}
     assert machine.status(program.up()["id"]) == "running"
 
 
-def test_a_machine_that_is_gone_is_forgotten_by_a_refresh(program: Program):
+def test_a_refresh_removes_a_missing_machine_from_the_state(program: Program):
     first = program.up()
     machine.destroy(first["id"])
     program.run("refresh", "--yes", "--skip-preview")
@@ -181,26 +181,26 @@ def test_a_machine_that_is_gone_is_forgotten_by_a_refresh(program: Program):
     assert first["id"] not in [resource.get("id") for resource in resources]
 
 
-def test_destroy_succeeds_when_everything_was_removed_by_hand(program: Program):
+def test_destroy_succeeds_when_everything_was_removed_manually(program: Program):
     program.up()
     for id in program.networks():
         machine.destroy_network(id)
 
 
-def test_several_servers_are_made_at_the_same_time(program: Program):
+def test_several_servers_are_created_at_the_same_time(program: Program):
     program.configure("servers", "4")
     program.up()
     specs = [machine.find(id) for id in program.machines()]
     assert len({spec.address for spec in specs if spec}) == 4
 
 
-def test_an_address_range_in_use_is_told_with_its_remedy(program: Program):
+def test_the_error_for_an_address_range_in_use_shows_a_command_that_fixes_it(program: Program):
     program.configure("cidr", "127.0.0.0/24")
     assert "pulumi config set network 10.200.7.0/24" in program.run("up", "--yes", "--skip-preview", check=False)
 
 
 @pytest.mark.parametrize("moment", ["spec.json", "process"])
-def test_an_up_that_was_killed_leaves_nothing_for_long(program: Program, moment: str):
+def test_the_next_up_removes_the_leftovers_of_a_killed_one(program: Program, moment: str):
     command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"]
     running = subprocess.Popen(
         command, cwd=program.folder, env=program.environment, start_new_session=True, stdout=subprocess.DEVNULL

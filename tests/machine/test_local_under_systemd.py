@@ -49,7 +49,7 @@ print(json.dumps(seen))
 """
 
 
-def test_a_machine_is_a_unit_and_leaves_nothing(local: Local):
+def test_a_machine_is_a_systemd_unit_and_leaves_nothing_behind(local: Local):
     packages = "packages: [systemd-container, nftables, debootstrap, iptables, debian-archive-keyring]\n"
     spec = local.machine(local.network().id, user_data=packages)
     local.ssh(spec, "cloud-init status --wait")

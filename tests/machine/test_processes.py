@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.edited import WEB, WORKER, Server, booted
+from tests.machine.editable_app import WEB, WORKER, Server, booted
 
 pytestmark = pytest.mark.machine
 
@@ -21,7 +21,7 @@ def server(base_image: str, ssh_key: Path, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
-def test_a_new_release_moves_the_workers_after_the_switch_and_the_old_finish_their_job(server: Server):
+def test_a_new_release_replaces_the_workers_after_the_switch_and_the_old_ones_finish_their_job(server: Server):
     old, olds = server.digest(), server.workers()
     server.edit("hello.py", WEB + "# new\n")
     server.released()
@@ -35,7 +35,7 @@ def test_a_new_release_moves_the_workers_after_the_switch_and_the_old_finish_the
     assert [note.split()[0] for note in server.notes("migrations")] == [old, new]
 
 
-def test_another_count_alone_is_applied_without_a_switch(server: Server):
+def test_a_changed_worker_count_is_applied_without_a_switch(server: Server):
     web, before = server.ssh("systemctl list-units --plain --no-legend 'gantry-web@*'"), server.workers()
     for count in (3, 0, 2):
         server.settings = replace(server.settings, processes={"worker": count})
@@ -45,7 +45,7 @@ def test_another_count_alone_is_applied_without_a_switch(server: Server):
     assert server.ssh("systemctl list-units --plain --no-legend 'gantry-web@*'") == web
 
 
-def test_a_worker_that_does_not_start_fails_the_release_and_the_old_one_goes_on(server: Server):
+def test_a_worker_that_does_not_start_fails_the_release_and_the_old_workers_keep_running(server: Server):
     server.released()
     server.wait(lambda: len(server.workers()) == 2, "the old workers to end")
     page, workers = server.page(), server.workers()
@@ -59,13 +59,13 @@ def test_a_worker_that_does_not_start_fails_the_release_and_the_old_one_goes_on(
     server.edit("worker.py", WORKER)
 
 
-def test_a_worker_that_crashes_comes_back(server: Server):
+def test_a_crashed_worker_is_restarted(server: Server):
     server.ssh(f"sudo systemctl kill --signal=SIGKILL gantry-process@{server.workers()[0]}.service")
     count = "systemctl list-units --plain --no-legend --state=active 'gantry-process@*' | wc -l"
     server.wait(lambda: server.ssh(count) == "2", "the worker to come back")
 
 
-def test_a_worker_is_confined_like_web_and_has_no_socket(server: Server):
+def test_a_worker_is_sandboxed_like_web_and_has_no_socket(server: Server):
     def properties(unit: str) -> set[str]:
         names = "User,UMask,NoNewPrivileges,ProtectSystem,PrivateTmp,CapabilityBoundingSet,SystemCallFilter"
         return set(server.ssh(f"systemctl show {unit} --property={names}").splitlines())
@@ -77,7 +77,7 @@ def test_a_worker_is_confined_like_web_and_has_no_socket(server: Server):
     assert len(server.ssh("sudo ls /run/gantry").split()) == 1
 
 
-def test_after_a_reboot_the_workers_and_timers_are_back(server: Server):
+def test_after_a_reboot_the_workers_and_timers_run_again(server: Server):
     server.edit("app.json", json.dumps({"cron": [{"schedule": "0 3 * * *", "command": "python job.py"}]}))
     server.released()
     server.wait(lambda: len(server.workers()) == 2, "the old workers to end")
@@ -88,7 +88,7 @@ def test_after_a_reboot_the_workers_and_timers_are_back(server: Server):
     assert "03:00:00" in server.ssh("systemctl list-timers --no-legend 'gantry-cron@*'")
 
 
-def test_nothing_is_left_of_processes_that_are_gone(server: Server):
+def test_removed_processes_leave_nothing_behind(server: Server):
     server.edit("Procfile", "web: gunicorn hello:app\n")
     (server.app / "app.json").unlink()
     server.settings = replace(server.settings, processes={})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.local import launch
-from tests.machine.server import HEALTHZ, Server, app, booted, same, tarball
+from tests.machine.page_app import HEALTHZ, Server, app, booted, same, tarball
 
 pytestmark = pytest.mark.machine
 
@@ -22,7 +22,7 @@ def server(base_image: str, ssh_key: Path) -> Iterator[Server]:
         yield server
 
 
-def test_a_health_status_that_is_asked_for_is_the_only_one_that_counts(server: Server):
+def test_with_a_health_status_in_the_settings_only_that_status_is_healthy(server: Server):
     server.serve("good")
     files = app("picky", health=HEALTHZ.replace('return "ok"', 'return "", 204'))
     same(server, "good", server.release(files, health_status=200, health_timeout=1), "answered 204, not 200")
@@ -30,7 +30,7 @@ def test_a_health_status_that_is_asked_for_is_the_only_one_that_counts(server: S
     assert outcome.code == 0, outcome.said
 
 
-def test_the_old_release_still_runs_while_the_new_one_is_watched_and_ends_after(server: Server):
+def test_the_old_release_runs_until_the_watch_of_the_new_one_is_over(server: Server):
     server.serve("good")
     process = server.start(server.upload(tarball(app("next"))), watch=4)
     launch.wait_until(lambda: server.page() == "next", "the switch", 20)
@@ -39,7 +39,7 @@ def test_the_old_release_still_runs_while_the_new_one_is_watched_and_ends_after(
     launch.wait_until(lambda: len(server.instances()) == 1, "the end of the old one", 20)
 
 
-def test_a_release_that_is_gone_back_to_is_watched_for_two_seconds_and_still_taken_back_when_it_is_bad(server: Server):
+def test_a_release_that_served_before_is_watched_for_two_seconds_and_still_rolled_back_when_unhealthy(server: Server):
     # Well until a file is there, which stands for a database that has moved on.
     health = HEALTHZ.replace(
         '"ok"', '("ok", 500 if os.path.exists("/var/lib/app/moved") and time.time() > began + 1.2 else 200)'
@@ -57,7 +57,7 @@ def test_a_release_that_is_gone_back_to_is_watched_for_two_seconds_and_still_tak
     server.ssh("sudo rm /var/lib/app/moved")
 
 
-def test_the_status_says_what_serves_since_when_what_is_kept_and_how_releases_ended(server: Server):
+def test_the_status_shows_the_serving_release_its_start_the_kept_releases_and_the_history(server: Server):
     digest = server.serve("good")
     found = server.status()
     assert (found["release"], found["active"]) == (digest, True)
@@ -72,7 +72,7 @@ def test_the_status_says_what_serves_since_when_what_is_kept_and_how_releases_en
     assert server.ssh("sudo stat -c %a /var/lib/gantry/history.jsonl") == "600"
 
 
-def test_the_revision_that_was_asked_for_is_in_the_history(server: Server):
+def test_the_history_names_the_requested_revision(server: Server):
     digest = server.upload(tarball(app("named")))
     given = json.dumps({"variables": {}, "revision": "v2 at 1843abc"}).encode()
     server.local.send(server.spec, given, server.command(digest))

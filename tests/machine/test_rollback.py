@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.booted import CUT_OFF
+from tests.machine.booted_server import CUT_OFF
 from tests.stack import Stack, copy_of_rocket, get
 
 pytestmark = pytest.mark.machine
@@ -84,7 +84,7 @@ def promised(took: float, unchanged: float) -> None:
     assert (took - unchanged if busy else took) < PROMISED_SECONDS
 
 
-def test_a_kept_release_is_gone_back_to_by_its_digest_without_an_upload(stack: Stack, releases: list[str]):
+def test_a_rollback_to_a_kept_digest_needs_no_upload(stack: Stack, releases: list[str]):
     first, second = releases
     stack.pulumi("config", "set", "release", first)
     assert stack.steps() == {"rev-rollback-0-artifact": "delete", "rev-rollback-0-release": "update"}
@@ -97,7 +97,7 @@ def test_a_kept_release_is_gone_back_to_by_its_digest_without_an_upload(stack: S
     promised(took, unchanged=timed(stack))
 
 
-def test_a_tag_has_the_digest_that_the_clean_folder_had(stack: Stack, releases: list[str]):
+def test_a_tag_has_the_same_digest_as_its_clean_checkout(stack: Stack, releases: list[str]):
     app = stack.app
     (app / "rocket.py").write_text("this is not committed, and not even Python\n")
     for tag, digest, page in (("two", releases[1], "Hello Mars!\n"), ("one", releases[0], "Hello World!\n")):
@@ -110,7 +110,7 @@ def test_a_tag_has_the_digest_that_the_clean_folder_had(stack: Stack, releases: 
     git(app, "checkout", "--quiet", ".")
 
 
-def test_a_revision_that_is_not_there_changes_nothing(stack: Stack, releases: list[str]):
+def test_an_unknown_revision_changes_nothing(stack: Stack, releases: list[str]):
     stack.pulumi("config", "set", "release", "three")
     done = stack.up(check=False)
     assert done.returncode != 0
@@ -119,7 +119,7 @@ def test_a_revision_that_is_not_there_changes_nothing(stack: Stack, releases: li
     assert serves(stack, "Hello World!\n")
 
 
-def test_a_digest_that_is_not_kept_fails_and_says_which_are(stack: Stack, releases: list[str]):
+def test_a_digest_that_is_not_kept_fails_and_the_error_lists_the_kept_ones(stack: Stack, releases: list[str]):
     stack.pulumi("config", "set", "release", "0123456789e5")
     done = stack.up(check=False)
     assert done.returncode != 0
@@ -128,7 +128,7 @@ def test_a_digest_that_is_not_kept_fails_and_says_which_are(stack: Stack, releas
     assert serves(stack, "Hello World!\n")
 
 
-def test_going_back_takes_no_registry_and_no_room_on_the_disk(stack: Stack, releases: list[str]):
+def test_a_rollback_needs_no_registry_and_no_disk_space(stack: Stack, releases: list[str]):
     cut_off = f"nft -f - <<'END'\n{CUT_OFF.decode()}END\n"
     stack.script(cut_off + SMALL_DISK)
     stack.script(FILL)
@@ -172,7 +172,7 @@ df --output=iavail /small | tail -1 | grep -qx ' *0'
 """
 
 
-def test_an_empty_release_serves_the_folder_again(stack: Stack, releases: list[str]):
+def test_an_empty_release_setting_serves_the_folder_again(stack: Stack, releases: list[str]):
     stack.script("rm -rf /small/fill* /small/[0-9]*; nft delete table inet cut")
     stack.pulumi("config", "set", "release", "")
     stack.up()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components import ssh
-from tests.machine.planted import Secret, Seen, found, hits, search, watching
+from tests.machine.planted_secrets import Secret, Seen, found, hits, search, watching
 from tests.stack import ROOT, Stack, copy_of_rocket, get
 
 pytestmark = pytest.mark.machine
@@ -132,11 +132,11 @@ def test_the_app_gets_its_variables_and_the_search_would_find_a_leak(run: Run):
     assert run.seen.commands_match(rb"pulumi.* up --yes")
 
 
-def test_no_output_of_the_command_line_shows_a_secret_not_even_of_what_fails(run: Run):
+def test_no_output_of_a_command_shows_a_secret_even_when_the_command_fails(run: Run):
     assert {title: names for title, said in run.outputs.items() if (names := found(run.planted, said))} == {}
 
 
-def test_no_command_line_has_one_nor_has_the_environment_of_any_process_but_the_apps(run: Run):
+def test_no_command_line_and_no_variables_of_other_processes_contain_a_secret(run: Run):
     assert found(run.planted, b"\n".join(run.seen.commands)) == set()
     app = int(run.stack.script("id -u app"))
     others = b"\n".join(environment for user, environment in run.seen.environments if user != app)
@@ -144,7 +144,7 @@ def test_no_command_line_has_one_nor_has_the_environment_of_any_process_but_the_
     assert found(run.planted, others) == set()
 
 
-def test_the_server_has_each_where_it_belongs_and_nowhere_else_and_neither_logs_nor_history_have_any(run: Run):
+def test_the_server_has_secrets_only_in_their_own_files_and_not_in_logs_or_history(run: Run):
     folders = "/boot /etc /home /opt /root /run /srv /tmp /usr/local /var"
     seen = hits(run.planted, run.stack.script(search(run.planted, folders)))
     assert {hit for hit in seen if not at_home(*hit)} == set()
@@ -158,7 +158,7 @@ def at_home(file: str, name: str) -> bool:
     return any(file.startswith(home) and name in names for home, names in HOMES.items())
 
 
-def test_the_host_key_that_the_metadata_gives_away_is_no_longer_accepted(run: Run):
+def test_the_first_host_key_from_the_metadata_is_no_longer_accepted(run: Run):
     server = run.stack.outputs()["servers"][0]
     first = run.stack.resource("secrets-0-first-host-key")["public_key"]
     for key, code in ((server["host_key"], 0), (first, 255)):
@@ -169,7 +169,7 @@ def test_the_host_key_that_the_metadata_gives_away_is_no_longer_accepted(run: Ru
     assert run.stack.script("ls /etc/gantry/host-keys").split() == ["own", "own.pub"]
 
 
-def test_this_computer_has_none_in_state_settings_or_what_is_generated(run: Run):
+def test_state_settings_and_generated_files_on_this_computer_contain_no_secret(run: Run):
     script = search(run.planted, f"{run.stack.folder}/state {run.stack.folder}/*.yaml {ROOT}/.gantry")
     said = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=120, check=True).stdout
     # The tarball holds the app's files, and this app has a password in one of them.

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.variables import MAX_BYTES
-from tests.machine import driven
-from tests.machine.driven import Server, write
+from tests.machine import diagnostic_app as driven
+from tests.machine.diagnostic_app import Server, write
 
 pytestmark = pytest.mark.machine
 
@@ -67,7 +67,7 @@ def test_the_app_gets_the_names_of_its_release_and_stack_and_no_port(server: Ser
     assert "PORT" not in found
 
 
-def test_the_file_of_the_variables_is_roots_alone_and_goes_with_its_instance(server: Server, release: str):
+def test_only_root_can_read_the_variables_file_and_it_is_removed_with_its_deployment(server: Server, release: str):
     server.serve(release, MARK="one")
     server.serve(release, MARK="two")
     variables(server, "two")
@@ -79,7 +79,7 @@ def test_the_file_of_the_variables_is_roots_alone_and_goes_with_its_instance(ser
     assert [line.rpartition(" ")[0] for line in files] == ["f 600 root root"]
 
 
-def test_a_secret_is_in_no_command_line_no_journal_and_no_file_but_its_own(server: Server, release: str):
+def test_a_secret_is_in_its_own_file_and_in_no_command_line_journal_or_other_file(server: Server, release: str):
     first, second = secrets.token_hex(8), secrets.token_hex(8)
     secret = f"{first}\n$'\"{second}"
     server.serve(release, MARK="secret", TOKEN=secret)
@@ -96,7 +96,7 @@ def test_a_secret_is_in_no_command_line_no_journal_and_no_file_but_its_own(serve
     assert server.script(f"grep -rlF -e {first} -e {second} {searched} 2>/dev/null || true") == own
 
 
-def test_a_changed_variable_alone_goes_through_the_same_gate(server: Server, tmp_path: Path):
+def test_a_changed_variable_alone_must_pass_the_same_health_check(server: Server, tmp_path: Path):
     app = write(tmp_path / "app", requirements_txt="")
     (app / "app.py").write_text(
         driven.APP + '\nif os.environ["MARK"] == "bad":\n    raise SystemExit("no such colour")\n'

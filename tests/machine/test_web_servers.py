@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.local import launch
-from tests.machine.server import Server, app, booted, same, tarball, visited
+from tests.machine.page_app import Server, app, booted, same, tarball, visited
 
 pytestmark = pytest.mark.machine
 
@@ -54,7 +54,7 @@ def server(base_image: str, ssh_key: Path) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("name", ["waitress", "own"])
-def test_it_takes_over_and_is_replaced_without_a_failed_request(server: Server, name: str):
+def test_another_web_server_takes_over_and_is_replaced_without_a_failed_request(server: Server, name: str):
     server.serve("by gunicorn")
     with visited(server, ("/", "/", "/post", "/slow", "/slow")) as visitors:
         time.sleep(1)
@@ -68,7 +68,7 @@ def test_it_takes_over_and_is_replaced_without_a_failed_request(server: Server, 
     assert {"by gunicorn", "one", "two"} <= set(visitors.pages)
 
 
-def test_requests_in_flight_are_answered_although_it_would_end_at_once(server: Server):
+def test_in_flight_requests_are_answered_although_the_web_server_ends_at_once(server: Server):
     assert server.release(served_by("old", "own")).code == 0
     with visited(server, ("/slow",) * 4) as visitors:
         time.sleep(1)
@@ -77,14 +77,14 @@ def test_requests_in_flight_are_answered_although_it_would_end_at_once(server: S
     assert visitors.pages["old"] >= 4
 
 
-def test_one_that_crashes_comes_back_and_lets_nginx_in(server: Server):
+def test_a_crashed_web_server_is_restarted_and_accepts_connections_from_nginx(server: Server):
     assert server.release(served_by("by waitress", "waitress")).code == 0
     server.ssh("sudo systemctl kill --signal=SIGKILL 'gantry-web@*'")
     launch.wait_until(server.answers, "the site", 30)
     assert server.page() == "by waitress"
 
 
-def test_one_that_does_not_start_leaves_the_old_release_and_says_why(server: Server):
+def test_a_web_server_that_does_not_start_fails_the_release_with_its_cause_and_the_old_one_serves(server: Server):
     server.serve("good")
     broken = server.upload(tarball(served_by("broken", "waitress") | {"app.py": "import numpy\n"}))
     with visited(server) as visitors:
@@ -94,7 +94,7 @@ def test_one_that_does_not_start_leaves_the_old_release_and_says_why(server: Ser
     assert broken not in server.ssh("ls /etc/systemd/system")
 
 
-def test_after_a_reboot_it_serves_again(server: Server):
+def test_after_a_reboot_the_web_server_serves_again(server: Server):
     assert server.release(served_by("by waitress", "waitress")).code == 0
     server.reboot()
     launch.wait_until(server.answers, "the site", 60)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from components import artifact, manifest
 from components.local import launch
-from tests.machine.booted import Booted
+from tests.machine.booted_server import Booted
 from tests.settings import settings
 from tests.stack import get
 

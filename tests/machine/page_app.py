@@ -18,7 +18,7 @@ from pathlib import Path
 
 from components import manifest
 from components.settings import Settings
-from tests.machine.booted import Booted
+from tests.machine.booted_server import Booted
 from tests.machine.conftest import Local
 from tests.settings import settings
 

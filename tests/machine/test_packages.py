@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import driven
-from tests.machine.driven import Server, write
+from tests.machine import diagnostic_app as driven
+from tests.machine.diagnostic_app import Server, write
 
 pytestmark = pytest.mark.machine
 
@@ -55,7 +55,7 @@ def environments(server: Server) -> set[str]:
     return set(server.ssh("ls /opt/gantry/venvs").split())
 
 
-def test_what_is_locked_is_what_is_installed_and_no_more(server: Server, tmp_path: Path):
+def test_exactly_the_locked_packages_are_installed(server: Server, tmp_path: Path):
     app = lock(project(tmp_path / "app", needs="jinja2<3.1.5", requirements_txt="itsdangerous\n"))
     locked = re.findall(r'\[\[package\]\]\nname = "(.+)"\nversion = "(.+)"', (app / "uv.lock").read_text())
     said = server.serve(server.upload(app))
@@ -65,13 +65,13 @@ def test_what_is_locked_is_what_is_installed_and_no_more(server: Server, tmp_pat
     assert packages(server) == expected
 
 
-def test_a_project_file_alone_will_do(server: Server, tmp_path: Path):
+def test_a_pyproject_file_without_a_lock_is_enough(server: Server, tmp_path: Path):
     said = server.serve(server.upload(project(tmp_path / "app", needs="markupsafe==3.0.1")))
     assert "installed from pyproject.toml" in said
     assert packages(server) == {"markupsafe": "3.0.1"}
 
 
-def test_what_is_installed_is_compiled_and_shared_by_releases_with_the_same_lock(server: Server, tmp_path: Path):
+def test_releases_with_the_same_lock_share_one_compiled_venv(server: Server, tmp_path: Path):
     app = lock(project(tmp_path / "app"))
     server.serve(server.upload(app))
     before = environments(server)
@@ -82,7 +82,7 @@ def test_what_is_installed_is_compiled_and_shared_by_releases_with_the_same_lock
     assert server.ssh("find /opt/gantry/venvs/*/lib -path '*markupsafe/__pycache__/*.pyc' | wc -l") != "0"
 
 
-def test_packages_in_the_apps_own_folder_are_installed_anew_with_each_release(server: Server, tmp_path: Path):
+def test_packages_in_the_apps_own_folder_are_reinstalled_with_each_release(server: Server, tmp_path: Path):
     app = project(tmp_path / "app", needs="lib")
     (app / "lib").mkdir()
     build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
@@ -109,24 +109,24 @@ def refused(server: Server, app: Path) -> str:
     return said
 
 
-def test_a_hash_that_does_not_match_fails_the_release_and_nothing_else(server: Server, tmp_path: Path):
+def test_a_wrong_hash_in_the_lock_fails_the_release_and_changes_nothing(server: Server, tmp_path: Path):
     app = lock(project(tmp_path / "app", needs="click==8.1.7"))
     text = (app / "uv.lock").read_text()
     (app / "uv.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text))
     assert "Hash mismatch for `click==8.1.7`" in refused(server, app)
 
 
-def test_a_hash_in_a_list_is_enforced_too(server: Server, tmp_path: Path):
+def test_a_wrong_hash_in_requirements_txt_fails_the_release_too(server: Server, tmp_path: Path):
     app = write(tmp_path / "app", requirements_txt=f"click==8.1.6 --hash=sha256:{'0' * 64}\n")
     assert "Hash mismatch for `click==8.1.6`" in refused(server, app)
 
 
-def test_a_package_that_is_not_there_is_named(server: Server, tmp_path: Path):
+def test_the_error_names_a_package_version_that_does_not_exist(server: Server, tmp_path: Path):
     app = write(tmp_path / "app", requirements_txt="click==0.0.99\n")
     assert "click==0.0.99" in refused(server, app)
 
 
-def test_a_registry_that_is_down_fails_the_release_and_nothing_else(server: Server, tmp_path: Path):
+def test_a_registry_that_is_down_fails_the_release_and_changes_nothing(server: Server, tmp_path: Path):
     app = write(tmp_path / "app", requirements_txt="click==8.1.5\n")
     with server.without_registries():
         said = refused(server, app)
@@ -135,7 +135,7 @@ def test_a_registry_that_is_down_fails_the_release_and_nothing_else(server: Serv
     server.serve(server.upload(app))
 
 
-def test_a_python_that_the_server_lacks_is_named_before_anything_is_installed(server: Server, tmp_path: Path):
+def test_a_missing_python_version_is_named_before_anything_is_installed(server: Server, tmp_path: Path):
     app = project(tmp_path / "app")
     (app / "pyproject.toml").write_text((app / "pyproject.toml").read_text().replace(">=3.11", "<3.11"))
     assert re.search(r"requires Python <3\.11 .* this server has 3\.\d+\.\d+", refused(server, app))

@@ -47,7 +47,7 @@ def is_ours(owner: str, made: list[Stack]) -> bool:
     return any(f"/{stack.name}" in owner for stack in made)
 
 
-def test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a_trace(
+def test_up_restores_a_killed_stack_and_destroy_leaves_nothing_behind(
     stacks: Callable[[str], Stack],
 ):
     stack = stacks("killed")
@@ -61,7 +61,7 @@ def test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a
     kill_machine(before["servers"][0]["instance_id"])  # and now destroy a dead one
 
 
-def test_two_stacks_live_side_by_side_and_the_end_of_one_is_nothing_to_the_other(stacks: Callable[[str], Stack]):
+def test_destroying_one_of_two_stacks_does_not_affect_the_other(stacks: Callable[[str], Stack]):
     one, two = stacks("left"), stacks("right")
     one.up()
     two.up()
@@ -71,7 +71,7 @@ def test_two_stacks_live_side_by_side_and_the_end_of_one_is_nothing_to_the_other
     assert get(second).text == "Hello World!\n"
 
 
-def test_an_up_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(stacks: Callable[[str], Stack]):
+def test_recover_and_the_next_up_repair_a_killed_up(stacks: Callable[[str], Stack]):
     stack = stacks("interrupted")
     kill_up_once_it_says(stack, "-ready creating")
     # Whether the create is in the state already depends on when the kill came.
@@ -87,7 +87,7 @@ def test_an_up_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(sta
         ({"network": "127.0.0.0/24"}, ["network"]),
     ],
 )
-def test_settings_that_cannot_work_are_refused_before_anything_is_made(
+def test_invalid_settings_are_refused_before_anything_is_created(
     stacks: Callable[[str], Stack], settings: dict[str, object], said: list[str]
 ):
     stack = stacks("refused")
@@ -99,7 +99,7 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_made(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_machine_of_the_right_kind_accepts_the_user_data(stacks: Callable[[str], Stack]):
+def test_cloud_init_accepts_the_user_data(stacks: Callable[[str], Stack]):
     stack = stacks("schema")
     stack.up()
     assert "Valid schema" in stack.ssh("sudo cloud-init schema --system").stdout

@@ -53,7 +53,7 @@ def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
     assert answer.headers["Server"] == "nginx"
 
 
-def test_the_app_sees_the_visitors_address_and_url(url: str):
+def test_the_app_sees_the_clients_address_and_url(url: str):
     with socket.create_connection((host_of(url), 80)) as connection:
         own = connection.getsockname()[0]
     assert json.loads(get(f"{url}visitor", host="rocket.test").text) == {
@@ -67,7 +67,7 @@ def test_www_is_redirected_permanently_to_the_bare_domain(url: str):
     assert (answer.status, answer.headers["Location"]) == (301, "http://rocket.test/some/page")
 
 
-def test_nothing_but_ssh_and_http_can_be_reached(stack: Stack, url: str):
+def test_only_ssh_and_http_are_reachable(stack: Stack, url: str):
     listening = stack.ssh("sudo ss --listening --tcp --numeric --no-header").stdout
     reachable = {line.split()[3].rpartition(":")[2] for line in listening.splitlines()}
     assert reachable == {"22", "80"}
@@ -168,7 +168,7 @@ def test_a_secret_variable_reaches_the_app_and_nothing_else(stack: Stack, url: s
     assert SECRET not in stack.ssh(seen).stdout
 
 
-def test_a_different_app_with_a_factory_templates_and_static_files(stack: Stack, url: str, tmp_path: Path):
+def test_an_app_with_a_factory_templates_and_static_files_is_served(stack: Stack, url: str, tmp_path: Path):
     package = tmp_path / "shop/site"
     (package / "templates").mkdir(parents=True)
     (package / "static").mkdir()
@@ -187,7 +187,7 @@ def test_a_different_app_with_a_factory_templates_and_static_files(stack: Stack,
     assert get(f"{url}static/style.css").text == "p { color: red }"
 
 
-def test_after_a_reboot_the_server_serves_what_it_served(stack: Stack, url: str):
+def test_after_a_reboot_the_server_serves_the_same_page(stack: Stack, url: str):
     stack.ssh("sudo systemctl reboot", check=False)
     deadline = time.monotonic() + 60
     time.sleep(2)

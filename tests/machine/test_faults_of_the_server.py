@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.local import launch
-from tests.machine.server import Server, app, booted, same, tarball, visited
+from tests.machine.page_app import Server, app, booted, same, tarball, visited
 
 pytestmark = pytest.mark.machine
 
@@ -26,7 +26,7 @@ def server(base_image: str, ssh_key: Path) -> Iterator[Server]:
 # Restarts.
 
 
-def test_a_reboot_during_a_watch_comes_back_with_what_served_before(server: Server):
+def test_after_a_reboot_during_a_watch_the_old_release_serves(server: Server):
     server.serve("good")
     digest = server.upload(tarball(app("unproven")))
     process = server.start(digest, watch=60)
@@ -36,14 +36,14 @@ def test_a_reboot_during_a_watch_comes_back_with_what_served_before(server: Serv
     released_again(server, digest, "unproven")
 
 
-def test_a_reboot_of_an_idle_server_brings_its_release_back(server: Server):
+def test_after_a_reboot_an_idle_server_serves_its_release_again(server: Server):
     server.serve("good")
     server.reboot()
     back_with(server, "good")
     assert server.status()["history"][-1]["result"] == "serving", "a restart is no release"
 
 
-def test_a_reboot_before_the_switch_leaves_the_old_release_and_the_next_run_releases(server: Server):
+def test_after_a_reboot_before_the_switch_the_old_release_serves_and_the_next_run_succeeds(server: Server):
     server.serve("good")
     digest = server.upload(tarball(app("slow", "time.sleep(8)")))
     process = server.start(digest)
@@ -53,7 +53,7 @@ def test_a_reboot_before_the_switch_leaves_the_old_release_and_the_next_run_rele
     released_again(server, digest, "slow")
 
 
-def test_a_reboot_while_packages_are_installed_leaves_the_old_release_and_the_next_run_installs_them(server: Server):
+def test_after_a_reboot_during_an_installation_the_old_release_serves_and_the_next_run_succeeds(server: Server):
     server.serve("good")
     listed = {"requirements.txt": "flask\n./slow\n", "slow/pyproject.toml": OWN_BACKEND, "slow/backend.py": BACKEND}
     digest = server.upload(tarball({**app("packed", "import slow"), **listed}))
@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_is_replaced_at_once(server: Server):
     assert len(workers(server)) == 2
 
 
-def test_a_worker_that_is_killed_once_does_not_condemn_a_release(server: Server):
+def test_one_killed_worker_does_not_roll_back_a_release(server: Server):
     server.serve("good")
     process = server.start(server.upload(tarball(app("watched"))), watch=6)
     launch.wait_until(lambda: server.page() == "watched", "the switch", 20)
@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_once_does_not_condemn_a_release(server: Server)
     assert server.page() == "watched"
 
 
-def test_a_master_that_is_killed_is_started_again_within_seconds(server: Server):
+def test_a_killed_master_is_restarted_within_seconds(server: Server):
     server.serve("good")
     killed = main_process(server)
     server.ssh(f"sudo kill -9 {killed}")
@@ -139,7 +139,7 @@ def test_a_master_that_is_killed_is_started_again_within_seconds(server: Server)
     assert server.page() == "good"
 
 
-def test_a_hung_worker_hinders_neither_the_site_nor_a_release(server: Server):
+def test_a_hung_worker_blocks_neither_the_site_nor_a_release(server: Server):
     server.serve("good")
     server.ssh(f"sudo kill -STOP {workers(server)[0]}")
     began = time.monotonic()
@@ -177,7 +177,7 @@ def small_disk(server: Server) -> Iterator[None]:
     server.ssh(f"sudo umount --lazy {folder}")
 
 
-def test_a_disk_without_room_refuses_a_release_with_the_size_that_it_needs(server: Server, small_disk: None):
+def test_a_full_disk_refuses_a_release_and_names_the_size_it_needs(server: Server, small_disk: None):
     listed = "sudo find /opt/gantry -path /opt/gantry/incoming -prune -o -print"
     before = server.ssh(listed)
     with visited(server) as visitors:
@@ -197,7 +197,7 @@ def test_a_disk_without_free_inodes_refuses_a_release(server: Server, small_disk
     assert not visitors.failures
 
 
-def test_an_unreachable_registry_fails_a_release_that_needs_it_and_no_other(server: Server):
+def test_an_unreachable_registry_fails_only_releases_with_new_packages(server: Server):
     server.serve("good")
     cut = "add table inet cut; add chain inet cut out { type filter hook output priority -10; };"
     cut += " add rule inet cut out ct state new ip daddr != 127.0.0.0/8 reject"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.local import launch
-from tests.machine.server import Server, app, booted, later, same, tarball, visited
+from tests.machine.page_app import Server, app, booted, later, same, tarball, visited
 
 pytestmark = pytest.mark.machine
 
@@ -60,7 +60,7 @@ def test_a_release_whose_watch_was_killed_is_watched_again_by_the_next_run(serve
     same(server, "good", server.run(digest, watch=20), "what served before serves again")
 
 
-def test_a_dropped_connection_leaves_a_release_that_ends_as_if_it_had_not_been(server: Server):
+def test_a_release_finishes_after_its_ssh_connection_is_dropped(server: Server):
     server.serve("good")
     digest = server.upload(tarball(app("dropped", "time.sleep(3)")))
     with visited(server) as visitors:
@@ -81,12 +81,12 @@ def test_a_dropped_connection_leaves_a_release_that_ends_as_if_it_had_not_been(s
     assert not visitors.failures
 
 
-def test_of_racing_releases_one_wins_at_a_time_and_the_others_name_it_within_five_seconds(server: Server):
+def test_one_of_eight_concurrent_releases_wins_and_the_others_name_it_within_five_seconds(server: Server):
     server.serve("good")
     # No more releases than a server keeps, and none that is done before all have given up.
     digests = [server.upload(tarball(app(f"racer {number}", "time.sleep(0.4)"))) for number in range(4)]
     racers = [[*server.command(digests[number % 4]).split()[2:], "--wait", "0.2"] for number in range(RACERS)]
-    script = Path(__file__).with_name("racers.py").read_bytes()
+    script = Path(__file__).with_name("concurrent_releases.py").read_bytes()
     server.local.send(server.spec, script, "cat > /tmp/racers.py")
     with visited(server, ("/",)) as visitors:
         given = json.dumps({"rounds": ROUNDS, "racers": racers}).encode()
@@ -105,7 +105,7 @@ def test_of_racing_releases_one_wins_at_a_time_and_the_others_name_it_within_fiv
     assert sum(visitors.pages.values()) > ROUNDS
 
 
-def test_who_comes_second_is_told_within_five_seconds(server: Server):
+def test_a_second_release_fails_within_five_seconds_and_names_the_first(server: Server):
     first, second = (server.upload(tarball(app(page))) for page in ("first", "second"))
     process = server.start(first, watch=9)
     launch.wait_until(lambda: server.page() == "first", "the switch", 20)
@@ -115,7 +115,7 @@ def test_who_comes_second_is_told_within_five_seconds(server: Server):
     same(server, "first", outcome, f"being changed by a release of {first} (process")
 
 
-def test_a_lock_is_free_when_its_holder_was_killed(server: Server):
+def test_the_lock_is_free_after_its_holder_is_killed(server: Server):
     holder = server.start(server.upload(tarball(app("held"))), watch=60)
     launch.wait_until(lambda: server.page() == "held", "the switch", 20)
     server.kill_release()

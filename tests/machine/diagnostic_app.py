@@ -10,7 +10,7 @@ from pathlib import Path
 import pulumi
 
 from components import artifact, manifest, settings
-from tests.machine.booted import Booted
+from tests.machine.booted_server import Booted
 from tests.stack import get
 
 ROOT = Path(__file__).resolve().parents[2]

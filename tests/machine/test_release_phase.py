@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.edited import MIGRATE, Server, booted
+from tests.machine.editable_app import MIGRATE, Server, booted
 
 pytestmark = pytest.mark.machine
 
@@ -20,7 +20,7 @@ def server(base_image: str, ssh_key: Path, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
-def test_a_release_migrates_first_and_runs_as_many_workers_as_are_wanted(server: Server):
+def test_a_release_migrates_first_and_starts_the_configured_number_of_workers(server: Server):
     said = server.released()
     release = server.digest()
     assert "  migrating as app with red\n" in said
@@ -32,7 +32,7 @@ def test_a_release_migrates_first_and_runs_as_many_workers_as_are_wanted(server:
     assert {note.split()[0] for note in server.notes("worker")} == {release}
 
 
-def test_the_same_release_again_migrates_nothing_and_leaves_the_workers_alone(server: Server):
+def test_releasing_the_same_again_neither_migrates_nor_restarts_the_workers(server: Server):
     before = {note.split()[1] for note in server.notes("worker")}
     said = server.released()
     assert "0 started" in said
@@ -40,7 +40,7 @@ def test_the_same_release_again_migrates_nothing_and_leaves_the_workers_alone(se
     assert {note.split()[1] for note in server.notes("worker")} == before
 
 
-def test_a_failing_migration_fails_the_release_before_anything_is_switched(server: Server):
+def test_a_failing_migration_fails_the_release_before_the_switch(server: Server):
     page, workers = server.page(), server.workers()
     server.edit("migrate.py", 'print("half way", flush=True)\nraise SystemExit("no such table")\n')
     status, said = server.release()
@@ -52,7 +52,7 @@ def test_a_failing_migration_fails_the_release_before_anything_is_switched(serve
     assert (server.page(), server.workers()) == (page, workers)
 
 
-def test_a_migration_that_hangs_is_ended_when_its_time_is_up(server: Server):
+def test_a_hanging_migration_is_ended_after_its_timeout(server: Server):
     server.edit("migrate.py", "import time\nprint('waiting for a lock', flush=True)\ntime.sleep(1000)\n")
     start = time.monotonic()
     status, said = server.release()
@@ -70,7 +70,7 @@ def test_only_the_first_server_migrates(server: Server):
     server.edit("migrate.py", MIGRATE)
 
 
-def test_a_release_that_is_killed_while_it_migrates_is_made_good_by_the_next(server: Server):
+def test_a_release_killed_during_its_migration_is_completed_by_the_next_one(server: Server):
     slow = MIGRATE + '    time.sleep(3)\n    print(os.environ["RELEASE"], "end", file=file)\n'
     server.edit("migrate.py", slow.replace("import os", "import os, time"))
     server.settings = replace(server.settings, release_timeout=20)
