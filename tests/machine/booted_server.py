@@ -1,21 +1,25 @@
-"""A server as it is when its first release comes: booted with our user-data, configured, and reached over SSH."""
+"""A server that waits for its first release: booted with the real user-data, configured, and reached over SSH.
+
+Tests do without the engine here: they send over SSH what Pulumi would send.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from components import manifest
+from components import artifact, manifest
 from components.local import launch, machine
 from components.settings import Settings
-from tests.machine.conftest import Local
+from tests.machine.local_machines import LocalMachines, create_ssh_key
 
-CUT_OFF = b"""
+# Lets a machine answer those who connect to it, but connect to nobody.
+BLOCK_OUTGOING = b"""
 table inet cut {
   chain out {
     type filter hook output priority 0; policy drop;
@@ -24,87 +28,127 @@ table inet cut {
   }
 }
 """
+UNBLOCK_OUTGOING = "nft delete table inet cut"
 
 
 @dataclass
-class Booted:
-    """What Pulumi would send, sent by hand."""
+class BootedServer:
+    """Subclasses choose the settings and the app, and release it."""
 
-    local: Local
+    machines: LocalMachines
     spec: machine.Spec
-    configuration: manifest.Configuration
     settings: Settings
+    configuration: manifest.Configuration
 
     @classmethod
-    def boot(cls, local: Local, wanted: Settings) -> Self:
-        """One that waits for its first release."""
-        spec = boot(local)
-        # sshd starts again during the first boot, with the host key of the user-data.
-        launch.wait_until(lambda: local.reaches(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
-        local.ssh(spec, manifest.READY_COMMAND)
-        return cls(local, spec, configure(local, spec, wanted), wanted)
+    def first_settings(cls, folder: Path) -> Settings:
+        """The settings to configure the server with. If they name an app, it is written into the empty ``folder``."""
+        raise NotImplementedError
+
+    @classmethod
+    def boot(cls, machines: LocalMachines, folder: Path) -> Self:
+        settings = cls.first_settings(folder)
+        spec = machines.create(user_data=_user_data(machines.key))
+        # sshd restarts during the first boot, with the host key from the user-data.
+        launch.wait_until(lambda: machines.connects(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
+        machines.ssh(spec, manifest.READY_COMMAND)
+        return cls(machines, spec, settings, _configure(machines, spec, settings))
 
     @classmethod
     @contextmanager
-    def while_it_lasts(cls, key: Path, wanted: Settings) -> Iterator[Self]:
-        """The same, destroyed afterwards."""
-        local = Local(key=key)
-        try:
-            yield cls.boot(local, wanted)
-        finally:
-            local.destroy()
+    def temporary(cls, key: Path, folder: Path) -> Iterator[Self]:
+        """A server that is destroyed after the block."""
+        with LocalMachines.temporary(key) as machines:
+            yield cls.boot(machines, folder)
+
+    def change_settings(self, **changes: Any) -> None:
+        """Change settings that the next release takes; ``configure`` delivers those that the server itself reads."""
+        self.settings = replace(self.settings, **changes)
 
     def configure(self) -> None:
-        """Deliver the settings as they are now."""
-        self.configuration = configure(self.local, self.spec, self.settings)
+        """Deliver the current settings to the server."""
+        self.configuration = _configure(self.machines, self.spec, self.settings)
+
+    def upload(self, tarball: bytes) -> str:
+        """Upload a packed app; returns its release."""
+        release = release_of(tarball)
+        self.send(tarball, f"cat > /opt/gantry/incoming/{release}.tar")
+        return release
+
+    def release_command(self, release: str, **changes: Any) -> str:
+        """The command that the rollout would run, with some other settings."""
+        return manifest.release_command(release, self.configuration, replace(self.settings, **changes))
 
     def ssh(self, command: str, *, check: bool = True) -> str:
-        return self.local.ssh(self.spec, command, check=check)
+        return self.machines.ssh(self.spec, command, check=check)
+
+    def ssh_command(self, command: str) -> list[str]:
+        """The command line that runs a command on the server."""
+        return [*self.machines.ssh_command(self.spec), command]
+
+    def send(self, stdin: bytes, command: str) -> str:
+        """Run a command with this standard input; returns its output."""
+        return self.machines.send(self.spec, stdin, command)
+
+    def script(self, text: str) -> str:
+        """Run a script as root, which reads it from standard input because sudo logs command lines."""
+        return self.send(text.encode(), "sudo sh")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.spec.address}/"
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.ssh("sudo gantry status --json"))
 
+    def deployment(self) -> str:
+        """The deployment that serves."""
+        return self.status()["instance"]
+
     def reboot(self) -> None:
-        """Restart it, and wait until it lets one in again."""
-        boot = "systemctl show --value --property=UserspaceTimestampMonotonic"
-        before = self.ssh(boot)
+        """Restart the server and wait until it accepts a login again."""
+        boot_time = "systemctl show --value --property=UserspaceTimestampMonotonic"
+        before = self.ssh(boot_time)
         self.ssh("sudo systemctl reboot", check=False)
-        launch.wait_until(lambda: self.ssh(boot, check=False) not in ("", before), "the reboot", 60)
+        self.wait_until(lambda: self.ssh(boot_time, check=False) not in ("", before), "the reboot", 60)
+
+    def wait_until(self, condition: Callable[[], bool], event: str, seconds: float = 30) -> None:
+        """Fail if the condition isn't true within some seconds; ``event`` is for the message."""
+        launch.wait_until(condition, event, seconds)
 
     @contextmanager
-    def without_registries(self) -> Iterator[None]:
-        """Nothing leaves the machine but answers to who came in."""
-        self.local.send(self.spec, CUT_OFF, "sudo nft -f -")
+    def outgoing_blocked(self) -> Iterator[None]:
+        """The server can't reach a package registry while the block runs."""
+        self.send(BLOCK_OUTGOING, "sudo nft -f -")
         try:
             yield
         finally:
-            self.ssh("sudo nft delete table inet cut")
+            self.ssh(f"sudo {UNBLOCK_OUTGOING}")
 
 
-def boot(local: Local) -> machine.Spec:
-    """A machine with our user-data, on a network of its own."""
-    first = host_key(local)
-    public, private, host = (
-        file.read_text() for file in (local.key.with_suffix(".pub"), first, first.with_suffix(".pub"))
+def release_of(tarball: bytes) -> str:
+    """The release that a packed app becomes."""
+    return hashlib.sha256(tarball).hexdigest()[: artifact.DIGEST_DIGITS]
+
+
+def _user_data(key: Path) -> str:
+    first_host_key = key.parent / "first"
+    if not first_host_key.exists():
+        create_ssh_key(first_host_key)
+    return manifest.user_data(
+        "web-0",
+        key.with_suffix(".pub").read_text().strip(),
+        first_host_key.read_text(),
+        first_host_key.with_suffix(".pub").read_text().strip(),
     )
-    data = manifest.user_data("web-0", public.strip(), private, host.strip()).encode()
-    network = local.network()
-    return machine.create(id=local.new_id(), owner=local.name, network=network.id, hostname="web-0", user_data=data)
 
 
-def host_key(local: Local) -> Path:
-    """The host key of the user-data."""
-    first = local.key.parent / "first"
-    if not first.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", first], check=True)
-    return first
-
-
-def configure(local: Local, spec: machine.Spec, wanted: Settings) -> manifest.Configuration:
+def _configure(machines: LocalMachines, spec: machine.Spec, settings: Settings) -> manifest.Configuration:
     program = manifest.host_program()
-    local.ssh(spec, "true")  # sshd starts again with each new host key
-    local.send(spec, program.content, f"cat > {program.path}")
-    configuration = manifest.configuration(wanted, program.path)
-    local.send(spec, configuration.document().encode(), manifest.CONFIGURE_COMMAND.format(host_program=program.path))
-    local.ssh(spec, "true")
+    machines.ssh(spec, "true")  # sshd restarts with each new host key: wait for it
+    machines.send(spec, program.content, f"cat > {program.path}")
+    configuration = manifest.configuration(settings, program.path)
+    command = manifest.CONFIGURE_COMMAND.format(host_program=program.path)
+    machines.send(spec, configuration.document().encode(), command)
+    machines.ssh(spec, "true")
     return configuration

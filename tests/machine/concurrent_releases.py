@@ -1,7 +1,9 @@
-"""Releases at once, run on a server as root: forks of one process, so that no start-up decides who is first.
+"""Starts several releases at the same moment. A test runs this script on a server, as root.
 
-Reads {"rounds": number, "racers": [words of `gantry release`, ...]} as JSON from standard input and prints, for each
-round, how each racer ended, and the instance that serves.
+It reads {"rounds": number, "commands": [words of `gantry release`, ...]} as JSON from standard input. It prints a JSON
+list with one entry for each round: how each release ended, and which deployment serves then.
+
+The releases are forks of this process, so that none of them loses time with its start-up.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,44 +23,60 @@ sys.path.insert(0, "/opt/gantry/host.pyz")
 from host import cli
 
 
+@dataclass
+class Fork:
+    """A process that waits for the start signal and then runs a release; it writes its result to a file in memory."""
+
+    process: int
+    result_file: int
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the end of the release."""
+        os.waitpid(self.process, 0)
+        return json.loads(Path(f"/proc/self/fd/{self.result_file}").read_text())
+
+
 def main() -> None:
-    race = json.load(sys.stdin)
-    print(json.dumps([run(number, race["racers"]) for number in range(race["rounds"])]))
+    options = json.load(sys.stdin)
+    print(json.dumps([run_round(number, options["commands"]) for number in range(options["rounds"])]))
 
 
-def run(number: int, racers: list[list[str]]) -> dict[str, Any]:
-    start, gun = os.pipe()
-    running = [begin(words, {"ROUND": f"{number}-{each}"}, start, gun) for each, words in enumerate(racers)]
-    os.close(start)
-    os.close(gun)
-    endings = [json.loads(Path(f"/proc/self/fd/{said}").read_text()) for said in map(ended, running)]
-    return {"endings": endings, "serves": Path("/var/lib/gantry/current").readlink().name}
+def run_round(number: int, commands: list[list[str]]) -> dict[str, Any]:
+    # Closing the pipe's write end is the start signal: all forks read from the pipe.
+    read_end, write_end = os.pipe()
+    forks = [
+        start_fork(words, {"ROUND": f"{number}-{index}"}, read_end, write_end) for index, words in enumerate(commands)
+    ]
+    os.close(read_end)
+    os.close(write_end)
+    results = [fork.result() for fork in forks]
+    return {"results": results, "serves": Path("/var/lib/gantry/current").readlink().name}
 
 
-def begin(words: list[str], variables: dict[str, str], start: int, gun: int) -> tuple[int, int]:
-    """The racer's process, and the file for its ending."""
-    said = os.memfd_create("ending")
+def start_fork(words: list[str], variables: dict[str, str], read_end: int, write_end: int) -> Fork:
+    result_file = os.memfd_create("result")
     process = os.fork()
     if process == 0:
-        os.close(gun)
-        os.read(start, 1)  # until the last other end of it is closed
-        race(words, variables, said)
-    return process, said
+        os.close(write_end)
+        os.read(read_end, 1)
+        run_release(words, variables, result_file)
+    return Fork(process, result_file)
 
 
-def race(words: list[str], variables: dict[str, str], said: int) -> NoReturn:
+def run_release(words: list[str], variables: dict[str, str], result_file: int) -> NoReturn:
     sys.stdin = io.StringIO(json.dumps({"variables": variables}))
-    output, began = io.StringIO(), time.monotonic()
+    output, start = io.StringIO(), time.monotonic()
     with redirect_stdout(output), redirect_stderr(output):
-        code = cli.main(words)
-    ending = {"process": os.getpid(), "release": words[1], "code": code, "said": output.getvalue()}
-    os.write(said, json.dumps({**ending, "seconds": time.monotonic() - began}).encode())
+        exit_code = cli.main(words)
+    result = {
+        "process": os.getpid(),
+        "release": words[1],
+        "exit_code": exit_code,
+        "output": output.getvalue(),
+        "seconds": time.monotonic() - start,
+    }
+    os.write(result_file, json.dumps(result).encode())
     os._exit(0)
-
-
-def ended(racer: tuple[int, int]) -> int:
-    os.waitpid(racer[0], 0)
-    return racer[1]
 
 
 if __name__ == "__main__":

@@ -1,25 +1,23 @@
-"""One booted server whose host program is driven over SSH, without the engine; and visitors that never stop asking."""
+"""A Flask app with one page, built to break as a test wants, and a server to release it to."""
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import io
 import secrets
 import subprocess
 import tarfile
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components import manifest
 from components.settings import Settings
-from tests.machine.booted_server import Booted
-from tests.machine.conftest import Local
+from tests.machine.booted_server import BootedServer
+from tests.machine.clients import PATHS, Clients, running_clients, send_request
 from tests.settings import settings
 
 HEALTHZ = '\n@app.route("/healthz")\ndef healthz():\n    return "ok"\n'
@@ -30,7 +28,7 @@ PAGE += '@app.route("/post", methods=["POST"])\ndef post():\n    return {page!r}
 
 
 def app(page: str, extra: str = "", health: str = HEALTHZ) -> dict[str, str]:
-    """The files of an app that says ``page``; ``extra`` is Python that runs at import."""
+    """The files of an app whose page is the text ``page``. ``extra`` is Python that runs at import."""
     return {
         "app.py": PAGE.format(page=page, extra=extra) + health,
         "requirements.txt": "flask\n",
@@ -38,170 +36,118 @@ def app(page: str, extra: str = "", health: str = HEALTHZ) -> dict[str, str]:
     }
 
 
-def later(seconds: float, what: str) -> str:
-    """Python that does ``what`` so long after the import."""
-    return f"def late():\n    time.sleep({seconds})\n    {what}\nthreading.Thread(target=late, daemon=True).start()"
+def later(seconds: float, statement: str) -> str:
+    """Python for ``extra`` that runs a statement some seconds after the import."""
+    return (
+        f"def late():\n    time.sleep({seconds})\n    {statement}\nthreading.Thread(target=late, daemon=True).start()"
+    )
 
 
-def tarball(files: dict[str, str], big: int = 0) -> bytes:
-    """An app's tarball; ``big`` bytes of ballast make it one of that size."""
+def tarball(files: dict[str, str], ballast: int = 0) -> bytes:
+    """Pack an app; a file with ``ballast`` bytes makes it large."""
     stream = io.BytesIO()
+    contents = {name: text.encode() for name, text in files.items()}
+    if ballast:
+        contents["ballast"] = (secrets.token_bytes(1024) * (ballast // 1024 + 1))[:ballast]
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, text in files.items():
+        for name, content in contents.items():
             entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-        if big:
-            entry = tarfile.TarInfo("ballast")
-            entry.size = big
-            archive.addfile(entry, io.BytesIO(secrets.token_bytes(1024) * (big // 1024 + 1)))
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     return stream.getvalue()
 
 
 @dataclass
-class Outcome:
-    """How a release ended, as its caller sees it."""
+class ReleaseResult:
+    """How `gantry release` ended."""
 
-    code: int
-    said: str
+    exit_code: int
+    output: str
     seconds: float
 
 
-class Server(Booted):
-    """``release`` does what the rollout would do."""
+class PageAppServer(BootedServer):
+    """Releases variants of the app, in the foreground or in the background."""
 
-    def upload(self, content: bytes) -> str:
-        digest = hashlib.sha256(content).hexdigest()[:12]
-        self.local.send(self.spec, content, f"cat > /opt/gantry/incoming/{digest}.tar")
-        return digest
+    @classmethod
+    def first_settings(cls, folder: Path) -> Settings:
+        return settings(health_timeout=8, workers=2)
 
-    def command(self, digest: str, watch: float = 0, **changed: object) -> str:
-        wanted = replace(self.settings, watch=watch, **changed)
-        return manifest.release_command(digest, self.configuration, wanted)
-
-    def start(
-        self, digest: str, watch: float = 0, variables: dict[str, str] | None = None, **changed: object
+    def start_release(
+        self, release: str, *, watch: float = 0, variables: dict[str, str] | None = None, **changes: Any
     ) -> subprocess.Popen[bytes]:
-        """A release that goes on in the background."""
-        words = [*self.local.ssh_command(self.spec), self.command(digest, watch, **changed)]
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        """Start a release in the background, with some other settings."""
+        command = self.ssh_command(self.release_command(release, watch=watch, **changes))
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert process.stdin
-        process.stdin.write(manifest.release_input(variables or {}, digest, "faults").encode())
+        process.stdin.write(manifest.release_input(variables or {}, release, "faults").encode())
         process.stdin.close()
         process.stdin = None
         return process
 
-    def run(self, digest: str, watch: float = 0, variables: dict[str, str] | None = None, **changed: object) -> Outcome:
-        began = time.monotonic()
-        process = self.start(digest, watch, variables, **changed)
-        said = process.communicate(timeout=200)[0].decode()
-        print(said)
-        return Outcome(process.returncode, said, time.monotonic() - began)
+    def run_release(
+        self, release: str, *, watch: float = 0, variables: dict[str, str] | None = None, **changes: Any
+    ) -> ReleaseResult:
+        """The same, and wait for its end."""
+        start = time.monotonic()
+        process = self.start_release(release, watch=watch, variables=variables, **changes)
+        output = process.communicate(timeout=200)[0].decode()
+        print(output)
+        return ReleaseResult(process.returncode, output, time.monotonic() - start)
 
-    def release(self, files: dict[str, str], watch: float = 0, big: int = 0, **changed: object) -> Outcome:
-        return self.run(self.upload(tarball(files, big)), watch, None, **changed)
+    def release(self, files: dict[str, str], *, watch: float = 0, ballast: int = 0, **changes: Any) -> ReleaseResult:
+        """Pack, upload and release an app."""
+        return self.run_release(self.upload(tarball(files, ballast)), watch=watch, **changes)
 
     def serve(self, page: str) -> str:
-        """Make a good release that says ``page`` the one that serves; its digest."""
-        digest = self.upload(tarball(app(page)))
-        outcome = self.run(digest)
-        assert outcome.code == 0, outcome.said
+        """Release a healthy app with this page; returns its release."""
+        release = self.upload(tarball(app(page)))
+        result = self.run_release(release)
+        assert result.exit_code == 0, result.output
         assert self.page() == page
-        return digest
+        return release
+
+    def assert_still_serves(self, page: str, result: ReleaseResult, *messages: str) -> None:
+        """Assert that a release failed with these messages, and that the page is still ``page``."""
+        assert result.exit_code == 1, result.output
+        for message in messages:
+            assert message in result.output, result.output
+        assert self.page() == page
+
+    def clients(self, paths: Sequence[str] = PATHS) -> AbstractContextManager[Clients]:
+        """Clients of this server that send requests while the block runs, one for each path."""
+        return running_clients(self.spec.address, paths)
 
     def get(self, path: str = "/", timeout: float = 10) -> tuple[int, str]:
+        """Status and text."""
         with closing(http.client.HTTPConnection(self.spec.address, timeout=timeout)) as connection:
-            return ask(connection, "GET", path)
+            return send_request(connection, "GET", path)
 
     def page(self) -> str:
         status, text = self.get()
         assert status == 200, f"{status}: {text}"
         return text
 
-    def instances(self, state: str = "active") -> list[str]:
-        """The instances that run; an old one may still be finishing."""
-        return self.ssh(f"systemctl list-units --plain --no-legend --state={state} 'gantry-web@*'").splitlines()
-
-    def answers(self) -> bool:
-        """Whether a visitor would get a page."""
+    def responds(self) -> bool:
+        """Whether a client would get a page."""
         try:
             return self.get(timeout=2)[0] == 200
         except OSError:
             return False
 
+    def wait_until_responding(self, seconds: float) -> None:
+        self.wait_until(self.responds, "the site to respond", seconds)
+
+    def wait_for_page(self, page: str, event: str = "the switch") -> None:
+        self.wait_until(lambda: self.page() == page, event, 20)
+
+    def deployments(self, state: str = "active") -> list[str]:
+        """The units of the deployments in this state; an old one may still be draining."""
+        return self.ssh(f"systemctl list-units --plain --no-legend --state={state} 'gantry-web@*'").splitlines()
+
+    def wait_until_one_deployment_runs(self, event: str, seconds: float) -> None:
+        self.wait_until(lambda: len(self.deployments()) == 1, event, seconds)
+
     def kill_release(self) -> None:
-        """End the host program as nothing can be ended by itself."""
+        """Kill the host program's release with SIGKILL, which it can't handle."""
         self.ssh("sudo pkill -9 -f '[h]ost.pyz release'", check=False)
-
-
-def booted(key: Path) -> AbstractContextManager[Server]:
-    """A server that is destroyed afterwards."""
-    return Server.while_it_lasts(key, wanted())
-
-
-def waiting(local: Local) -> Server:
-    """One that has had no release yet."""
-    return Server.boot(local, wanted())
-
-
-def wanted() -> Settings:
-    return settings(health_timeout=8, workers=2)
-
-
-def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:
-    connection.request(method, path, body=b"x" * 512 if method == "POST" else None)
-    response = connection.getresponse()
-    return response.status, response.read().decode()
-
-
-@dataclass
-class Visitors:
-    """What the visitors of a server got: pages by text, and everything else in words."""
-
-    pages: Counter[str] = field(default_factory=Counter[str])
-    failures: list[str] = field(default_factory=list[str])
-
-    @property
-    def requests(self) -> int:
-        return sum(self.pages.values()) + len(self.failures)
-
-
-@contextmanager
-def visited(server: Server, paths: tuple[str, ...] = ("/", "/", "/post"), pause: float = 0.01) -> Iterator[Visitors]:
-    """Let visitors with kept connections ask on while the block runs, one a path; two thirds GET, one POST."""
-    seen, done, lock = Visitors(), threading.Event(), threading.Lock()
-
-    def visit(path: str) -> None:
-        connection = http.client.HTTPConnection(server.spec.address, timeout=30)
-        while not done.wait(pause):
-            try:
-                status, text = ask(connection, "POST" if path == "/post" else "GET", path)
-                failure = None if status == 200 else f"{path} {status}"
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                text, failure = "", f"{path} {error!r}"
-            with lock:
-                if failure:
-                    seen.failures.append(f"{time.time():.2f} {failure}")
-                else:
-                    seen.pages[text] += 1
-        connection.close()
-
-    threads = [threading.Thread(target=visit, args=(path,), daemon=True) for path in paths]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join(40)
-        print(f"visitors: {seen.requests} requests, {len(seen.failures)} failed, pages {dict(seen.pages)}")
-
-
-def same(server: Server, page: str, outcome: Outcome, *words: str) -> None:
-    """Assert that a release failed for the reason that ``words`` name, and that ``page`` serves as before."""
-    assert outcome.code == 1, outcome.said
-    for word in words:
-        assert word in outcome.said, outcome.said
-    assert server.page() == page

@@ -1,4 +1,4 @@
-"""Secrets that are planted in a stack, and what it takes to find them wherever somebody else might read."""
+"""Secrets for a test to plant in a stack, and searches for them in texts, files and running processes."""
 
 from __future__ import annotations
 
@@ -14,80 +14,79 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Secret:
-    """``mark`` is the part that no quoting changes."""
+    """``mark`` is the part of the value that no quoting changes."""
 
     name: str
     value: str
     mark: str
 
     @classmethod
-    def make(cls, name: str, form: str) -> Secret:
-        """One with a new mark in the place of #."""
+    def random(cls, name: str, form: str) -> Secret:
+        """A secret of this form, with a random mark in place of each #."""
         mark = secrets.token_hex(9)
         return cls(name, form.replace("#", mark), mark)
 
     @classmethod
-    def key(cls, name: str, text: str) -> Secret:
-        """A private Ed25519 key in OpenSSH's format; what nobody may know of it is in its fourth line of base64."""
+    def private_key(cls, name: str, text: str) -> Secret:
+        """An Ed25519 key in OpenSSH's format. Its fourth line of base64 has the private part, which is the mark."""
         return cls(name, text, text.splitlines()[4][24:48])
 
-    def forms(self) -> list[str]:
-        """The mark, and how it would look within base64, which depends on what precedes it."""
+    def encodings(self) -> list[str]:
+        """The mark as it is, and in base64. The base64 text depends on how many bytes precede the mark."""
         encoded = [base64.b64encode(b"0" * before + self.mark.encode()).decode() for before in range(3)]
         return [self.mark, *(text[skip:-4] for text, skip in zip(encoded, (0, 2, 3), strict=True))]
 
 
-def found(planted: Iterable[Secret], content: str | bytes) -> set[str]:
-    """The names of those that are in the content."""
+def secrets_in(content: str | bytes, planted: Iterable[Secret]) -> set[str]:
+    """The names of the secrets that are in the content."""
     text = content if isinstance(content, str) else content.decode(errors="replace")
-    return {secret.name for secret in planted if any(form in text for form in secret.forms())}
+    return {secret.name for secret in planted if any(encoding in text for encoding in secret.encodings())}
 
 
-def search(planted: list[Secret], folders: str) -> str:
-    """A script for sh that prints ``<file>:<form>`` for each form in a file below the folders."""
-    forms = "\n".join(form for secret in planted for form in secret.forms())
-    # Not as an argument, where this search would be what it looks for.
-    return f"grep -raoF -D skip -f /dev/fd/3 {folders} 3<<'END'\n{forms}\nEND\ntrue\n"
+def search_script(planted: list[Secret], folders: str) -> str:
+    """A shell script that searches all files in the folders. It prints a line `<file>:<encoding>` for each match."""
+    encodings = "\n".join(encoding for secret in planted for encoding in secret.encodings())
+    # They aren't arguments, because then the search would find its own command line.
+    return f"grep -raoF -D skip -f /dev/fd/3 {folders} 3<<'END'\n{encodings}\nEND\ntrue\n"
 
 
-def hits(planted: list[Secret], said: str) -> set[tuple[str, str]]:
-    """What ``search`` has said: files, and the secrets in them."""
-    names = {form: secret.name for secret in planted for form in secret.forms()}
-    return {(file, names[form]) for file, _, form in (line.rpartition(":") for line in said.splitlines())}
+def matches(planted: list[Secret], output: str) -> set[tuple[str, str]]:
+    """Parse the output of ``search_script``: pairs of a file and the name of a secret in it."""
+    names = {encoding: secret.name for secret in planted for encoding in secret.encodings()}
+    return {(file, names[encoding]) for file, _, encoding in (line.rpartition(":") for line in output.splitlines())}
 
 
 @dataclass
-class Seen:
-    """Command lines of all processes of this computer, and environments, by user, of those in machines."""
+class ProcessRecord:
+    """Command lines of all processes on this computer; and of processes in machines, pairs of user and variables."""
 
     commands: set[bytes] = field(default_factory=set[bytes])
-    environments: set[tuple[int, bytes]] = field(default_factory=set[tuple[int, bytes]])
+    variables: set[tuple[int, bytes]] = field(default_factory=set[tuple[int, bytes]])
 
-    def look(self) -> None:
-        own = Path("/proc/self/ns/pid").readlink()
+    def add_current(self) -> None:
+        own_namespace = Path("/proc/self/ns/pid").readlink()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 self.commands.add((process / "cmdline").read_bytes())
-                if (process / "ns/pid").readlink() != own:
-                    self.environments.add((process.stat().st_uid, (process / "environ").read_bytes()))
+                if (process / "ns/pid").readlink() != own_namespace:
+                    self.variables.add((process.stat().st_uid, (process / "environ").read_bytes()))
 
-    def commands_match(self, pattern: bytes) -> bool:
+    def has_command(self, pattern: bytes) -> bool:
         return any(re.search(pattern, command.replace(b"\0", b" ")) for command in self.commands)
 
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Add the current processes every 20 ms while the block runs."""
+        end = threading.Event()
 
-@contextmanager
-def watching(seen: Seen) -> Iterator[None]:
-    """Look, over and over, while the block runs."""
-    done = threading.Event()
+        def record() -> None:
+            while not end.wait(0.02):
+                self.add_current()
 
-    def watch() -> None:
-        while not done.wait(0.02):
-            seen.look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+        thread = threading.Thread(target=record, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()

@@ -1,4 +1,4 @@
-"""A server that restarts, fills up, is cut off or loses a process under a real site. The table: docs/reliability.md."""
+"""A server that restarts, runs out of disk, loses its network or a process, under load. See docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -6,68 +6,67 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from components.local import launch
-from tests.machine.page_app import Server, app, booted, same, tarball, visited
+from tests.machine.page_app import PageAppServer, app, tarball
 
 pytestmark = pytest.mark.machine
-
-
-@pytest.fixture(scope="module")
-def server(base_image: str, ssh_key: Path) -> Iterator[Server]:
-    """One for all tests; each begins with a good release of its own."""
-    with booted(ssh_key) as server:
-        yield server
+SERVER_CLASS = PageAppServer
 
 
 # Restarts.
 
 
-def test_after_a_reboot_during_a_watch_the_old_release_serves(server: Server):
+def test_after_a_reboot_during_a_watch_the_old_release_serves(server: PageAppServer):
     server.serve("good")
-    digest = server.upload(tarball(app("unproven")))
-    process = server.start(digest, watch=60)
-    launch.wait_until(lambda: server.page() == "unproven", "the switch", 20)
+    release = server.upload(tarball(app("unconfirmed")))
+    process = server.start_release(release, watch=60)
+    server.wait_for_page("unconfirmed")
     reboot_during(server, process)
-    back_with(server, "good")
-    released_again(server, digest, "unproven")
+    assert_serves_again(server, "good")
+    assert_next_run_succeeds(server, release, "unconfirmed")
 
 
-def test_after_a_reboot_an_idle_server_serves_its_release_again(server: Server):
+def test_after_a_reboot_an_idle_server_serves_its_release_again(server: PageAppServer):
     server.serve("good")
     server.reboot()
-    back_with(server, "good")
-    assert server.status()["history"][-1]["result"] == "serving", "a restart is no release"
+    assert_serves_again(server, "good")
+    assert server.status()["history"][-1]["result"] == "serving", "a restart must not add a release to the history"
 
 
-def test_after_a_reboot_before_the_switch_the_old_release_serves_and_the_next_run_succeeds(server: Server):
+def test_after_a_reboot_before_the_switch_the_old_release_serves_and_the_next_run_succeeds(server: PageAppServer):
     server.serve("good")
-    digest = server.upload(tarball(app("slow", "time.sleep(8)")))
-    process = server.start(digest)
-    launch.wait_until(lambda: len(server.instances("activating")) == 1, "the start", 20)
+    release = server.upload(tarball(app("slow", "time.sleep(8)")))
+    process = server.start_release(release)
+    server.wait_until(lambda: len(server.deployments("activating")) == 1, "the start", 20)
     reboot_during(server, process)
-    back_with(server, "good")
-    released_again(server, digest, "slow")
+    assert_serves_again(server, "good")
+    assert_next_run_succeeds(server, release, "slow")
 
 
-def test_after_a_reboot_during_an_installation_the_old_release_serves_and_the_next_run_succeeds(server: Server):
+def test_after_a_reboot_during_an_installation_the_old_release_serves_and_the_next_run_succeeds(
+    server: PageAppServer,
+):
     server.serve("good")
-    listed = {"requirements.txt": "flask\n./slow\n", "slow/pyproject.toml": OWN_BACKEND, "slow/backend.py": BACKEND}
-    digest = server.upload(tarball({**app("packed", "import slow"), **listed}))
-    process = server.start(digest)
-    launch.wait_until(lambda: "backend" in server.ssh("pgrep -u gantry-build -af python", check=False), "the build", 20)
+    package = {
+        "requirements.txt": "flask\n./slow\n",
+        "slow/pyproject.toml": BUILD_SYSTEM,
+        "slow/backend.py": SLOW_BACKEND,
+    }
+    release = server.upload(tarball({**app("packed", "import slow"), **package}))
+    process = server.start_release(release)
+    builds = "pgrep -u gantry-build -af python"
+    server.wait_until(lambda: "backend" in server.ssh(builds, check=False), "the build", 20)
     reboot_during(server, process)
-    back_with(server, "good")
-    released_again(server, digest, "packed")
+    assert_serves_again(server, "good")
+    assert_next_run_succeeds(server, release, "packed")
     assert not server.ssh("sudo find /opt/gantry/releases /opt/gantry/venvs -maxdepth 1 -name '.*'")
 
 
-OWN_BACKEND = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-# A package that takes its time to be built.
-BACKEND = """
+BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+# Builds a package in six seconds.
+SLOW_BACKEND = """
 import time, zipfile
 
 def build_wheel(folder, *_):
@@ -81,24 +80,24 @@ def build_wheel(folder, *_):
 """
 
 
-def reboot_during(server: Server, process: subprocess.Popen[bytes]) -> None:
+def reboot_during(server: PageAppServer, release: subprocess.Popen[bytes]) -> None:
     server.reboot()
-    process.kill()
-    process.communicate()
+    release.kill()
+    release.communicate()
 
 
-def back_with(server: Server, page: str) -> None:
-    launch.wait_until(server.answers, "the site", 60)
+def assert_serves_again(server: PageAppServer, page: str) -> None:
+    server.wait_until_responding(60)
     assert server.page() == page
 
 
-def released_again(server: Server, digest: str, page: str) -> None:
-    """What was interrupted needs nothing but the same command again."""
-    outcome = server.run(digest)
-    assert outcome.code == 0, outcome.said
+def assert_next_run_succeeds(server: PageAppServer, release: str, page: str) -> None:
+    """Assert that an interrupted release needs no repair: the same command succeeds."""
+    result = server.run_release(release)
+    assert result.exit_code == 0, result.output
     assert server.page() == page
-    results = [entry["result"] for entry in server.status()["history"] if entry["release"] == digest]
-    # The shutdown may have left the time to see that the app had ended.
+    results = [entry["result"] for entry in server.status()["history"] if entry["release"] == release]
+    # The host program may have had the time to notice that the app ended, before the shutdown ended the program.
     assert results[0] in ("interrupted", "failed", "stuck", "reverted")
     assert results[1:] == ["serving"]
 
@@ -106,105 +105,104 @@ def released_again(server: Server, digest: str, page: str) -> None:
 # Processes that die or hang.
 
 
-def test_a_worker_that_is_killed_is_replaced_at_once(server: Server):
+def test_a_worker_that_is_killed_is_replaced_at_once(server: PageAppServer):
     server.serve("good")
-    with visited(server) as visitors:
+    with server.clients() as clients:
         time.sleep(0.5)
         server.ssh(f"sudo kill -9 {workers(server)[0]}")
         time.sleep(3)
-    assert visitors.requests > 100
-    assert len(visitors.failures) <= 2, "more than the requests that it had in hand"
+    assert clients.requests > 100
+    assert len(clients.failures) <= 2, "more requests failed than the worker had in flight"
     assert len(workers(server)) == 2
 
 
-def test_one_killed_worker_does_not_roll_back_a_release(server: Server):
+def test_one_killed_worker_does_not_roll_back_a_release(server: PageAppServer):
     server.serve("good")
-    process = server.start(server.upload(tarball(app("watched"))), watch=6)
-    launch.wait_until(lambda: server.page() == "watched", "the switch", 20)
+    process = server.start_release(server.upload(tarball(app("watched"))), watch=6)
+    server.wait_for_page("watched")
     server.ssh(f"sudo kill -9 {workers(server)[0]}")
-    said = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 0, said
+    output = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 0, output
     assert server.page() == "watched"
 
 
-def test_a_killed_master_is_restarted_within_seconds(server: Server):
+def test_a_killed_master_is_restarted_within_seconds(server: PageAppServer):
     server.serve("good")
-    killed = main_process(server)
-    server.ssh(f"sudo kill -9 {killed}")
-    began = time.monotonic()
-    # Workers without a master may still answer, and end in the middle of it.
-    launch.wait_until(lambda: main_process(server) not in ("0", killed), "another master", 20)
-    launch.wait_until(server.answers, "the site", 20)
-    assert time.monotonic() - began < 5
+    killed_master = master(server)
+    server.ssh(f"sudo kill -9 {killed_master}")
+    start = time.monotonic()
+    # Workers without a master may still answer, but end soon. So wait for another master first.
+    server.wait_until(lambda: master(server) not in ("0", killed_master), "another master", 20)
+    server.wait_until_responding(20)
+    assert time.monotonic() - start < 5
     assert server.page() == "good"
 
 
-def test_a_hung_worker_blocks_neither_the_site_nor_a_release(server: Server):
+def test_a_hung_worker_blocks_neither_the_site_nor_a_release(server: PageAppServer):
     server.serve("good")
     server.ssh(f"sudo kill -STOP {workers(server)[0]}")
-    began = time.monotonic()
-    outcome = server.release(app("next"))
-    assert outcome.code == 0, outcome.said
+    start = time.monotonic()
+    result = server.release(app("next"))
+    assert result.exit_code == 0, result.output
     assert server.page() == "next"
-    # systemd ends what doesn't end by itself: TimeoutStopSec.
-    launch.wait_until(lambda: len(server.instances()) == 1, "the end of the hung one", 60)
-    assert time.monotonic() - began < 60
+    # systemd kills a process that doesn't end within TimeoutStopSec.
+    server.wait_until_one_deployment_runs("the end of the hung one", 60)
+    assert time.monotonic() - start < 60
 
 
-def workers(server: Server) -> list[str]:
-    """The process ids of the serving release's workers; the master comes first among the unit's, and isn't one."""
-    master = main_process(server)
-    return server.ssh(f"pgrep -P {master}").split()
+def workers(server: PageAppServer) -> list[str]:
+    """The process ids of the workers of the deployment that serves."""
+    return server.ssh(f"pgrep -P {master(server)}").split()
 
 
-def main_process(server: Server) -> str:
-    instance = server.status()["instance"]
-    return server.ssh(f"systemctl show --value --property=MainPID gantry-web@{instance}")
+def master(server: PageAppServer) -> str:
+    """The process id of Gunicorn's master, or 0."""
+    return server.ssh(f"systemctl show --value --property=MainPID gantry-web@{server.deployment()}")
 
 
-# A disk without room, a network without a way out.
+# A full disk, and a network that leads nowhere.
 
 
 @pytest.fixture
-def small_disk(server: Server) -> Iterator[None]:
-    """The releases on a file system of 60 MB and 400 files."""
+def small_disk(server: PageAppServer) -> Iterator[None]:
+    """Moves the releases to a file system of 60 MB and 400 files."""
     server.serve("good")
     folder = "/opt/gantry/releases"
-    copy = "sudo cp -a"
-    server.ssh(f"{copy} {folder} /root-copy && sudo mount -t tmpfs -o size=60m,nr_inodes=400,mode=755 none {folder}")
-    server.ssh(f"{copy} /root-copy/. {folder} && sudo rm -r /root-copy")
+    options = "size=60m,nr_inodes=400,mode=755"
+    server.ssh(f"sudo cp -a {folder} /root-copy && sudo mount -t tmpfs -o {options} none {folder}")
+    server.ssh(f"sudo cp -a /root-copy/. {folder} && sudo rm -r /root-copy")
     yield
     server.ssh(f"sudo umount --lazy {folder}")
 
 
-def test_a_full_disk_refuses_a_release_and_names_the_size_it_needs(server: Server, small_disk: None):
-    listed = "sudo find /opt/gantry -path /opt/gantry/incoming -prune -o -print"
-    before = server.ssh(listed)
-    with visited(server) as visitors:
-        outcome = server.release(app("big"), big=40_000_000)
-    needed = re.search(r"needs (\d+) MB and \d+ files, and /opt/gantry/releases has (\d+) MB", outcome.said)
-    assert needed and int(needed[1]) >= 80 > int(needed[2]), outcome.said
-    same(server, "good", outcome, "nothing was changed")
-    assert not visitors.failures
-    assert server.ssh(listed) == before
+def test_a_full_disk_refuses_a_release_and_names_the_size_it_needs(server: PageAppServer, small_disk: None):
+    list_files = "sudo find /opt/gantry -path /opt/gantry/incoming -prune -o -print"
+    before = server.ssh(list_files)
+    with server.clients() as clients:
+        result = server.release(app("big"), ballast=40_000_000)
+    sizes = re.search(r"needs (\d+) MB and \d+ files, and /opt/gantry/releases has (\d+) MB", result.output)
+    assert sizes and int(sizes[1]) >= 80 > int(sizes[2]), result.output
+    server.assert_still_serves("good", result, "nothing was changed")
+    assert not clients.failures
+    assert server.ssh(list_files) == before
 
 
-def test_a_disk_without_free_inodes_refuses_a_release(server: Server, small_disk: None):
+def test_a_disk_without_free_inodes_refuses_a_release(server: PageAppServer, small_disk: None):
     server.ssh("sudo sh -c 'cd /opt/gantry/releases/*/ && seq 300 | xargs touch'")
-    with visited(server) as visitors:
-        outcome = server.release(app("small"))
-    same(server, "good", outcome, "no room for release", "nothing was changed")
-    assert not visitors.failures
+    with server.clients() as clients:
+        result = server.release(app("small"))
+    server.assert_still_serves("good", result, "no room for release", "nothing was changed")
+    assert not clients.failures
 
 
-def test_an_unreachable_registry_fails_only_releases_with_new_packages(server: Server):
+def test_an_unreachable_registry_fails_only_releases_with_new_packages(server: PageAppServer):
     server.serve("good")
-    cut = "add table inet cut; add chain inet cut out { type filter hook output priority -10; };"
-    cut += " add rule inet cut out ct state new ip daddr != 127.0.0.0/8 reject"
-    server.ssh(f"sudo nft '{cut}'")
+    rules = "add table inet cut; add chain inet cut out { type filter hook output priority -10; };"
+    rules += " add rule inet cut out ct state new ip daddr != 127.0.0.0/8 reject"
+    server.ssh(f"sudo nft '{rules}'")
     try:
-        needy = {**app("needy"), "requirements.txt": "flask\nitsdangerous==2.1.2\n"}
-        same(server, "good", server.release(needy), "the requirements can't be installed")
+        files = {**app("needy"), "requirements.txt": "flask\nitsdangerous==2.1.2\n"}
+        server.assert_still_serves("good", server.release(files), "the requirements can't be installed")
         server.serve("content")
     finally:
         server.ssh("sudo nft delete table inet cut")

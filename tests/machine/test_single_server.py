@@ -1,10 +1,9 @@
-"""One stack from nothing to a page, through edits good and bad, to nothing again. The tests run in their order."""
+"""A stack with one server: first up, edits, failures and a reboot. The tests run in this order."""
 
 from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -13,32 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import Stack, copy_of_rocket, get
+from components.local import launch
+from tests.load import load
+from tests.stack import Stack, copy_example_app, get, output
 
 pytestmark = pytest.mark.machine
 
 SECRET = "correct-horse-battery-staple"
 RELEASES_UNDER_LOAD = 5
-POST = """
-wrk.method = "POST"
-wrk.body = string.rep("x", 512)
-done = function(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format("requests=%d status=%d connect=%d read=%d write=%d timeout=%d\\n",
-    summary.requests, e.status, e.connect, e.read, e.write, e.timeout))
-end
-"""
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("first-light")
-    app = copy_of_rocket(folder)
-    stack = Stack("first-light", folder, {"app": str(app), "domain": "rocket.test", "healthPath": "/healthz"})
-    try:
+    folder = tmp_path_factory.mktemp("single")
+    settings = {"app": str(copy_example_app(folder)), "domain": "rocket.test", "healthPath": "/healthz"}
+    with Stack.temporary("single", folder, settings) as stack:
         yield stack
-    finally:
-        stack.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -48,29 +37,29 @@ def url(stack: Stack) -> str:
 
 
 def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
-    answer = get(url)
-    assert (answer.status, answer.text) == (200, "Hello World!\n")
-    assert answer.headers["Server"] == "nginx"
+    response = get(url)
+    assert (response.status, response.text) == (200, "Hello World!\n")
+    assert response.headers["Server"] == "nginx"
 
 
 def test_the_app_sees_the_clients_address_and_url(url: str):
     with socket.create_connection((host_of(url), 80)) as connection:
-        own = connection.getsockname()[0]
+        client_address = connection.getsockname()[0]
     assert json.loads(get(f"{url}visitor", host="rocket.test").text) == {
-        "address": own,
+        "address": client_address,
         "url": "http://rocket.test/visitor",
     }
 
 
 def test_www_is_redirected_permanently_to_the_bare_domain(url: str):
-    answer = get(f"{url}some/page", host="www.rocket.test")
-    assert (answer.status, answer.headers["Location"]) == (301, "http://rocket.test/some/page")
+    response = get(f"{url}some/page", host="www.rocket.test")
+    assert (response.status, response.headers["Location"]) == (301, "http://rocket.test/some/page")
 
 
 def test_only_ssh_and_http_are_reachable(stack: Stack, url: str):
-    listening = stack.ssh("sudo ss --listening --tcp --numeric --no-header").stdout
-    reachable = {line.split()[3].rpartition(":")[2] for line in listening.splitlines()}
-    assert reachable == {"22", "80"}
+    sockets = stack.ssh("sudo ss --listening --tcp --numeric --no-header").stdout
+    ports = {line.split()[3].rpartition(":")[2] for line in sockets.splitlines()}
+    assert ports == {"22", "80"}
     for port in (443, 5000, 8000):
         with pytest.raises(OSError):
             socket.create_connection((host_of(url), port), timeout=1).close()
@@ -80,40 +69,36 @@ def test_the_outputs_are_ready_to_copy(stack: Stack, url: str):
     outputs = stack.outputs()
     assert {"url", "release", "servers", "ssh", "logs"} <= set(outputs)
     server = outputs["servers"][0]
-    assert server["name"] == "first-light-0"
+    assert server["name"] == "single-0"
     assert url == f"http://{server['address']}/"
     assert server["instance_id"]
-    assert outputs["ssh"] == "bin/ssh --stack first-light first-light-0"
+    assert outputs["ssh"] == "bin/ssh --stack single single-0"
     assert outputs["release"] in stack.ssh("sudo gantry status").stdout
 
 
 def test_the_host_key_of_the_user_data_is_no_longer_served(stack: Stack, url: str):
-    first = next(
-        resource["outputs"]["public_key"]
-        for resource in json.loads(stack.pulumi("stack", "export").stdout)["deployment"]["resources"]
-        if resource["urn"].endswith("first-light-0-first-host-key")
-    )
-    served = subprocess.run(["ssh-keyscan", host_of(url)], capture_output=True, text=True, check=True).stdout
-    keys = {line.split()[2] for line in served.splitlines() if not line.startswith("#")}
-    assert keys == {stack.outputs()["servers"][0]["host_key"].split()[1]}
-    assert first.split()[1] not in keys
+    first_key = stack.resource("single-0-first-host-key")["public_key"]
+    scan = subprocess.run(["ssh-keyscan", host_of(url)], capture_output=True, text=True, check=True).stdout
+    served_keys = {line.split()[2] for line in scan.splitlines() if not line.startswith("#")}
+    assert served_keys == {stack.outputs()["servers"][0]["host_key"].split()[1]}
+    assert first_key.split()[1] not in served_keys
 
 
 def test_up_without_a_change_does_nothing_and_opens_no_ssh_connection(stack: Stack, url: str):
     before = logins(stack)
-    done = stack.up()
-    assert re.search(r"\d+ unchanged", done.stdout)
-    assert not re.search(r"\d+ (created|updated|replaced|deleted)", done.stdout)
+    result = stack.up()
+    assert re.search(r"\d+ unchanged", result.stdout)
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", result.stdout)
     assert stack.steps() == {}
-    assert logins(stack) == before + 1  # its own
+    assert logins(stack) == before + 1, "`up` opened an SSH connection: only the count itself needs one"
 
 
 def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: Stack, url: str):
     old = stack.outputs()["release"]
     stack.edit("Hello World!", "Hello Mars!")
-    assert stack.steps() == {"first-light-0-artifact": "update", "first-light-0-release": "update"}
-    shown = stack.pulumi("preview", "--diff").stdout
-    digests = set(re.findall(r"gantry release (\w{12})", shown))
+    assert stack.steps() == {"single-0-artifact": "update", "single-0-release": "update"}
+    diff = stack.pulumi("preview", "--diff").stdout
+    digests = set(re.findall(r"gantry release (\w{12})", diff))
     assert old in digests
     assert get(url).text == "Hello World!\n"
     stack.up()
@@ -122,33 +107,22 @@ def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: S
 
 
 def test_no_request_fails_over_releases_under_load(stack: Stack, url: str, tmp_path: Path):
-    script = tmp_path / "post.lua"
-    script.write_text(POST)
-    command = ["wrk", "--threads=1", "--connections=16", "--duration=120s", f"--script={script}", f"{url}echo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as load:
-        try:
-            time.sleep(1)
-            for number in range(RELEASES_UNDER_LOAD):
-                stack.edit("Hello Mars!", f"Hello Mars {number}!")
-                stack.up()
-                assert get(url).text == f"Hello Mars {number}!\n"
-                stack.edit(f"Hello Mars {number}!", "Hello Mars!")
-            time.sleep(3)  # the last old release finishes
-            assert load.poll() is None, "the load ended before the releases did"
-        finally:
-            load.send_signal(signal.SIGINT)
-            said = load.communicate(timeout=30)[0]
-    counts = dict(re.findall(r"(\w+)=(\d+)", said))
-    assert int(counts.pop("requests")) > 5000, said
-    assert set(counts.values()) == {"0"}, said
+    with load(f"{url}echo", tmp_path, connections=16, seconds=120, pause_ms=0) as requests:
+        for number in range(RELEASES_UNDER_LOAD):
+            stack.edit("Hello Mars!", f"Hello Mars {number}!")
+            stack.up()
+            assert get(url).text == f"Hello Mars {number}!\n"
+            stack.edit(f"Hello Mars {number}!", "Hello Mars!")
+        time.sleep(3)  # the last old release finishes its requests
+    assert requests.requests > 5000
+    assert requests.failed == {}
 
 
 def test_an_app_that_does_not_import_fails_the_up_with_its_traceback_and_the_old_page_serves(stack: Stack, url: str):
     before = get(url).text
     stack.edit("app = Flask", "import no_such_module\n\napp = Flask")
-    done = stack.up(check=False)
-    assert done.returncode != 0
-    assert "ModuleNotFoundError: No module named 'no_such_module'" in done.stdout + done.stderr
+    result = stack.failing_up()
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in output(result)
     assert get(url).text == before
     assert stack.ssh("systemctl list-units --plain --no-legend 'gantry-web@*' | wc -l").stdout.strip() == "1"
     stack.edit("import no_such_module\n\napp = Flask", "app = Flask")
@@ -159,13 +133,13 @@ def test_an_app_that_does_not_import_fails_the_up_with_its_traceback_and_the_old
 def test_a_secret_variable_reaches_the_app_and_nothing_else(stack: Stack, url: str):
     stack.edit('return "Hello Mars!\\n"', 'import os\n    return os.environ["TOKEN"]')
     stack.pulumi("config", "set", "--secret", "--path", "gantry:env.TOKEN", SECRET)
-    shown = stack.pulumi("preview", "--diff").stdout
-    done = stack.up()
+    diff = stack.pulumi("preview", "--diff").stdout
+    result = stack.up()
     assert get(url).text == SECRET
-    exported = stack.pulumi("stack", "export").stdout
-    assert SECRET not in shown + done.stdout + done.stderr + exported
-    seen = "ps -eo args; sudo journalctl --no-pager; sudo cat /var/lib/cloud/instance/user-data.txt"
-    assert SECRET not in stack.ssh(seen).stdout
+    state = stack.pulumi("stack", "export").stdout
+    assert SECRET not in diff + output(result) + state
+    server_output = "ps -eo args; sudo journalctl --no-pager; sudo cat /var/lib/cloud/instance/user-data.txt"
+    assert SECRET not in stack.ssh(server_output).stdout
 
 
 def test_an_app_with_a_factory_templates_and_static_files_is_served(stack: Stack, url: str, tmp_path: Path):
@@ -189,14 +163,11 @@ def test_an_app_with_a_factory_templates_and_static_files_is_served(stack: Stack
 
 def test_after_a_reboot_the_server_serves_the_same_page(stack: Stack, url: str):
     stack.ssh("sudo systemctl reboot", check=False)
-    deadline = time.monotonic() + 60
     time.sleep(2)
-    while not serves(url, "<p>shop</p>"):
-        assert time.monotonic() < deadline, "the page didn't come back within a minute"
-        time.sleep(0.5)
+    launch.wait_until(lambda: shows(url, "<p>shop</p>"), "the page to return", 60)
 
 
-def serves(url: str, text: str) -> bool:
+def shows(url: str, text: str) -> bool:
     try:
         return get(url).text == text
     except OSError:
@@ -208,5 +179,5 @@ def host_of(url: str) -> str:
 
 
 def logins(stack: Stack) -> int:
-    """How often somebody has logged in, this time included."""
+    """The number of logins on the server so far, with the one of this call."""
     return int(stack.ssh("sudo journalctl --no-pager --unit=ssh | grep -c Accepted").stdout)
