@@ -18,7 +18,7 @@ from components.local import launch, machine
 from components.settings import Settings
 from tests.machine.local_machines import LocalMachines, create_ssh_key
 
-# Lets a machine answer those who connect to it, but connect to nobody.
+# The machine answers connections from outside, but can't open one itself.
 BLOCK_OUTGOING = b"""
 table inet cut {
   chain out {
@@ -52,7 +52,8 @@ class BootedServer:
         # sshd restarts during the first boot, with the host key from the user-data.
         launch.wait_until(lambda: machines.connects(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
         machines.ssh(spec, manifest.READY_COMMAND)
-        return cls(machines, spec, settings, _configure(machines, spec, settings))
+        configuration = _configure(machines, spec, settings)
+        return cls(machines=machines, spec=spec, settings=settings, configuration=configuration)
 
     @classmethod
     @contextmanager
@@ -136,10 +137,10 @@ def _user_data(key: Path) -> str:
     if not first_host_key.exists():
         create_ssh_key(first_host_key)
     return manifest.user_data(
-        "web-0",
-        key.with_suffix(".pub").read_text().strip(),
-        first_host_key.read_text(),
-        first_host_key.with_suffix(".pub").read_text().strip(),
+        hostname="web-0",
+        public_key=key.with_suffix(".pub").read_text().strip(),
+        host_private_key=first_host_key.read_text(),
+        host_public_key=first_host_key.with_suffix(".pub").read_text().strip(),
     )
 
 

@@ -42,18 +42,17 @@ def main() -> None:
 
 
 def run_round(number: int, commands: list[list[str]]) -> dict[str, Any]:
-    # Closing the pipe's write end is the start signal: all forks read from the pipe.
-    read_end, write_end = os.pipe()
-    forks = [
-        start_fork(words, {"ROUND": f"{number}-{index}"}, read_end, write_end) for index, words in enumerate(commands)
-    ]
-    os.close(read_end)
-    os.close(write_end)
+    # All forks wait at the read end. The start signal is that the last write end is closed.
+    pipe = os.pipe()
+    forks = [start_fork(words, {"ROUND": f"{number}-{index}"}, pipe) for index, words in enumerate(commands)]
+    for end in pipe:
+        os.close(end)
     results = [fork.result() for fork in forks]
     return {"results": results, "serves": Path("/var/lib/gantry/current").readlink().name}
 
 
-def start_fork(words: list[str], variables: dict[str, str], read_end: int, write_end: int) -> Fork:
+def start_fork(words: list[str], variables: dict[str, str], pipe: tuple[int, int]) -> Fork:
+    read_end, write_end = pipe
     result_file = os.memfd_create("result")
     process = os.fork()
     if process == 0:

@@ -11,6 +11,7 @@ from components.local import host, image
 from tests.machine.booted_server import BootedServer
 from tests.machine.leftovers import no_leftovers
 from tests.machine.local_machines import LocalMachines, create_ssh_key
+from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,10 @@ def server(
     server_class: type[BootedServer] = request.module.SERVER_CLASS
     with server_class.temporary(ssh_key, tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def url(stack: Stack) -> str:
+    """The URL of the module's ``stack``, after its first `up`."""
+    stack.up()
+    return stack.outputs()["url"]

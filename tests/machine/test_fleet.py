@@ -54,12 +54,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def url(stack: Stack) -> str:
-    stack.up()
-    return stack.outputs()["url"]
-
-
 def test_the_balancer_distributes_requests_over_all_servers(stack: Stack, url: str):
     assert answering_servers(url) == ALL_SERVERS
 

@@ -171,7 +171,7 @@ def test_the_first_host_key_from_the_metadata_is_no_longer_accepted(recording: R
     server = outputs["servers"][0]
     first_key = recording.stack.resource("secrets-0-first-host-key")["public_key"]
     for host_key, exit_code in ((server["host_key"], 0), (first_key, 255)):
-        login = ssh.Login(server["address"], "deploy", host_key, outputs["ssh_key"])
+        login = ssh.Login(address=server["address"], user="deploy", host_key=host_key, private_key=outputs["ssh_key"])
         result = ssh.run(login, ["true"], timeout=60)
         assert result.returncode == exit_code, result.stderr
     assert b"Host key verification failed" in result.stderr

@@ -30,12 +30,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def url(stack: Stack) -> str:
-    stack.up()
-    return stack.outputs()["url"]
-
-
 def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
     response = get(url)
     assert (response.status, response.text) == (200, "Hello World!\n")
