@@ -12,7 +12,7 @@ from bench import results, stacks
 from bench.results import Times
 from components.local import image
 from components.templates import text
-from tests.machine.conftest import Local
+from tests.machine.local_machines import LocalMachines, create_ssh_key
 from tests.stack import ROOT, get
 
 # The same packages, the same locked requirements and the same app, with nothing of what makes it safe or repeatable.
@@ -54,19 +54,15 @@ def measure(runs: int) -> None:
 
 def _by_hand(times: Times) -> None:
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
-        key = Path(folder) / "id"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-        local = Local(key=key)
-        try:
-            times.time(lambda: _boot_by_hand(local, Path(folder)))
-        finally:
-            local.destroy()
+        key = create_ssh_key(Path(folder) / "id")
+        with LocalMachines.temporary(key) as machines:
+            times.time(lambda: _boot_by_hand(machines, Path(folder)))
 
 
-def _boot_by_hand(local: Local, folder: Path) -> None:
-    spec = local.machine(local.network().id)
-    local.ssh(spec, "cloud-init status --wait >/dev/null || true")
-    local.send(spec, _packed(folder), f"sudo sh -euc {shlex.quote(BY_HAND)}")
+def _boot_by_hand(machines: LocalMachines, folder: Path) -> None:
+    spec = machines.create()
+    machines.ssh(spec, "cloud-init status --wait >/dev/null || true")
+    machines.send(spec, _packed(folder), f"sudo sh -euc {shlex.quote(BY_HAND)}")
     deadline = time.monotonic() + LIMIT_SECONDS
     while get(f"http://{spec.address}/").status != 200:
         if time.monotonic() > deadline:

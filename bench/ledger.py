@@ -87,7 +87,7 @@ def load(url: str, file: Path, rate: float) -> Generator[None]:
 def evidence(stack: Stack, servers: int, file: Path) -> None:
     """What the servers wrote down, for who wants to know why a request failed."""
     said = [
-        stack.on(number, "sudo tail -n 50 /var/log/nginx/error.log; sudo journalctl --no-pager -n 200").stdout
+        stack.ssh("sudo tail -n 50 /var/log/nginx/error.log; sudo journalctl --no-pager -n 200", server=number).stdout
         for number in range(servers)
     ]
     file.write_text("\n\n".join(said))

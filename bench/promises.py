@@ -160,7 +160,7 @@ PROMISES = (
         "a broken release (10 kinds)",
         "never serves; `up` fails and names the cause; <= 1 server touched",
         (),
-        _tested("test_a_release_that_cannot_serve_fails_with_its_cause_and_no_visitor_sees_it"),
+        _tested("test_a_release_that_cannot_serve_fails_with_its_cause_and_no_client_sees_it"),
     ),
     Promise(
         "SIGKILL of a release at 50 random points",
@@ -208,7 +208,7 @@ PROMISES = (
         "0 found outside the app",
         (),
         _tested(
-            "test_no_output_of_the_command_line_shows_a_secret_not_even_of_what_fails",
+            "test_no_output_of_a_command_shows_a_secret_even_when_the_command_fails",
             " file with 14 secrets",
         ),
     ),
@@ -216,7 +216,7 @@ PROMISES = (
         "`pulumi destroy`",
         "works with servers dead; leaves nothing behind",
         (),
-        _tested("test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a_trace"),
+        _tested("test_up_restores_a_killed_stack_and_destroy_leaves_nothing_behind"),
     ),
 )
 

@@ -94,12 +94,12 @@ def side_by_side(folder: Path, number: int, variables: Mapping[str, str]) -> tup
     """Gantry's stack, and one with the same name, the same resources and a program that only registers them."""
     folder.mkdir()
     ours = new_stack("aws", folder / "ours", servers=number, balancer=True)
-    ours.variables = {**variables, **WITHOUT_CHECKPOINTS}
+    ours.shell_env = {**variables, **WITHOUT_CHECKPOINTS}
     ours.up()
     alike = _alike(folder, ours)
     if resources_of(ours) != resources_of(alike):
         raise SystemExit(f"{PROJECT} has other resources: {resources_of(alike)}, not {resources_of(ours)}")
-    ours.variables = alike.variables = dict(variables)
+    ours.shell_env = alike.shell_env = dict(variables)
     return ours, alike
 
 
@@ -116,7 +116,7 @@ def _alike(folder: Path, ours: Stack) -> Stack:
     given.write_text(json.dumps([each for each in resources if registered(each)]))
     (folder / "alike").mkdir()
     alike = Stack(ours.name, folder / "alike", {"resources": str(given), "watch": None}, project=PROJECT)
-    alike.variables = ours.variables
+    alike.shell_env = ours.shell_env
     alike.pulumi("stack", "import", "--file", str(state))
     alike.up()
     return alike

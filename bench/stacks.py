@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components import ssh
-from tests.stack import ECHO, ROOT, Stack, copy_of_rocket, get
+from tests.stack import ECHO_ROUTE, ROOT, Stack, copy_example_app, get
 
 # What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
 MARKED = """
@@ -35,7 +35,7 @@ def mark(response):
 def stack(name: str, **settings: object) -> Generator[Stack]:
     """A stack that is destroyed afterwards; nothing of it is up yet."""
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
-        app = copy_of_rocket(Path(folder))
+        app = copy_example_app(Path(folder))
         made = Stack(f"bench-{name}", Path(folder), {"app": str(app), "healthPath": "/healthz", "watch": 0, **settings})
         try:
             yield made
@@ -46,7 +46,7 @@ def stack(name: str, **settings: object) -> Generator[Stack]:
 def edit(stack: Stack, number: int, more: str = "") -> None:
     """Make the app another release, whose page says its number."""
     source = (ROOT / "examples/rocket/rocket.py").read_text().replace("Hello World!", page(number).strip())
-    (stack.app / "rocket.py").write_text(source + ECHO + more)
+    (stack.app / "rocket.py").write_text(source + ECHO_ROUTE + more)
 
 
 def page(number: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import results, stacks
 from bench.results import Times
 from components import ssh
-from tests.machine.booted import CUT_OFF
+from tests.machine.booted_server import BLOCK_OUTGOING
 from tests.stack import TIMEOUT_SECONDS, Stack
 
 # A release as one would write it by hand: unpack what comes over SSH, install from uv's cache, start, ask.
@@ -50,7 +50,7 @@ def rollback(runs: int) -> None:
     unchanged, back = Times(), Times()
     with stacks.stack("rollback") as stack:
         digests = [_serve(stack, 0, "flask\n"), _serve(stack, 1, "flask\nsix==1.17.0\n")]
-        stack.script(f"nft -f - <<'END'\n{CUT_OFF.decode()}END\n")
+        stack.script(f"nft -f - <<'END'\n{BLOCK_OUTGOING.decode()}END\n")
         for number in range(runs):
             unchanged.time(stack.up)
             stack.configure(release=digests[number % 2])

@@ -1,6 +1,8 @@
-"""Shared by all suites: in CI a skipped test has failed, because nobody would see that it never ran.
+"""Rules for all suites.
 
-No process outlives the tests. Where two workers share them, one has those that boot machines of this computer.
+- In CI a skipped test fails, because nobody would notice that it never ran.
+- A test run fails if one of its processes outlives it.
+- Where several workers share the tests, one worker runs all tests that boot machines on this computer.
 """
 
 from __future__ import annotations
@@ -15,69 +17,72 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Whatever a test starts inherits it, a worker too; machines have an environment of their own.
-NAME = "GANTRY_TEST_RUN"
-VALUE = os.environ.setdefault(NAME, secrets.token_hex(8))
+# Marks the processes of this test run: all of them inherit the variable, but machines don't.
+RUN_VARIABLE = "GANTRY_TEST_RUN"
+RUN_ID = os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(8))
 END_SECONDS = 10
 # The suites that boot servers in a simulated cloud.
-CLOUD = {f"tests/clouds/test_{story}.py" for story in ("balanced", "machines", "single")}
+CLOUD_SUITES = {f"tests/clouds/test_{suite}.py" for suite in ("balanced", "machines", "single")}
 IN_CI = os.environ.get("CI") == "true"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     report = yield
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        report.outcome = "failed"
-        report.longrepr = f"In CI this test must run, and it was skipped. {reason}"
-    return report
+    return _fail_if_skipped_in_ci(report, "test")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report():
     report = yield
-    if IN_CI and report.skipped:
+    return _fail_if_skipped_in_ci(report, "module")
+
+
+def _fail_if_skipped_in_ci(report: Any, part: str) -> Any:
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         report.outcome = "failed"
-        report.longrepr = f"In CI this module must run, and it was skipped. {reason}"
+        report.longrepr = f"In CI this {part} must run, but it was skipped. {reason}"
     return report
 
 
-class OneSite(LoadScopeScheduling):
-    """One worker has all that boots machines, and one all of the simulated cloud: a computer has room for one."""
+class MachineScheduling(LoadScopeScheduling):
+    """Gives all tests that boot local machines to one worker, and all of the simulated clouds to one worker.
+
+    This computer has no room for more machines at once.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file.startswith("tests/machine/"):
             return "machines"
-        return "cloud" if file in CLOUD else file
+        return "cloud" if file in CLOUD_SUITES else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSite:
-    return OneSite(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> MachineScheduling:
+    return MachineScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session):
-    # By now a run that had workers has ended them.
+    # After this yield, a run with workers has ended them.
     yield
     if hasattr(session.config, "workerinput"):
         return
     deadline = time.monotonic() + END_SECONDS
-    while left := processes():
+    while leftovers := processes():
         if time.monotonic() > deadline:
-            print("\nprocesses that tests have left:", *left, sep="\n  ")
+            print("\nprocesses that outlive the tests:", *leftovers, sep="\n  ")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             return
         time.sleep(0.2)
 
 
 def processes() -> list[str]:
-    """What was started by this run and hasn't ended: numbers and command lines."""
-    found, mark = list[str](), f"{NAME}={VALUE}".encode()
+    """The running processes of this test run: id and command line of each."""
+    lines, mark = list[str](), f"{RUN_VARIABLE}={RUN_ID}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if int(folder.name) != os.getpid() and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(f"{folder.name} {(folder / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
-    return found
+                lines.append(f"{folder.name} {(folder / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
+    return lines

@@ -1,4 +1,4 @@
-"""SIGKILL for what a test has started, and for all that belongs to it."""
+"""Kills processes that a test has started, with SIGKILL and with all their descendants."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ from tests.plugin.sshd import descendants
 from tests.stack import ROOT, Stack
 
 
-def kill_up_once_it_says(stack: Stack, words: str) -> None:
-    """Run `up` until a line of its output has ``words``; the engine and its plugins end, machines stay."""
+def kill_up_at_output(stack: Stack, text: str) -> None:
+    """Run `up` and kill it, with engine and plugins, when a line of its output contains ``text``. Machines survive."""
     command = stack.command("up", "--yes", "--skip-preview")
     with subprocess.Popen(
-        command, cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as run:
-        assert run.stdout
-        seen = False
-        for line in run.stdout:
-            if words in line and not seen:
-                seen = True
-                kill_session(run.pid)
-    assert seen, f"up has never said {words!r}"
+        command, cwd=ROOT, env=stack.env(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as up:
+        assert up.stdout
+        killed = False
+        for line in up.stdout:
+            if text in line and not killed:
+                killed = True
+                kill_session(up.pid)
+    assert killed, f"up never printed {text!r}"
 
 
 def kill_session(leader: int) -> None:
-    """Every process of the session, also what one of them has started meanwhile; a plugin has a group of its own, a
-    machine a session of its own."""
+    """Kill every process of a session, also those that start meanwhile.
+
+    A plugin has its own process group, so killing one group isn't enough. A machine has its own session and survives.
+    """
     deadline = time.monotonic() + 10
-    while mine := _of_session(leader):
-        assert time.monotonic() < deadline, f"processes that don't end: {mine}"
-        _kill(mine)
+    while processes := _session(leader):
+        assert time.monotonic() < deadline, f"these processes don't end: {processes}"
+        _kill(processes)
         time.sleep(0.02)
 
 
-def _of_session(leader: int) -> list[int]:
-    """Those that haven't ended."""
-    mine: list[int] = []
-    for process in Path("/proc").glob("[0-9]*/stat"):
+def _session(leader: int) -> list[int]:
+    """The processes of a session that haven't ended."""
+    processes: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = process.read_text().rpartition(")")[2].split()
-            if fields[0] != "Z" and fields[3] == str(leader):
-                mine.append(int(process.parent.name))
-    return mine
+            state, _, _, session, *_ = stat.read_text().rpartition(")")[2].split()
+            if state != "Z" and session == str(leader):
+                processes.append(int(stat.parent.name))
+    return processes
 
 
 def kill_machine(instance_id: str) -> None:
-    """Every process of a local machine, its supervisor first."""
+    """Kill every process of a local machine, its supervisor first."""
     supervisor = launch.supervisor(machine.folder_of(instance_id))
     assert supervisor
     _kill([supervisor, *descendants(supervisor)])
@@ -60,5 +62,5 @@ def kill_machine(instance_id: str) -> None:
 
 def _kill(processes: Iterable[int]) -> None:
     for process in processes:
-        with contextlib.suppress(ProcessLookupError):  # its parent's end was its own
+        with contextlib.suppress(ProcessLookupError):  # it ended together with its parent
             os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A bounded load on a stack's address, and what came of its requests."""
+"""Sends requests to a stack for a limited time and counts how they ended."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from pathlib import Path
 SCRIPT = """
 wrk.method = "METHOD"
 wrk.body = string.rep("x", 512)
--- Some hundred requests a second, so that the machines have time for what is tested.
-delay = function() return 10 end
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format("requests=%d status=%d connect=%d read=%d write=%d timeout=%d max=%d\\n",
     summary.requests, e.status, e.connect, e.read, e.write, e.timeout, latency.max))
 end
 """
+PAUSE = "delay = function() return {milliseconds} end\n"
 
 
 @dataclass
 class Load:
-    """``failed`` counts by kind; both are there once the load has ended."""
+    """The results, which are set when the load has ended. ``failed`` has the counts by kind of failure."""
 
     requests: int = 0
     worst_seconds: float = 0.0
@@ -34,24 +33,39 @@ class Load:
 
 
 @contextmanager
-def load(url: str, folder: Path, method: str = "POST", connections: int = 8, seconds: int = 300) -> Iterator[Load]:
-    """Keep-alive requests, one after the other on each connection, while the block runs."""
+def load(
+    url: str,
+    folder: Path,
+    *,
+    method: str = "POST",
+    connections: int = 8,
+    seconds: int = 300,
+    # Leaves the servers time for the work that a test is about: some hundred requests a second.
+    pause_ms: int = 10,
+) -> Iterator[Load]:
+    """Send requests while the block runs, one after the other on each of several keep-alive connections."""
     script = folder / f"{method}.lua"
-    script.write_text(SCRIPT.replace("METHOD", method))
-    command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
-    found = Load()
-    with subprocess.Popen(
-        [*command, f"--script={script}", url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as run:
+    pause = PAUSE.format(milliseconds=pause_ms) if pause_ms else ""
+    script.write_text(SCRIPT.replace("METHOD", method) + pause)
+    command = [
+        "wrk",
+        "--threads=1",
+        f"--connections={connections}",
+        f"--duration={seconds}s",
+        f"--script={script}",
+        url,
+    ]
+    results = Load()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as wrk:
         try:
             time.sleep(1)
-            yield found
+            yield results
             time.sleep(1)
-            assert run.poll() is None, "the load ended before what it was to accompany"
+            assert wrk.poll() is None, "the load ended before the block did"
         finally:
-            run.send_signal(signal.SIGINT)
-            said = run.communicate(timeout=30)[0]
-    counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", said)}
-    assert counts, said
-    found.requests, found.worst_seconds = counts.pop("requests"), counts.pop("max") / 1e6
-    found.failed = {kind: count for kind, count in counts.items() if count}
+            wrk.send_signal(signal.SIGINT)
+            report = wrk.communicate(timeout=30)[0]
+    counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", report)}
+    assert counts, report
+    results.requests, results.worst_seconds = counts.pop("requests"), counts.pop("max") / 1e6
+    results.failed = {name: count for name, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""A stack of this project for a test, driven through bin/pulumi as a user would, with state and settings of its own."""
+"""A stack of this project for a test. It runs bin/pulumi as a user would, with its own state and settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -21,9 +22,9 @@ from tools.setup import backend
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_SECONDS = 400
 # The commands that take --config-file.
-READ_SETTINGS = {"config", "destroy", "preview", "refresh", "up"}
-# At the end of the example app: an address that answers POST.
-ECHO = """
+COMMANDS_WITH_SETTINGS = {"config", "destroy", "preview", "refresh", "up"}
+# A POST route for the end of the example app.
+ECHO_ROUTE = """
 
 @app.route("/echo", methods=["POST"])
 def echo():
@@ -32,8 +33,8 @@ def echo():
 
 
 @dataclass
-class Answer:
-    """What a visitor got."""
+class Response:
+    """The response to one HTTP request."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,26 +43,36 @@ class Answer:
 
 @dataclass
 class Stack:
-    """``folder`` holds the state, the settings and whatever the test adds."""
+    """``folder`` holds the state, the settings and the files that the test adds."""
 
     name: str
     folder: Path
     settings: dict[str, object] = field(default_factory=dict[str, object])
     passphrase: str = "test"
-    # Of the operator's shell, besides what it has.
-    variables: dict[str, str] = field(default_factory=dict[str, str])
+    # Added to the variables of the shell that runs Pulumi.
+    shell_env: dict[str, str] = field(default_factory=dict[str, str])
     project: Path = ROOT
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir()
         self.pulumi("stack", "init", self.name)
         # Pulumi has written the stack's salt into the project's folder, where a test leaves nothing.
-        made = self.project / self._config.name
-        self._write_settings(yaml.safe_load(made.read_text())["encryptionsalt"])
-        made.unlink()
+        project_settings = self.project / self._settings_file.name
+        self._write_settings(yaml.safe_load(project_settings.read_text())["encryptionsalt"])
+        project_settings.unlink()
+
+    @classmethod
+    @contextmanager
+    def temporary(cls, name: str, folder: Path, settings: Mapping[str, object], **options: Any) -> Iterator[Self]:
+        """A stack that is destroyed after the block. Nothing of it is up yet."""
+        stack = cls(name, folder, dict(settings), **options)
+        try:
+            yield stack
+        finally:
+            stack.destroy()
 
     def configure(self, **settings: object) -> None:
-        """Change settings; None takes one away."""
+        """Change settings; None removes one."""
         self.settings.update(settings)
         self._write_settings()
 
@@ -71,30 +82,33 @@ class Stack:
         return Path(str(self.settings["app"]))
 
     def edit(self, old: str, new: str) -> None:
-        """Change the source of the app, a ``copy_of_rocket``."""
+        """Replace text in the source of the app, which must be a ``copy_example_app``."""
         source = self.app / "rocket.py"
         text = source.read_text()
         assert old in text
         source.write_text(text.replace(old, new))
 
     def command(self, *words: str) -> list[str]:
-        """bin/pulumi with these words, for this stack and its settings."""
-        chosen = ["--config-file", str(self._config)] if words[0] in READ_SETTINGS else []
-        chosen += [] if words[:2] == ("stack", "init") else ["--stack", self.name]
-        return [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *chosen]
+        """The command line of bin/pulumi for this stack and its settings."""
+        options = ["--config-file", str(self._settings_file)] if words[0] in COMMANDS_WITH_SETTINGS else []
+        options += [] if words[:2] == ("stack", "init") else ["--stack", self.name]
+        return [str(ROOT / "bin/pulumi"), *words, "--non-interactive", *options]
 
     def pulumi(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run bin/pulumi; with ``check``, a failure fails the test with all that was printed."""
-        command, env = self.command(*words), self.environment()
-        done = subprocess.run(
-            command, cwd=self.project, env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
+        """Run bin/pulumi. With ``check``, a failure fails the test and shows all that was printed."""
+        result = self._run(self.command(*words), cwd=self.project, timeout=TIMEOUT_SECONDS)
         if check:
-            assert done.returncode == 0, f"{' '.join(words)} failed:\n{done.stdout}\n{done.stderr}"
-        return done
+            assert result.returncode == 0, f"{' '.join(words)} failed:\n{output(result)}"
+        return result
 
     def up(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.pulumi("up", "--yes", "--skip-preview", *words, check=check)
+
+    def failing_up(self) -> subprocess.CompletedProcess[str]:
+        """Run an `up` that must fail."""
+        result = self.up(check=False)
+        assert result.returncode != 0, f"up succeeded:\n{output(result)}"
+        return result
 
     def destroy(self) -> None:
         words = ("destroy", "--yes", "--skip-preview")
@@ -104,100 +118,97 @@ class Stack:
             self.pulumi(*words)
 
     def recover(self) -> str:
-        """Do what `make recover` does; what it says."""
-        words = [
-            sys.executable,
-            "-m",
-            "tools.setup",
-            "recover",
-            "--stack",
-            self.name,
-            "--config-file",
-            str(self._config),
-        ]
-        done = subprocess.run(
-            words, cwd=ROOT, env=self.environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
-        )
-        assert done.returncode == 0, f"recover failed:\n{done.stdout}\n{done.stderr}"
-        return done.stderr
+        """Do what `make recover` does; returns its messages."""
+        options = ["--stack", self.name, "--config-file", str(self._settings_file)]
+        command = [sys.executable, "-m", "tools.setup", "recover", *options]
+        result = self._run(command, cwd=ROOT, timeout=TIMEOUT_SECONDS)
+        assert result.returncode == 0, f"recover failed:\n{output(result)}"
+        return result.stderr
 
     def plan(self) -> set[tuple[str, str, str]]:
-        """What a preview would do: type, name and operation of all that doesn't stay the same."""
+        """The changes that a preview shows: (type, name, operation) of each resource that doesn't stay the same."""
         steps = json.loads(self.pulumi("preview", "--json").stdout)["steps"]
-        told = [(*step["urn"].split("::")[-2:], step["op"]) for step in steps if step["op"] != "same"]
-        return {(kind.rpartition(":")[2], name, operation) for kind, name, operation in told}
+        changes = [(*step["urn"].split("::")[-2:], step["op"]) for step in steps if step["op"] != "same"]
+        return {(types.rpartition(":")[2], name, operation) for types, name, operation in changes}
 
     def steps(self) -> dict[str, str]:
-        """The operation by resource name, which resources of several types may have."""
+        """The changes that a preview shows: the operation by resource name. Several types may share a name."""
         return {name: operation for _, name, operation in self.plan()}
 
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
 
     def resource(self, name: str) -> dict[str, Any]:
-        """The outputs of a resource, as the state has them, secrets in plain text."""
-        found = next(each["outputs"] for each in self._resources() if each["urn"].endswith(f"::{name}"))
-        plain = {key: value["plaintext"] for key, value in found.items() if "plaintext" in (value or ())}
-        return {**found, **{key: json.loads(value) for key, value in plain.items()}}
+        """The outputs of a resource in the state, with secrets in plain text."""
+        outputs = next(resource["outputs"] for resource in self._resources() if resource["urn"].endswith(f"::{name}"))
+        secrets = {key: value["plaintext"] for key, value in outputs.items() if "plaintext" in (value or ())}
+        return {**outputs, **{key: json.loads(value) for key, value in secrets.items()}}
 
     def _resources(self) -> list[dict[str, Any]]:
         return json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]["resources"]
 
     def script(self, text: str) -> str:
-        """What a script says that root's shell reads from standard input, on the first server."""
-        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", "sudo sh"]
-        done = subprocess.run(
-            words, env=self.environment(), input=text, capture_output=True, text=True, errors="replace", timeout=120
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        """Run a script as root on the first server, which reads it from standard input; returns its output."""
+        result = self._run(self._ssh_command(0, "sudo sh"), stdin=text, timeout=120)
+        assert result.returncode == 0, output(result)
+        return result.stdout
 
-    def ssh(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command on the first server by way of bin/ssh."""
-        return self.on(0, *command, check=check)
-
-    def on(self, number: int, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command on one of several servers."""
-        words = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-{number}", *command]
-        done = subprocess.run(
-            words, env=self.environment(), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-        )
+    def ssh(self, *command: str, server: int = 0, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command over bin/ssh on the first server, or on the one with this number."""
+        result = self._run(self._ssh_command(server, *command), timeout=60)
         if check:
-            assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}"
-        return done
+            assert result.returncode == 0, f"{' '.join(command)} failed:\n{output(result)}"
+        return result
 
-    def environment(self) -> dict[str, str]:
+    def _ssh_command(self, server: int, *command: str) -> list[str]:
+        return [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-{server}", *command]
+
+    def env(self) -> dict[str, str]:
+        """The variables for bin/pulumi, bin/ssh and the tools."""
         state = backend.in_folder(self.folder / "state")
-        own = {"PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": self.passphrase}
-        return {**os.environ, **self.variables, **own}
+        pulumi_env = {"PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE": self.passphrase}
+        return {**os.environ, **self.shell_env, **pulumi_env}
+
+    def _run(
+        self, command: list[str], *, timeout: float, cwd: Path | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=cwd, env=self.env(), input=stdin, capture_output=True, text=True, errors="replace",
+            timeout=timeout,
+        )  # fmt: skip
 
     @property
-    def _config(self) -> Path:
+    def _settings_file(self) -> Path:
         return self.folder / f"Pulumi.{self.name}.yaml"
 
     def _write_settings(self, salt: str | None = None) -> None:
-        salt = salt or yaml.safe_load(self._config.read_text())["encryptionsalt"]
-        # A watch is worth its time once, in test_faults_of_the_app.py.
+        salt = salt or yaml.safe_load(self._settings_file.read_text())["encryptionsalt"]
+        # test_faults_of_the_app.py tests a real watch. One second is enough for all other tests.
         settings = {"watch": 1, **self.settings}
-        given = {f"gantry:{key}": value for key, value in settings.items() if value is not None}
-        self._config.write_text(yaml.safe_dump({"config": given, "encryptionsalt": salt}))
+        config = {f"gantry:{key}": value for key, value in settings.items() if value is not None}
+        self._settings_file.write_text(yaml.safe_dump({"config": config, "encryptionsalt": salt}))
 
 
-def get(url: str, host: str | None = None, method: str = "GET", timeout: float = 10) -> Answer:
-    """Ask once, without following a redirect."""
+def output(result: subprocess.CompletedProcess[str]) -> str:
+    """All that a command printed."""
+    return result.stdout + result.stderr
+
+
+def get(url: str, host: str | None = None, method: str = "GET", timeout: float = 10) -> Response:
+    """Send one request. Redirects aren't followed."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
     try:
         connection.request(method, parts.path or "/", headers={"Host": host} if host else {})
         response = connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read().decode())
+        return Response(response.status, dict(response.getheaders()), response.read().decode())
     finally:
         connection.close()
 
 
-def copy_of_rocket(folder: Path) -> Path:
-    """The example app, to be edited, with an address that answers POST."""
+def copy_example_app(folder: Path) -> Path:
+    """Copy the example app, for a test to edit, and add a POST route. Returns the app's folder."""
     app = folder / "app"
     shutil.copytree(ROOT / "examples/rocket", app, ignore=shutil.ignore_patterns("__pycache__"))
-    (app / "rocket.py").write_text((app / "rocket.py").read_text() + ECHO)
+    (app / "rocket.py").write_text((app / "rocket.py").read_text() + ECHO_ROUTE)
     return app

@@ -23,7 +23,7 @@ def unchanged(stack: Stack) -> None:
 def started(stack: Stack, *words: str) -> subprocess.Popen[str]:
     """A command in a session of its own, to be killed with all its processes."""
     return subprocess.Popen(
-        stack.command(*words), cwd=ROOT, env=stack.environment(), stdout=subprocess.DEVNULL,
+        stack.command(*words), cwd=ROOT, env=stack.env(), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -20,8 +20,8 @@ from tests.clouds.digitalocean_api import TOKEN, answering
 from tests.clouds.machines import Machines
 from tests.clouds.provider import Cloud, served
 from tests.clouds.world import OPERATOR, View, World
-from tests.machine.conftest import nothing_left
-from tests.stack import Stack, copy_of_rocket, get
+from tests.machine.leftovers import no_leftovers
+from tests.stack import Stack, copy_example_app, get
 
 SOURCES = {"aws": "Ec2", "digitalocean": "DigitalOcean"}
 # What each cloud needs besides the settings that both have.
@@ -123,11 +123,11 @@ class Site:
 def site_on(name: str, folder: Path, **settings: object) -> Iterator[Site]:
     """A stack that is not up yet, on a cloud with machines of which nothing may be left afterwards."""
     made: set[str] = set()
-    with nothing_left(lambda: made), machines(name) as world:
+    with no_leftovers(lambda: made), machines(name) as world:
         made = world.made
         with simulated(name, world, folder) as cloud:
             world.faults = cloud.faults
-            yield Site(new_stack(name, folder / "stack", app=str(copy_of_rocket(folder)), **settings), cloud, world)
+            yield Site(new_stack(name, folder / "stack", app=str(copy_example_app(folder)), **settings), cloud, world)
 
 
 def connects(address: str, port: int, source: str) -> bool:

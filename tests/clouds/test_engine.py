@@ -60,7 +60,7 @@ def test_without_a_change_no_server_is_asked_by_the_stack_nor_by_the_program_it_
 def test_what_is_gone_back_to_is_confirmed_also_where_a_confirmation_in_between_got_lost(tmp_path: Path):
     with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
         stack = new_stack(cloud.package, tmp_path / "stack", servers=2)
-        stack.variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
         stack.configure(env={"COLOUR": "red"})
         stack.up()
         stack.configure(env={"COLOUR": "blue"})
@@ -77,7 +77,7 @@ def test_what_is_gone_back_to_is_confirmed_also_where_a_confirmation_in_between_
 def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_contact(tmp_path: Path):
     with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        stack.variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
         stack.up()
         first, second = stack.outputs()["servers"]
         by_hand.stop_and_start(cloud, first["instance_id"])

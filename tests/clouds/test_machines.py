@@ -14,7 +14,7 @@ from components.local import bridge, machine
 from tests.clouds.machines import EDGE, FOLDER, OWNER
 from tests.clouds.packets import TABLE
 from tests.clouds.site import machines
-from tests.machine.conftest import nothing_left
+from tests.machine.leftovers import no_leftovers
 from tests.stack import ROOT
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
@@ -40,7 +40,7 @@ time.sleep(600)
 
 
 def test_what_a_killed_process_left_of_its_world_is_cleared_by_the_next():
-    with nothing_left(lambda: {EDGE, TABLE, "i-killed", *networks()}):
+    with no_leftovers(lambda: {EDGE, TABLE, "i-killed", *networks()}):
         with subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout
             assert run.stdout.readline() == "there\n"

@@ -1,3 +1,5 @@
+"""The base image of the local target is complete and is built once."""
+
 from __future__ import annotations
 
 import threading
@@ -14,21 +16,22 @@ pytestmark = pytest.mark.machine
 
 
 @pytest.fixture
-def own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_image: str) -> Iterator[Path]:
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_image: str) -> Iterator[Path]:
+    """An empty folder in place of the one with this computer's images."""
     monkeypatch.setattr(store, "IMAGES", tmp_path / "images")
     yield tmp_path / "images"
 
 
-def test_a_build_that_fails_or_was_killed_is_never_taken_for_whole(own_images: Path, monkeypatch: pytest.MonkeyPatch):
-    killed = own_images / ".building-000000000000/root"
-    killed.mkdir(parents=True)
+def test_an_incomplete_image_build_is_never_used(images: Path, monkeypatch: pytest.MonkeyPatch):
+    killed_build = images / ".building-000000000000/root"
+    killed_build.mkdir(parents=True)
     monkeypatch.setattr(image, "bootstrap_command", lambda *_: ["sh", "-c", "echo no such mirror; exit 1"])
     with pytest.raises(LocalError, match="no such mirror"):
         image.ensure(lambda _: None)
-    assert not list(own_images.iterdir())
+    assert not list(images.iterdir())
 
 
-def test_two_who_want_the_image_build_it_once(own_images: Path, monkeypatch: pytest.MonkeyPatch):
+def test_concurrent_callers_build_the_image_once(images: Path, monkeypatch: pytest.MonkeyPatch):
     builds: list[str] = []
 
     def build(recipe: image.Recipe, _: image.Progress) -> None:

@@ -1,13 +1,12 @@
-"""The local target's resources under the real engine, in a program that has nothing else."""
+"""The local target's resources with the real engine, in a small program of their own."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import pytest
 
 from components.local import bridge, host, launch, machine
 from tests.kills import kill_session
+from tests.machine.leftovers import no_leftovers
+from tests.stack import ROOT, output
 from tools.setup import backend
 
 pytestmark = [pytest.mark.machine, pytest.mark.engine]
 
-ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / ".gantry/engine"
 SECRET = "planted-in-user-data"
 PROGRAM = """\
@@ -41,10 +41,13 @@ pulumi.export("id", server.instance_id)
 pulumi.export("address", server.address)
 pulumi.export("host", server.connection.host)
 """.replace("SECRET", SECRET)
+UP = ("up", "--yes", "--skip-preview")
 
 
 @dataclass
 class Program:
+    """A Pulumi project with one stack; ``folder`` has its files and its state."""
+
     folder: Path
 
     def write(self) -> None:
@@ -53,9 +56,8 @@ class Program:
         (self.folder / "__main__.py").write_text(PROGRAM)
         self.run("stack", "init", "dev")
 
-    @property
-    def environment(self) -> dict[str, str]:
-        own = {
+    def env(self) -> dict[str, str]:
+        pulumi_env = {
             "PATH": f"{Path(sys.executable).parent}:{ENGINE}:{host.environment()['PATH']}",
             "PYTHONPATH": str(ROOT),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -63,31 +65,28 @@ class Program:
             "PULUMI_CONFIG_PASSPHRASE": "",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
-        return {**os.environ, **own}
+        return {**os.environ, **pulumi_env}
 
     def run(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["pulumi", *words, "--non-interactive"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert not check or done.returncode == 0, f"pulumi {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        """Run Pulumi; returns all that it printed."""
+        command = ["pulumi", *words, "--non-interactive"]
+        result = subprocess.run(command, cwd=self.folder, env=self.env(), capture_output=True, text=True, timeout=200)
+        assert not check or result.returncode == 0, f"pulumi {' '.join(words)}:\n{output(result)}"
+        return output(result)
 
-    def up(self, *, check: bool = True) -> dict[str, str]:
-        self.run("up", "--yes", "--skip-preview", check=check)
-        return self.outputs()
-
-    def outputs(self) -> dict[str, str]:
+    def up(self) -> dict[str, str]:
+        """Run `up`; returns the stack's outputs."""
+        self.run(*UP)
         return json.loads(self.run("stack", "output", "--json"))
 
     def configure(self, key: str, value: str) -> None:
         self.run("config", "set", key, value)
 
+    def refresh(self) -> None:
+        self.run("refresh", "--yes", "--skip-preview")
+
     def steps(self) -> dict[str, str]:
+        """The operation by name of each network or machine that a preview would change."""
         steps = json.loads(self.run("preview", "--json"))["steps"]
         return {
             step["urn"].split("::")[-1]: step["op"]
@@ -102,29 +101,29 @@ class Program:
         return [network.id for network in bridge.listed() if network.owner.endswith(f"@{self.folder}")]
 
     def machines(self) -> list[str]:
-        return [spec.id for id in self.networks() for spec in machine.on_network(id)]
+        return [spec.id for network in self.networks() for spec in machine.on_network(network)]
+
+    def destroy_networks(self) -> None:
+        """Destroy the networks with their machines, without Pulumi."""
+        for network in self.networks():
+            machine.destroy_network(network)
 
 
 @pytest.fixture
-def program(tmp_path: Path, assert_nothing_left: Callable[..., contextlib.AbstractContextManager[None]]):
+def program(tmp_path: Path, base_image: str) -> Iterator[Program]:
     if not (ENGINE / "pulumi").exists():
         pytest.skip(f"There is no {ENGINE}: make setup")
     program = Program(tmp_path)
-    program.write()
-
-    def destroyed() -> Iterator[Program]:
-        with assert_nothing_left(lambda: {*program.networks(), *program.machines()}):
-            try:
-                yield program
-                program.run("destroy", "--yes", "--skip-preview")
-            finally:
-                for id in program.networks():
-                    machine.destroy_network(id)
-
-    yield from destroyed()
+    with no_leftovers(lambda: {*program.networks(), *program.machines()}):
+        program.write()
+        try:
+            yield program
+            program.run("destroy", "--yes", "--skip-preview")
+        finally:
+            program.destroy_networks()
 
 
-def test_a_server_is_made_once_and_keeps_its_secrets(program: Program):
+def test_a_server_is_created_once_and_its_user_data_stays_encrypted(program: Program):
     outputs = program.up()
     assert machine.status(outputs["id"]) == "running"
     assert outputs["host"] == outputs["address"]
@@ -132,7 +131,7 @@ def test_a_server_is_made_once_and_keeps_its_secrets(program: Program):
     assert program.up() == outputs
     for _ in range(2):
         assert SECRET not in program.state()
-        program.run("refresh", "--yes", "--skip-preview")
+        program.refresh()
     assert program.steps() == {}
 
 
@@ -146,7 +145,7 @@ def test_a_stopped_machine_shows_in_the_preview_and_is_booted_by_the_next_up(pro
     assert program.steps() == {}
 
 
-def test_all_is_booted_again_after_the_computer_was_restarted(program: Program):
+def test_up_boots_everything_again_after_a_restart_of_this_computer(program: Program):
     outputs = program.up()
     spec = machine.find(outputs["id"])
     assert spec
@@ -157,7 +156,7 @@ def test_all_is_booted_again_after_the_computer_was_restarted(program: Program):
     assert machine.status(spec.id) == "running"
 
 
-def test_other_user_data_makes_another_machine_before_the_old_one_goes(program: Program):
+def test_changed_user_data_creates_a_new_machine_before_the_old_one_is_deleted(program: Program):
     program.configure("edition", "1")
     first = program.up()
     program.configure("edition", "2")
@@ -167,56 +166,55 @@ def test_other_user_data_makes_another_machine_before_the_old_one_goes(program: 
     assert (machine.status(first["id"]), machine.status(second["id"])) == ("gone", "running")
 
 
-def test_a_machine_that_is_gone_is_made_anew(program: Program):
+def test_up_recreates_a_missing_machine(program: Program):
     first = program.up()
     machine.destroy(first["id"])
     assert program.steps() == {"web-0": "replace"}
     assert machine.status(program.up()["id"]) == "running"
 
 
-def test_a_machine_that_is_gone_is_forgotten_by_a_refresh(program: Program):
+def test_a_refresh_removes_a_missing_machine_from_the_state(program: Program):
     first = program.up()
     machine.destroy(first["id"])
-    program.run("refresh", "--yes", "--skip-preview")
+    program.refresh()
     resources = json.loads(program.state())["deployment"]["resources"]
     assert first["id"] not in [resource.get("id") for resource in resources]
 
 
-def test_destroy_succeeds_when_everything_was_removed_by_hand(program: Program):
+def test_destroy_succeeds_when_everything_was_removed_manually(program: Program):
     program.up()
-    for id in program.networks():
-        machine.destroy_network(id)
+    program.destroy_networks()
 
 
-def test_several_servers_are_made_at_the_same_time(program: Program):
+def test_several_servers_are_created_at_the_same_time(program: Program):
     program.configure("servers", "4")
     program.up()
     specs = [machine.find(id) for id in program.machines()]
     assert len({spec.address for spec in specs if spec}) == 4
 
 
-def test_an_address_range_in_use_is_told_with_its_remedy(program: Program):
+def test_the_error_for_an_address_range_in_use_shows_a_command_that_fixes_it(program: Program):
     program.configure("cidr", "127.0.0.0/24")
-    assert "pulumi config set network 10.200.7.0/24" in program.run("up", "--yes", "--skip-preview", check=False)
+    assert "pulumi config set network 10.200.7.0/24" in program.run(*UP, check=False)
 
 
 @pytest.mark.parametrize("moment", ["spec.json", "process"])
-def test_an_up_that_was_killed_leaves_nothing_for_long(program: Program, moment: str):
-    command = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive"]
-    running = subprocess.Popen(
-        command, cwd=program.folder, env=program.environment, start_new_session=True, stdout=subprocess.DEVNULL
+def test_the_next_up_removes_the_leftovers_of_a_killed_one(program: Program, moment: str):
+    command = ["pulumi", *UP, "--non-interactive"]
+    up = subprocess.Popen(
+        command, cwd=program.folder, env=program.env(), start_new_session=True, stdout=subprocess.DEVNULL
     )
 
-    def is_there() -> bool:
+    def moment_has_come() -> bool:
         return any((machine.folder_of(id) / moment).exists() for id in program.machines())
 
     try:
-        launch.wait_until(is_there, "the machine to be begun", 60)
+        launch.wait_until(moment_has_come, f"the create to write {moment}", 60)
     finally:
-        kill_session(running.pid)
-        running.wait()
+        kill_session(up.pid)
+        up.wait()
     [killed] = program.machines()
     program.run("cancel", "--yes")
-    made = program.up()["id"]
-    assert made != killed
-    assert program.machines() == [made]
+    created = program.up()["id"]
+    assert created != killed
+    assert program.machines() == [created]

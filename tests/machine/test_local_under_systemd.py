@@ -1,6 +1,6 @@
-"""The local target on a computer whose init is systemd, with iptables that drop what is forwarded, as Docker sets them.
+"""The local target on a computer with systemd as init and with iptables that drop forwarded packets, as Docker does.
 
-That computer is itself a machine of ours; the one inside has a copied disk, since overlays don't stack.
+That computer is itself a local machine. The machine inside it has a copied disk, because overlays don't stack.
 """
 
 from __future__ import annotations
@@ -12,55 +12,57 @@ from pathlib import Path
 import pytest
 
 from components.local import machine, store
-from tests.machine.conftest import Local
+from tests.machine.local_machines import LocalMachines
+from tests.stack import ROOT
 
 pytestmark = pytest.mark.machine
 
-ROOT = Path(__file__).resolve().parents[2]
+# Runs on the outer machine. Prints what it has seen of the inner one as JSON.
 PROGRAM = """
 import json, subprocess, sys, time
 from components.local import bridge, host, image, launch, machine
 
-def say(command):
+def run(command):
     return subprocess.run(command, shell=True, capture_output=True, text=True).stdout
 
-def inside(spec, command):
+def run_inside(spec, command):
     words = ["nsenter", "-t", str(launch.init_of(spec.folder)), "-m", "-u", "-i", "-n", "-p", "-C", *command]
     return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 
-left = "nft list tables; iptables -S FORWARD; ls /var/lib /sys/class/net; systemctl list-units --all --plain 'gantry*'"
-say("iptables -P FORWARD DROP; nft list tables")
-before, seen = say(left), {}
+traces = "nft list tables; iptables -S FORWARD; ls /var/lib /sys/class/net"
+traces += "; systemctl list-units --all --plain 'gantry*'"
+run("iptables -P FORWARD DROP; nft list tables")
+before, report = run(traces), {}
 network = bridge.create(owner="inner")
 try:
     spec = machine.create(id="inner", owner="inner", network=network.id, hostname="inner", user_data=b"")
-    seen["disk"] = spec.disk
-    seen["unit"] = say("systemctl is-active gantry-inner.service").strip()
-    launch.wait_until(lambda: inside(spec, ["systemctl", "is-system-running"]) == "running", "the inner boot", 30)
-    seen["mirror"] = inside(spec, ["apt-get", "-q", "update"]).splitlines()[-1]
+    report["disk"] = spec.disk
+    report["unit"] = run("systemctl is-active gantry-inner.service").strip()
+    is_running = ["systemctl", "is-system-running"]
+    launch.wait_until(lambda: run_inside(spec, is_running) == "running", "the inner boot", 30)
+    report["mirror"] = run_inside(spec, ["apt-get", "-q", "update"]).splitlines()[-1]
     machine.stop("inner")
-    seen["stopped"] = machine.status("inner")
+    report["stopped"] = machine.status("inner")
     machine.boot("inner")
-    seen["booted"] = machine.status("inner")
+    report["booted"] = machine.status("inner")
 finally:
     machine.destroy_network(network.id)
-seen["left"] = [before, say(left)]
-print(json.dumps(seen))
+report["traces"] = [before, run(traces)]
+print(json.dumps(report))
 """
 
 
-def test_a_machine_is_a_unit_and_leaves_nothing(local: Local):
+def test_a_machine_is_a_systemd_unit_and_leaves_nothing_behind(machines: LocalMachines):
     packages = "packages: [systemd-container, nftables, debootstrap, iptables, debian-archive-keyring]\n"
-    spec = local.machine(local.network().id, user_data=packages)
-    local.ssh(spec, "cloud-init status --wait")
-    library = subprocess.run(["tar", "c", "-C", ROOT, "components/local"], capture_output=True, check=True).stdout
-    local.send(spec, library, "sudo tar x -C /srv")
-    packed = subprocess.run(["tar", "c", "-C", store.IMAGES, spec.image], capture_output=True, check=True).stdout
-    local.send(spec, packed, "sudo mkdir -p /var/cache/gantry/images && sudo tar x -C /var/cache/gantry/images")
+    spec = machines.create(user_data=machines.user_data(packages))
+    machines.ssh(spec, "cloud-init status --wait")
+    machines.send(spec, packed(ROOT, "components/local"), "sudo tar x -C /srv")
+    images = "/var/cache/gantry/images"
+    machines.send(spec, packed(store.IMAGES, spec.image), f"sudo mkdir -p {images} && sudo tar x -C {images}")
     program = PROGRAM.replace('user_data=b""', f'user_data=b"", image_digest="{spec.image}"')
-    seen = json.loads(local.send(spec, program.encode(), "cd /srv && sudo python3 -"))
-    before, after = seen.pop("left")
-    assert seen == {
+    report = json.loads(machines.send(spec, program.encode(), "cd /srv && sudo python3 -"))
+    before, after = report.pop("traces")
+    assert report == {
         "disk": "copy",
         "unit": "active",
         "mirror": "Reading package lists...",
@@ -69,3 +71,8 @@ def test_a_machine_is_a_unit_and_leaves_nothing(local: Local):
     }
     assert after == before
     assert machine.status(spec.id) == "running"
+
+
+def packed(folder: Path, name: str) -> bytes:
+    """A tarball of one file or folder."""
+    return subprocess.run(["tar", "c", "-C", folder, name], capture_output=True, check=True).stdout

@@ -1,20 +1,18 @@
-"""Web processes that aren't Gunicorn, on a real server: they come, are replaced, crash and go as Gunicorn does."""
+"""Web processes other than Gunicorn, on a real server: they start, are replaced, crash and stop as Gunicorn does."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from components.local import launch
-from tests.machine.server import Server, app, booted, same, tarball, visited
+from tests.machine.page_app import PageAppServer, app, tarball
 
 pytestmark = pytest.mark.machine
+SERVER_CLASS = PageAppServer
 
-# Of the app's own: it reads the variable by itself, and ends at once when it is told to.
-OWN = """
+# The app's own web server. It reads the socket's path from the variable itself, and ends at once at SIGTERM.
+OWN_SERVER = """
 import os, socketserver
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 from app import app
@@ -39,63 +37,61 @@ Server(os.environ["GANTRY_SOCKET"], Handler).serve_forever()
 """
 
 
-def served_by(page: str, name: str) -> dict[str, str]:
+def app_with(web_server: str, page: str) -> dict[str, str]:
+    """The app served by Waitress, or by its own web server."""
     files = app(page)
-    if name == "waitress":
+    if web_server == "waitress":
         command = "waitress-serve --unix-socket=$GANTRY_SOCKET --threads=16 app:app"
         return {**files, "Procfile": f"web: {command}\n", "requirements.txt": "flask\nwaitress\n"}
-    return {**files, "Procfile": "web: python serve.py\n", "serve.py": OWN}
+    return {**files, "Procfile": "web: python serve.py\n", "serve.py": OWN_SERVER}
 
 
-@pytest.fixture(scope="module")
-def server(base_image: str, ssh_key: Path) -> Iterator[Server]:
-    with booted(ssh_key) as server:
-        yield server
-
-
-@pytest.mark.parametrize("name", ["waitress", "own"])
-def test_it_takes_over_and_is_replaced_without_a_failed_request(server: Server, name: str):
+@pytest.mark.parametrize("web_server", ["waitress", "own"])
+def test_another_web_server_takes_over_and_is_replaced_without_a_failed_request(server: PageAppServer, web_server: str):
     server.serve("by gunicorn")
-    with visited(server, ("/", "/", "/post", "/slow", "/slow")) as visitors:
+    with server.clients(("/", "/", "/post", "/slow", "/slow")) as clients:
         time.sleep(1)
         for page in ("one", "two"):
-            outcome = server.release(served_by(page, name), watch=1)
-            assert outcome.code == 0, outcome.said
+            result = server.release(app_with(web_server, page), watch=1)
+            assert result.exit_code == 0, result.output
             time.sleep(1)
         server.serve("by gunicorn")
         time.sleep(1)
-    assert not visitors.failures
-    assert {"by gunicorn", "one", "two"} <= set(visitors.pages)
+    assert not clients.failures
+    assert {"by gunicorn", "one", "two"} <= set(clients.pages)
 
 
-def test_requests_in_flight_are_answered_although_it_would_end_at_once(server: Server):
-    assert server.release(served_by("old", "own")).code == 0
-    with visited(server, ("/slow",) * 4) as visitors:
+def test_in_flight_requests_are_answered_although_the_web_server_ends_at_once(server: PageAppServer):
+    assert server.release(app_with("own", "old")).exit_code == 0
+    with server.clients(("/slow",) * 4) as clients:
         time.sleep(1)
         server.serve("by gunicorn")
-    assert not visitors.failures
-    assert visitors.pages["old"] >= 4
+    assert not clients.failures
+    assert clients.pages["old"] >= 4
 
 
-def test_one_that_crashes_comes_back_and_lets_nginx_in(server: Server):
-    assert server.release(served_by("by waitress", "waitress")).code == 0
+def test_a_crashed_web_server_is_restarted_and_accepts_connections_from_nginx(server: PageAppServer):
+    assert server.release(app_with("waitress", "by waitress")).exit_code == 0
     server.ssh("sudo systemctl kill --signal=SIGKILL 'gantry-web@*'")
-    launch.wait_until(server.answers, "the site", 30)
+    server.wait_until_responding(30)
     assert server.page() == "by waitress"
 
 
-def test_one_that_does_not_start_leaves_the_old_release_and_says_why(server: Server):
+def test_a_web_server_that_does_not_start_fails_the_release_with_its_cause_and_the_old_one_serves(
+    server: PageAppServer,
+):
     server.serve("good")
-    broken = server.upload(tarball(served_by("broken", "waitress") | {"app.py": "import numpy\n"}))
-    with visited(server) as visitors:
-        same(server, "good", server.run(broken), "No module named 'numpy'", "the web process has ended")
-    assert not visitors.failures
-    assert len(server.instances()) == 1
+    broken = server.upload(tarball(app_with("waitress", "broken") | {"app.py": "import numpy\n"}))
+    with server.clients() as clients:
+        result = server.run_release(broken)
+        server.assert_still_serves("good", result, "No module named 'numpy'", "the web process has ended")
+    assert not clients.failures
+    assert len(server.deployments()) == 1
     assert broken not in server.ssh("ls /etc/systemd/system")
 
 
-def test_after_a_reboot_it_serves_again(server: Server):
-    assert server.release(served_by("by waitress", "waitress")).code == 0
+def test_after_a_reboot_the_web_server_serves_again(server: PageAppServer):
+    assert server.release(app_with("waitress", "by waitress")).exit_code == 0
     server.reboot()
-    launch.wait_until(server.answers, "the site", 60)
+    server.wait_until_responding(60)
     assert server.page() == "by waitress"

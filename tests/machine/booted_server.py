@@ -1,0 +1,155 @@
+"""A server that waits for its first release: booted with the real user-data, configured, and reached over SSH.
+
+Tests do without the engine here: they send over SSH what Pulumi would send.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from components import artifact, manifest
+from components.local import launch, machine
+from components.settings import Settings
+from tests.machine.local_machines import LocalMachines, create_ssh_key
+
+# The machine answers connections from outside, but can't open one itself.
+BLOCK_OUTGOING = b"""
+table inet cut {
+  chain out {
+    type filter hook output priority 0; policy drop;
+    oif lo accept
+    ct state established,related accept
+  }
+}
+"""
+UNBLOCK_OUTGOING = "nft delete table inet cut"
+
+
+@dataclass
+class BootedServer:
+    """Subclasses choose the settings and the app, and release it."""
+
+    machines: LocalMachines
+    spec: machine.Spec
+    settings: Settings
+    configuration: manifest.Configuration
+
+    @classmethod
+    def first_settings(cls, folder: Path) -> Settings:
+        """The settings to configure the server with. If they name an app, it is written into the empty ``folder``."""
+        raise NotImplementedError
+
+    @classmethod
+    def boot(cls, machines: LocalMachines, folder: Path) -> Self:
+        settings = cls.first_settings(folder)
+        spec = machines.create(user_data=_user_data(machines.key))
+        # sshd restarts during the first boot, with the host key from the user-data.
+        launch.wait_until(lambda: machines.connects(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
+        machines.ssh(spec, manifest.READY_COMMAND)
+        configuration = _configure(machines, spec, settings)
+        return cls(machines=machines, spec=spec, settings=settings, configuration=configuration)
+
+    @classmethod
+    @contextmanager
+    def temporary(cls, key: Path, folder: Path) -> Iterator[Self]:
+        """A server that is destroyed after the block."""
+        with LocalMachines.temporary(key) as machines:
+            yield cls.boot(machines, folder)
+
+    def change_settings(self, **changes: Any) -> None:
+        """Change settings that the next release takes; ``configure`` delivers those that the server itself reads."""
+        self.settings = replace(self.settings, **changes)
+
+    def configure(self) -> None:
+        """Deliver the current settings to the server."""
+        self.configuration = _configure(self.machines, self.spec, self.settings)
+
+    def upload(self, tarball: bytes) -> str:
+        """Upload a packed app; returns its release."""
+        release = release_of(tarball)
+        self.send(tarball, f"cat > /opt/gantry/incoming/{release}.tar")
+        return release
+
+    def release_command(self, release: str, **changes: Any) -> str:
+        """The command that the rollout would run, with some other settings."""
+        return manifest.release_command(release, self.configuration, replace(self.settings, **changes))
+
+    def ssh(self, command: str, *, check: bool = True) -> str:
+        return self.machines.ssh(self.spec, command, check=check)
+
+    def ssh_command(self, command: str) -> list[str]:
+        """The command line that runs a command on the server."""
+        return [*self.machines.ssh_command(self.spec), command]
+
+    def send(self, stdin: bytes, command: str) -> str:
+        """Run a command with this standard input; returns its output."""
+        return self.machines.send(self.spec, stdin, command)
+
+    def script(self, text: str) -> str:
+        """Run a script as root, which reads it from standard input because sudo logs command lines."""
+        return self.send(text.encode(), "sudo sh")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.spec.address}/"
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.ssh("sudo gantry status --json"))
+
+    def deployment(self) -> str:
+        """The deployment that serves."""
+        return self.status()["instance"]
+
+    def reboot(self) -> None:
+        """Restart the server and wait until it accepts a login again."""
+        boot_time = "systemctl show --value --property=UserspaceTimestampMonotonic"
+        before = self.ssh(boot_time)
+        self.ssh("sudo systemctl reboot", check=False)
+        self.wait_until(lambda: self.ssh(boot_time, check=False) not in ("", before), "the reboot", 60)
+
+    def wait_until(self, condition: Callable[[], bool], event: str, seconds: float = 30) -> None:
+        """Fail if the condition isn't true within some seconds; ``event`` is for the message."""
+        launch.wait_until(condition, event, seconds)
+
+    @contextmanager
+    def outgoing_blocked(self) -> Iterator[None]:
+        """The server can't reach a package registry while the block runs."""
+        self.send(BLOCK_OUTGOING, "sudo nft -f -")
+        try:
+            yield
+        finally:
+            self.ssh(f"sudo {UNBLOCK_OUTGOING}")
+
+
+def release_of(tarball: bytes) -> str:
+    """The release that a packed app becomes."""
+    return hashlib.sha256(tarball).hexdigest()[: artifact.DIGEST_DIGITS]
+
+
+def _user_data(key: Path) -> str:
+    first_host_key = key.parent / "first"
+    if not first_host_key.exists():
+        create_ssh_key(first_host_key)
+    return manifest.user_data(
+        hostname="web-0",
+        public_key=key.with_suffix(".pub").read_text().strip(),
+        host_private_key=first_host_key.read_text(),
+        host_public_key=first_host_key.with_suffix(".pub").read_text().strip(),
+    )
+
+
+def _configure(machines: LocalMachines, spec: machine.Spec, settings: Settings) -> manifest.Configuration:
+    program = manifest.host_program()
+    machines.ssh(spec, "true")  # sshd restarts with each new host key: wait for it
+    machines.send(spec, program.content, f"cat > {program.path}")
+    configuration = manifest.configuration(settings, program.path)
+    command = manifest.CONFIGURE_COMMAND.format(host_program=program.path)
+    machines.send(spec, configuration.document().encode(), command)
+    machines.ssh(spec, "true")
+    return configuration

@@ -1,0 +1,67 @@
+"""Clients that send requests to a server in the background and record every response."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+PATHS = ("/", "/", "/post")
+PAUSE_SECONDS = 0.01
+
+
+@dataclass
+class Clients:
+    """What all clients received: the number of responses by page, and a text for each failed request."""
+
+    pages: Counter[str] = field(default_factory=Counter[str])
+    failures: list[str] = field(default_factory=list[str])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def requests(self) -> int:
+        return sum(self.pages.values()) + len(self.failures)
+
+    def run(self, address: str, path: str, end: threading.Event) -> None:
+        """Send requests over one keep-alive connection until ``end``."""
+        connection = http.client.HTTPConnection(address, timeout=30)
+        while not end.wait(PAUSE_SECONDS):
+            try:
+                status, page = send_request(connection, "POST" if path == "/post" else "GET", path)
+                failure = None if status == 200 else f"{path} {status}"
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                page, failure = "", f"{path} {error!r}"
+            with self.lock:
+                if failure:
+                    self.failures.append(f"{time.time():.2f} {failure}")
+                else:
+                    self.pages[page] += 1
+        connection.close()
+
+
+@contextmanager
+def running_clients(address: str, paths: Sequence[str] = PATHS) -> Iterator[Clients]:
+    """Run one client for each path while the block runs. Requests to /post are POST, all others GET."""
+    clients, end = Clients(), threading.Event()
+    threads = [threading.Thread(target=clients.run, args=(address, path, end), daemon=True) for path in paths]
+    for thread in threads:
+        thread.start()
+    try:
+        yield clients
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join(40)
+        print(f"clients: {clients.requests} requests, {len(clients.failures)} failed, pages {dict(clients.pages)}")
+
+
+def send_request(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:
+    """Status and text of the response."""
+    connection.request(method, path, body=b"x" * 512 if method == "POST" else None)
+    response = connection.getresponse()
+    return response.status, response.read().decode()

@@ -1,0 +1,145 @@
+"""Which packages a release installs, and what a failed installation leaves unchanged. The tests share one server."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.machine.diagnostic_app import APP, DiagnosticAppServer, write_app
+from tests.stack import ROOT
+
+pytestmark = pytest.mark.machine
+SERVER_CLASS = DiagnosticAppServer
+
+PROJECT = """
+[project]
+name = "shop"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["{dependency}"]
+
+[dependency-groups]
+dev = ["iniconfig"]
+"""
+UV = ROOT / ".gantry/uv/bin/uv"
+
+
+@pytest.fixture(scope="module")
+def server(server: DiagnosticAppServer, tmp_path_factory: pytest.TempPathFactory) -> DiagnosticAppServer:
+    """A healthy app serves."""
+    app = write_app(tmp_path_factory.mktemp("good") / "app", requirements_txt="itsdangerous==2.2.0\n")
+    server.release(server.upload_app(app))
+    return server
+
+
+def lock(app: Path) -> Path:
+    """Write uv.lock. It names a package registry, so this repository must not contain one."""
+    subprocess.run([UV, "lock", "--quiet"], cwd=app, check=True)
+    return app
+
+
+def write_project(app: Path, dependency: str = "markupsafe==3.0.2", **files: str) -> Path:
+    """The app with a pyproject.toml and more files."""
+    return write_app(app, pyproject_toml=PROJECT.format(dependency=dependency), **files)
+
+
+def append_to(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def packages(server: DiagnosticAppServer) -> dict[str, str]:
+    """Versions by the name of the package, without Gunicorn."""
+    versions = json.loads(server.page("packages"))
+    return {name.lower(): version for name, version in versions.items() if name != "gunicorn"}
+
+
+def venvs(server: DiagnosticAppServer) -> set[str]:
+    return set(server.ssh("ls /opt/gantry/venvs").split())
+
+
+def test_exactly_the_locked_packages_are_installed(server: DiagnosticAppServer, tmp_path: Path):
+    app = lock(write_project(tmp_path / "app", dependency="jinja2<3.1.5", requirements_txt="itsdangerous\n"))
+    locked = re.findall(r'\[\[package\]\]\nname = "(.+)"\nversion = "(.+)"', (app / "uv.lock").read_text())
+    assert "installed from uv.lock" in server.release(server.upload_app(app))
+    expected = {name: version for name, version in locked if name not in ("shop", "iniconfig")}
+    assert set(expected) == {"jinja2", "markupsafe"}
+    assert packages(server) == expected
+
+
+def test_a_pyproject_file_without_a_lock_is_enough(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_project(tmp_path / "app", dependency="markupsafe==3.0.1")
+    assert "installed from pyproject.toml" in server.release(server.upload_app(app))
+    assert packages(server) == {"markupsafe": "3.0.1"}
+
+
+def test_releases_with_the_same_lock_share_one_compiled_venv(server: DiagnosticAppServer, tmp_path: Path):
+    app = lock(write_project(tmp_path / "app"))
+    server.release(server.upload_app(app))
+    before = venvs(server)
+    (app / "app.py").write_text(APP.replace('"one"', '"two"'))
+    append_to(app / "pyproject.toml", "[tool.ruff]\nline-length = 100\n")
+    assert re.search(r"environment +0\.0\d s  unchanged", server.release(server.upload_app(app)))
+    assert venvs(server) == before
+    assert server.ssh("find /opt/gantry/venvs/*/lib -path '*markupsafe/__pycache__/*.pyc' | wc -l") != "0"
+
+
+def test_packages_in_the_apps_own_folder_are_reinstalled_with_each_release(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_project(tmp_path / "app", dependency="lib")
+    code = app / "lib/src/lib/__init__.py"
+    code.parent.mkdir(parents=True)
+    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    (app / "lib/pyproject.toml").write_text(f'{build}[project]\nname = "lib"\nversion = "1"\n')
+    append_to(app / "pyproject.toml", '[tool.uv.sources]\nlib = { path = "lib" }\n')
+    for page in ("from lib", "from lib, edited"):
+        code.write_text(f"PAGE = {page!r}\n")
+        (app / "app.py").write_text(APP.replace('PAGE = "one"', "from lib import PAGE"))
+        server.release(server.upload_app(lock(app)))
+        assert json.loads(server.page()) == page
+
+
+def failing_installation(server: DiagnosticAppServer, app: Path) -> str:
+    """Release an app whose packages can't be installed, and assert that nothing changes; returns the error."""
+    before = server.page("packages"), venvs(server), server.kept_releases()
+    error = server.failing_release(server.upload_app(app))
+    assert (server.page("packages"), venvs(server), server.kept_releases()) == before
+    assert len(error.splitlines()) < 20
+    assert "Traceback" not in error
+    return error
+
+
+def test_a_wrong_hash_in_the_lock_fails_the_release_and_changes_nothing(server: DiagnosticAppServer, tmp_path: Path):
+    app = lock(write_project(tmp_path / "app", dependency="click==8.1.7"))
+    text = (app / "uv.lock").read_text()
+    (app / "uv.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", text))
+    assert "Hash mismatch for `click==8.1.7`" in failing_installation(server, app)
+
+
+def test_a_wrong_hash_in_requirements_txt_fails_the_release_too(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt=f"click==8.1.6 --hash=sha256:{'0' * 64}\n")
+    assert "Hash mismatch for `click==8.1.6`" in failing_installation(server, app)
+
+
+def test_the_error_names_a_package_version_that_does_not_exist(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="click==0.0.99\n")
+    assert "click==0.0.99" in failing_installation(server, app)
+
+
+def test_a_registry_that_is_down_fails_the_release_and_changes_nothing(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="click==8.1.5\n")
+    with server.outgoing_blocked():
+        error = failing_installation(server, app)
+    assert "click" in error
+    assert "Failed to fetch" in error
+    server.release(server.upload_app(app))
+
+
+def test_a_missing_python_version_is_named_before_anything_is_installed(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_project(tmp_path / "app")
+    project = app / "pyproject.toml"
+    project.write_text(project.read_text().replace(">=3.11", "<3.11"))
+    error = failing_installation(server, app)
+    assert re.search(r"requires Python <3\.11 .* this server has 3\.\d+\.\d+", error)
