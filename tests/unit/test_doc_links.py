@@ -40,7 +40,8 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path):
 def test_every_file_that_contributing_names_exists():
     names = _PATH.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(names) > 60
-    assert [name for name in names if not (ROOT / name).exists()] == []
+    # The example of a new target isn't there.
+    assert [name for name in names if "hetzner" not in name and not (ROOT / name).exists()] == []
 
 
 def test_the_readme_fits_on_a_few_screens():
