@@ -1,0 +1,1 @@
+"""Draws the pictures of the documentation from the text files in docs/pictures. Standard library only."""
