@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import health, history, processes, release, watch
+from host import health, history, probation, processes, release, state, watch
 from host.errors import ReleaseError
 from host.processes import Plan
 from tests.unit.host_server import FakeServer, die_after
