@@ -119,7 +119,7 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
 def _firewall(balancer: Sequence[str]) -> dict[str, str]:
     """What /etc/nftables.conf includes, in the order of the names."""
     admitted = [f'ip saddr {source} tcp dport 80 ct state new accept comment "the balancer"\n' for source in balancer]
-    # Behind a balancer it is the server's own affair: host/front.py, once visitors are led there.
+    # Behind a balancer it is the server's own affair: host/balancing.py, once visitors are led there.
     opened = {} if balancer else {f"{FIREWALL}/closed.nft": ""}
     return {f"{FIREWALL}/admitted.nft": "".join(admitted), **opened}
 

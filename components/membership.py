@@ -50,7 +50,7 @@ def join(
 
     Its checks come from ``source``, addresses and ranges, and expect ``status``, or any 2xx or 3xx.
     """
-    words = f"sudo gantry joined --settle {SETTLE_SECONDS} --limit {JOIN_SECONDS}"
+    words = f"sudo gantry wait-for-balancer --settle {SETTLE_SECONDS} --limit {JOIN_SECONDS}"
     words += f" --expect {status}" if status else ""
     command = source.apply(lambda known: " ".join([words, *(f"--from {each}" for each in known)]))
     return _on(member, "joined", pulumi.Output.format("sudo rm -f {} && {}", LEAVING_FILE, command), after, opts)

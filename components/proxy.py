@@ -46,7 +46,7 @@ def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
 def places(servers: int) -> list[str]:
     """Addresses that stand for servers in Nginx's configuration, twelve for as long as that is enough.
 
-    From https://www.rfc-editor.org/rfc/rfc5737, as host/balancer.py knows.
+    From https://www.rfc-editor.org/rfc/rfc5737, as host/local_balancer.py knows.
     """
     # Each of one, two, three, four or six servers has equally many of twelve. With more, where each has one or two, one
     # server would get twice the requests of another.

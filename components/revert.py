@@ -11,7 +11,7 @@ from pulumi_command import remote
 
 from components import ssh
 
-COMMAND = "sudo gantry revert --wait {seconds}"
+COMMAND = "sudo gantry rollback --wait {seconds}"
 # To connect, and for the way back itself.
 EXTRA_SECONDS = 60
 

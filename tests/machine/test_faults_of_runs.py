@@ -57,7 +57,7 @@ def test_a_release_whose_watch_was_killed_is_watched_again_by_the_next_run(serve
     launch.wait_until(lambda: server.page() == "bad", "the switch", 20)
     server.kill_release()
     process.communicate(timeout=60)
-    same(server, "good", server.run(digest, watch=20), "what served before serves again")
+    same(server, "good", server.run(digest, watch=20), "the previous release serves again")
 
 
 def test_a_dropped_connection_leaves_a_release_that_ends_as_if_it_had_not_been(server: Server):

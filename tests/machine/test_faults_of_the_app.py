@@ -146,7 +146,7 @@ def test_a_release_that_turns_bad_is_reverted_with_its_reason_and_the_apps_last_
             "good",
             outcome,
             word,
-            "what served before serves again",
+            "the previous release serves again",
             "Booting worker" if "ended" in word else "",
         )
         shown = len(visitors.failures)
@@ -154,7 +154,7 @@ def test_a_release_that_turns_bad_is_reverted_with_its_reason_and_the_apps_last_
         assert len(visitors.failures) == shown, "failures after it was reverted"
     assert visitors.pages["bad"] > 0, "it was watched without having served"
     assert len(server.instances()) == 1
-    assert server.status()["history"][-1]["result"] == "reverted"
+    assert server.status()["history"][-1]["result"] == "rolled back"
 
 
 def test_a_release_that_mends_an_app_which_fails_is_not_blamed_for_its_errors(server: Server):

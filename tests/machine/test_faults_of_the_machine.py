@@ -99,7 +99,7 @@ def released_again(server: Server, digest: str, page: str) -> None:
     assert server.page() == page
     results = [entry["result"] for entry in server.status()["history"] if entry["release"] == digest]
     # The shutdown may have left the time to see that the app had ended.
-    assert results[0] in ("interrupted", "failed", "stuck", "reverted")
+    assert results[0] in ("interrupted", "failed", "stuck", "rolled back")
     assert results[1:] == ["serving"]
 
 
@@ -158,8 +158,8 @@ def workers(server: Server) -> list[str]:
 
 
 def main_process(server: Server) -> str:
-    instance = server.status()["instance"]
-    return server.ssh(f"systemctl show --value --property=MainPID gantry-web@{instance}")
+    deployment = server.status()["deployment"]
+    return server.ssh(f"systemctl show --value --property=MainPID gantry-web@{deployment}")
 
 
 # A disk without room, a network without a way out.

@@ -113,7 +113,7 @@ def test_the_next_up_with_the_same_release_needs_no_repair(stack: Stack, url: st
     assert pages(url) == {"Hello Mars!\n"}
     found = [status(stack, number) for number in range(3)]
     assert {each["release"] for each in found} == {stack.outputs()["release"]}
-    assert all(each["instance"] == each["proven"] for each in found)
+    assert all(each["deployment"] == each["proven"] for each in found)
     assert [timer(stack, number) for number in range(3)] == ["", "", ""]
     assert stack.steps() == {}
 
@@ -135,7 +135,7 @@ def test_when_up_is_killed_in_the_middle_a_timer_takes_the_servers_back(stack: S
     assert status(stack, 0)["release"] != status(stack, 2)["release"]
     assert timer(stack, 0)
     stack.on(0, "sudo systemctl start gantry-revert.service")  # as the timer does
-    stack.on(1, "sudo gantry revert")
+    stack.on(1, "sudo gantry rollback")
     assert pages(url) == {"Hello Mars!\n"}
     assert not timer(stack, 0)
     stack.pulumi("cancel", "--yes")

@@ -27,8 +27,8 @@ def test_a_release_migrates_first_and_runs_as_many_workers_as_are_wanted(server:
     assert said.index("migrating") < said.index("\nstart ")
     assert "migrating as app" in server.ssh("sudo journalctl --no-pager --unit 'gantry-release@*'")
     assert server.page() == release
-    instance = server.status()["instance"]
-    assert server.workers() == [f"{instance}-worker-1", f"{instance}-worker-2"]
+    deployment = server.status()["deployment"]
+    assert server.workers() == [f"{deployment}-worker-1", f"{deployment}-worker-2"]
     assert {note.split()[0] for note in server.notes("worker")} == {release}
 
 
@@ -46,7 +46,7 @@ def test_a_failing_migration_fails_the_release_before_anything_is_switched(serve
     status, said = server.release()
     assert status == 1
     assert "  half way\n" in said
-    assert "the release process failed with exit status 1: python migrate.py" in said
+    assert "the release phase failed with exit status 1: python migrate.py" in said
     assert "no such table" in said
     assert "\nstart " not in said
     assert (server.page(), server.workers()) == (page, workers)

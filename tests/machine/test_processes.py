@@ -70,10 +70,10 @@ def test_a_worker_is_confined_like_web_and_has_no_socket(server: Server):
         names = "User,UMask,NoNewPrivileges,ProtectSystem,PrivateTmp,CapabilityBoundingSet,SystemCallFilter"
         return set(server.ssh(f"systemctl show {unit} --property={names}").splitlines())
 
-    instance = server.status()["instance"]
-    worker = properties(f"gantry-process@{instance}-worker-1")
+    deployment = server.status()["deployment"]
+    worker = properties(f"gantry-process@{deployment}-worker-1")
     assert "User=app" in worker
-    assert worker == properties(f"gantry-web@{instance}") == properties(f"gantry-release@{instance}")
+    assert worker == properties(f"gantry-web@{deployment}") == properties(f"gantry-release@{deployment}")
     assert len(server.ssh("sudo ls /run/gantry").split()) == 1
 
 

@@ -66,7 +66,7 @@ def test_the_status_says_what_serves_since_when_what_is_kept_and_how_releases_en
     assert len(found["history"]) <= 10
     last = found["history"][-1]
     assert (last["release"], last["result"], last["by"]) == (digest, "serving", "deploy")
-    assert {"unpack", "environment", "start", "check", "switch", "verify", "prune"} <= set(last["phases"])
+    assert {"unpack", "venv", "start", "check", "switch", "verify", "prune"} <= set(last["phases"])
     text = server.ssh("sudo gantry status")
     assert text.startswith(f"release {digest} is serving since {found['since']}\n")
     assert server.ssh("sudo stat -c %a /var/lib/gantry/history.jsonl") == "600"

@@ -138,7 +138,7 @@ def test_going_back_takes_no_registry_and_no_room_on_the_disk(stack: Stack, rele
     promised(took, unchanged=timed(stack))
     stack.script(FILL)
     # What several servers do before, what a start of the machine does, and what a failure elsewhere does.
-    stack.script(f"gantry prepare {releases[0]} && gantry resume && gantry revert")
+    stack.script(f"gantry prepare {releases[0]} && gantry resume && gantry rollback")
     assert serves(stack, "Hello Mars!\n")
     stack.script(FILL)
     stack.pulumi("config", "set", "release", releases[0])

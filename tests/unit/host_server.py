@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,7 +111,7 @@ class FakeServer:
 
     def release(self, digest: str, **variables: str) -> None:
         self.calls.clear()
-        release.release(self.paths, options(digest, watch=WATCH_SECONDS, **variables))
+        release.release(self.paths, options(digest, variables, watch=WATCH_SECONDS))
 
     def release_pages(self, *pages: str) -> list[str]:
         """Upload and release a page after the other, each with packages of its own; returns the releases."""
@@ -127,10 +128,11 @@ class FakeServer:
         return (self.paths.deployments / name / "app/page").read_text()
 
 
-def options(digest: str, *, watch: float = 0, probation: float = 0, **variables: str) -> release.ReleaseOptions:
-    return release.ReleaseOptions(
-        deployment=Deployment(digest, "s1", variables), health_check=HEALTH_CHECK, watch=watch, probation=probation
-    )
+def options(
+    digest: str, variables: Mapping[str, str] | None = None, *, watch: float = 0, probation: float = 0
+) -> release.ReleaseOptions:
+    deployment = Deployment(digest, "s1", variables or {})
+    return release.ReleaseOptions(deployment=deployment, health_check=HEALTH_CHECK, watch=watch, probation=probation)
 
 
 def die_after(patch: pytest.MonkeyPatch, step: str) -> None:

@@ -39,7 +39,7 @@ def test_no_server_is_taken_out_before_the_new_ones_are_found_healthy(fleet: Clo
         joined = fleet.one(":Command", f"prod-{number}-joined")
         assert any(each.endswith(f"::prod-{number}-attachment") for each in joined.waits_for)
         group = fleet.one(":TargetGroup").inputs["healthCheck"]
-        settle = re.search(r"gantry joined --settle (\d+) --limit 300 --from ", joined.inputs["create"])
+        settle = re.search(r"gantry wait-for-balancer --settle (\d+) --limit 300 --from ", joined.inputs["create"])
         assert settle and int(settle[1]) > group["interval"] * group["healthyThreshold"]
 
 

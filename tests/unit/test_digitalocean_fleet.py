@@ -108,7 +108,7 @@ def test_no_server_leaves_before_the_new_ones_serve_and_are_found_healthy(fleet:
         assert {f"command:remote:Command::prod-{each}-confirm" for each in (0, 1)} <= joined.waits_for
         assert any(":LoadBalancer::" in each for each in joined.waits_for)
         assert any(each.endswith("-balancer-web") for each in joined.waits_for)
-        settle = re.search(r"gantry joined --settle (\d+) --limit 300 --from 10\.", joined.inputs["create"])
+        settle = re.search(r"gantry wait-for-balancer --settle (\d+) --limit 300 --from 10\.", joined.inputs["create"])
         assert settle and int(settle[1]) > 5 * 2
 
 

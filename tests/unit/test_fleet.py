@@ -14,7 +14,7 @@ from components import fleet, manifest, proxy
 from components.revision import Wanted
 from components.rollout import batches
 from components.settings import MOST_SERVERS, Settings
-from host import balancer
+from host import local_balancer
 from tests.settings import settings
 
 HOSTS: list[Any] = list("abcdefghij")
@@ -188,7 +188,7 @@ def test_the_places_are_those_that_the_host_program_waits_for():
         )
     )
     assert all(place.startswith("192.0.2.") for place in proxy.places(MOST_SERVERS))
-    assert balancer.connections(table) == {"0200000A:A001"}
+    assert local_balancer.connections(table) == {"0200000A:A001"}
 
 
 def test_draining_waits_for_the_connections_of_before_and_not_for_new_ones(
@@ -198,7 +198,7 @@ def test_draining_waits_for_the_connections_of_before_and_not_for_new_ones(
     row = "header\n   0: 0200000A:{} 010200C0:0050 01\n"
     table.write_text(row.format("A001"))
     monkeypatch.setattr("time.sleep", lambda seconds: table.write_text(row.format("A002")))
-    balancer.drain(limit=1, table=table)
+    local_balancer.drain(limit=1, table=table)
     assert "A002" in table.read_text()
     assert "cut off" not in capsys.readouterr().out
 

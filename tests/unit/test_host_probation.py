@@ -35,7 +35,7 @@ class ProbationServer(FakeServer):
 
     def release(self, digest: str, probation: float = 0, **variables: str) -> None:
         self.calls.clear()
-        release.release(self.paths, options(digest, watch=WATCH_SECONDS, probation=probation, **variables))
+        release.release(self.paths, options(digest, variables, watch=WATCH_SECONDS, probation=probation))
 
     def rollback(self) -> None:
         probation.rollback(self.paths)

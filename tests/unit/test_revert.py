@@ -60,7 +60,7 @@ def test_every_server_goes_back_and_the_failed_command_is_not_tried_again(server
     assert asked_again(["web-0", "web-1"]) is False
     for name in ("web-0", "web-1"):
         login = ssh.Login(name, "deploy", f"key of {name}", "private")
-        assert servers.ran[name] == (login, ["sudo gantry revert --wait 300"], 300 + EXTRA_SECONDS)
+        assert servers.ran[name] == (login, ["sudo gantry rollback --wait 300"], 300 + EXTRA_SECONDS)
 
 
 def test_what_came_of_it_is_said_for_each_server_also_where_it_did_not_work(servers: Servers):
