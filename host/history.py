@@ -29,8 +29,8 @@ class Entry:
     """One release.
 
     ``result`` is one of: prepared (on the first of several servers), serving, unchanged, on probation (until all
-    servers serve it), failed (it never served), rolled back, stuck (it is unhealthy, and the previous deployment doesn't
-    start any more), or interrupted. Entries of earlier versions say reverted for rolled back.
+    servers serve it), failed (it never served), rolled back, interrupted, or stuck (it is unhealthy, and the previous
+    deployment doesn't start any more). Entries of earlier versions say reverted for rolled back.
     """
 
     release: str

@@ -39,5 +39,5 @@ def connections(table: str) -> set[str]:
 
 
 def _address(end: str) -> bytes:
-    """The address in an entry such as ``0200C0AC:0050``: an address in the byte order of the CPU, and a port, both in hex."""
+    """The address of ``0200C0AC:0050``: hex digits of an address, in the byte order of the CPU, and of a port."""
     return struct.pack("=I", int(end.partition(":")[0], 16))

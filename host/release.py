@@ -36,8 +36,8 @@ from host.paths import Paths
 from host.unpack import require_space
 from host.venv import is_built
 
-# Two seconds are enough to see that the app doesn't answer, ends, or fails every request. Slower faults would have shown:
-# this deployment passed its full watch on this server before.
+# Two seconds are enough to see that the app doesn't answer, ends, or fails every request. Slower faults are unlikely: this
+# deployment passed its full watch on this server before.
 PROVEN_WATCH_SECONDS = 2.0
 # After a start of the server: a release may have begun sooner.
 RESUME_WAIT_SECONDS = 900.0

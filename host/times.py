@@ -45,6 +45,13 @@ BALANCER_IDLE_SECONDS = REQUEST_SECONDS + 5
 LOCAL_BALANCER_IDLE_SECONDS = 1
 LOCAL_BALANCER_CONNECTION_SECONDS = 3
 
+# --- The watch of a new release.
+
+# Seconds between two looks at the release, unless the settings have an interval of their own.
+WATCH_INTERVAL_SECONDS = 0.5
+# Nginx writes its access log after this time at the latest (flush), so that the next look finds the requests.
+LOG_FLUSH_MILLISECONDS = 200
+
 # --- Health checks of a balancer.
 
 CHECK_SECONDS = 5

@@ -11,7 +11,6 @@ from host import deployment, health, times
 from host.access_log import RequestCounts, Share
 from host.errors import ReleaseError
 
-INTERVAL_SECONDS = 0.5
 # A health check that takes longer has failed.
 ANSWER_SECONDS = 5.0
 # A single failure may be chance.
@@ -75,7 +74,7 @@ def watch(options: WatchOptions) -> str:
         # After a failed check, the watch continues beyond its end until the next check decides.
         if time.monotonic() >= deadline and not failed_checks:
             return str(counts.since) if counts.since.total else "no visitors"
-        time.sleep(max(0.0, min(check.interval or INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
+        time.sleep(max(0.0, min(check.interval or times.WATCH_INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
 
 
 def unhealthy_reason(observation: Observation, check: health.HealthCheck) -> str | None:

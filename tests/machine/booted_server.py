@@ -104,7 +104,7 @@ class BootedServer:
 
     def deployment(self) -> str:
         """The deployment that serves."""
-        return self.status()["instance"]
+        return self.status()["deployment"]
 
     def reboot(self) -> None:
         """Restart the server and wait until it accepts a login again."""

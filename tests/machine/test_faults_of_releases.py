@@ -50,7 +50,7 @@ def test_a_release_whose_watch_was_killed_is_watched_again_by_the_next_run(serve
     server.kill_release()
     process.communicate(timeout=60)
     result = server.run_release(release, watch=20)
-    server.assert_still_serves("good", result, "what served before serves again")
+    server.assert_still_serves("good", result, "the previous release serves again")
 
 
 def test_a_release_finishes_after_its_ssh_connection_is_dropped(server: PageAppServer):

@@ -139,13 +139,13 @@ def test_a_release_that_fails_during_its_watch_is_rolled_back_with_the_cause_and
     log_line = "Booting worker" if "ended" in message else ""
     with server.clients() as clients:
         result = server.release(files, watch=10)
-        server.assert_still_serves("good", result, message, "what served before serves again", log_line)
+        server.assert_still_serves("good", result, message, "the previous release serves again", log_line)
         failures = len(clients.failures)
         time.sleep(2)
         assert len(clients.failures) == failures, "requests still fail after the rollback"
     assert clients.pages["bad"] > 0, "the release never served during its watch"
     assert len(server.deployments()) == 1
-    assert server.status()["history"][-1]["result"] == "reverted"
+    assert server.status()["history"][-1]["result"] == "rolled back"
 
 
 def test_a_release_that_fixes_a_failing_app_only_in_part_is_not_rolled_back(server: PageAppServer):

@@ -98,7 +98,7 @@ def assert_next_run_succeeds(server: PageAppServer, release: str, page: str) -> 
     assert server.page() == page
     results = [entry["result"] for entry in server.status()["history"] if entry["release"] == release]
     # The host program may have had the time to notice that the app ended, before the shutdown ended the program.
-    assert results[0] in ("interrupted", "failed", "stuck", "reverted")
+    assert results[0] in ("interrupted", "failed", "stuck", "rolled back")
     assert results[1:] == ["serving"]
 
 

@@ -100,7 +100,7 @@ def test_the_next_up_with_the_same_release_needs_no_repair(stack: Stack, url: st
     assert pages(url) == {"Hello Mars!\n"}
     assert served_releases(stack) == {stack.outputs()["release"]}
     statuses = [status(stack, number) for number in range(3)]
-    assert all(status["instance"] == status["proven"] for status in statuses)
+    assert all(status["deployment"] == status["proven"] for status in statuses)
     assert [rollback_timer(stack, number) for number in range(3)] == ["", "", ""]
     assert stack.steps() == {}
 
@@ -122,7 +122,7 @@ def test_when_up_is_killed_halfway_a_timer_rolls_the_servers_back(stack: Stack, 
     assert status(stack, 0)["release"] != status(stack, 2)["release"]
     assert rollback_timer(stack, 0)
     stack.ssh("sudo systemctl start gantry-revert.service")  # as the timer does
-    stack.ssh("sudo gantry revert", server=1)
+    stack.ssh("sudo gantry rollback", server=1)
     assert pages(url) == {"Hello Mars!\n"}
     assert not rollback_timer(stack, 0)
     stack.pulumi("cancel", "--yes")

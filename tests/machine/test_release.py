@@ -60,7 +60,7 @@ def test_the_status_shows_the_serving_release_its_start_the_kept_releases_and_th
     assert len(status["history"]) <= 10
     entry = status["history"][-1]
     assert (entry["release"], entry["result"], entry["by"]) == (release, "serving", "deploy")
-    assert {"unpack", "environment", "start", "check", "switch", "verify", "prune"} <= set(entry["phases"])
+    assert {"unpack", "venv", "start", "check", "switch", "verify", "prune"} <= set(entry["phases"])
     text = server.ssh("sudo gantry status")
     assert text.startswith(f"release {release} is serving since {status['since']}\n")
     assert server.ssh("sudo stat -c %a /var/lib/gantry/history.jsonl") == "600"

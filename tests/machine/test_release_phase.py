@@ -40,7 +40,7 @@ def test_a_failing_migration_fails_the_release_before_the_switch(server: Editabl
     server.edit("migrate.py", 'print("half way", flush=True)\nraise SystemExit("no such table")\n')
     output = server.failing_release()
     assert "  half way\n" in output
-    assert "the release process failed with exit status 1: python migrate.py" in output
+    assert "the release phase failed with exit status 1: python migrate.py" in output
     assert "no such table" in output
     assert "\nstart " not in output
 

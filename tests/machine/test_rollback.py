@@ -136,7 +136,7 @@ def test_a_rollback_needs_no_registry_and_no_disk_space(stack: Stack, releases: 
     assert_promise(seconds, unchanged=timed_up(stack))
     stack.script(FILL_DISK)
     # The other ways to activate a release: the preparation for several servers, a boot, and a failure elsewhere.
-    stack.script(f"gantry prepare {releases[0]} && gantry resume && gantry revert")
+    stack.script(f"gantry prepare {releases[0]} && gantry resume && gantry rollback")
     assert serves(stack, "Hello Mars!\n")
     stack.script(FILL_DISK)
     set_release(stack, releases[0])

@@ -1,4 +1,4 @@
-"""A server behind a balancer: found by its health checks, and closed to everybody else."""
+"""A server behind a balancer: it waits for the balancer's health checks, and is closed for all other requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import front
+from host import balancing
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -17,10 +17,10 @@ SOURCES = ["10.0.1.0/24", "10.0.2.7"]
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    found = Paths(tmp_path)
-    found.requests.parent.mkdir(parents=True)
-    found.requests.touch()
-    return found
+    paths = Paths(tmp_path)
+    paths.access_log.parent.mkdir(parents=True)
+    paths.access_log.touch()
+    return paths
 
 
 def line(address: str, status: str = "200") -> str:
@@ -28,17 +28,15 @@ def line(address: str, status: str = "200") -> str:
 
 
 def write(paths: Paths, *lines: str) -> None:
-    with paths.requests.open("a") as log:
+    with paths.access_log.open("a") as log:
         log.writelines(lines)
 
 
 @pytest.mark.parametrize("address", ["10.0.1.200", "10.0.2.7"])
-def test_a_server_is_found_when_a_check_of_the_balancer_is_answered_well_and_some_time_has_passed(
-    paths: Paths, address: str
-):
+def test_the_wait_ends_some_seconds_after_a_successful_check_of_the_balancer(paths: Paths, address: str):
     threading.Timer(0.3, write, [paths, line(address)]).start()
     began = time.monotonic()
-    front.wait_until_found(paths, SOURCES, settle=0.3, limit=10)
+    balancing.wait_for_balancer(paths, SOURCES, settle=0.3, limit=10)
     assert 0.6 <= time.monotonic() - began < 5
 
 
@@ -46,39 +44,41 @@ def test_a_server_is_found_when_a_check_of_the_balancer_is_answered_well_and_som
     ("address", "status"),
     [("203.0.113.9", "200"), ("2001:db8::1", "200"), ("10.0.1.9", "500"), ("10.0.1.9", "404"), ("10.0.1.9", "-")],
 )
-def test_visitors_bad_answers_and_checks_of_before_do_not_count(paths: Paths, address: str, status: str):
+def test_requests_of_visitors_failed_checks_and_earlier_checks_do_not_end_the_wait(
+    paths: Paths, address: str, status: str
+):
     write(paths, line("10.0.1.9"))
     threading.Timer(0.1, write, [paths, line(address, status)]).start()
-    with pytest.raises(ReleaseError, match=r"no health check of the balancer, from 10\.0\.1\.0/24, 10\.0\.2\.7, was"):
-        front.wait_until_found(paths, SOURCES, settle=0, limit=0.5)
+    with pytest.raises(
+        ReleaseError, match=r"no health check of the balancer, from 10\.0\.1\.0/24, 10\.0\.2\.7, succeeded"
+    ):
+        balancing.wait_for_balancer(paths, SOURCES, settle=0, limit=0.5)
 
 
-def test_only_the_status_that_is_expected_is_well_where_one_is(paths: Paths):
+def test_if_a_status_is_expected_no_other_one_is_successful(paths: Paths):
     threading.Timer(0.1, write, [paths, line("10.0.1.9", "200")]).start()
     with pytest.raises(ReleaseError, match="no health check"):
-        front.wait_until_found(paths, SOURCES, expect=418, settle=0, limit=0.5)
+        balancing.wait_for_balancer(paths, SOURCES, expect=418, settle=0, limit=0.5)
     threading.Timer(0.1, write, [paths, line("10.0.1.9", "418")]).start()
-    front.wait_until_found(paths, SOURCES, expect=418, settle=0, limit=10)
+    balancing.wait_for_balancer(paths, SOURCES, expect=418, settle=0, limit=10)
 
 
-def test_one_that_is_open_is_closed_when_visitors_have_forgotten_its_address(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch
-):
-    slept: list[float] = []
-    monkeypatch.setattr(front.time, "sleep", slept.append)
-    monkeypatch.setattr(front, "reload_firewall", lambda: None)
+def test_only_an_open_server_waits_before_it_is_closed(paths: Paths, monkeypatch: pytest.MonkeyPatch):
+    sleeps: list[float] = []
+    monkeypatch.setattr(balancing.time, "sleep", sleeps.append)
+    monkeypatch.setattr(balancing, "reload_firewall", lambda: None)
     for _ in range(2):
-        front.close(paths, patience=60)
-    assert slept == [60]
+        balancing.close(paths, patience=60)
+    assert sleeps == [60]
 
 
-def test_closing_writes_what_the_firewall_includes_and_loads_it_every_time(
+def test_the_rule_is_written_once_and_the_firewall_is_reloaded_every_time(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     loaded: list[str] = []
-    monkeypatch.setattr(front, "reload_firewall", lambda: loaded.append(paths.closed.read_text()))
-    front.close(paths)
+    monkeypatch.setattr(balancing, "reload_firewall", lambda: loaded.append(paths.closed_rule.read_text()))
+    balancing.close(paths)
     assert "unchanged" not in capsys.readouterr().out
-    front.close(paths)
+    balancing.close(paths)
     assert loaded == ["tcp dport { 80, 443 } ct state new drop\n"] * 2
     assert "unchanged" in capsys.readouterr().out

@@ -24,24 +24,24 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("schedule", "values"), TIMES)
-def test_a_schedule_becomes_the_values_of_a_timer(schedule: str, values: list[str]):
+def test_a_schedule_is_converted_to_values_of_a_timer(schedule: str, values: list[str]):
     assert cron.calendar(schedule) == values
 
 
 @pytest.mark.parametrize("schedule", [schedule for schedule, _ in TIMES])
-def test_systemd_reads_what_a_schedule_becomes(schedule: str):
+def test_systemd_accepts_the_converted_schedules(schedule: str):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
     for value in cron.calendar(schedule):
-        done = subprocess.run(["systemd-analyze", "calendar", value], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        result = subprocess.run(["systemd-analyze", "calendar", value], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
 
 
-def test_with_a_day_of_the_month_and_one_of_the_week_either_will_do_as_cron_has_it():
+def test_if_both_days_are_restricted_one_of_them_must_match_as_in_cron():
     assert cron.calendar("0 0 13 * 5") == ["*-*-13 0:0:00", "Fri *-*-* 0:0:00"]
 
 
-def test_with_a_star_in_front_of_one_of_them_both_must_fit_as_cron_has_it():
+def test_if_one_of_the_days_begins_with_a_star_both_must_match_as_in_cron():
     assert cron.calendar("0 0 */10 * 5") == ["Fri *-*-1,11,21,31 0:0:00"]
 
 
@@ -50,12 +50,12 @@ def test_with_a_star_in_front_of_one_of_them_both_must_fit_as_cron_has_it():
     ["", "daily", "@never", "* * * *", "60 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 8", "a * * * *",
      "*/0 * * * *", "5/10 * * * *", "9-3 * * * *", "1- * * * *", "1,,2 * * * *", "0 0 * * mon-xyz", "03:00\nUser=root"],
 )  # fmt: skip
-def test_a_schedule_that_is_none_is_refused_with_the_rule(schedule: str):
+def test_an_invalid_schedule_is_refused_with_the_rule(schedule: str):
     with pytest.raises(ValueError, match="five fields of cron"):
         cron.calendar(schedule)
 
 
-def test_an_app_json_may_have_entries_and_whatever_else_others_read_in_it():
+def test_an_app_json_may_have_cron_entries_and_anything_else():
     text = '{"name": "shop", "cron": [{"schedule": "@daily", "command": " python cleanup.py ", "note": 1}]}'
     assert cron.app_entries(text) == [cron.Entry("@daily", "python cleanup.py")]
     assert cron.app_entries('{"name": "shop"}') == []
@@ -73,6 +73,6 @@ def test_an_app_json_may_have_entries_and_whatever_else_others_read_in_it():
         ('{"cron": [{"schedule": "daily", "command": "a"}]}', "five fields of cron"),
     ],
 )
-def test_an_app_json_that_cannot_be_read_is_refused(text: str, reason: str):
+def test_an_invalid_app_json_is_refused_with_the_reason(text: str, reason: str):
     with pytest.raises(ValueError, match=reason):
         cron.app_entries(text)

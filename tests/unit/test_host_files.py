@@ -1,3 +1,5 @@
+"""Atomic changes of files, the configuration of a server, the lock, the Procfile and the output."""
+
 from __future__ import annotations
 
 import os
@@ -11,32 +13,33 @@ from host.web import environment_file
 
 from host import files
 from host.configure import Configuration, configure
+from host.deployment import env_file
 from host.errors import ReleaseError
 from host.lock import WAIT_SECONDS, exclusive
 from host.paths import Paths
 from host.procfile import processes
 
 
-def test_a_written_file_has_its_mode_and_leaves_nothing_beside_it(tmp_path: Path):
+def test_a_written_file_has_its_mode_and_no_temporary_file_is_left(tmp_path: Path):
     assert files.write(tmp_path / "sub/file", b"x", 0o640)
     assert (tmp_path / "sub/file").stat().st_mode & 0o7777 == 0o640
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["file"]
 
 
-def test_a_file_that_is_as_wanted_is_not_written_again(tmp_path: Path):
+def test_a_file_with_the_right_content_is_not_written_again(tmp_path: Path):
     files.write(tmp_path / "file", b"x", 0o600)
     inode = (tmp_path / "file").stat().st_ino
     assert not files.write(tmp_path / "file", b"x", 0o600)
     assert (tmp_path / "file").stat().st_ino == inode
 
 
-def test_a_wrong_mode_alone_is_mended(tmp_path: Path):
+def test_a_wrong_mode_is_corrected(tmp_path: Path):
     files.write(tmp_path / "file", b"x", 0o644)
     assert files.write(tmp_path / "file", b"x", 0o600)
     assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o600
 
 
-def test_a_link_is_never_missing_while_it_is_replaced(tmp_path: Path):
+def test_a_link_exists_at_every_moment_while_it_is_replaced(tmp_path: Path):
     link = tmp_path / "link"
     files.point(link, "a")
     code = "import sys, pathlib; l = pathlib.Path(sys.argv[1])\nfor _ in range(20000): l.readlink()"
@@ -48,7 +51,7 @@ def test_a_link_is_never_missing_while_it_is_replaced(tmp_path: Path):
 
 
 class Services:
-    """Records the commands; refuses those that start with ``refuse``."""
+    """Records the commands. The program ``refuse`` fails."""
 
     def __init__(self, refuse: str | None = None) -> None:
         self.commands: list[str] = []
@@ -63,13 +66,13 @@ class Services:
 SITE = "/etc/nginx/sites-available/gantry"
 LINK = "/etc/nginx/sites-enabled/gantry"
 UNIT = "/etc/systemd/system/gantry.service"
-WANTED = Configuration({SITE: "new\n", UNIT: "[Service]\n"}, {LINK: "../sites-available/gantry"})
+CONFIGURATION = Configuration({SITE: "new\n", UNIT: "[Service]\n"}, {LINK: "../sites-available/gantry"})
 FIREWALL = "/etc/nftables.conf"
 
 
-def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
+def test_a_first_configuration_is_written_and_the_services_are_reloaded(tmp_path: Path):
     services = Services()
-    configure(Paths(tmp_path), WANTED, services)
+    configure(Paths(tmp_path), CONFIGURATION, services)
     assert (tmp_path / LINK[1:]).read_text() == "new\n"
     assert services.commands == [
         "nginx -t -q",
@@ -78,22 +81,22 @@ def test_a_first_configuration_is_written_and_the_services_told(tmp_path: Path):
     ]
 
 
-def test_a_configuration_that_is_there_already_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    configure(Paths(tmp_path), WANTED, Services())
+def test_an_unchanged_configuration_reloads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    configure(Paths(tmp_path), CONFIGURATION, Services())
     services = Services()
-    configure(Paths(tmp_path), WANTED, services)
+    configure(Paths(tmp_path), CONFIGURATION, services)
     assert services.commands == []
     assert "unchanged" in capsys.readouterr().out
 
 
-def test_a_changed_firewall_alone_is_checked_and_loaded_and_nginx_keeps_its_connections(tmp_path: Path):
+def test_a_changed_firewall_is_checked_and_loaded_without_a_reload_of_nginx(tmp_path: Path):
     configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "one\n"}, {}), Services())
     services = Services()
     configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "two\n"}, {}), services)
     assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
 
 
-def test_a_firewall_that_is_included_is_loaded_with_the_one_that_includes_it(tmp_path: Path):
+def test_a_changed_rule_that_the_firewall_includes_loads_the_whole_firewall(tmp_path: Path):
     admitted = "/etc/gantry/firewall/admitted.nft"
     configure(Paths(tmp_path), Configuration({FIREWALL: "all\n", admitted: "one\n"}, {}), Services())
     services = Services()
@@ -101,16 +104,16 @@ def test_a_firewall_that_is_included_is_loaded_with_the_one_that_includes_it(tmp
     assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
 
 
-def test_settings_that_only_the_next_start_of_a_program_reads_tell_nobody(tmp_path: Path):
-    own = "/etc/gantry/gunicorn.conf.py"
-    configure(Paths(tmp_path), Configuration({SITE: "one\n", own: "one\n"}, {"/opt/h": "a"}), Services())
+def test_changed_gunicorn_settings_reload_nothing_because_the_next_release_reads_them(tmp_path: Path):
+    settings = "/etc/gantry/gunicorn.conf.py"
+    configure(Paths(tmp_path), Configuration({SITE: "one\n", settings: "one\n"}, {"/opt/h": "a"}), Services())
     services = Services()
-    configure(Paths(tmp_path), Configuration({SITE: "one\n", own: "two\n"}, {"/opt/h": "b"}), services)
-    assert ((tmp_path / own[1:]).read_text(), services.commands) == ("two\n", [])
+    configure(Paths(tmp_path), Configuration({SITE: "one\n", settings: "two\n"}, {"/opt/h": "b"}), services)
+    assert ((tmp_path / settings[1:]).read_text(), services.commands) == ("two\n", [])
 
 
-def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
-    configure(Paths(tmp_path), WANTED, Services())
+def test_after_nginx_refuses_a_site_the_old_one_is_put_back(tmp_path: Path):
+    configure(Paths(tmp_path), CONFIGURATION, Services())
     with pytest.raises(ReleaseError):
         broken = Configuration({SITE: "broken", "/etc/new": ""}, {LINK: "new", "/etc/other": "new"})
         configure(Paths(tmp_path), broken, Services(refuse="nginx"))
@@ -118,22 +121,22 @@ def test_a_site_that_nginx_refuses_is_put_back(tmp_path: Path):
     assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["nginx", "systemd"]
 
 
-def test_a_run_that_was_killed_before_the_reload_is_made_good_by_the_next(tmp_path: Path):
+def test_the_run_after_one_that_was_killed_before_the_reload_reloads_the_services(tmp_path: Path):
     with pytest.raises(ReleaseError):
-        configure(Paths(tmp_path), WANTED, Services(refuse="systemctl"))
+        configure(Paths(tmp_path), CONFIGURATION, Services(refuse="systemctl"))
     services = Services()
-    configure(Paths(tmp_path), WANTED, services)
+    configure(Paths(tmp_path), CONFIGURATION, services)
     assert "systemctl reload-or-restart nginx" in services.commands
 
 
-def test_who_waits_is_told_within_five_seconds_with_the_login():
+def test_a_second_operator_is_told_of_the_lock_within_five_seconds_with_the_login():
     assert WAIT_SECONDS <= 4
 
 
-def test_who_waits_for_the_lock_is_told_its_holder(tmp_path: Path):
+def test_the_error_of_a_lock_names_its_holder(tmp_path: Path):
     lock = tmp_path / "lock"
-    named = pytest.raises(ReleaseError, match="a release of 3f2a")
-    with exclusive(lock, "a release of 3f2a"), named, exclusive(lock, "another", wait=0.2):
+    refused = pytest.raises(ReleaseError, match="a release of 3f2a")
+    with exclusive(lock, "a release of 3f2a"), refused, exclusive(lock, "another", wait=0.2):
         pass
 
 
@@ -145,8 +148,8 @@ def test_the_lock_of_a_killed_holder_is_free(tmp_path: Path):
     root = Path(__file__).resolve().parents[2]
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, cwd=root)
     assert holder.stdout
-    with holder.stdout as said:
-        assert said.readline() == b"held\n"
+    with holder.stdout as stdout:
+        assert stdout.readline() == b"held\n"
         holder.kill()
         holder.wait()
     start = time.monotonic()
@@ -159,21 +162,21 @@ def test_a_procfile_has_comments_blank_lines_and_several_processes():
     assert processes(text) == {"web": "gunicorn 'a:b()'", "worker": "rq worker"}
 
 
-def test_a_line_of_another_form_is_quoted_in_the_error():
+def test_the_error_quotes_a_procfile_line_of_another_form():
     with pytest.raises(ValueError, match="'web gunicorn'"):
         processes("web gunicorn\n")
 
 
-def test_the_environment_file_quotes_what_systemd_would_interpret():
-    text = environment_file({"B": 'say "hi" for $5 `now` \\', "A": "two\nlines % and ü"})
+def test_the_env_file_quotes_characters_that_systemd_would_interpret():
+    text = env_file({"B": 'say "hi" for $5 `now` \\', "A": "two\nlines % and ü"})
     assert text == 'A="two\nlines % and ü"\nB="say \\"hi\\" for \\$5 \\`now\\` \\\\"\n'
 
 
-def test_the_output_going_away_does_not_end_the_program():
+def test_the_program_continues_when_nobody_reads_its_output():
     code = "from host.console import say\nimport sys\nfor _ in range(3): say('line')\nsys.stderr.write('done')"
     read, write = os.pipe()
     os.close(read)
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, cwd=root)
+    result = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, cwd=root)
     os.close(write)
-    assert (done.returncode, done.stderr) == (0, "done")
+    assert (result.returncode, result.stderr) == (0, "done")

@@ -1,4 +1,4 @@
-"""Runs that were killed, or that meet another one, at the points that are easily forgotten."""
+"""Runs that were killed, or that meet another run, at points that are easily forgotten."""
 
 from __future__ import annotations
 
@@ -7,163 +7,163 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.unit.test_host_fleet import Fleet
 
-from host import fleet, health, history, processes, release, serving, watch
+from host import health, history, probation, processes, release, state, watch
 from host.errors import ReleaseError
 from host.processes import Plan
-from tests.unit import test_host_processes as beside
-from tests.unit.host_machine import Machine, die_after
+from tests.unit.host_server import FakeServer, die_after
+from tests.unit.test_host_probation import ProbationServer
+from tests.unit.test_host_processes import NEW, OLD, FakeSystemd, services
 
 NO_MAIL = Plan({"mail-out": 0})
-# A record of what runs beside web.
-WORKING = json.dumps(["gantry-process@old-worker-1.service"])
+# The recorded units of a server with one worker.
+ONE_WORKER = json.dumps(["gantry-process@old-worker-1.service"])
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    return FakeServer(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    return Fleet(tmp_path, monkeypatch)
+def probation_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProbationServer:
+    return ProbationServer(tmp_path, monkeypatch)
 
 
 def die(*_: object) -> None:
     raise SystemError
 
 
-def test_what_turned_bad_after_a_kill_during_its_watch_is_taken_back_by_the_next_run(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_a_release_that_turned_unhealthy_after_its_watch_was_killed_is_rolled_back_by_the_next_run(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    machine.release(machine.upload("one"))
-    bad = machine.upload("two")
-    with monkeypatch.context() as during, pytest.raises(SystemError):
-        die_after(during, "verify")
-        machine.release(bad)
-    machine.refuse["socket"] = "answers 500"
-    monkeypatch.setattr(health, "answer", lambda *_: "500")
-    with pytest.raises(ReleaseError, match=r"(?s)answers 500.*what served before serves again"):
-        machine.release(bad)
-    assert machine.page() == "one"
-    assert history.last(machine.paths, 1)[0]["result"] == "reverted"
+    server.release(server.upload("one"))
+    unhealthy = server.upload("two")
+    with monkeypatch.context() as patch, pytest.raises(SystemError):
+        die_after(patch, "verify")
+        server.release(unhealthy)
+    server.errors["socket"] = "answers 500"
+    monkeypatch.setattr(health, "site_status", lambda *_: "500")
+    with pytest.raises(ReleaseError, match=r"(?s)answers 500.*the previous release serves again"):
+        server.release(unhealthy)
+    assert server.page() == "one"
+    assert history.last_entries(server.paths, 1)[0]["result"] == "rolled back"
 
 
-def test_the_start_of_the_machine_waits_for_a_release_that_came_sooner(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-):
-    machine.release(machine.upload("one"))
-    machine.active.clear()
+def test_the_start_of_the_server_waits_for_a_release_in_progress(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
+    server.release(server.upload("one"))
+    server.active.clear()
 
     def boot(*_: object) -> str:
         with pytest.raises(ReleaseError, match="being changed by a release of"):
-            release.resume(machine.paths)
+            release.resume(server.paths)
         return "200"
 
-    with monkeypatch.context() as during:
-        during.setattr(release, "RESUME_WAITS_SECONDS", 0)
-        during.setattr(watch, "watch", boot)
-        machine.release(machine.upload("two"))
-    release.resume(machine.paths)
-    assert machine.page() == "two"
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "RESUME_WAIT_SECONDS", 0)
+        patch.setattr(watch, "watch", boot)
+        server.release(server.upload("two"))
+    release.resume(server.paths)
+    assert server.page() == "two"
 
 
-def test_attempts_that_came_no_further_than_the_preparation_push_out_nothing_that_has_served(server: Fleet):
-    good = [server.upload(f"good{number}") for number in range(3)]
-    for number, digest in enumerate(good):
-        server.release(digest)
-        os.utime(server.paths.releases / digest, (1000 + number, 1000 + number))
+def test_releases_that_were_only_prepared_do_not_replace_releases_that_have_served(
+    probation_server: ProbationServer,
+):
+    served = [probation_server.upload(f"served{number}") for number in range(3)]
+    for number, digest in enumerate(served):
+        probation_server.release(digest)
+        os.utime(probation_server.paths.releases / digest, (1000 + number, 1000 + number))
     for number in range(5):
-        fleet.prepare(server.paths, server.upload(f"bad{number}"))
-    latest = server.upload("latest")
-    fleet.prepare(server.paths, latest)
-    server.release(latest, probation=900)
-    server.release(latest)
-    assert {*good, latest} <= {folder.name for folder in server.paths.releases.iterdir()}
+        probation.prepare(probation_server.paths, probation_server.upload(f"prepared{number}"))
+    latest = probation_server.upload("latest")
+    probation.prepare(probation_server.paths, latest)
+    probation_server.release(latest, probation=900)
+    probation_server.release(latest)
+    assert {*served, latest} <= {folder.name for folder in probation_server.paths.releases.iterdir()}
 
 
-def test_a_preparation_that_fails_leaves_no_release(server: Fleet):
-    digest = server.upload("one")
-    server.refuse["environment"] = "no registry"
+def test_a_failed_preparation_leaves_no_release(probation_server: ProbationServer):
+    digest = probation_server.upload("one")
+    probation_server.errors["venv"] = "no registry"
     with pytest.raises(ReleaseError, match="no registry"):
-        fleet.prepare(server.paths, digest)
-    assert not list(server.paths.releases.iterdir())
+        probation.prepare(probation_server.paths, digest)
+    assert not list(probation_server.paths.releases.iterdir())
 
 
-def test_a_preparation_of_an_upload_that_was_cut_off_is_refused_by_its_digest_and_leaves_no_release(server: Fleet):
-    digest = server.upload("one")
-    with (server.paths.incoming / f"{digest}.tar").open("r+b") as stream:
+def test_the_preparation_of_an_incomplete_upload_is_refused_and_leaves_no_release(
+    probation_server: ProbationServer,
+):
+    digest = probation_server.upload("one")
+    with probation_server.paths.tarball(digest).open("r+b") as stream:
         stream.truncate(1024)
     with pytest.raises(ReleaseError, match="cut off or changed"):
-        fleet.prepare(server.paths, digest)
-    assert not server.paths.releases.exists()
+        probation.prepare(probation_server.paths, digest)
+    assert not probation_server.paths.releases.exists()
 
 
-def test_a_kill_when_all_is_proven_leaves_no_way_back_to_the_processes_of_before(
-    server: Fleet, monkeypatch: pytest.MonkeyPatch
+def test_after_a_run_killed_once_its_release_was_proven_a_rollback_keeps_the_new_processes(
+    probation_server: ProbationServer, monkeypatch: pytest.MonkeyPatch
 ):
-    one, two = server.upload("one"), server.upload("two")
-    server.release(one)
-    record = server.paths.processes_record
-    record.write_text(WORKING)
-    server.release(two, probation=900)
-    with monkeypatch.context() as during, pytest.raises(SystemError):
-        during.setattr(fleet, "disarm", die)
-        server.release(two)
-    server.revert()
+    one, two = probation_server.upload("one"), probation_server.upload("two")
+    probation_server.release(one)
+    record = probation_server.paths.processes_record
+    record.write_text(ONE_WORKER)
+    probation_server.release(two, probation=900)
+    with monkeypatch.context() as patch, pytest.raises(SystemError):
+        patch.setattr(probation, "disarm", die)
+        probation_server.release(two)
+    probation_server.rollback()
     assert "old" not in record.read_text()
-    assert serving.current(server.paths) == serving.proven(server.paths)
+    assert state.current(probation_server.paths) == state.proven(probation_server.paths)
 
 
-def test_a_way_back_that_was_killed_ends_the_processes_of_the_release_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    server = beside.Server(tmp_path, monkeypatch)
-    serving.prove(server.paths, beside.OLD.name)
-    server.start(beside.OLD, NO_MAIL)
-    processes.remember(server.paths)
-    server.start(beside.NEW, NO_MAIL)
-    with monkeypatch.context() as during, pytest.raises(SystemError):
-        during.setattr(processes, "retire", die)
-        processes.go_back(server.paths)
-    processes.go_back(server.paths)
-    assert server.up() == beside.services(beside.OLD, "worker-1")
+def test_after_a_killed_rollback_the_next_one_ends_the_new_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    server = FakeSystemd(tmp_path, monkeypatch)
+    state.prove(server.paths, OLD.name)
+    server.start(OLD, NO_MAIL)
+    processes.save_for_rollback(server.paths)
+    server.start(NEW, NO_MAIL)
+    with monkeypatch.context() as patch, pytest.raises(SystemError):
+        patch.setattr(processes, "drain", die)
+        processes.roll_back(server.paths)
+    processes.roll_back(server.paths)
+    assert server.active() == services(OLD, "worker-1")
 
 
-def test_a_worker_that_is_just_being_restarted_is_left_to_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    server = beside.Server(tmp_path, monkeypatch)
-    server.start(beside.NEW, NO_MAIL)
-    (unit,) = beside.services(beside.NEW, "worker-1")
+def test_a_release_does_not_touch_a_worker_that_systemd_is_restarting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    server = FakeSystemd(tmp_path, monkeypatch)
+    server.start(NEW, NO_MAIL)
+    (unit,) = services(NEW, "worker-1")
     server.states[unit] = "activating"
     server.calls.clear()
-    processes.start(server.paths, beside.NEW, NO_MAIL)
+    processes.start(server.paths, NEW, NO_MAIL)
     assert not [call for call in server.calls if call[0] in ("start", "stop")]
 
 
-def test_a_kill_before_a_release_is_proven_starts_the_processes_of_the_one_before_with_the_machine(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_a_reboot_after_a_run_killed_before_its_release_was_proven_starts_the_old_processes(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    record = machine.paths.processes_record
-    machine.release(machine.upload("one"))
-    record.write_text(WORKING)
-    with monkeypatch.context() as during, pytest.raises(SystemError):
-        during.setattr(processes, "start", lambda *_: record.write_text("[]"))
-        during.setattr(fleet, "settle", die)
-        during.setattr(release, "_go_back", die)
-        machine.release(machine.upload("two"))
-    release.resume(machine.paths)
-    assert (record.read_text(), machine.page()) == (WORKING, "one")
+    record = server.paths.processes_record
+    server.release(server.upload("one"))
+    record.write_text(ONE_WORKER)
+    with monkeypatch.context() as patch, pytest.raises(SystemError):
+        patch.setattr(processes, "start", lambda *_: record.write_text("[]"))
+        patch.setattr(probation, "settle", die)
+        patch.setattr(release, "_roll_back", die)
+        server.release(server.upload("two"))
+    release.resume(server.paths)
+    assert (record.read_text(), server.page()) == (ONE_WORKER, "one")
 
 
-def test_processes_that_were_started_for_a_release_that_cannot_be_proven_are_no_longer_recorded(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_the_processes_of_a_release_that_cannot_be_proven_are_not_recorded(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    record = machine.paths.processes_record
-    machine.release(machine.upload("one"))
-    record.write_text(WORKING)
+    record = server.paths.processes_record
+    server.release(server.upload("one"))
+    record.write_text(ONE_WORKER)
     monkeypatch.setattr(processes, "start", lambda *_: record.write_text("[]"))
-    monkeypatch.setattr(serving, "prove", die)
+    monkeypatch.setattr(state, "prove", die)
     with pytest.raises(SystemError):
-        machine.release(machine.upload("two"))
-    assert (record.read_text(), machine.page()) == (WORKING, "one")
+        server.release(server.upload("two"))
+    assert (record.read_text(), server.page()) == (ONE_WORKER, "one")

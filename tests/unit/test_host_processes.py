@@ -1,3 +1,5 @@
+"""Workers and cron jobs beside the web process, and the release phase."""
+
 from __future__ import annotations
 
 import json
@@ -8,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from host import processes, release_process, systemd, web
+from host import processes, release_phase, systemd
 from host.cron import Entry
+from host.deployment import Deployment, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.processes import Plan
 
-OLD = web.Instance("0123456789ab", "s1", {"COLOUR": "red"})
-NEW = web.Instance("cafe00000000", "s1", {"COLOUR": "red"})
+OLD = Deployment("0123456789ab", "s1", {"COLOUR": "red"})
+NEW = Deployment("cafe00000000", "s1", {"COLOUR": "red"})
 PROCFILE = "web: gunicorn a:b\nrelease: python migrate.py\nworker: python worker.py\nmail-out: LEVEL=1 python mail.py\n"
 NIGHTLY = Entry("0 3 * * *", "python cleanup.py")
 
 
-class Server:
-    """Units are names with states; what systemd is asked to do is written down."""
+class FakeSystemd:
+    """A server whose units are names with states. ``calls`` records the commands for systemd."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths = Paths(root)
@@ -35,16 +38,16 @@ class Server:
         monkeypatch.setattr(systemd, "systemctl", self.systemctl)
         monkeypatch.setattr(systemd, "listed", self.listed)
         monkeypatch.setattr(systemd, "show", self.show)
-        monkeypatch.setattr(systemd, "journal", lambda unit: f"last words of {unit}")
+        monkeypatch.setattr(systemd, "journal", lambda unit: f"last lines of {unit}")
         monkeypatch.setattr(systemd, "accepts", lambda value: "25:" not in value)
-        for instance in (OLD, NEW):
-            self.unpack(instance)
+        for deployment in (OLD, NEW):
+            self.unpack(deployment)
 
-    def unpack(self, instance: web.Instance, procfile: str = PROCFILE) -> None:
-        release = self.paths.releases / instance.release
+    def unpack(self, deployment: Deployment, procfile: str = PROCFILE) -> None:
+        release = self.paths.releases / deployment.release
         release.mkdir(parents=True, exist_ok=True)
         (release / "Procfile").write_text(procfile)
-        web.prepare(self.paths, instance, self.paths.venvs / "v1")
+        write_files(self.paths, deployment, self.paths.venvs / "v1")
 
     def systemctl(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         self.calls.append((verb, *words))
@@ -54,20 +57,20 @@ class Server:
         return subprocess.CompletedProcess([], 0, "", "")
 
     def listed(self, *patterns: str) -> dict[str, str]:
-        kinds = {(pattern.partition("@")[0], pattern.rpartition(".")[2]) for pattern in patterns}
+        kinds = {kind(pattern) for pattern in patterns}
         return {unit: state for unit, state in self.states.items() if kind(unit) in kinds}
 
     def show(self, unit: str, *names: str) -> dict[str, str]:
         restarts = any(unit.endswith(f"-{name}.service") for name in self.crashing)
         return {"ActiveState": self.states.get(unit, "inactive"), "NRestarts": "1" if restarts else "0"}
 
-    def start(self, instance: web.Instance, plan: Plan) -> None:
-        """As a release does it, once the web process serves."""
-        processes.start(self.paths, instance, plan)
-        processes.retire(self.paths)
-        processes.forget(self.paths)
+    def start(self, deployment: Deployment, plan: Plan) -> None:
+        """What a release does once the web process serves."""
+        processes.start(self.paths, deployment, plan)
+        processes.drain(self.paths)
+        processes.remove_unused(self.paths)
 
-    def up(self) -> set[str]:
+    def active(self) -> set[str]:
         return {unit for unit, state in self.states.items() if state == "active"}
 
     def folder(self, name: str) -> Path:
@@ -75,47 +78,48 @@ class Server:
 
 
 def kind(unit: str) -> tuple[str, str]:
+    """The template and the type of a unit, such as gantry-cron and timer."""
     return unit.partition("@")[0], unit.rpartition(".")[2]
 
 
-def services(instance: web.Instance, *names: str) -> set[str]:
-    return {f"gantry-process@{instance.name}-{name}.service" for name in names}
+def services(deployment: Deployment, *names: str) -> set[str]:
+    return {f"gantry-process@{deployment.name}-{name}.service" for name in names}
 
 
-def cron_of(instance: web.Instance, server: Server) -> list[str]:
-    return [unit for unit in server.up() if unit.startswith(f"gantry-cron@{instance.name}-")]
+def cron_of(deployment: Deployment, server: FakeSystemd) -> list[str]:
+    return [unit for unit in server.active() if unit.startswith(f"gantry-cron@{deployment.name}-")]
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
-    return Server(tmp_path, monkeypatch)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+    return FakeSystemd(tmp_path, monkeypatch)
 
 
-def test_one_of_each_type_beside_web_and_release_runs_and_the_settings_can_say_another_count(server: Server):
+def test_one_process_of_each_type_runs_unless_the_settings_have_another_count(server: FakeSystemd):
     server.start(NEW, Plan())
-    assert server.up() == services(NEW, "worker-1", "mail-out-1")
+    assert server.active() == services(NEW, "worker-1", "mail-out-1")
     server.start(NEW, Plan({"worker": 3, "mail-out": 0}))
-    assert server.up() == services(NEW, "worker-1", "worker-2", "worker-3")
+    assert server.active() == services(NEW, "worker-1", "worker-2", "worker-3")
 
 
-def test_another_count_starts_and_stops_the_difference_alone(server: Server):
+def test_a_changed_count_starts_or_stops_only_the_difference(server: FakeSystemd):
     server.start(NEW, Plan({"worker": 2}))
     server.calls.clear()
     server.start(NEW, Plan({"worker": 1}))
-    stopped = [words for words in server.calls if words[0] in ("start", "stop")]
-    assert stopped == [("stop", "--no-block", *services(NEW, "worker-2"))]
+    commands = [words for words in server.calls if words[0] in ("start", "stop")]
+    assert commands == [("stop", "--no-block", *services(NEW, "worker-2"))]
 
 
-def test_the_old_releases_processes_are_told_to_stop_only_once_the_new_ones_stay_up(server: Server):
+def test_the_old_processes_are_stopped_after_the_new_ones_have_stayed_up(server: FakeSystemd):
     server.start(OLD, Plan())
     server.calls.clear()
     server.start(NEW, Plan())
     verbs = [words[0] for words in server.calls if words[0] in ("start", "stop")]
     assert verbs == ["start", "start", "stop"]
-    assert server.up() == services(NEW, "worker-1", "mail-out-1")
+    assert server.active() == services(NEW, "worker-1", "mail-out-1")
 
 
-def test_a_process_runs_its_command_itself_with_the_code_packages_and_variables_of_its_instance(server: Server):
+def test_a_process_runs_with_the_code_the_packages_and_the_variables_of_its_deployment(server: FakeSystemd):
     server.start(NEW, Plan())
     folder = server.folder(f"{NEW.name}-mail-out-1")
     assert (folder / "run").read_text() == "#!/bin/sh\nexec /usr/bin/env LEVEL=1 python mail.py\n"
@@ -125,54 +129,56 @@ def test_a_process_runs_its_command_itself_with_the_code_packages_and_variables_
     assert (folder / "environment").read_text() == 'COLOUR="red"\n'
 
 
-def test_one_that_does_not_stay_up_is_named_with_its_last_words_and_all_new_ones_are_stopped_again(server: Server):
+def test_if_one_process_crashes_the_error_has_its_last_lines_and_all_new_processes_are_stopped(server: FakeSystemd):
     server.start(OLD, Plan())
     server.crashing = {"mail-out-1"}
-    with pytest.raises(ReleaseError, match=r"(?s)mail-out.1 doesn't stay up:\nlast words of .*mail-out-1"):
+    with pytest.raises(ReleaseError, match=r"(?s)mail-out.1 doesn't stay up:\nlast lines of .*mail-out-1"):
         processes.start(server.paths, NEW, Plan())
-    assert server.up() == services(OLD, "worker-1", "mail-out-1")
-    processes.discard(server.paths, NEW.name)
+    assert server.active() == services(OLD, "worker-1", "mail-out-1")
+    processes.stop(server.paths, NEW.name)
     assert {folder.name[:12] for folder in server.paths.processes.iterdir()} == {OLD.release}
 
 
-def test_whatever_a_failed_instance_has_started_is_waited_for_since_its_code_goes(server: Server):
+def test_the_processes_of_a_failed_deployment_are_stopped_without_no_block(server: FakeSystemd):
     processes.start(server.paths, NEW, Plan({"mail-out": 0}))
     server.calls.clear()
-    processes.discard(server.paths, NEW.name)
+    processes.stop(server.paths, NEW.name)
     assert ("stop", *services(NEW, "worker-1")) in server.calls
 
 
-def test_after_a_reboot_those_of_the_last_release_come_back(server: Server):
+def test_after_a_reboot_the_processes_of_the_last_release_are_started(server: FakeSystemd):
     server.start(OLD, Plan())
     server.start(NEW, Plan(cron=(NIGHTLY,), first=True))
-    before = server.up()
+    before = server.active()
     server.states.clear()
-    processes.go_back(server.paths)
-    assert server.up() == before
+    processes.roll_back(server.paths)
+    assert server.active() == before
 
 
-def test_a_server_without_processes_is_asked_nothing_after_a_reboot(server: Server):
-    processes.go_back(server.paths)
+def test_after_a_reboot_of_a_server_without_processes_systemd_gets_no_command(server: FakeSystemd):
+    processes.roll_back(server.paths)
     assert server.calls == []
 
 
-def test_an_app_with_web_alone_has_no_phase_for_processes(server: Server, capsys: pytest.CaptureFixture[str]):
+def test_for_an_app_with_only_a_web_process_no_processes_phase_is_printed(
+    server: FakeSystemd, capsys: pytest.CaptureFixture[str]
+):
     server.unpack(NEW, "web: gunicorn a:b\n")
     server.start(NEW, Plan())
     assert capsys.readouterr().out == ""
-    assert server.up() == set()
+    assert server.active() == set()
 
 
-def test_a_count_for_a_type_that_this_release_has_not_is_passed_over_and_said(
-    server: Server, capsys: pytest.CaptureFixture[str]
+def test_a_count_for_a_type_that_the_procfile_lacks_is_ignored_with_a_message(
+    server: FakeSystemd, capsys: pytest.CaptureFixture[str]
 ):
     processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan({"clock": 1, "worker": 0}))
     assert capsys.readouterr().out == f"no clock will run: the Procfile of {NEW.release} has none\n"
 
 
-def test_a_cron_entry_is_a_timer_with_its_times_in_a_file_and_the_command_behind_a_lock(server: Server):
+def test_a_cron_entry_is_a_timer_with_its_times_in_a_drop_in_and_a_command_with_a_lock(server: FakeSystemd):
     server.start(NEW, Plan({"worker": 0, "mail-out": 0}, cron=(Entry("0 0 13 * 5", "python a.py"),), first=True))
-    (timer,) = server.up()
+    (timer,) = server.active()
     assert kind(timer) == ("gantry-cron", "timer")
     times = (server.paths.units / f"{timer}.d/schedule.conf").read_text()
     assert times == "[Timer]\nOnCalendar=*-*-13 0:0:00\nOnCalendar=Fri *-*-* 0:0:00\n"
@@ -183,16 +189,16 @@ def test_a_cron_entry_is_a_timer_with_its_times_in_a_file_and_the_command_behind
     assert server.calls.index(("daemon-reload",)) < server.calls.index(("start", timer))
 
 
-def test_the_lock_is_the_commands_own_whatever_the_release_or_the_schedule(server: Server):
+def test_a_command_has_the_same_lock_in_every_release_and_with_every_schedule(server: FakeSystemd):
     locks = set[str]()
-    for instance, schedule in ((OLD, "@daily"), (NEW, "@daily"), (NEW, "@hourly")):
-        server.start(instance, Plan(cron=(Entry(schedule, "python a.py"),), first=True))
-        (timer,) = cron_of(instance, server)
+    for deployment, schedule in ((OLD, "@daily"), (NEW, "@daily"), (NEW, "@hourly")):
+        server.start(deployment, Plan(cron=(Entry(schedule, "python a.py"),), first=True))
+        (timer,) = cron_of(deployment, server)
         locks.add((server.folder(processes._name_of(timer)) / "run").read_text().splitlines()[1])
     assert len(locks) == 1
 
 
-def test_entries_of_the_app_and_of_the_settings_add_up_and_run_on_the_first_server_only(server: Server):
+def test_cron_entries_of_the_app_and_of_the_settings_run_only_on_the_first_server(server: FakeSystemd):
     text = json.dumps({"cron": [{"schedule": "@daily", "command": "python b.py"}]})
     (server.paths.releases / NEW.release / "app.json").write_text(text)
     server.start(NEW, Plan(cron=(NIGHTLY,), first=True))
@@ -201,7 +207,7 @@ def test_entries_of_the_app_and_of_the_settings_add_up_and_run_on_the_first_serv
     assert cron_of(NEW, server) == []
 
 
-def test_a_timer_that_is_no_longer_wanted_is_removed_and_its_running_job_left_to_finish(server: Server):
+def test_a_removed_cron_entry_loses_its_timer_and_its_running_job_finishes(server: FakeSystemd):
     server.start(OLD, Plan(cron=(NIGHTLY,), first=True))
     (timer,) = cron_of(OLD, server)
     job = timer.replace(".timer", ".service")
@@ -211,13 +217,13 @@ def test_a_timer_that_is_no_longer_wanted_is_removed_and_its_running_job_left_to
     assert server.states[job] == "activating"
     assert not list(server.paths.units.iterdir())
     assert processes.in_use() == {OLD.name, NEW.name}
-    assert server.folder(processes._name_of(job)).exists(), "the job's packages are found through it"
+    assert server.folder(processes._name_of(job)).exists(), "the job needs the folder to find its packages"
     server.states[job] = "inactive"
-    processes.forget(server.paths)
+    processes.remove_unused(server.paths)
     assert not server.folder(processes._name_of(job)).exists()
 
 
-def test_a_schedule_that_systemd_refuses_fails_before_anything_is_switched(server: Server):
+def test_a_schedule_that_systemd_refuses_fails_before_the_switch(server: FakeSystemd):
     plan = Plan(cron=(Entry("*-*-* 25:00", "python a.py"),), first=True)
     with pytest.raises(ReleaseError, match=r"25:00' must be five fields"):
         processes.prepare(server.paths, NEW, server.paths.venvs / "v1", plan)
@@ -225,74 +231,74 @@ def test_a_schedule_that_systemd_refuses_fails_before_anything_is_switched(serve
 
 
 @pytest.fixture
-def migration(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
-    """Makes the release process write ``said`` and end well or not."""
+def migration(server: FakeSystemd, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
+    """A function that sets what the release phase prints, and whether it succeeds."""
 
-    def behave(said: str, well: bool) -> None:
-        def follow(unit: str) -> bool:
-            server.calls.append(("follow", unit))
-            print(said)
-            return well
+    def behave(output: str, success: bool) -> None:
+        def succeeds(unit: str) -> bool:
+            server.calls.append(("run", unit))
+            print(output)
+            return success
 
-        monkeypatch.setattr(release_process, "_follow", follow)
+        monkeypatch.setattr(release_phase, "_succeeds", succeeds)
 
     return behave
 
 
-def test_only_the_first_server_runs_the_release_process(server: Server, migration: Callable[[str, bool], None]):
+def test_only_the_first_server_runs_the_release_phase(server: FakeSystemd, migration: Callable[[str, bool], None]):
     migration("migrated", True)
     processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan())
     assert server.calls == []
     processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
-    assert server.calls == [("follow", f"gantry-release@{NEW.name}.service")]
-    script = server.paths.instances / NEW.name / "release"
+    assert server.calls == [("run", f"gantry-release@{NEW.name}.service")]
+    script = server.paths.deployments / NEW.name / "release"
     assert script.read_text() == "#!/bin/sh\nexec /usr/bin/env python migrate.py\n"
 
 
-def test_what_the_release_process_writes_is_shown_whatever_its_bytes_are(
+def test_the_output_of_the_release_phase_is_printed_also_if_it_is_not_utf_8(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
     programs = {"journalctl": "printf 'caf\\351 migrated\\n'", "systemctl": "exit 0"}
-    for name, does in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+    for name, command in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{command}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert release_process._follow("gantry-release@a.service")
+    assert release_phase._succeeds("gantry-release@a.service")
     assert "  caf\ufffd migrated\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("result", "reason"),
+    ("properties", "reason"),
     [
         ({"Result": "timeout"}, "took longer than the setting releaseTimeout allows"),
         ({"Result": "exit-code", "ExecMainStatus": "3"}, "failed with exit status 3"),
     ],
 )
-def test_a_release_process_that_fails_says_why_with_its_last_words(
-    server: Server,
+def test_the_error_of_a_failed_release_phase_has_the_reason_and_the_last_lines(
+    server: FakeSystemd,
     migration: Callable[[str, bool], None],
     monkeypatch: pytest.MonkeyPatch,
-    result: dict[str, str],
+    properties: dict[str, str],
     reason: str,
 ):
     migration("no such table", False)
-    monkeypatch.setattr(systemd, "show", lambda *_: result)
-    with pytest.raises(ReleaseError, match=rf"{reason}: python migrate.py\nlast words"):
+    monkeypatch.setattr(systemd, "show", lambda *_: properties)
+    with pytest.raises(ReleaseError, match=rf"{reason}: python migrate.py\nlast lines"):
         processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
 
 
-def test_a_release_process_of_an_interrupted_run_is_waited_for(
-    server: Server, migration: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch
+def test_a_release_phase_of_an_interrupted_run_ends_before_the_next_one_begins(
+    server: FakeSystemd, migration: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch
 ):
     migration("migrated", True)
     other = f"gantry-release@{OLD.name}.service"
     server.states[other] = "activating"
 
     def sleep(_: float) -> None:
-        assert not any(words[0] == "follow" for words in server.calls)
+        assert not any(words[0] == "run" for words in server.calls)
         server.states[other] = "inactive"
 
-    monkeypatch.setattr(release_process.time, "sleep", sleep)
+    monkeypatch.setattr(release_phase.time, "sleep", sleep)
     processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
-    assert server.calls[-1][0] == "follow"
+    assert server.calls[-1][0] == "run"
     assert server.states[other] == "inactive"

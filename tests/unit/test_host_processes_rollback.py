@@ -1,4 +1,4 @@
-"""What ran beside web before a release on probation, and what of it stays for the way back."""
+"""Workers and timers of the old release during a probation, and after a rollback."""
 
 from __future__ import annotations
 
@@ -7,139 +7,139 @@ from pathlib import Path
 
 import pytest
 
-from host import processes, serving, systemd
+from host import processes, state, systemd
 from host.cron import Entry
 from host.processes import Plan
-from tests.unit.host_machine import Machine
-from tests.unit.test_host_processes import NEW, NIGHTLY, OLD, Server, cron_of, services
+from tests.unit.host_server import FakeServer
+from tests.unit.test_host_processes import NEW, NIGHTLY, OLD, FakeSystemd, cron_of, services
 
 NO_MAIL = Plan({"mail-out": 0})
 NO_PROCESS = Plan({"mail-out": 0, "worker": 0})
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
-    server = Server(tmp_path, monkeypatch)
-    serving.prove(server.paths, OLD.name)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+    server = FakeSystemd(tmp_path, monkeypatch)
+    state.prove(server.paths, OLD.name)
     return server
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def release_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    return FakeServer(tmp_path, monkeypatch)
 
 
-def on_probation(server: Server, before: Plan, plan: Plan) -> None:
-    """OLD ran as ``before`` says; now NEW serves, and can still go back."""
+def on_probation(server: FakeSystemd, before: Plan, plan: Plan) -> None:
+    """OLD ran with the plan ``before``. Now NEW serves with ``plan``, on probation."""
     server.start(OLD, before)
-    processes.remember(server.paths)
+    processes.save_for_rollback(server.paths)
     server.start(NEW, plan)
     server.calls.clear()
 
 
-def recorded(server: Server) -> list[str]:
+def recorded(server: FakeSystemd) -> list[str]:
     return json.loads(server.paths.processes_record.read_text())
 
 
-def test_on_the_way_back_the_new_ones_are_told_to_stop_and_then_those_of_before_start_unwaited_for(server: Server):
+def test_a_rollback_stops_the_new_processes_and_starts_the_old_ones_without_waiting(server: FakeSystemd):
     on_probation(server, NO_MAIL, NO_MAIL)
-    processes.go_back(server.paths)
+    processes.roll_back(server.paths)
     (new,), (old,) = services(NEW, "worker-1"), services(OLD, "worker-1")
     assert server.calls == [("stop", "--no-block", new), ("start", "--no-block", old)]
     assert recorded(server) == [old]
 
 
-def test_what_was_gone_back_to_is_what_a_reboot_starts_and_a_second_way_back_changes_nothing(server: Server):
+def test_after_a_rollback_a_reboot_starts_the_old_processes(server: FakeSystemd):
     on_probation(server, NO_MAIL, NO_MAIL)
-    processes.go_back(server.paths)
+    processes.roll_back(server.paths)
     server.states.clear()
-    processes.go_back(server.paths)
-    assert server.up() == services(OLD, "worker-1")
+    processes.roll_back(server.paths)
+    assert server.active() == services(OLD, "worker-1")
     assert not server.paths.processes_before.exists()
 
 
-def test_a_way_back_to_no_process_at_all_starts_none(server: Server):
+def test_a_rollback_to_a_release_without_processes_starts_none(server: FakeSystemd):
     on_probation(server, NO_PROCESS, NO_MAIL)
-    processes.go_back(server.paths)
+    processes.roll_back(server.paths)
     assert server.calls == [("stop", "--no-block", *services(NEW, "worker-1"))]
     assert recorded(server) == []
 
 
-def test_without_anything_remembered_what_is_recorded_goes_on(server: Server):
+def test_a_rollback_without_saved_units_keeps_the_recorded_ones_running(server: FakeSystemd):
     server.start(NEW, NO_MAIL)
-    processes.go_back(server.paths)
-    assert server.up() == services(NEW, "worker-1")
+    processes.roll_back(server.paths)
+    assert server.active() == services(NEW, "worker-1")
 
 
-def test_a_second_attempt_on_probation_does_not_become_what_is_gone_back_to(server: Server):
+def test_a_second_release_on_probation_does_not_replace_the_saved_units(server: FakeSystemd):
     on_probation(server, NO_MAIL, NO_MAIL)
-    processes.remember(server.paths)
-    processes.go_back(server.paths)
-    assert server.up() == services(OLD, "worker-1")
+    processes.save_for_rollback(server.paths)
+    processes.roll_back(server.paths)
+    assert server.active() == services(OLD, "worker-1")
 
 
-def test_what_a_killed_run_left_of_an_instance_proven_earlier_is_neither_gone_back_to_nor_kept(server: Server):
+def test_units_that_a_killed_run_saved_for_an_earlier_deployment_are_replaced(server: FakeSystemd):
     on_probation(server, NO_MAIL, NO_MAIL)
-    serving.prove(server.paths, NEW.name)
-    processes.remember(server.paths)
+    state.prove(server.paths, NEW.name)
+    processes.save_for_rollback(server.paths)
     assert json.loads(server.paths.processes_before.read_text()) == {
-        "instance": NEW.name,
+        "deployment": NEW.name,
         "units": [*services(NEW, "worker-1")],
     }
-    processes.go_back(server.paths)
-    assert server.up() == services(NEW, "worker-1")
+    processes.roll_back(server.paths)
+    assert server.active() == services(NEW, "worker-1")
 
 
-def test_a_timer_of_before_keeps_its_times_during_a_probation_and_the_new_ones_go_on_the_way_back(server: Server):
+def test_an_old_timer_keeps_its_schedule_during_a_probation_and_a_rollback_removes_the_new_timer(server: FakeSystemd):
     on_probation(
         server,
         Plan(NO_PROCESS.counts, (NIGHTLY,), first=True),
         Plan(NO_PROCESS.counts, (Entry("@hourly", "python a.py"),), first=True),
     )
     (new,) = cron_of(NEW, server)
-    times = {folder.name: folder / "schedule.conf" for folder in server.paths.units.iterdir()}
-    (old,) = (name.removesuffix(".d") for name in times if OLD.release in name)
-    assert "3:0:00" in times[f"{old}.d"].read_text()
-    assert server.states[old] == "inactive", "only one release's timers run"
-    processes.go_back(server.paths)
-    assert server.up() == {old}
-    assert not times[f"{new}.d"].exists()
+    schedules = {folder.name: folder / "schedule.conf" for folder in server.paths.units.iterdir()}
+    (old,) = (name.removesuffix(".d") for name in schedules if OLD.release in name)
+    assert "3:0:00" in schedules[f"{old}.d"].read_text()
+    assert server.states[old] == "inactive", "only the timers of one release run"
+    processes.roll_back(server.paths)
+    assert server.active() == {old}
+    assert not schedules[f"{new}.d"].exists()
     assert server.calls == [("stop", new), ("daemon-reload",), ("start", "--no-block", old)]
 
 
-def test_what_the_way_back_needs_is_kept_until_the_release_is_proven(server: Server):
+def test_the_files_for_a_rollback_are_kept_until_the_release_is_proven(server: FakeSystemd):
     on_probation(server, NO_MAIL, NO_MAIL)
     old = server.folder(f"{OLD.name}-worker-1")
     assert old.exists()
-    processes.forget_remembered(server.paths)
-    processes.forget(server.paths)
+    processes.delete_saved(server.paths)
+    processes.remove_unused(server.paths)
     assert not old.exists()
     assert server.folder(f"{NEW.name}-worker-1").exists()
 
 
-def test_a_process_that_finishes_its_job_keeps_its_folder_and_counts_as_using_its_instance(server: Server):
+def test_a_draining_process_keeps_its_folder_and_its_deployment_in_use(server: FakeSystemd):
     server.start(OLD, NO_MAIL)
     (old,) = services(OLD, "worker-1")
     processes.start(server.paths, NEW, NO_MAIL)
-    processes.retire(server.paths)
+    processes.drain(server.paths)
     server.states[old] = "deactivating"
-    processes.forget(server.paths)
+    processes.remove_unused(server.paths)
     assert server.folder(f"{OLD.name}-worker-1").exists()
     assert processes.in_use() == {OLD.name, NEW.name}
     server.states[old] = "failed"
-    processes.forget(server.paths)
+    processes.remove_unused(server.paths)
     assert not server.folder(f"{OLD.name}-worker-1").exists()
     assert processes.in_use() == {NEW.name}
 
 
-def test_one_that_has_crashed_for_good_keeps_its_folder_since_a_reboot_starts_it_again(server: Server):
+def test_a_recorded_process_that_has_failed_keeps_its_folder_because_a_reboot_starts_it(server: FakeSystemd):
     server.start(NEW, NO_MAIL)
     server.states.update(dict.fromkeys(services(NEW, "worker-1"), "failed"))
-    processes.forget(server.paths)
+    processes.remove_unused(server.paths)
     assert server.folder(f"{NEW.name}-worker-1").exists()
 
 
-def test_a_migration_of_a_killed_run_uses_its_instance_and_a_timer_that_only_waits_does_not(server: Server):
+def test_a_running_release_phase_keeps_its_deployment_in_use_and_a_waiting_timer_does_not(server: FakeSystemd):
     server.states = {
         f"gantry-release@{NEW.name}.service": "activating",
         f"gantry-cron@{OLD.name}-abcdef.timer": "active",
@@ -147,24 +147,24 @@ def test_a_migration_of_a_killed_run_uses_its_instance_and_a_timer_that_only_wai
     assert processes.in_use() == {NEW.name}
 
 
-def test_what_a_job_still_runs_stays_after_many_releases_and_goes_with_the_first_after_it(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_a_deployment_with_a_running_job_is_kept_over_many_releases_until_the_job_has_ended(
+    release_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    first, *_ = machine.released("0")
-    (instance,) = machine.active
-    process = machine.paths.processes / f"{instance}-worker-1"
+    first, *_ = release_server.release_pages("0")
+    (name,) = release_server.active
+    process = release_server.paths.processes / f"{name}-worker-1"
     process.mkdir(parents=True)
     kept = [
         process,
-        machine.paths.releases / first,
-        machine.paths.instances / instance,
-        machine.paths.environments / instance,
-        machine.venv("flask==0"),
+        release_server.paths.releases / first,
+        release_server.paths.deployments / name,
+        release_server.paths.env_files / name,
+        release_server.venv("flask==0"),
     ]
     units = {f"gantry-process@{process.name}.service": "deactivating"}
     monkeypatch.setattr(systemd, "listed", lambda *_: units)
-    machine.released(*"123456")
+    release_server.release_pages(*"123456")
     assert all(path.exists() for path in kept)
     units.clear()
-    machine.release(machine.upload("7"))
+    release_server.release(release_server.upload("7"))
     assert not any(path.exists() for path in kept)

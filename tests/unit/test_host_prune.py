@@ -1,3 +1,5 @@
+"""The releases, packages and uploads that a server keeps, and the disk space that a release needs."""
+
 from __future__ import annotations
 
 import os
@@ -5,131 +7,133 @@ from pathlib import Path
 
 import pytest
 
-from host import release, serving, web
+from host import deployment, files, state
 from host.errors import ReleaseError
-from tests.unit.host_machine import Machine
+from tests.unit.host_server import FakeServer
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    return FakeServer(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("size", [0, 700, 1024])
-def test_an_upload_that_was_cut_off_is_refused_by_its_digest(machine: Machine, size: int):
-    digest = machine.upload("one")
-    with (machine.paths.incoming / f"{digest}.tar").open("r+b") as stream:
+def test_an_incomplete_upload_is_refused_because_its_digest_differs(server: FakeServer, size: int):
+    digest = server.upload("one")
+    with server.paths.tarball(digest).open("r+b") as stream:
         stream.truncate(size)
     with pytest.raises(ReleaseError, match="cut off or changed"):
-        machine.release(digest)
-    assert not (machine.paths.releases / digest).exists()
+        server.release(digest)
+    assert not (server.paths.releases / digest).exists()
 
 
-def test_a_release_that_was_never_uploaded_is_named(machine: Machine):
+def test_the_error_names_a_release_that_was_never_uploaded(server: FakeServer):
     with pytest.raises(ReleaseError, match="cafe00000000 is neither kept"):
-        machine.release("cafe00000000")
+        server.release("cafe00000000")
 
 
-def test_five_releases_are_kept_and_one_that_was_rolled_back_to_counts_as_new(machine: Machine):
-    digests = machine.released(*"01234")
-    machine.release(digests[0])
-    digests.append(machine.upload("5"))
-    machine.release(digests[5])
-    kept = {path.name for path in machine.paths.releases.iterdir()}
-    assert kept == {digests[0], *digests[2:]}
-    assert [path.name for path in machine.paths.instances.iterdir()] == list(machine.active)
-    assert not list(machine.paths.incoming.iterdir())
+def test_five_releases_are_kept_and_the_target_of_a_rollback_counts_as_the_newest(server: FakeServer):
+    digests = server.release_pages(*"01234")
+    server.release(digests[0])
+    digests.append(server.upload("5"))
+    server.release(digests[5])
+    names = {path.name for path in server.paths.releases.iterdir()}
+    assert names == {digests[0], *digests[2:]}
+    assert [path.name for path in server.paths.deployments.iterdir()] == list(server.active)
+    assert not list(server.paths.incoming.iterdir())
 
 
-def test_the_packages_of_kept_releases_stay_and_those_of_others_go(machine: Machine):
-    digests = machine.released(*"012345")
-    digests.append(machine.upload("6", needs="flask==6"))
-    machine.release(digests[6])
-    assert set(machine.paths.venvs.iterdir()) == {machine.venv(f"flask=={number}") for number in range(2, 7)}
-    assert {path.name for path in machine.paths.venv_links.iterdir()} == set(digests[2:])
+def test_only_the_packages_of_kept_releases_stay(server: FakeServer):
+    digests = server.release_pages(*"012345")
+    digests.append(server.upload("6", requirements="flask==6"))
+    server.release(digests[6])
+    assert set(server.paths.venvs.iterdir()) == {server.venv(f"flask=={number}") for number in range(2, 7)}
+    assert {path.name for path in server.paths.venv_links.iterdir()} == set(digests[2:])
 
 
-def test_an_instance_that_still_finishes_requests_keeps_its_packages_whatever_they_would_be_called_now(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_the_packages_of_a_draining_deployment_stay_also_without_a_link_to_them(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    machine.release(machine.upload("one", needs="flask==1"))
-    old = next(iter(machine.active))
-    (machine.paths.venv_links / old.partition("-")[0]).unlink()
-    monkeypatch.setattr(web, "retire", lambda name: None)
-    machine.release(machine.upload("two", needs="flask==2"))
-    assert set(machine.paths.venvs.iterdir()) == {machine.venv("flask==1"), machine.venv("flask==2")}
+    server.release(server.upload("one", requirements="flask==1"))
+    old = next(iter(server.active))
+    (server.paths.venv_links / old.partition("-")[0]).unlink()
+    monkeypatch.setattr(deployment, "drain", lambda name: None)
+    server.release(server.upload("two", requirements="flask==2"))
+    assert set(server.paths.venvs.iterdir()) == {server.venv("flask==1"), server.venv("flask==2")}
 
 
-def test_what_a_killed_removal_left_is_no_release_and_is_cleared(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    digests = machine.released(*"01234")
-    digests.append(machine.upload("5"))
+def test_a_folder_that_a_killed_run_has_half_removed_is_no_release_and_is_removed_later(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+):
+    digests = server.release_pages(*"01234")
+    digests.append(server.upload("5"))
 
-    def killed_while_removing(folder: Path, **_: object) -> None:
-        if folder.parent == machine.paths.releases and "partial" not in folder.name:
+    def die_while_removing(folder: Path, **_: object) -> None:
+        if folder.parent == server.paths.releases and "partial" not in folder.name:
             raise SystemError
 
     with monkeypatch.context() as patch:
-        patch.setattr(release.files.shutil, "rmtree", killed_while_removing)
+        patch.setattr(files.shutil, "rmtree", die_while_removing)
         with pytest.raises(SystemError):
-            machine.release(digests[5])
-    assert sorted(serving.kept(machine.paths)) == sorted(digests[1:])
-    machine.release(digests[5])
-    assert not list(machine.paths.releases.glob(".*"))
+            server.release(digests[5])
+    assert sorted(state.kept_releases(server.paths)) == sorted(digests[1:])
+    server.release(digests[5])
+    assert not list(server.paths.releases.glob(".*"))
 
 
-def test_the_upload_of_a_failed_release_stays_for_the_next_try_and_goes_once_it_is_old(machine: Machine):
-    machine.refuse["start"] = "no such luck"
+def test_the_upload_of_a_failed_release_stays_for_another_attempt_until_it_is_old(server: FakeServer):
+    server.errors["start"] = "a fault"
     failed: list[str] = []
     for age in range(11):
-        failed.append(digest := machine.upload(str(age)))
-        os.utime(machine.paths.incoming / f"{digest}.tar", (1000 + age, 1000 + age))
+        failed.append(digest := server.upload(str(age)))
+        os.utime(server.paths.tarball(digest), (1000 + age, 1000 + age))
         with pytest.raises(ReleaseError):
-            machine.release(digest)
-    machine.refuse.clear()
-    machine.release(machine.upload("good"))
-    assert {path.stem for path in machine.paths.incoming.iterdir()} == set(failed[2:])
+            server.release(digest)
+    server.errors.clear()
+    server.release(server.upload("good"))
+    assert {path.stem for path in server.paths.incoming.iterdir()} == set(failed[2:])
 
 
-def test_an_older_host_program_is_removed_and_the_configured_one_stays(machine: Machine):
-    digest = machine.upload("one")
+def test_old_host_programs_are_removed_and_the_configured_one_stays(server: FakeServer):
+    digest = server.upload("one")
     for name in ("host-old.pyz", "host-new.pyz"):
-        (machine.paths.incoming / name).touch()
-    machine.paths.program.symlink_to(machine.paths.incoming / "host-new.pyz")
-    machine.release(digest)
-    assert [path.name for path in machine.paths.incoming.iterdir()] == ["host-new.pyz"]
+        (server.paths.incoming / name).touch()
+    server.paths.host_program.symlink_to(server.paths.incoming / "host-new.pyz")
+    server.release(digest)
+    assert [path.name for path in server.paths.incoming.iterdir()] == ["host-new.pyz"]
 
 
-def test_without_room_a_release_is_refused_before_anything_is_touched(machine: Machine):
-    machine.disk.f_bavail = 10
-    digest = machine.upload("one")
+def test_without_disk_space_a_release_is_refused_before_anything_is_changed(server: FakeServer):
+    server.disk.f_bavail = 10
+    digest = server.upload("one")
     with pytest.raises(ReleaseError, match=r"needs 130 MB and \d+ files, .* nothing was changed"):
-        machine.release(digest)
-    assert not list(machine.paths.releases.iterdir()) if machine.paths.releases.exists() else True
-    assert machine.calls == []
+        server.release(digest)
+    assert not list(server.paths.releases.iterdir()) if server.paths.releases.exists() else True
+    assert server.calls == []
 
 
-def test_without_inodes_a_release_is_refused_and_where_none_are_counted_it_is_not(machine: Machine):
-    machine.disk.f_favail = 10
-    digest = machine.upload("one")
+def test_without_inodes_a_release_is_refused_unless_the_file_system_counts_none(server: FakeServer):
+    server.disk.f_favail = 10
+    digest = server.upload("one")
     with pytest.raises(ReleaseError, match="10 files free"):
-        machine.release(digest)
-    machine.disk.f_files = machine.disk.f_favail = 0
-    machine.release(digest)
+        server.release(digest)
+    server.disk.f_files = server.disk.f_favail = 0
+    server.release(digest)
 
 
-def test_packages_that_a_kept_release_has_need_no_room(machine: Machine):
-    machine.release(machine.upload("one"))
-    machine.disk.f_bavail = 20_000_000 // 4096
-    machine.release(machine.upload("two"))
+def test_packages_that_are_already_installed_need_no_disk_space(server: FakeServer):
+    server.release(server.upload("one"))
+    server.disk.f_bavail = 20_000_000 // 4096
+    server.release(server.upload("two"))
     with pytest.raises(ReleaseError, match="no room"):
-        machine.release(machine.upload("three", needs="django"))
+        server.release(server.upload("three", requirements="django"))
 
 
-def test_room_for_packages_is_needed_when_their_lock_has_changed_and_the_list_beside_it_has_not(machine: Machine):
+def test_packages_need_disk_space_when_only_their_lock_has_changed(server: FakeServer):
     project = '[project]\nname = "shop"\n'
-    machine.release(machine.upload("one", uv_lock="version = 1\n", pyproject_toml=project))
-    machine.disk.f_bavail = 20_000_000 // 4096
-    machine.release(machine.upload("two", uv_lock="version = 1\n", pyproject_toml=project))
-    changed = machine.upload("three", uv_lock="version = 2\n", pyproject_toml=project)
+    server.release(server.upload("one", uv_lock="version = 1\n", pyproject_toml=project))
+    server.disk.f_bavail = 20_000_000 // 4096
+    server.release(server.upload("two", uv_lock="version = 1\n", pyproject_toml=project))
+    changed = server.upload("three", uv_lock="version = 2\n", pyproject_toml=project)
     with pytest.raises(ReleaseError, match="no room"):
-        machine.release(changed)
+        server.release(changed)

@@ -4,162 +4,154 @@ from pathlib import Path
 
 import pytest
 
-from host import history, processes, release, serving, web
+from host import history, processes, release, state
 from host.errors import ReleaseError
-from tests.unit.host_machine import HEALTH, Machine, die_after
+from tests.unit.host_server import FakeServer, die_after, options
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    return FakeServer(tmp_path, monkeypatch)
 
 
-def test_a_release_is_started_asked_switched_to_and_asked_again_before_the_old_one_is_retired(machine: Machine):
-    first, second = machine.upload("one"), machine.upload("two")
-    machine.release(first)
-    machine.release(second)
-    assert machine.calls == [f"start {second}", "ask socket", "ask nginx", "ask watch", f"retire {first}"]
-    assert machine.page() == "two"
+def test_a_release_is_started_checked_and_watched_before_the_old_one_is_drained(server: FakeServer):
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    server.release(second)
+    assert server.calls == [f"start {second}", "check socket", "check nginx", "check watch", f"drain {first}"]
+    assert server.page() == "two"
 
 
-def test_the_release_that_serves_already_is_left_alone(machine: Machine, capsys: pytest.CaptureFixture[str]):
-    digest = machine.upload("one")
-    machine.release(digest)
-    machine.release(digest)
-    assert machine.calls == ["ask site"]
+def test_a_release_that_already_serves_is_not_started_again(server: FakeServer, capsys: pytest.CaptureFixture[str]):
+    digest = server.upload("one")
+    server.release(digest)
+    server.release(digest)
+    assert server.calls == ["check site"]
     assert "is serving already" in capsys.readouterr().out
 
 
-def test_a_changed_variable_alone_is_an_instance_of_its_own(machine: Machine):
-    digest = machine.upload("one")
-    machine.release(digest, COLOUR="red")
-    machine.release(digest, COLOUR="blue")
-    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx", "ask watch", f"retire {digest}"]
+def test_a_changed_variable_makes_a_new_deployment(server: FakeServer):
+    digest = server.upload("one")
+    server.release(digest, COLOUR="red")
+    server.release(digest, COLOUR="blue")
+    assert server.calls == [f"start {digest}", "check socket", "check nginx", "check watch", f"drain {digest}"]
 
 
-@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx", "watch"])
-def test_whatever_fails_the_old_release_serves_and_the_new_one_is_taken_away(machine: Machine, step: str):
-    first, second = machine.upload("one"), machine.upload("two")
-    machine.release(first)
-    machine.refuse[step] = "no such luck"
-    with pytest.raises(ReleaseError, match="no such luck"):
-        machine.release(second)
-    assert machine.page() == "one"
-    assert machine.calls[-1] == f"discard {second}"
-    assert [path.name for path in machine.paths.releases.iterdir()] == [first]
-    assert serving.current(machine.paths) == next(iter(machine.active))
+@pytest.mark.parametrize("step", ["venv", "start", "socket", "nginx", "watch"])
+def test_after_a_failure_in_any_step_the_old_release_serves_and_the_new_one_is_removed(server: FakeServer, step: str):
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    server.errors[step] = "a fault"
+    with pytest.raises(ReleaseError, match="a fault"):
+        server.release(second)
+    assert server.page() == "one"
+    served = step in ("nginx", "watch")
+    assert server.calls[-1] == f"{'stop' if served else 'kill'} {second}"
+    assert [path.name for path in server.paths.releases.iterdir()] == [first]
+    assert [path.name for path in server.paths.deployments.iterdir()] == [state.current(server.paths)]
+    assert state.current(server.paths) == next(iter(server.active))
 
 
-@pytest.mark.parametrize("step", ["environment", "start", "socket", "nginx", "watch"])
-def test_a_first_release_that_fails_leaves_the_placeholder(machine: Machine, step: str):
-    machine.refuse[step] = "no such luck"
+@pytest.mark.parametrize("step", ["venv", "start", "socket", "nginx", "watch"])
+def test_a_first_release_that_fails_leaves_the_placeholder(server: FakeServer, step: str):
+    server.errors[step] = "a fault"
     with pytest.raises(ReleaseError):
-        machine.release(machine.upload("one"))
-    assert not machine.paths.socket.is_symlink()
-    assert serving.current(machine.paths) is None
+        server.release(server.upload("one"))
+    assert not server.paths.socket.is_symlink()
+    assert state.current(server.paths) is None
 
 
-def with_processes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_processes(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record the calls of the functions that run workers and timers."""
     for name in ("prepare", "start"):
-        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.ask(f"processes {name}"))
-    for name in ("retire", "discard", "go_back"):
-        monkeypatch.setattr(processes, name, lambda *_, name=name: machine.calls.append(f"processes {name}"))
+        monkeypatch.setattr(processes, name, lambda *_, name=name: server.check(f"processes {name}"))
+    for name in ("drain", "stop", "roll_back"):
+        monkeypatch.setattr(processes, name, lambda *_, name=name: server.calls.append(f"processes {name}"))
 
 
-def test_processes_are_prepared_before_the_app_starts_and_started_when_it_serves(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_processes_are_prepared_before_the_app_starts_and_started_once_it_serves(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ):
-    with_processes(machine, monkeypatch)
-    digest = machine.upload("one")
-    machine.release(digest)
-    asked = ["ask processes prepare", f"start {digest}", "ask socket", "ask nginx"]
-    assert machine.calls == [*asked, "ask watch", "ask processes start", "processes retire"]
-    machine.release(digest)
-    assert machine.calls == ["ask site", "ask processes start", "processes retire"]
+    with_processes(server, monkeypatch)
+    digest = server.upload("one")
+    server.release(digest)
+    before = ["check processes prepare", f"start {digest}", "check socket", "check nginx", "check watch"]
+    assert server.calls == [*before, "check processes start", "processes drain"]
+    server.release(digest)
+    assert server.calls == ["check site", "check processes start", "processes drain"]
 
 
 @pytest.mark.parametrize("step", ["processes prepare", "processes start"])
-def test_processes_that_fail_leave_the_old_release_serving_with_its_own(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, step: str
+def test_when_a_process_fails_the_old_release_keeps_serving_with_its_own_processes(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, step: str
 ):
-    with_processes(machine, monkeypatch)
-    first, second = machine.upload("one"), machine.upload("two")
-    machine.release(first)
-    machine.refuse[step] = "no such luck"
-    with pytest.raises(ReleaseError, match="no such luck"):
-        machine.release(second)
-    assert machine.page() == "one"
-    assert machine.calls[-2:] == ["processes discard", f"discard {second}"]
-    assert ("processes go_back" in machine.calls) == (step == "processes start")
-    assert "processes retire" not in machine.calls
+    with_processes(server, monkeypatch)
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    server.errors[step] = "a fault"
+    with pytest.raises(ReleaseError, match="a fault"):
+        server.release(second)
+    assert server.page() == "one"
+    served = step == "processes start"
+    assert server.calls[-2:] == ["processes stop", f"{'stop' if served else 'kill'} {second}"]
+    assert ("processes roll_back" in server.calls) == served
+    assert "processes drain" not in server.calls
 
 
-def test_an_unhealthy_release_says_its_last_words(machine: Machine):
-    machine.refuse["socket"] = "unhealthy"
-    with pytest.raises(ReleaseError, match="unhealthy\nlast words"):
-        machine.release(machine.upload("one"))
+def test_the_error_of_an_unhealthy_release_ends_with_the_last_lines_of_its_journal(server: FakeServer):
+    server.errors["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError, match="unhealthy\nlast lines"):
+        server.release(server.upload("one"))
 
 
-def test_a_failed_change_of_a_variable_leaves_the_code_of_the_serving_release(machine: Machine):
-    digest = machine.upload("one")
-    machine.release(digest)
-    machine.upload("one")  # as after a run that was killed before it pruned
-    machine.refuse["socket"] = "unhealthy"
+def test_a_failed_change_of_a_variable_keeps_the_code_of_the_serving_release(server: FakeServer):
+    digest = server.upload("one")
+    server.release(digest)
+    server.upload("one")  # as after a run that was killed before it pruned
+    server.errors["socket"] = "unhealthy"
     with pytest.raises(ReleaseError):
-        machine.release(digest, COLOUR="blue")
-    assert machine.page() == "one"
+        server.release(digest, COLOUR="blue")
+    assert server.page() == "one"
 
 
-def test_an_instance_keeps_the_settings_of_gunicorn_that_it_was_tried_with(machine: Machine):
-    machine.release(machine.upload("one"))
-    machine.paths.gunicorn_settings.write_text("workers = 9\n")
-    kept = machine.paths.instances / next(iter(machine.active)) / "gunicorn.conf.py"
-    assert kept.read_text() == "workers = 1\n"
+def test_a_deployment_keeps_the_gunicorn_settings_that_it_was_tested_with(server: FakeServer):
+    server.release(server.upload("one"))
+    server.paths.gunicorn_settings.write_text("workers = 9\n")
+    copy = server.paths.deployments / next(iter(server.active)) / "gunicorn.conf.py"
+    assert copy.read_text() == "workers = 1\n"
 
 
-def test_without_a_watch_none_is_made(machine: Machine):
-    digest = machine.upload("one")
-    machine.calls.clear()
-    release.release(machine.paths, release.Request(web.Instance(digest, "s1", {}), HEALTH))
-    assert machine.calls == [f"start {digest}", "ask socket", "ask nginx"]
+def test_without_a_watch_the_release_is_not_watched(server: FakeServer):
+    digest = server.upload("one")
+    server.calls.clear()
+    release.release(server.paths, options(digest))
+    assert server.calls == [f"start {digest}", "check socket", "check nginx"]
 
 
-def test_the_history_says_how_each_release_ended_and_why(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    first, second = machine.upload("one"), machine.upload("two")
-    machine.release(first)
-    machine.release(first)
+def test_the_history_has_the_result_and_the_reason_of_each_release(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    server.release(first)
     for step in ("socket", "watch"):
-        machine.refuse = {step: f"{step} is bad"}
+        server.errors = {step: f"{step} is bad"}
         with pytest.raises(ReleaseError):
-            machine.release(second)
-    machine.refuse = {}
+            server.release(second)
+    server.errors = {}
     with monkeypatch.context() as patch:
         die_after(patch, "start")
         patch.setattr(history, "_append", lambda *_: None)
         patch.setattr(Path, "unlink", lambda *_, **__: None)
         with pytest.raises(SystemError):
-            machine.release(second)
-    machine.release(second)
-    found = history.last(machine.paths, 10)
-    assert [(entry["result"], entry["reason"]) for entry in found] == [
+            server.release(second)
+    server.release(second)
+    entries = history.last_entries(server.paths, 10)
+    assert [(entry["result"], entry["reason"]) for entry in entries] == [
         ("serving", None),
         ("unchanged", None),
         ("failed", "socket is bad"),
-        ("reverted", "watch is bad"),
+        ("rolled back", "watch is bad"),
         ("interrupted", None),
         ("serving", None),
     ]
-    phases = [
-        "lock",
-        "space",
-        "unpack",
-        "environment",
-        "start",
-        "check",
-        "switch",
-        "verify",
-        "watch",
-        "retire",
-        "prune",
-    ]
-    assert list(found[0]["phases"]) == phases
+    phases = ["lock", "space", "unpack", "venv", "start", "check", "switch", "verify", "watch", "drain", "prune"]
+    assert list(entries[0]["phases"]) == phases

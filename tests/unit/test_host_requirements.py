@@ -8,19 +8,20 @@ PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = 
 LOCK = '[[package]]\nname = "shop"\nsource = { virtual = "." }\n'
 
 
-def files(**given: str) -> Read:
-    contents = {name.replace("_", "."): text.encode() for name, text in given.items()}
+def files(**texts: str) -> Read:
+    """An app with these files. In their names, _ stands for a dot."""
+    contents = {name.replace("_", "."): text.encode() for name, text in texts.items()}
     return contents.get
 
 
-def test_a_lock_beats_a_list_and_a_list_beats_the_project():
+def test_a_lock_comes_before_a_requirements_file_and_that_before_the_project_file():
     assert choose(files(uv_lock=LOCK, requirements_txt="", pyproject_toml=PROJECT)) == "uv.lock"
     assert choose(files(requirements_txt="", pyproject_toml=PROJECT)) == "requirements.txt"
     assert choose(files(pyproject_toml=PROJECT)) == "pyproject.toml"
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("contents", "reason"),
     [
         ({}, "add a requirements.txt"),
         ({"pyproject_toml": "[tool.ruff]\n"}, r"no pyproject.toml with a \[project\]"),
@@ -30,29 +31,30 @@ def test_a_lock_beats_a_list_and_a_list_beats_the_project():
         ({"pyproject_toml": "[project\n"}, "pyproject.toml can't be read: "),
     ],
 )
-def test_what_cannot_be_installed_is_refused_with_the_remedy(given: dict[str, str], reason: str):
+def test_an_app_without_usable_requirements_is_refused_with_the_remedy(contents: dict[str, str], reason: str):
     with pytest.raises(ValueError, match=reason):
-        choose(files(**given))
+        choose(files(**contents))
 
 
 @pytest.mark.parametrize(
-    "fits", ["", ">=3.11", ">=3.11,<4", "==3.13.*", "~=3.13", "~=3.13.2", "!=3.12.*", "==3.13.5", ">3.13", ">=3.14rc1"]
+    "clause",
+    ["", ">=3.11", ">=3.11,<4", "==3.13.*", "~=3.13", "~=3.13.2", "!=3.12.*", "==3.13.5", ">3.13", ">=3.14rc1"],
 )
-def test_a_python_that_fits_is_accepted(fits: str):
-    check_python(files(pyproject_toml=PROJECT.replace(">=3.11", fits)), (3, 13, 5))
+def test_a_python_that_the_app_supports_is_accepted(clause: str):
+    check_python(files(pyproject_toml=PROJECT.replace(">=3.11", clause)), (3, 13, 5))
 
 
 @pytest.mark.parametrize(
-    "unfit", [">=3.14", "<3.13", "==3.12.*", "~=3.12.1", "~=3.14", "!=3.13.*", "==3.13", ">=3.11, <3.13", ">3.13.5"]
+    "clause", [">=3.14", "<3.13", "==3.12.*", "~=3.12.1", "~=3.14", "!=3.13.*", "==3.13", ">=3.11, <3.13", ">3.13.5"]
 )
-def test_a_python_that_does_not_fit_is_named_with_what_the_server_has(unfit: str):
-    with pytest.raises(ValueError, match=r"requires Python .* this server has 3\.13\.5") as caught:
-        check_python(files(pyproject_toml=PROJECT.replace(">=3.11", unfit)), (3, 13, 5))
-    assert unfit in str(caught.value)
+def test_the_error_for_another_python_has_the_required_and_the_present_version(clause: str):
+    with pytest.raises(ValueError, match=r"requires Python .* this server has 3\.13\.5") as error:
+        check_python(files(pyproject_toml=PROJECT.replace(">=3.11", clause)), (3, 13, 5))
+    assert clause in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("own", "given"),
+    ("own", "contents"),
     [
         (False, {"uv_lock": LOCK}),
         (False, {"uv_lock": '[[package]]\nname = "shop"\nsource = { editable = "." }\n'}),
@@ -71,5 +73,5 @@ def test_a_python_that_does_not_fit_is_named_with_what_the_server_has(unfit: str
         (False, {"requirements_txt": "lib\n"}),
     ],
 )
-def test_packages_in_the_apps_own_folder_are_seen(own: bool, given: dict[str, str]):
-    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **given})) is own
+def test_packages_in_the_apps_own_folder_are_recognized(own: bool, contents: dict[str, str]):
+    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **contents})) is own

@@ -1,4 +1,4 @@
-"""A web process that isn't Gunicorn: what is done around it."""
+"""Web processes other than Gunicorn: their systemd drop-in, and the commands that it calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from host import listener, systemd, web
+from host import systemd, web_server
+from host.deployment import Deployment, remove, unit, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -35,77 +36,78 @@ def paths(tmp_path: Path) -> Paths:
 @pytest.fixture
 def server(paths: Paths) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(paths.instance_socket("a")))
+        server.bind(str(paths.deployment_socket("a")))
         yield server
 
 
-def test_it_counts_who_is_connected_and_not_the_listener_itself():
-    assert listener.connections(TABLE, "/run/gantry/a.sock") == 2
-    assert listener.connections(TABLE, "/run/gantry/c.sock") == 0
+def test_connections_are_counted_without_the_listening_socket():
+    assert web_server.connections(TABLE, "/run/gantry/a.sock") == 2
+    assert web_server.connections(TABLE, "/run/gantry/c.sock") == 0
 
 
-def test_once_it_listens_nginx_is_let_in(paths: Paths, server: socket.socket):
-    paths.instance_socket("a").chmod(0o600)
+def test_once_the_web_process_listens_nginx_may_connect(paths: Paths, server: socket.socket):
+    paths.deployment_socket("a").chmod(0o600)
     threading.Timer(0.2, server.listen).start()
     began = time.monotonic()
-    listener.wait_until_it_listens(paths, "a", os.getpid(), limit=10)
+    web_server.wait_until_listening(paths, "a", os.getpid(), limit=10)
     assert time.monotonic() - began >= 0.2
-    assert paths.instance_socket("a").stat().st_mode & 0o777 == 0o660
+    assert paths.deployment_socket("a").stat().st_mode & 0o777 == 0o660
 
 
-def test_one_that_listens_elsewhere_is_told_where_it_should(paths: Paths):
+def test_the_error_of_a_process_that_listens_elsewhere_names_the_right_socket(paths: Paths):
     with pytest.raises(ReleaseError, match="nothing listens on the Unix socket that GANTRY_SOCKET names, "):
-        listener.wait_until_it_listens(paths, "a", os.getpid(), limit=0.1)
+        web_server.wait_until_listening(paths, "a", os.getpid(), limit=0.1)
 
 
-def test_one_that_ends_is_not_waited_for(paths: Paths):
+def test_the_wait_fails_at_once_when_the_web_process_has_ended(paths: Paths):
     ended = subprocess.Popen(["true"])
     ended.wait()
     with pytest.raises(ReleaseError, match="has ended"):
-        listener.wait_until_it_listens(paths, "a", ended.pid, limit=10)
+        web_server.wait_until_listening(paths, "a", ended.pid, limit=10)
 
 
-def test_it_is_idle_when_the_last_connection_has_ended(paths: Paths, server: socket.socket):
+def test_a_web_process_is_idle_when_its_last_connection_has_ended(paths: Paths, server: socket.socket):
     server.listen()
-    visitor = socket.socket(socket.AF_UNIX)
-    visitor.connect(str(paths.instance_socket("a")))
-    threading.Timer(0.3, visitor.close).start()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(paths.deployment_socket("a")))
+    threading.Timer(0.3, client.close).start()
     accepted, _ = server.accept()
     threading.Timer(0.3, accepted.close).start()
     began = time.monotonic()
-    listener.wait_until_it_is_idle(paths, "a", limit=10)
+    web_server.wait_until_idle(paths, "a", limit=10)
     assert 0.2 < time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_who_never_ends_is_waited_for_but_not_for_ever(paths: Paths, server: socket.socket, accepted: bool):
+def test_the_wait_for_an_open_connection_has_a_limit(paths: Paths, server: socket.socket, accepted: bool):
     server.listen()
-    with socket.socket(socket.AF_UNIX) as visitor, ExitStack() as held:
-        visitor.connect(str(paths.instance_socket("a")))
+    with socket.socket(socket.AF_UNIX) as client, ExitStack() as stack:
+        client.connect(str(paths.deployment_socket("a")))
         if accepted:
-            held.enter_context(server.accept()[0])
+            stack.enter_context(server.accept()[0])
         began = time.monotonic()
-        listener.wait_until_it_is_idle(paths, "a", limit=0.3)
+        web_server.wait_until_idle(paths, "a", limit=0.3)
         assert 0.3 <= time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
-    ("command", "accompanied"),
+    ("command", "has_drop_in"),
     [("gunicorn a:b", False), ("waitress-serve --unix-socket=$GANTRY_SOCKET a:b", True)],
 )
-def test_only_one_that_is_not_gunicorn_is_accompanied_until_it_is_forgotten(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, command: str, accompanied: bool
+def test_only_a_server_that_is_not_gunicorn_has_a_drop_in_until_it_is_removed(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, command: str, has_drop_in: bool
 ):
-    asked: list[str] = []
-    monkeypatch.setattr(systemd, "systemctl", lambda *words: asked.extend(words))
+    commands: list[str] = []
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: commands.extend(words))
     paths.gunicorn_settings.parent.mkdir(parents=True)
     paths.gunicorn_settings.touch()
     (paths.releases / "3f2a").mkdir(parents=True)
     (paths.releases / "3f2a/Procfile").write_text(f"web: {command}\n")
-    instance = web.Instance("3f2a", "s1", {})
+    deployment = Deployment("3f2a", "s1", {})
     for _ in range(2):
-        web.prepare(paths, instance, paths.venvs / "v1")
-    assert [path.parent.name for path in paths.units.glob("*/*")] == [f"{web.unit(instance.name)}.d"] * accompanied
-    assert asked == ["daemon-reload"] * accompanied
-    web.forget(paths, instance.name)
+        write_files(paths, deployment, paths.venvs / "v1")
+    drop_ins = list(paths.units.glob("*/*"))
+    assert [path.parent.name for path in drop_ins] == [f"{unit(deployment.name)}.d"] * has_drop_in
+    assert commands == ["daemon-reload"] * has_drop_in
+    remove(paths, deployment.name)
     assert list(paths.units.glob("*")) == []

@@ -36,7 +36,7 @@ class Recorder(Mocks):
         if args.name.endswith("-ready"):
             outputs["stdout"] = f"ssh-ed25519 OWN-{args.name}\n"
         if args.name.endswith("-release"):
-            outputs["stdout"] = f"{args.name} goes back by itself at 1\n"
+            outputs["stdout"] = f"{args.name} rolls back by itself at 1\n"
         return f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -132,12 +132,12 @@ def test_the_variables_are_a_secret_and_the_configuration_is_not(recorder: Recor
 
 def test_another_run_of_a_release_is_to_be_confirmed_again(recorder: Recorder):
     release_input = json.dumps({"variables": {"TOKEN": SECRET}})
-    first, same, second = (confirm_input(release_input, f"goes back at {run}") for run in (1, 1, 2))
+    first, same, second = (confirm_input(release_input, f"rolls back at {run}") for run in (1, 1, 2))
     assert first == same != second
     for name in ("a-confirm", "b-confirm"):
         given = json.loads(recorder.inputs(name)["stdin"]["value"])
         assert given["variables"] == {"TOKEN": SECRET}
-        assert given == json.loads(confirm_input(release_input, f"{name[0]}-release goes back by itself at 1\n"))
+        assert given == json.loads(confirm_input(release_input, f"{name[0]}-release rolls back by itself at 1\n"))
 
 
 def test_the_instance_id_is_the_only_trigger_of_every_step(recorder: Recorder):
