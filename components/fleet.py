@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from components import targets
+from components import target_loader
 from components.app.source import Release
 from components.keys import SshKeyPair
 from components.rollout.bootstrap import NewServer
@@ -49,7 +49,7 @@ class Fleet:
 
 def build(stack: str, settings: Settings, release: Release, generated: Path) -> Fleet:
     """The servers that ``settings`` ask for, all of them serving ``release``. ``generated`` is a folder for uploads."""
-    target = targets.load(settings.target)
+    target = target_loader.load(settings.target)
     key = SshKeyPair(f"{stack}-deploy")
     network = target.Network(stack, NetworkArgs(settings=settings.of_target, public_key=key.public_key))
     parts = _Parts(

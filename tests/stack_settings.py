@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import targets
+from components import target_loader
 from components.app.source import Source
 from components.settings import reader
 from components.settings.common import Settings
@@ -19,7 +19,7 @@ from components.settings.reader import SettingsError
 
 def settings(**changed: Any) -> Settings:
     """The settings of one small server without a watch; ``changed`` has fields, also of the target's settings."""
-    target_type = targets.settings_type(changed.get("target", "local"))
+    target_type = target_loader.settings_type(changed.get("target", "local"))
     names = {field.name for field in fields(target_type)}
     of_target = target_type(**{name: value for name, value in changed.items() if name in names})
     common = {name: value for name, value in changed.items() if name not in names}

@@ -35,7 +35,7 @@ class CommonSettings:
     """The settings of an app and of its servers, whatever the target."""
 
     target: str = setting(
-        validators.one_of(tuple(TARGETS)),
+        validators.one_of(TARGETS),
         default="local",
         example="aws",
         help="Where the servers run: local (machines on this computer; needs Linux and root), aws or digitalocean.",

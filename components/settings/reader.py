@@ -13,11 +13,12 @@ from typing import Any
 
 import pulumi
 
-from components import targets
+from components import target_loader
 from components.errors import UserError
 from components.settings import processes
 from components.settings.common import CommonSettings, Settings, TargetSettings
 from components.settings.declaration import Declaration, Default, declarations, default_text
+from components.targets import TARGETS
 
 
 class SettingsError(UserError):
@@ -49,7 +50,7 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     of_target = TargetSettings()
     # Without a valid target, nobody can say which keys it knows.
     if "target" not in reader.broken_keys():
-        of_target = targets.settings_type(target)(**reader.values(targets.settings_type(target), target))
+        of_target = _target_settings(reader, target)
         reader.refuse_settings_of_other_targets(target)
     app = root / values["app"]
     reader.require_folder("app", app)
@@ -61,10 +62,15 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     return Draft(settings=settings, mistakes=tuple(reader.mistakes))
 
 
+def _target_settings(reader: _Reader, target: str) -> TargetSettings:
+    settings_type = target_loader.settings_type(target)
+    return settings_type(**reader.values(settings_type, target))
+
+
 def all_declarations() -> dict[str, dict[str, Declaration]]:
     """Every setting by its key: its declaration by each target that knows it, or by "" where all do."""
     by_key: dict[str, dict[str, Declaration]] = {}
-    owners = {"": CommonSettings, **{name: targets.settings_type(name) for name in targets.TARGETS}}
+    owners = {"": CommonSettings, **{name: target_loader.settings_type(name) for name in TARGETS}}
     for owner, settings in owners.items():
         for declaration in declarations(settings).values():
             by_key.setdefault(declaration.key, {})[owner] = declaration

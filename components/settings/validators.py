@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from components.settings.declaration import Scalar
@@ -41,8 +41,15 @@ def matching(pattern: str, rule: str) -> Scalar[str]:
     return text(rule, lambda value: re.fullmatch(pattern, value) is not None)
 
 
-def one_of(choices: tuple[str, ...]) -> Scalar[str]:
-    return text(f"one of: {', '.join(choices)}", lambda value: value in choices)
+def one_of(choices: Collection[str]) -> Scalar[str]:
+    """One of ``choices``, as they are when a value is parsed."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of: {', '.join(choices)}")
+        return value
+
+    return Scalar(type="string", rule=f"one of: {', '.join(choices)}", parse=parse)
 
 
 def folder() -> Scalar[Path]:

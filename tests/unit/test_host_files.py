@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from host.web import environment_file
 
 from host import files
 from host.configure import Configuration, configure

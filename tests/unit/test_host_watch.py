@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host.visitors import Share, Visitors
 
 from host import deployment, health, watch
 from host.access_log import Share

@@ -22,8 +22,7 @@ from components.server.user_data import Identity
 from components.server.user_data import user_data as user_data_of
 from components.settings.common import Settings
 from host.cron import Entry
-from host.times import MOVED_SECONDS
-from host.watch import INTERVAL_SECONDS
+from host.times import MOVED_SECONDS, WATCH_INTERVAL_SECONDS
 from tests.stack_settings import settings
 
 HOST_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + base64.b64encode(os.urandom(290)).decode() + "\n"
@@ -228,7 +227,7 @@ def test_nginx_writes_down_for_the_watch_what_the_app_answered_and_moves_visitor
     assert "log_format gantry '$msec $request_time $remote_addr \"$upstream_status\"';" in text
     assert "access_log /var/log/nginx/access.log combined " in text
     written = re.search(r"access_log /var/log/nginx/gantry.log gantry buffer=16k flush=(\d+)ms;", text)
-    assert written and int(written[1]) / 1000 < INTERVAL_SECONDS
+    assert written and int(written[1]) / 1000 < WATCH_INTERVAL_SECONDS
     # One that is not yet too old may be idle once more, and then gets a last request.
     kept = re.findall(r"keepalive_time(?:out)? (\d+)ms;", text)
     assert len(kept) == 2 and sum(map(int, kept)) / 1000 < MOVED_SECONDS

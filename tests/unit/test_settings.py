@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components import targets
 from components.app.source import Source
 from components.settings.common import MAX_SERVERS
 from components.settings.declaration import default_text
 from components.settings.reader import all_declarations
+from components.targets import TARGETS
 from host.cron import Entry
 from tests.stack_settings import mistakes, read, settings
 from tools.settings import page, schema
@@ -73,7 +73,7 @@ def test_a_value_that_cannot_work_is_named_with_its_rule_and_remedy(root: Path, 
     assert f"pulumi config set {key}" in text
 
 
-@pytest.mark.parametrize("target", targets.TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: str):
     cloud = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]} if target in REGIONS else {}
     for servers in (50, MAX_SERVERS):

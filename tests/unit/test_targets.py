@@ -17,10 +17,10 @@ from tests.mocks import AWS, DIGITALOCEAN, SITE, built
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = """
 import sys
-from components import fleet, targets
+from components import fleet, target_loader
 from components.settings import reader
 reader.all_declarations()
-targets.load("TARGET").Network
+target_loader.load("TARGET").Network
 print(*sorted(name for name in ("pulumi_aws", "pulumi_digitalocean") if name in sys.modules))
 """
 
