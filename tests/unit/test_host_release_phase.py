@@ -1,4 +1,4 @@
-"""The release phase: the server that runs it, its output, its errors, and release phases that killed runs have started."""
+"""The release phase: its server, its output, its errors, and release phases that killed runs have started."""
 
 from __future__ import annotations
 
