@@ -45,8 +45,8 @@ _FIELDS = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
     _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, MONTHS),
-    _Field("day of the week", 0, 7, DAYS),
+    _Field("month", 1, 12, names=MONTHS),
+    _Field("day of the week", 0, 7, names=DAYS),
 )
 
 

@@ -50,7 +50,7 @@ class Entry:
 def new_entry(release: str, deployment: str, revision: str | None = None) -> Entry:
     """An entry for a run that begins now, with the operator's login and address; ``revision`` is the source."""
     login, address = operator()
-    return Entry(release, deployment, login, address, revision)
+    return Entry(release=release, deployment=deployment, by=login, source=address, revision=revision)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def _run_release_phase(paths: Paths, options: ReleasePhase, venv: Path) -> None:
     entry = history.new_entry(release, name, options.revision)
     try:
         with history.recording(paths, entry):
-            processes.prepare(paths, options.deployment, venv, options.processes)
+            processes.prepare(paths, options.deployment, venv=venv, plan=options.processes)
             entry.result = "prepared"
     except BaseException:
         if name not in state.needed(paths):

@@ -56,7 +56,7 @@ class Process:
         return (systemd.CRON_TIMER if self.schedule else systemd.PROCESS_UNIT).format(self.name)
 
 
-def prepare(paths: Paths, deployment: Deployment, venv: Path, plan: Plan) -> None:
+def prepare(paths: Paths, deployment: Deployment, *, venv: Path, plan: Plan) -> None:
     """Before the switch: raise ReleaseError for a process that can't run, and run the release phase."""
     types = {process.label.partition(".")[0] for process in _planned(paths, deployment, plan)}
     for name in sorted(name for name, count in plan.counts.items() if count and name not in types):
@@ -78,7 +78,7 @@ def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
     if planned or recorded:
         with phase("processes") as notes:
             try:
-                _start(paths, deployment, new, services)
+                _start(paths, deployment, new=new, services=services)
             except BaseException:
                 _drain(process.unit for process in new)
                 raise
@@ -178,10 +178,11 @@ def _timer(deployment: Deployment, entry: cron.Entry) -> Process:
         if not systemd.accepts(calendar):
             raise ReleaseError(f"the schedule {entry.schedule!r} {cron.RULE}")
     digest = hashlib.sha256(f"{entry.schedule}\n{entry.command}".encode()).hexdigest()[:6]
-    return Process(f"{deployment.name}-{digest}", entry.command, entry.command, entry.schedule)
+    name = f"{deployment.name}-{digest}"
+    return Process(name, label=entry.command, command=entry.command, schedule=entry.schedule)
 
 
-def _start(paths: Paths, deployment: Deployment, new: list[Process], services: list[Process]) -> None:
+def _start(paths: Paths, deployment: Deployment, *, new: list[Process], services: list[Process]) -> None:
     for process in new:
         _write_files(paths, deployment, process)
     if any(process.schedule for process in new):

@@ -36,7 +36,7 @@ from host.paths import Paths
 from host.unpack import require_space
 from host.venv import is_built
 
-# Two seconds are enough to see that the app doesn't answer, ends, or fails every request. Slower faults are unlikely: this
+# Enough to see that the app doesn't answer, ends, or fails every request. Slower faults are unlikely, because this
 # deployment passed its full watch on this server before.
 PROVEN_WATCH_SECONDS = 2.0
 # After a start of the server: a release may have begun sooner.
@@ -127,18 +127,18 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         require_space(paths, options.deployment.release)
     try:
         venv = install(paths, options.deployment.release, entry.phases)
-        processes.prepare(paths, options.deployment, venv, options.processes)
-        _start(paths, options, venv, entry.phases)
+        processes.prepare(paths, options.deployment, venv=venv, plan=options.processes)
+        _start(paths, options, venv=venv, seconds=entry.phases)
     except BaseException as error:
         previous = _previous(paths, name)
         if state.current(paths) != name or previous in (None, name):
             _remove_failed(paths, name)
             raise
         # It serves: an earlier run switched to it and was killed during the watch.
-        _roll_back_and_raise(paths, name, previous, entry, error)
+        _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
-def _start(paths: Paths, options: ReleaseOptions, venv: Path, seconds: dict[str, float]) -> None:
+def _start(paths: Paths, options: ReleaseOptions, *, venv: Path, seconds: dict[str, float]) -> None:
     name = options.deployment.name
     with phase("start", seconds):
         deployment.write_files(paths, options.deployment, venv)
@@ -168,7 +168,7 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
         processes.start(paths, options.deployment, options.processes)
         probation.settle(paths, name, options.probation)
     except BaseException as error:
-        _roll_back_and_raise(paths, name, previous, entry, error)
+        _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
 def _watch_options(paths: Paths, options: ReleaseOptions) -> watch.WatchOptions:
@@ -217,7 +217,7 @@ def _previous(paths: Paths, name: str) -> str | None:
 
 
 def _roll_back_and_raise(
-    paths: Paths, failed: str, previous: str | None, entry: history.Entry, error: BaseException
+    paths: Paths, failed: str, *, previous: str | None, entry: history.Entry, error: BaseException
 ) -> NoReturn:
     """Roll back, then raise ``error`` with the outcome."""
     entry.result = _roll_back(paths, failed, previous)

@@ -60,7 +60,7 @@ def ensure(paths: Paths, release: Path) -> tuple[Path, str]:
     end_processes_of(pwd.getpwnam(BUILD_USER).pw_uid)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        warning = _build(paths, release, source, folder)
+        warning = _build(paths, release, source=source, folder=folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -105,18 +105,19 @@ def _inputs(release: Path, read: Read) -> list[bytes]:
     if requirements.installs_own_code(read):
         parts.append(str(release).encode())
     if source == LIST:
-        return [*parts, *_listed(release, read, LIST, {})]
+        return [*parts, *_listed(release, read)]
     project = requirements.project(read)
     relevant = {name: project[name] for name in _PROJECT_KEYS if name in project}
     return [*parts, source.encode(), json.dumps(relevant, sort_keys=True, default=str).encode(), read(LOCK) or b""]
 
 
-def _listed(release: Path, read: Read, name: str, seen: dict[str, list[bytes]]) -> list[bytes]:
+def _listed(release: Path, read: Read, *, name: str = LIST, seen: dict[str, list[bytes]] | None = None) -> list[bytes]:
     """The contents of a requirements file and of the files that it names, each once.
 
     A file that names a package of the app adds the release: then no other release can share the virtual environment.
     ``seen`` collects the contents by file name.
     """
+    seen = {} if seen is None else seen
     content = read(name)
     if content is None:
         raise ReleaseError(f"the requirements name {name}, which doesn't exist: add it to the app, or remove the line")
@@ -124,13 +125,13 @@ def _listed(release: Path, read: Read, name: str, seen: dict[str, list[bytes]]) 
     for line in content.decode(errors="replace").splitlines():
         file = _NAMED_FILE.match(line)
         if file and (other := posixpath.normpath(posixpath.join(posixpath.dirname(name), file[1]))) not in seen:
-            _listed(release, read, other, seen)
+            _listed(release, read, name=other, seen=seen)
         elif not file and _OWN_PACKAGE.match(line):
             seen[name].append(str(release).encode())
     return [part for parts in seen.values() for part in parts]
 
 
-def _build(paths: Paths, release: Path, source: str, folder: Path) -> str:
+def _build(paths: Paths, release: Path, *, source: str, folder: Path) -> str:
     """Create the virtual environment and install the packages; returns a warning or an empty text."""
     # The build user may write to this folder and not beside it.
     folder.mkdir(parents=True)
@@ -140,7 +141,7 @@ def _build(paths: Paths, release: Path, source: str, folder: Path) -> str:
         _install_lock(paths, release, folder)
     else:
         # Without this, uv accepts packages that have no hash. A missing hash is as bad as a wrong one.
-        hashed = source == LIST and any(b"--hash=" in part for part in _listed(release, reader(release), LIST, {}))
+        hashed = source == LIST and any(b"--hash=" in part for part in _listed(release, reader(release)))
         enforce = ["--require-hashes"] if hashed else []
         _run([*_pip(paths, folder, "install"), *enforce, "--requirement", source], release)
     if (folder / "bin/gunicorn").exists():

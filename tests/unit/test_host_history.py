@@ -23,7 +23,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def record(paths: Paths, release: str) -> None:
-    with history.recording(paths, Entry(release, f"{release}-1", "ada", "192.0.2.7")) as entry:
+    with history.recording(paths, Entry(release, f"{release}-1", by="ada", source="192.0.2.7")) as entry:
         entry.result = "serving"
 
 
@@ -39,7 +39,10 @@ def test_an_entry_has_the_operator_the_time_and_the_result_of_a_release(paths: P
 
 def test_the_reason_is_the_first_line_of_the_error_and_after_a_colon_the_last_line_too(paths: Paths):
     for text in ("the app doesn't start:\nTraceback\nKeyError: 'X'", "it is unhealthy\nlog line"):
-        with pytest.raises(ValueError, match=r"app|it"), history.recording(paths, Entry("a", "a-1", "ada", "console")):
+        with (
+            pytest.raises(ValueError, match=r"app|it"),
+            history.recording(paths, Entry("a", "a-1", by="ada", source="console")),
+        ):
             raise ValueError(text)
     reasons = [entry["reason"] for entry in history.last_entries(paths, 10)]
     assert reasons == ["the app doesn't start: KeyError: 'X'", "it is unhealthy"]
@@ -53,7 +56,7 @@ def test_a_passed_watch_counts_until_the_deployment_has_a_bad_result(paths: Path
         ("a-1", "serving", 2, False),
     ]  # fmt: skip
     for deployment, result, watched, passed in expected:
-        with history.recording(paths, Entry("a", deployment, "ada", "console")) as entry:
+        with history.recording(paths, Entry("a", deployment, by="ada", source="console")) as entry:
             entry.result, entry.watched = result, watched
         assert history.passed_watch(paths, "a-1", 10) == passed, (deployment, result)
 

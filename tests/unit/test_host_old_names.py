@@ -44,7 +44,7 @@ def test_a_watch_that_an_entry_with_an_instance_records_counts_as_passed(paths: 
 
 def test_the_unfinished_entry_of_a_killed_run_with_an_instance_is_recorded(paths: Paths):
     paths.unfinished_entry.write_text(instance_entry("interrupted"))
-    with history.recording(paths, history.Entry("a", "a-1", "ada", "console")):
+    with history.recording(paths, history.Entry("a", "a-1", by="ada", source="console")):
         pass
     assert [entry["deployment"] for entry in history.last_entries(paths, 9)] == ["3f2a91c0ffee-1b2c3d", "a-1"]
 

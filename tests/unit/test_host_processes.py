@@ -1,16 +1,14 @@
-"""Workers and cron jobs beside the web process, and the release phase."""
+"""Workers and cron jobs beside the web process."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from host import processes, release_phase, systemd
+from host import processes, systemd
 from host.cron import Entry
 from host.deployment import Deployment, write_files
 from host.errors import ReleaseError
@@ -63,6 +61,10 @@ class FakeSystemd:
     def show(self, unit: str, *names: str) -> dict[str, str]:
         restarts = any(unit.endswith(f"-{name}.service") for name in self.crashing)
         return {"ActiveState": self.states.get(unit, "inactive"), "NRestarts": "1" if restarts else "0"}
+
+    def prepare(self, plan: Plan) -> None:
+        """What a release of NEW does before the switch."""
+        processes.prepare(self.paths, NEW, venv=self.paths.venvs / "v1", plan=plan)
 
     def start(self, deployment: Deployment, plan: Plan) -> None:
         """What a release does once the web process serves."""
@@ -172,7 +174,7 @@ def test_for_an_app_with_only_a_web_process_no_processes_phase_is_printed(
 def test_a_count_for_a_type_that_the_procfile_lacks_is_ignored_with_a_message(
     server: FakeSystemd, capsys: pytest.CaptureFixture[str]
 ):
-    processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan({"clock": 1, "worker": 0}))
+    server.prepare(Plan({"clock": 1, "worker": 0}))
     assert capsys.readouterr().out == f"no clock will run: the Procfile of {NEW.release} has none\n"
 
 
@@ -226,79 +228,5 @@ def test_a_removed_cron_entry_loses_its_timer_and_its_running_job_finishes(serve
 def test_a_schedule_that_systemd_refuses_fails_before_the_switch(server: FakeSystemd):
     plan = Plan(cron=(Entry("*-*-* 25:00", "python a.py"),), first=True)
     with pytest.raises(ReleaseError, match=r"25:00' must be five fields"):
-        processes.prepare(server.paths, NEW, server.paths.venvs / "v1", plan)
+        server.prepare(plan)
     assert server.calls == []
-
-
-@pytest.fixture
-def migration(server: FakeSystemd, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
-    """A function that sets what the release phase prints, and whether it succeeds."""
-
-    def behave(output: str, success: bool) -> None:
-        def succeeds(unit: str) -> bool:
-            server.calls.append(("run", unit))
-            print(output)
-            return success
-
-        monkeypatch.setattr(release_phase, "_succeeds", succeeds)
-
-    return behave
-
-
-def test_only_the_first_server_runs_the_release_phase(server: FakeSystemd, migration: Callable[[str, bool], None]):
-    migration("migrated", True)
-    processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan())
-    assert server.calls == []
-    processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
-    assert server.calls == [("run", f"gantry-release@{NEW.name}.service")]
-    script = server.paths.deployments / NEW.name / "release"
-    assert script.read_text() == "#!/bin/sh\nexec /usr/bin/env python migrate.py\n"
-
-
-def test_the_output_of_the_release_phase_is_printed_also_if_it_is_not_utf_8(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-):
-    programs = {"journalctl": "printf 'caf\\351 migrated\\n'", "systemctl": "exit 0"}
-    for name, command in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{command}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert release_phase._succeeds("gantry-release@a.service")
-    assert "  caf\ufffd migrated\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("properties", "reason"),
-    [
-        ({"Result": "timeout"}, "took longer than the setting releaseTimeout allows"),
-        ({"Result": "exit-code", "ExecMainStatus": "3"}, "failed with exit status 3"),
-    ],
-)
-def test_the_error_of_a_failed_release_phase_has_the_reason_and_the_last_lines(
-    server: FakeSystemd,
-    migration: Callable[[str, bool], None],
-    monkeypatch: pytest.MonkeyPatch,
-    properties: dict[str, str],
-    reason: str,
-):
-    migration("no such table", False)
-    monkeypatch.setattr(systemd, "show", lambda *_: properties)
-    with pytest.raises(ReleaseError, match=rf"{reason}: python migrate.py\nlast lines"):
-        processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
-
-
-def test_a_release_phase_of_an_interrupted_run_ends_before_the_next_one_begins(
-    server: FakeSystemd, migration: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch
-):
-    migration("migrated", True)
-    other = f"gantry-release@{OLD.name}.service"
-    server.states[other] = "activating"
-
-    def sleep(_: float) -> None:
-        assert not any(words[0] == "run" for words in server.calls)
-        server.states[other] = "inactive"
-
-    monkeypatch.setattr(release_phase.time, "sleep", sleep)
-    processes.prepare(server.paths, NEW, server.paths.venvs / "v1", Plan(first=True))
-    assert server.calls[-1][0] == "run"
-    assert server.states[other] == "inactive"

@@ -64,7 +64,7 @@ def test_a_first_release_that_fails_leaves_the_placeholder(server: FakeServer, s
 def with_processes(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Record the calls of the functions that run workers and timers."""
     for name in ("prepare", "start"):
-        monkeypatch.setattr(processes, name, lambda *_, name=name: server.check(f"processes {name}"))
+        monkeypatch.setattr(processes, name, lambda *_, name=name, **__: server.check(f"processes {name}"))
     for name in ("drain", "stop", "roll_back"):
         monkeypatch.setattr(processes, name, lambda *_, name=name: server.calls.append(f"processes {name}"))
 

@@ -54,7 +54,7 @@ def test_the_error_for_another_python_has_the_required_and_the_present_version(c
 
 
 @pytest.mark.parametrize(
-    ("own", "contents"),
+    ("expected", "contents"),
     [
         (False, {"uv_lock": LOCK}),
         (False, {"uv_lock": '[[package]]\nname = "shop"\nsource = { editable = "." }\n'}),
@@ -73,5 +73,5 @@ def test_the_error_for_another_python_has_the_required_and_the_present_version(c
         (False, {"requirements_txt": "lib\n"}),
     ],
 )
-def test_packages_in_the_apps_own_folder_are_recognized(own: bool, contents: dict[str, str]):
-    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **contents})) is own
+def test_packages_in_the_apps_own_folder_are_recognized(expected: bool, contents: dict[str, str]):
+    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **contents})) is expected
