@@ -49,7 +49,7 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
         inputs = [step.stdin for step in self._steps if isinstance(step, steps.Command)]
         login = with_login(server.connection, lambda login: login)
         values = pulumi.Output.all(server.instance_id, login, *inputs)
-        instance_id = values.apply(lambda known: self._keep(*known))
+        instance_id = values.apply(lambda parts: self._keep(*parts))
         hook = pulumi.ResourceHook(f"{name}-handover", self._run)
         options = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
         super().__init__(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from components.server.templates import render, text
 from components.settings.common import Settings
-from host import times
+from host import systemd, times
 from host.paths import Paths
 
 # The largest upload that Nginx accepts (client_max_body_size), on servers and on the local target's balancer.
@@ -18,7 +18,7 @@ MAX_UPLOAD = "32m"
 # The Retry-After header of the maintenance page.
 MAINTENANCE_RETRY_SECONDS = 300
 PATHS = Paths()
-WEB_UNIT = str(PATHS.units / "gantry-web@.service")
+WEB_UNIT = str(PATHS.units / systemd.WEB_UNIT.format(""))
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
             **_firewall_rules(balancer),
             str(PATHS.gunicorn_settings): _gunicorn(settings),
             **_units(settings),
-            str(PATHS.units / "gantry.service"): text("gantry.service"),
+            str(PATHS.units / systemd.RESUME_UNIT): text("gantry.service"),
         },
         links={
             str(PATHS.site_link): "../sites-available/gantry",
-            str(PATHS.units / "multi-user.target.wants/gantry.service"): "../gantry.service",
+            str(PATHS.units / "multi-user.target.wants" / systemd.RESUME_UNIT): f"../{systemd.RESUME_UNIT}",
             str(PATHS.host_program): host_program,
         },
     )
@@ -94,13 +94,13 @@ def _units(settings: Settings) -> dict[str, str]:
         stop_seconds=times.WEB_STOP_SECONDS,
     )
     units = {
-        "gantry-web@.service": web,
-        "gantry-release@.service": render("release.service.j2", **deployment, release_seconds=settings.release_timeout),
-        "gantry-process@.service": render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
-        "gantry-cron@.service": render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
-        "gantry-cron@.timer": text("cron.timer"),
+        systemd.WEB_UNIT: web,
+        systemd.RELEASE_UNIT: render("release.service.j2", **deployment, release_seconds=settings.release_timeout),
+        systemd.PROCESS_UNIT: render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
+        systemd.CRON_SERVICE: render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
+        systemd.CRON_TIMER: text("cron.timer"),
     }
-    return {str(PATHS.units / name): content for name, content in units.items()}
+    return {str(PATHS.units / name.format("")): content for name, content in units.items()}
 
 
 def _site(settings: Settings, balancer: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ Validator = Scalar[T] | Structured[T]
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """All that is known of one setting; ``setting`` describes the parts."""
+    """Everything about one setting; ``setting`` describes the parts."""
 
     key: str = ""
     validator: Validator[Any]

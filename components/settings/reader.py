@@ -112,18 +112,18 @@ class _Reader:
 
     def refuse_settings_of_other_targets(self, target: str) -> None:
         for key, by_owner in all_declarations().items():
-            known = {"", target} & set(by_owner)
-            if not known and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner))):
+            is_known = bool({"", target} & set(by_owner))
+            if not is_known and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner))):
                 owners = " and ".join(by_owner)
                 line = f"{key} is a setting of target {owners}, not of {target}; remove it with: pulumi config rm {key}"
                 self.mistakes.append((key, line))
 
     def refuse_unknown_keys(self) -> None:
-        known, project = all_declarations(), self.config.full_key("")
+        declared, project = all_declarations(), self.config.full_key("")
         names = {*pulumi.runtime.config.CONFIG.get(), *pulumi.runtime.config.get_config_env()}
         for key in sorted(name.removeprefix(project) for name in names if name.startswith(project)):
-            if key not in known:
-                similar = difflib.get_close_matches(key, known, 1)
+            if key not in declared:
+                similar = difflib.get_close_matches(key, declared, 1)
                 hint = f" (did you mean {similar[0]}?)" if similar else ""
                 self.mistakes.append((key, f"{key} is no setting{hint}; remove it with: pulumi config rm {key}"))
 
