@@ -75,7 +75,7 @@ def test_an_up_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(sta
     stack = stacks("interrupted")
     kill_up_once_it_says(stack, "-ready creating")
     # Whether the create is in the state already depends on when the kill came.
-    assert "the stack is as its cloud is" in stack.recover()
+    assert "the state matches the cloud" in stack.recover()
     stack.up()
     assert get(stack.outputs()["url"]).text == "Hello World!\n"
 
