@@ -1,10 +1,10 @@
-"""The smallest app that is worth a server."""
+"""A small Flask app: one page, a health check, and the address that Nginx passes on."""
 
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 app = Flask(__name__)
-# One proxy, Nginx, is in front: its word on the visitor's address and scheme counts.
+# Nginx is the only proxy before this app: trust its headers for the client's address and scheme.
 app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)
 
 
