@@ -1,4 +1,4 @@
-"""The first boot: from the base image to the first page, by `up` and by hand."""
+"""Measures the first boot: the time from the base image to the first page, with `up` and with manual commands."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from components.templates import text
 from tests.machine.conftest import Local
 from tests.stack import ROOT, get
 
-# The same packages, the same locked requirements and the same app, with nothing of what makes it safe or repeatable.
-BY_HAND = """
+# The same packages, locked requirements and app, but without what makes Gantry's set-up safe and repeatable.
+MANUAL_SETUP = """
 export DEBIAN_FRONTEND=noninteractive UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never
 export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 mkdir -p /srv/app
@@ -41,41 +41,42 @@ LIMIT_SECONDS = 60
 
 
 def measure(runs: int) -> None:
+    """The key "by hand" in the results is the manual set-up."""
     image.ensure()
-    ours, by_hand = Times(), Times()
+    with_up, manual = Times(), Times()
     with stacks.stack("boot") as stack:
-        stacks.edit(stack, 0)
+        stacks.write_release(stack, 0)
         for _ in range(runs):
             stack.destroy()
-            ours.time(lambda: (stack.up(), stacks.require_page(stack, 0)))
-            _by_hand(by_hand)
-    results.keep("boot", {"up": ours, "by hand": by_hand})
+            with_up.time(lambda: (stack.up(), stacks.require_page(stack, 0)))
+            _time_manual_boot(manual)
+    results.save("boot", {"up": with_up, "by hand": manual})
 
 
-def _by_hand(times: Times) -> None:
+def _time_manual_boot(times: Times) -> None:
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
         key = Path(folder) / "id"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         local = Local(key=key)
         try:
-            times.time(lambda: _boot_by_hand(local, Path(folder)))
+            times.time(lambda: _boot_manually(local, Path(folder)))
         finally:
             local.destroy()
 
 
-def _boot_by_hand(local: Local, folder: Path) -> None:
+def _boot_manually(local: Local, folder: Path) -> None:
     spec = local.machine(local.network().id)
     local.ssh(spec, "cloud-init status --wait >/dev/null || true")
-    local.send(spec, _packed(folder), f"sudo sh -euc {shlex.quote(BY_HAND)}")
+    local.send(spec, _app_tarball(folder), f"sudo sh -euc {shlex.quote(MANUAL_SETUP)}")
     deadline = time.monotonic() + LIMIT_SECONDS
     while get(f"http://{spec.address}/").status != 200:
         if time.monotonic() > deadline:
-            raise SystemExit("what was set up by hand doesn't serve")
+            raise SystemExit(f"the manual set-up doesn't serve the app after {LIMIT_SECONDS} s")
         time.sleep(0.05)
 
 
-def _packed(folder: Path) -> bytes:
-    """The app and what is to be installed, as a tarball."""
+def _app_tarball(folder: Path) -> bytes:
+    """The app and all its locked requirements."""
     for name in ("uv.txt", "gunicorn.txt"):
         (folder / name).write_text(text(f"first-boot/{name}"))
     app = [ROOT / "examples/rocket" / name for name in ("rocket.py", "requirements.txt")]

@@ -1,7 +1,6 @@
-"""The resources of another stack, registered one after the other as its state has them.
+"""Registers the resources of another stack one after the other, as its state lists them.
 
-Nothing is worked out, and nothing waits for anything but its parent: it is the least that a program with these
-resources takes.
+It computes nothing, and a resource waits only for its parent. No program with these resources can do less.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from pulumi.dynamic import Resource, ResourceProvider
 
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-# What others have added to what the program gave.
-ADDED = {"__defaults", "__internal", "__provider", "version"}
+# Inputs in a state that don't come from the program.
+ADDED_INPUTS = {"__defaults", "__internal", "__provider", "version"}
 
 dynamic: dict[str, type[Resource]] = {}
-made: dict[str, Any] = {}
+by_urn: dict[str, Any] = {}
 
 
-def registered(resource: dict[str, Any]) -> Any:
+def register(resource: dict[str, Any]) -> Any:
     token, name = resource["type"], resource["urn"].rpartition("::")[2]
     package, module, kind = token.split(":")
     options = pulumi.ResourceOptions(
-        parent=made.get(resource.get("parent", "")),
-        provider=made.get(resource.get("provider", "").rpartition("::")[0]),
+        parent=by_urn.get(resource.get("parent", "")),
+        provider=by_urn.get(resource.get("provider", "").rpartition("::")[0]),
     )
     if not resource["custom"]:
         return pulumi.ComponentResource(token, name, None, options)
-    inputs = {key: given(value) for key, value in resource["inputs"].items() if key not in ADDED}
+    inputs = {key: program_value(value) for key, value in resource["inputs"].items() if key not in ADDED_INPUTS}
     if package == "pulumi":
         return pulumi.ProviderResource(kind, name, inputs, options)
     if package == "pulumi-python":
@@ -45,23 +44,23 @@ def registered(resource: dict[str, Any]) -> Any:
     return getattr(sdk, kind)(name, opts=options, **{snake(key): value for key, value in inputs.items()})
 
 
-def given(value: Any) -> Any:
-    """What a program would have given, of what a state has."""
+def program_value(value: Any) -> Any:
+    """A value as the program passed it, from the value in the state."""
     if isinstance(value, list):
-        return [given(each) for each in cast(list[Any], value)]
+        return [program_value(item) for item in cast(list[Any], value)]
     if not isinstance(value, dict):
         return value
     document = cast(dict[str, Any], value)
     if document.get(SIGNATURE) == SECRET:
-        return pulumi.Output.secret(given(json.loads(document["plaintext"])))
+        return pulumi.Output.secret(program_value(json.loads(document["plaintext"])))
     if SIGNATURE in document:
         return pulumi.FileAsset(document["path"])
-    return {key: given(each) for key, each in document.items()}
+    return {key: program_value(item) for key, item in document.items()}
 
 
 def snake(name: str) -> str:
-    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name)
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
 
-for each in json.loads(Path(pulumi.Config().require("resources")).read_text()):
-    made[each["urn"]] = registered(each)
+for resource in json.loads(Path(pulumi.Config().require("resources")).read_text()):
+    by_urn[resource["urn"]] = register(resource)
