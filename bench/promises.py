@@ -25,7 +25,7 @@ class Measurement:
     kept: bool | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Promise:
     """A promise; ``evaluate`` gets the results of ``parts``, in their order."""
 
@@ -154,73 +154,93 @@ def _ms(seconds: float) -> str:
 LEDGERS = ("ledger-1", "ledger-3")
 PROMISES = (
     Promise(
-        f"failed requests over {RELEASES} releases under load (half POST, keepalive, some 5 s long)",
-        f"0 of {REQUESTS:,}",
-        LEDGERS,
-        failed_requests,
-    ),
-    Promise("worst latency during a release", "<= 2 x the steady p99", LEDGERS, worst_latency),
-    Promise(
-        "a broken release (10 kinds)",
-        "never serves; `up` fails and names the cause; <= 1 server touched",
-        (),
-        _shown_by_test("test_a_release_that_cannot_serve_fails_with_its_cause_and_no_visitor_sees_it"),
+        what=f"failed requests over {RELEASES} releases under load (half POST, keepalive, some 5 s long)",
+        figure=f"0 of {REQUESTS:,}",
+        parts=LEDGERS,
+        evaluate=failed_requests,
     ),
     Promise(
-        "SIGKILL of a release at 50 random points",
-        "the site serves throughout; the next `up` needs no repair",
-        (),
-        _shown_by_test("test_fifty_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair"),
+        what="worst latency during a release",
+        figure="<= 2 x the steady p99",
+        parts=LEDGERS,
+        evaluate=worst_latency,
     ),
     Promise(
-        "app update: `up` with a changed app",
-        "<= `up` with no change + 1.5 x the hand-written floor",
-        ("update",),
-        app_update,
+        what="a broken release (10 kinds)",
+        figure="never serves; `up` fails and names the cause; <= 1 server touched",
+        parts=(),
+        evaluate=_shown_by_test("test_a_release_that_cannot_serve_fails_with_its_cause_and_no_visitor_sees_it"),
     ),
     Promise(
-        "4 servers instead of 1", "rollout <= 1.3 x, where the strategy allows parallel", ("servers",), four_servers
-    ),
-    Promise("rollback", "<= 10 s, with no package registry reachable", ("rollback",), rollback),
-    Promise(
-        "`up` with no change",
-        "opens no SSH connection; <= 1.15 x a minimal program; <= 25 ms a resource",
-        ("unchanged",),
-        no_change,
+        what="SIGKILL of a release at 50 random points",
+        figure="the site serves throughout; the next `up` needs no repair",
+        parts=(),
+        evaluate=_shown_by_test(
+            "test_fifty_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair"
+        ),
     ),
     Promise(
-        "`preview` and `up` with no change on 1, 10 and 50 servers (AWS, simulated)",
-        "no SSH connection; <= 1.15 x a minimal program with the same resources; <= 25 ms a resource",
-        ("slope",),
-        slope,
-    ),
-    Promise("first boot (base image there) to first 200", "<= 1.2 x apt + uv by hand", ("boot",), first_boot),
-    Promise(
-        "the same with a prebuilt image",
-        "<= 0.3 x",
-        (),
-        lambda: Measurement("there are no prebuilt images yet", False),
+        what="app update: `up` with a changed app",
+        figure="<= `up` with no change + 1.5 x the hand-written floor",
+        parts=("update",),
+        evaluate=app_update,
     ),
     Promise(
-        "requests/s of the rocket app",
-        ">= 4 x Elastic Beanstalk's shape, >= 1.3 x the seed's configuration, >= 0.85 x gunicorn alone",
-        ("throughput",),
-        throughput,
+        what="4 servers instead of 1",
+        figure="rollout <= 1.3 x, where the strategy allows parallel",
+        parts=("servers",),
+        evaluate=four_servers,
     ),
     Promise(
-        "12 planted secrets",
-        "0 found outside the app",
-        (),
-        _shown_by_test(
+        what="rollback",
+        figure="<= 10 s, with no package registry reachable",
+        parts=("rollback",),
+        evaluate=rollback,
+    ),
+    Promise(
+        what="`up` with no change",
+        figure="opens no SSH connection; <= 1.15 x a minimal program; <= 25 ms a resource",
+        parts=("unchanged",),
+        evaluate=no_change,
+    ),
+    Promise(
+        what="`preview` and `up` with no change on 1, 10 and 50 servers (AWS, simulated)",
+        figure="no SSH connection; <= 1.15 x a minimal program with the same resources; <= 25 ms a resource",
+        parts=("slope",),
+        evaluate=slope,
+    ),
+    Promise(
+        what="first boot (base image there) to first 200",
+        figure="<= 1.2 x apt + uv by hand",
+        parts=("boot",),
+        evaluate=first_boot,
+    ),
+    Promise(
+        what="the same with a prebuilt image",
+        figure="<= 0.3 x",
+        parts=(),
+        evaluate=lambda: Measurement("there are no prebuilt images yet", False),
+    ),
+    Promise(
+        what="requests/s of the rocket app",
+        figure=">= 4 x Elastic Beanstalk's shape, >= 1.3 x the seed's configuration, >= 0.85 x gunicorn alone",
+        parts=("throughput",),
+        evaluate=throughput,
+    ),
+    Promise(
+        what="12 planted secrets",
+        figure="0 found outside the app",
+        parts=(),
+        evaluate=_shown_by_test(
             "test_no_output_of_the_command_line_shows_a_secret_not_even_of_what_fails",
             " file with 14 secrets",
         ),
     ),
     Promise(
-        "`pulumi destroy`",
-        "works with servers dead; leaves nothing behind",
-        (),
-        _shown_by_test("test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a_trace"),
+        what="`pulumi destroy`",
+        figure="works with servers dead; leaves nothing behind",
+        parts=(),
+        evaluate=_shown_by_test("test_a_stack_comes_back_after_everything_of_it_was_killed_and_goes_without_a_trace"),
     ),
 )
 

@@ -45,7 +45,16 @@ def read(file: Path) -> list[Request]:
     """The recorded requests, in the order in which they were due."""
     with gzip.open(file, "rt", newline="") as stream:
         rows = [
-            Request(float(due), float(sent), float(ended), method, path, int(status), release, problem)
+            Request(
+                due=float(due),
+                sent=float(sent),
+                ended=float(ended),
+                method=method,
+                path=path,
+                status=int(status),
+                release=release,
+                problem=problem,
+            )
             for due, sent, ended, method, path, status, release, problem in csv.reader(stream)
         ]
     return sorted(rows, key=lambda request: request.due)

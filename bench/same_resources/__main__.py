@@ -32,14 +32,14 @@ def register(resource: dict[str, Any]) -> Any:
         provider=by_urn.get(resource.get("provider", "").rpartition("::")[0]),
     )
     if not resource["custom"]:
-        return pulumi.ComponentResource(token, name, None, options)
+        return pulumi.ComponentResource(token, name, opts=options)
     inputs = {key: program_value(value) for key, value in resource["inputs"].items() if key not in ADDED_INPUTS}
     if package == "pulumi":
-        return pulumi.ProviderResource(kind, name, inputs, options)
+        return pulumi.ProviderResource(kind, name, props=inputs, opts=options)
     if package == "pulumi-python":
         if kind not in dynamic:
             dynamic[kind] = types.new_class(kind, (Resource,), {"module": module.partition("/")[2], "name": kind})
-        return dynamic[kind](ResourceProvider(), name, inputs, options)
+        return dynamic[kind](ResourceProvider(), name, props=inputs, opts=options)
     sdk = importlib.import_module(f"pulumi_{package}.{module.partition('/')[0]}")
     return getattr(sdk, kind)(name, opts=options, **{snake(key): value for key, value in inputs.items()})
 

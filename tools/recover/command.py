@@ -63,7 +63,7 @@ def recover(pulumi: Pulumi) -> int:
     exported = pulumi.export_state()
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
     creates, known_ids = state.pending_creates(deployment), state.ids(deployment)
-    clouds = _clouds(pulumi, deployment, creates, known_ids)
+    clouds = _clouds(pulumi, deployment, creates=creates, known_ids=known_ids)
 
     missing = [resource for cloud in clouds for resource in cloud.missing(state.resources(deployment))]
     for resource in missing:
@@ -151,7 +151,7 @@ class _DigitalOcean:
 
 
 def _clouds(
-    pulumi: Pulumi, deployment: Mapping[str, Any], creates: list[Pending], known_ids: set[str]
+    pulumi: Pulumi, deployment: Mapping[str, Any], *, creates: list[Pending], known_ids: set[str]
 ) -> list[_Aws | _DigitalOcean]:
     """The clouds in which the state has resources or creates under way."""
     clouds: list[_Aws | _DigitalOcean] = []
