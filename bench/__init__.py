@@ -1,1 +1,1 @@
-"""What Gantry promises in figures, measured on this computer: `make bench`."""
+"""`make bench`: measures Gantry's promises in figures on this computer."""

@@ -1,4 +1,4 @@
-"""Measure parts of what is promised, and print all promises beside what was measured so far."""
+"""Measures the promises in figures, or parts of them, and prints each promise beside its last measurement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bench import boot, ledger, plot, promises, results, servers, slope, throughput, unchanged, updates
 
-# What takes long is asked for fewer times. Each part can be run alone, in under 10 minutes.
+# Slow measurements have fewer runs, so that each part alone takes less than 10 minutes.
 PARTS: dict[str, Callable[[], None]] = {
     "ledger-1": lambda: ledger.measure(servers=1, releases=20, rate=600),
     "ledger-3": lambda: ledger.measure(servers=3, releases=20, rate=500),
@@ -25,25 +25,33 @@ PARTS: dict[str, Callable[[], None]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}, or none; default: all")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"one or more of {', '.join(PARTS)}; or none. Default: all"
+    )
     options = parser.parse_args()
-    # A shell's background job ignores SIGINT, and so would plugins: the engine ends them by it, and would wait 5 s.
+    # The engine stops its plugins with SIGINT and waits up to 5 s. A shell's background job ignores SIGINT, and so
+    # would the plugins.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Where it is set, every engine's run would compile all modules anew, which happens once on a user's computer.
+    # With this variable, each run would compile all modules again. A user's computer compiles them once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    wanted: list[str] = options.parts or list(PARTS)
-    if unknown := [part for part in wanted if part not in {*PARTS, "none"}]:
-        parser.error(f"there is no part {', '.join(unknown)}; choose of {', '.join(PARTS)}")
-    for part in wanted:
+    parts: list[str] = options.parts or list(PARTS)
+    if unknown := [part for part in parts if part not in {*PARTS, "none"}]:
+        parser.error(f"there is no part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
+    for part in parts:
         if part != "none":
             print(f"measuring {part}", flush=True)
             PARTS[part]()
-    for part in promises.LEDGERS:
-        if results.kept(part):
-            plot.draw(part, results.FOLDER / f"{part}.svg")
-    if found := results.kept("slope"):
-        plot.draw_growth(found["sizes"], results.FOLDER / "slope.svg")
+    draw_pictures()
     print("\n".join(promises.table()))
+
+
+def draw_pictures() -> None:
+    """Draws the parts that have a picture and were measured."""
+    for part in promises.LEDGERS:
+        if results.load(part):
+            plot.draw(part, results.FOLDER / f"{part}.svg")
+    if slopes := results.load("slope"):
+        plot.draw_growth(slopes["sizes"], results.FOLDER / "slope.svg")
 
 
 if __name__ == "__main__":

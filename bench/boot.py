@@ -1,4 +1,4 @@
-"""The first boot: from the base image to the first page, by `up` and by hand."""
+"""Measures the first boot: the time from the base image to the first page, with `up` and with manual commands."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from components.templates import text
+
 from bench import results, stacks
 from bench.results import Times
 from components.local import image
-from components.templates import text
 from tests.machine.local_machines import LocalMachines, create_ssh_key
 from tests.stack import ROOT, get
 
-# The same packages, the same locked requirements and the same app, with nothing of what makes it safe or repeatable.
-BY_HAND = """
+# The same packages, locked requirements and app, but without what makes Gantry's set-up safe and repeatable.
+MANUAL_SETUP = """
 export DEBIAN_FRONTEND=noninteractive UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never
 export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 mkdir -p /srv/app
@@ -41,37 +42,38 @@ LIMIT_SECONDS = 60
 
 
 def measure(runs: int) -> None:
+    """The key "by hand" in the results is the manual set-up."""
     image.ensure()
-    ours, by_hand = Times(), Times()
+    with_up, manual = Times(), Times()
     with stacks.stack("boot") as stack:
-        stacks.edit(stack, 0)
+        stacks.write_release(stack, 0)
         for _ in range(runs):
             stack.destroy()
-            ours.time(lambda: (stack.up(), stacks.require_page(stack, 0)))
-            _by_hand(by_hand)
-    results.keep("boot", {"up": ours, "by hand": by_hand})
+            with_up.time(lambda: (stack.up(), stacks.require_page(stack, 0)))
+            _time_manual_boot(manual)
+    results.save("boot", {"up": with_up, "by hand": manual})
 
 
-def _by_hand(times: Times) -> None:
+def _time_manual_boot(times: Times) -> None:
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
         key = create_ssh_key(Path(folder) / "id")
         with LocalMachines.temporary(key) as machines:
-            times.time(lambda: _boot_by_hand(machines, Path(folder)))
+            times.time(lambda: _boot_manually(machines, Path(folder)))
 
 
-def _boot_by_hand(machines: LocalMachines, folder: Path) -> None:
+def _boot_manually(machines: LocalMachines, folder: Path) -> None:
     spec = machines.create()
     machines.ssh(spec, "cloud-init status --wait >/dev/null || true")
-    machines.send(spec, _packed(folder), f"sudo sh -euc {shlex.quote(BY_HAND)}")
+    machines.send(spec, _app_tarball(folder), f"sudo sh -euc {shlex.quote(MANUAL_SETUP)}")
     deadline = time.monotonic() + LIMIT_SECONDS
     while get(f"http://{spec.address}/").status != 200:
         if time.monotonic() > deadline:
-            raise SystemExit("what was set up by hand doesn't serve")
+            raise SystemExit(f"the manual set-up doesn't serve the app after {LIMIT_SECONDS} s")
         time.sleep(0.05)
 
 
-def _packed(folder: Path) -> bytes:
-    """The app and what is to be installed, as a tarball."""
+def _app_tarball(folder: Path) -> bytes:
+    """The app and all its locked requirements."""
     for name in ("uv.txt", "gunicorn.txt"):
         (folder / name).write_text(text(f"first-boot/{name}"))
     app = [ROOT / "examples/rocket" / name for name in ("rocket.py", "requirements.txt")]

@@ -1,4 +1,4 @@
-"""Releases under load: what became of every request, on one server or on several behind the balancer."""
+"""Measures releases under load, on one server or on several behind the balancer, and records every request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,37 @@ from tests.stack import ROOT, Stack
 
 WATCH_SECONDS = 2
 STEADY_SECONDS = 20.0
-# Between two releases, so that the old one's long requests end in this part as well.
+# Between two releases, so that the long requests to the old release end in this time.
 PAUSE_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Run:
+    """A saved measurement. Times count from the beginning of the first steady part."""
+
+    servers: int
+    seconds: float
+    unchanged: list[tuple[float, float]]
+    releases: list[Release]
+    requests: list[Request]
+
+    @property
+    def steady(self) -> list[Request]:
+        """The requests before the first `up`, and those after the last release has ended."""
+        end = self.seconds - STEADY_SECONDS
+        return within(self.requests, 0, STEADY_SECONDS) + within(self.requests, end, self.seconds)
+
+    @property
+    def failed(self) -> list[Request]:
+        return [request for request in self.requests if request.failed]
+
+    @property
+    def wrong_pages(self) -> list[Request]:
+        return wrong_pages(self.requests, self.releases)
+
+
 def measure(servers: int, releases: int, rate: float) -> None:
-    """Keep all requests and the times of the releases among them."""
+    """Saves all requests, and the times of the releases among them."""
     part = f"ledger-{servers}"
     results.FOLDER.mkdir(parents=True, exist_ok=True)
     file = results.FOLDER / f"{part}.csv.gz"
@@ -33,37 +58,37 @@ def measure(servers: int, releases: int, rate: float) -> None:
         with load(stack.outputs()["url"], file, rate):
             start = time.monotonic()
             time.sleep(STEADY_SECONDS)
-            # The engine runs on the same processors as the servers: this is what that alone costs visitors.
+            # The engine runs on the same processors as the servers. These runs show what it alone costs the clients.
             unchanged = [_up(stack, start) for _ in range(3)]
-            made = [Release(number, *_release(stack, number, start)) for number in range(1, releases + 1)]
+            measured = [Release(number, *_release(stack, number, start)) for number in range(1, releases + 1)]
             time.sleep(STEADY_SECONDS)
             seconds = time.monotonic() - start
-        found: dict[str, Any] = {
+        document: dict[str, Any] = {
             "servers": servers,
             "rate": rate,
             "watch": WATCH_SECONDS,
             "start": start,
             "seconds": seconds,
             "unchanged": unchanged,
-            "releases": [asdict(each) for each in made],
+            "releases": [asdict(release) for release in measured],
         }
-        results.keep(part, found)
-        if any(each.failed for each in recorded(part)[1]):
-            evidence(stack, servers, results.FOLDER / f"{part}.log")
+        results.save(part, document)
+        if saved_run(part).failed:
+            save_logs(stack, servers, results.FOLDER / f"{part}.log")
     print("\n".join(table(part)))
 
 
 def _up(stack: Stack, zero: float) -> tuple[float, float]:
-    """When it began and ended; the requests of the next moments belong to it too, but not to its time."""
-    begin = time.monotonic() - zero
+    """The start and the end of an `up`, before a pause for the requests that are still in flight."""
+    start = time.monotonic() - zero
     stack.up()
-    over = time.monotonic() - zero
+    end = time.monotonic() - zero
     time.sleep(PAUSE_SECONDS)
-    return begin, over
+    return start, end
 
 
 def _release(stack: Stack, number: int, zero: float = 0) -> tuple[float, float]:
-    stacks.edit(stack, number, stacks.MARKED.format(number=number, seconds=SLOW_SECONDS))
+    stacks.write_release(stack, number, stacks.LOAD_ROUTES.format(number=number, seconds=SLOW_SECONDS))
     span = _up(stack, zero)
     stacks.require_page(stack, number)
     return span
@@ -71,70 +96,68 @@ def _release(stack: Stack, number: int, zero: float = 0) -> tuple[float, float]:
 
 @contextmanager
 def load(url: str, file: Path, rate: float) -> Generator[None]:
-    """Requests while the block runs, written to ``file`` after it."""
+    """Sends requests while the block runs, and writes them to ``file`` after it."""
     command = [sys.executable, "-m", "bench.load", url, str(file), "--rate", str(rate)]
-    with subprocess.Popen(command, cwd=ROOT) as run:
+    with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             time.sleep(3)
             yield
-            if run.poll() is not None:
-                raise SystemExit("the load ended before what it was to accompany")
+            if process.poll() is not None:
+                raise SystemExit("the load ended before the measurement")
         finally:
-            run.send_signal(signal.SIGTERM)
-            run.wait(timeout=120)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=120)
 
 
-def evidence(stack: Stack, servers: int, file: Path) -> None:
-    """What the servers wrote down, for who wants to know why a request failed."""
-    said = [
+def save_logs(stack: Stack, servers: int, file: Path) -> None:
+    """Saves the servers' logs, which may tell why a request failed."""
+    logs = [
         stack.ssh("sudo tail -n 50 /var/log/nginx/error.log; sudo journalctl --no-pager -n 200", server=number).stdout
         for number in range(servers)
     ]
-    file.write_text("\n\n".join(said))
+    file.write_text("\n\n".join(logs))
 
 
-def recorded(part: str) -> tuple[dict[str, Any], list[Request], list[Release]]:
-    """What a run has kept; times count from the beginning of the steady part."""
-    found = results.kept(part)
-    if not found:
-        raise SystemExit(f"{part} was not measured yet: make bench ARGS={part}")
-    requests = since(read(results.FOLDER / f"{part}.csv.gz"), found["start"])
-    return found, requests, [Release(**each) for each in found["releases"]]
+def saved_run(part: str) -> Run:
+    document = results.require(part)
+    return Run(
+        servers=document["servers"],
+        seconds=document["seconds"],
+        unchanged=[(start, end) for start, end in document["unchanged"]],
+        releases=[Release(**release) for release in document["releases"]],
+        requests=since(read(results.FOLDER / f"{part}.csv.gz"), document["start"]),
+    )
 
 
 def quick(requests: Iterable[Request]) -> list[Request]:
-    """Those that aren't long by themselves."""
-    return [each for each in requests if each.path != SLOW_PATH]
-
-
-def steady(found: dict[str, Any], requests: list[Request]) -> list[Request]:
-    """Before the first `up` and after the last release had time to end."""
-    return within(requests, 0, STEADY_SECONDS) + within(requests, found["seconds"] - STEADY_SECONDS, found["seconds"])
+    """The requests that aren't long by themselves."""
+    return [request for request in requests if request.path != SLOW_PATH]
 
 
 def table(part: str) -> list[str]:
-    """One row a release, and what there is to compare them with."""
-    found, requests, releases = recorded(part)
+    """A row for each release, after rows to compare them with."""
+    run = saved_run(part)
     rows = ["| what | `up`, s | requests | failed | p50, ms | p99, ms | worst, ms |", "|" + " --- |" * 7]
-    rows.append(_row("steady state", None, steady(found, requests)))
-    for begin, over in found["unchanged"]:
-        rows.append(_row("`up` with no change", over - begin, within(requests, begin, over)))
-    for each in releases:
-        during = within(requests, each.start, each.end + PAUSE_SECONDS)
-        rows.append(_row(f"release {each.number}", each.end - each.start, during))
-    wrong = len(wrong_pages(requests, releases))
-    long = sum(each.path == SLOW_PATH for each in requests)
-    posts = sum(each.method == "POST" for each in requests)
-    failed = [each for each in requests if each.failed]
-    rows += ["", f"{len(requests)} requests ({posts} POST, {long} of {SLOW_SECONDS:.0f} s): {len(failed)} failed, "]
-    rows[-1] += f"{wrong} with the page of a release that didn't serve"
-    rows += [f"  {each.due:.3f} s: {each.method} {each.path} {each.status} {each.problem}" for each in failed[:20]]
-    return rows
+    rows.append(_row("steady state", None, run.steady))
+    for start, end in run.unchanged:
+        rows.append(_row("`up` with no change", end - start, within(run.requests, start, end)))
+    for release in run.releases:
+        during = within(run.requests, release.start, release.end + PAUSE_SECONDS)
+        rows.append(_row(f"release {release.number}", release.end - release.start, during))
+    long = sum(request.path == SLOW_PATH for request in run.requests)
+    posts = sum(request.method == "POST" for request in run.requests)
+    total = f"{len(run.requests)} requests ({posts} POST, {long} of {SLOW_SECONDS:.0f} s): {len(run.failed)} failed, "
+    total += f"{len(run.wrong_pages)} with the page of a release that didn't serve"
+    return [*rows, "", total, *map(_failure, run.failed[:20])]
 
 
-def _row(what: str, seconds: float | None, requests: list[Request]) -> str:
-    values = [each.latency for each in quick(requests)]
-    figures = [f"{1000 * percentile(values, share):.1f}" for share in (0.5, 0.99, 1)]
-    failed = sum(each.failed for each in requests)
-    took = f"{seconds:.1f}" if seconds else ""
-    return f"| {what} | {took} | {len(requests)} | {failed} | {' | '.join(figures)} |"
+def _row(label: str, seconds: float | None, requests: list[Request]) -> str:
+    latencies = [request.latency for request in quick(requests)]
+    figures = [f"{1000 * percentile(latencies, share):.1f}" for share in (0.5, 0.99, 1)]
+    failed = sum(request.failed for request in requests)
+    duration = f"{seconds:.1f}" if seconds else ""
+    return f"| {label} | {duration} | {len(requests)} | {failed} | {' | '.join(figures)} |"
+
+
+def _failure(request: Request) -> str:
+    return f"  {request.due:.3f} s: {request.method} {request.path} {request.status} {request.problem}"

@@ -1,7 +1,7 @@
-"""Requests at a steady pace over kept connections, every single one of which is written down.
+"""Sends requests at a steady pace over kept connections, and records every single one.
 
-``python -m bench.load URL FILE`` asks until SIGTERM, then writes FILE. It is a program of its own, so that whoever
-starts it can be busy with other things.
+``python -m bench.load URL FILE`` sends until SIGTERM, then writes FILE. It is a process of its own, so that the
+measurement can run `up` meanwhile.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ QUICK = (("GET", "/"), ("POST", "/echo"))
 SLOW = (("GET", SLOW_PATH), ("POST", SLOW_PATH))
 
 
-class Failed(Exception):
-    """What came isn't an answer, or not the one to this request."""
+class BadResponse(Exception):
+    """The server sent no valid response, or one that belongs to another request."""
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     release: str
     body: bytes
@@ -41,32 +41,43 @@ class Answer:
 
 
 @dataclass
-class Visitor:
-    """One connection, kept as long as the server keeps it, and what was asked on it."""
+class Client:
+    """One connection, kept as long as the server keeps it. It adds its requests to ``record``."""
 
     host: str
     port: int
-    seen: list[Request]
+    record: list[Request]
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     _numbers: count[int] = field(default_factory=count)
 
-    async def ask(self, method: str, path: str, due: float) -> None:
-        """Ask once and write down what came of it; ``due`` is when it should have been asked."""
+    async def send(self, method: str, path: str, due: float) -> None:
+        """Sends one request and records the result; ``due`` is the time at which it should have been sent."""
         sent = time.monotonic()
         status, release, problem = 0, "", ""
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
-                answer = await self._exchange(method, path)
-            status, release = answer.status, answer.release
-            if answer.closes:
-                await self.leave()
-        except (OSError, EOFError, Failed) as error:
-            # TimeoutError is an OSError, and a connection that ends in the middle an EOFError.
+                response = await self._exchange(method, path)
+            status, release = response.status, response.release
+            if response.closes:
+                await self.close()
+        except (OSError, EOFError, BadResponse) as error:
+            # OSError includes TimeoutError. A connection that ends early is an EOFError.
             problem = f"{type(error).__name__}: {error}"
-            await self.leave()
-        self.seen.append(Request(due, sent, time.monotonic(), method, path, status, release, problem))
+            await self.close()
+        self.record.append(
+            Request(
+                due=due,
+                sent=sent,
+                ended=time.monotonic(),
+                method=method,
+                path=path,
+                status=status,
+                release=release,
+                problem=problem,
+            )
+        )
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         if self._streams:
             writer = self._streams[1]
             self._streams = None
@@ -74,56 +85,68 @@ class Visitor:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _exchange(self, method: str, path: str) -> Answer:
+    async def _exchange(self, method: str, path: str) -> Response:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self.host, self.port)
         reader, writer = self._streams
-        # Each body is one of its kind, so that the answer to another request is noticed.
+        # Each body is unique, so that a response to another request is noticed.
         body = f"{id(self)}-{next(self._numbers)}".ljust(512, "x").encode() if method == "POST" else b""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
-        answer = await _read(reader)
-        if answer.status == 200 and body and answer.body != body:
-            raise Failed("another body than was sent")
-        return answer
+        response = await _read(reader)
+        if response.status == 200 and body and response.body != body:
+            raise BadResponse("the body isn't the one that was sent")
+        return response
 
 
-async def _read(reader: asyncio.StreamReader) -> Answer:
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+async def _read(reader: asyncio.StreamReader) -> Response:
+    status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if "content-length" not in headers:
-        raise Failed(f"an answer without Content-Length: {first}")
+        raise BadResponse(f"a response without Content-Length: {status_line}")
     body = await reader.readexactly(int(headers["content-length"]))
-    return Answer(int(first.split()[1]), headers.get("release", ""), body, headers.get("connection") == "close")
-
-
-async def run(url: str, rate: float, connections: int, slow: int) -> list[Request]:
-    """Ask until SIGTERM: ``rate`` requests a second in all, and ``slow`` long ones at any time besides."""
-    parts = urlsplit(url)
-    seen: list[Request] = []
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    quick = [Visitor(parts.hostname or "", parts.port or 80, seen) for _ in range(connections)]
-    long = [Visitor(parts.hostname or "", parts.port or 80, seen) for _ in range(slow)]
-    start = time.monotonic()
-    await asyncio.gather(
-        *(_keep_asking(each, QUICK, start + n / rate, connections / rate, over) for n, each in enumerate(quick)),
-        *(_keep_asking(each, SLOW, start + n, SLOW_SECONDS, over) for n, each in enumerate(long)),
+    return Response(
+        status=int(status_line.split()[1]),
+        release=headers.get("release", ""),
+        body=body,
+        closes=headers.get("connection") == "close",
     )
-    return seen
 
 
-async def _keep_asking(
-    visitor: Visitor, what: tuple[tuple[str, str], ...], first: float, every: float, over: asyncio.Event
+async def run(url: str, *, rate: float, connections: int, slow: int) -> list[Request]:
+    """Sends until SIGTERM: ``rate`` requests a second in all, and besides ``slow`` long ones at any time."""
+    parts = urlsplit(url)
+    record: list[Request] = []
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    quick_clients, slow_clients = (
+        [Client(parts.hostname or "", parts.port or 80, record) for _ in range(number)]
+        for number in (connections, slow)
+    )
+    start = time.monotonic()
+    quick = (
+        _send_at_pace(client, QUICK, first=start + n / rate, interval=connections / rate, stop=stop)
+        for n, client in enumerate(quick_clients)
+    )
+    long = (
+        _send_at_pace(client, SLOW, first=start + n, interval=SLOW_SECONDS, stop=stop)
+        for n, client in enumerate(slow_clients)
+    )
+    await asyncio.gather(*quick, *long)
+    return record
+
+
+async def _send_at_pace(
+    client: Client, targets: tuple[tuple[str, str], ...], *, first: float, interval: float, stop: asyncio.Event
 ) -> None:
-    """A request that is late still counts from when it was due: otherwise a pause would hide who waited in it."""
+    """A late request counts from its due time: otherwise a pause would hide the clients that wait in it."""
     for number in count():
-        due = first + number * every
+        due = first + number * interval
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if over.is_set():
+        if stop.is_set():
             break
-        await visitor.ask(*what[number % len(what)], due)
-    await visitor.leave()
+        await client.send(*targets[number % len(targets)], due)
+    await client.close()
 
 
 def main() -> None:
@@ -131,13 +154,14 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("file", type=Path)
     parser.add_argument("--rate", type=float, default=500, help="requests a second")
-    parser.add_argument("--connections", type=int, default=32, help="kept connections that carry them")
-    parser.add_argument("--slow", type=int, default=3, help="connections besides, with requests of 5 s")
+    parser.add_argument("--connections", type=int, default=32, help="kept connections for these requests")
+    parser.add_argument("--slow", type=int, default=3, help="more connections, for requests that take 5 s")
     options = parser.parse_args()
-    # Others' work on these processors must not look like waiting for an answer.
+    # Other work on these processors must not look like a slow response, so this process has priority over it.
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     gc.disable()
-    write(options.file, asyncio.run(run(options.url, options.rate, options.connections, options.slow)))
+    record = asyncio.run(run(options.url, rate=options.rate, connections=options.connections, slow=options.slow))
+    write(options.file, record)
 
 
 if __name__ == "__main__":

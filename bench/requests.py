@@ -1,4 +1,4 @@
-"""The record of a load, and what can be said of it. Pure functions."""
+"""The record of a load, and what follows from it. Pure functions, besides writing and reading the record."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Request:
-    """When it should have been asked, was asked, and was answered, in seconds; what the answer was."""
+    """One request: when it was due, when it was sent and when its response ended, in seconds, and the response."""
 
     due: float
     sent: float
     ended: float
     method: str
     path: str
-    status: int  # 0 without an answer
-    release: str  # of the app that answered
+    status: int  # 0 without a response
+    release: str  # the release that responded
     problem: str
 
     @property
     def latency(self) -> float:
-        """What a visitor waits who comes when the request is due, whoever makes them wait."""
+        """The wait of a client that comes when the request is due, whatever makes it wait."""
         return self.ended - self.due
 
     @property
@@ -36,29 +36,38 @@ class Request:
 def write(file: Path, requests: Iterable[Request]) -> None:
     with gzip.open(file, "wt", newline="") as stream:
         csv.writer(stream).writerows(
-            [*(f"{moment:.6f}" for moment in (each.due, each.sent, each.ended)), *astuple(each)[3:]]
-            for each in requests
+            [*(f"{moment:.6f}" for moment in (request.due, request.sent, request.ended)), *astuple(request)[3:]]
+            for request in requests
         )
 
 
 def read(file: Path) -> list[Request]:
-    """In the order in which they were due; seconds count from the first."""
+    """The recorded requests, in the order in which they were due."""
     with gzip.open(file, "rt", newline="") as stream:
         rows = [
-            Request(float(due), float(sent), float(ended), method, path, int(status), release, problem)
+            Request(
+                due=float(due),
+                sent=float(sent),
+                ended=float(ended),
+                method=method,
+                path=path,
+                status=int(status),
+                release=release,
+                problem=problem,
+            )
             for due, sent, ended, method, path, status, release, problem in csv.reader(stream)
         ]
-    return sorted(rows, key=lambda each: each.due)
+    return sorted(rows, key=lambda request: request.due)
 
 
 def since(requests: Sequence[Request], start: float) -> list[Request]:
-    """The same with ``start`` as zero."""
+    """The same requests, with times that count from ``start``."""
     return [replace(r, due=r.due - start, sent=r.sent - start, ended=r.ended - start) for r in requests]
 
 
 @dataclass(frozen=True)
 class Release:
-    """One `up` under load: from its start to its end ``number`` replaced the one before."""
+    """One `up` under load. Between its start and its end, release ``number`` replaced the one before."""
 
     number: int
     start: float
@@ -66,21 +75,27 @@ class Release:
 
 
 def wrong_pages(requests: Iterable[Request], releases: Sequence[Release]) -> list[Request]:
-    """Answers of a release that didn't serve then: from its start to its end an `up` may show the old or the new."""
-    return [each for each in requests if each.status == 200 and int(each.release) not in _served(each, releases)]
+    """The responses of a release that didn't serve at that time. During an `up`, both the old and the new one serve."""
+    return [
+        request
+        for request in requests
+        if request.status == 200 and int(request.release) not in _serving(request, releases)
+    ]
 
 
-def _served(request: Request, releases: Sequence[Release]) -> range:
-    first = max((each.number for each in releases if each.end <= request.sent), default=releases[0].number - 1)
-    last = max((each.number for each in releases if each.start <= request.ended), default=releases[0].number - 1)
+def _serving(request: Request, releases: Sequence[Release]) -> range:
+    """The numbers of the releases that may have served this request."""
+    before = releases[0].number - 1
+    first = max((release.number for release in releases if release.end <= request.sent), default=before)
+    last = max((release.number for release in releases if release.start <= request.ended), default=before)
     return range(first, last + 1)
 
 
 def within(requests: Iterable[Request], start: float, end: float) -> list[Request]:
-    """Those that were due then."""
-    return [each for each in requests if start <= each.due < end]
+    """The requests that were due in this time."""
+    return [request for request in requests if start <= request.due < end]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` of all don't exceed."""
+    """The smallest value V such that at least ``share`` of all values are <= V."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

@@ -1,4 +1,4 @@
-"""What was measured, in .gantry/bench: a file for each part, so that a run may be done in pieces."""
+"""The results in .gantry/bench: one file for each part, so that parts can be measured at different times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ FOLDER = Path(__file__).resolve().parents[1] / ".gantry/bench"
 
 @dataclass
 class Times:
-    """How long each run of the same took, in seconds. What is compared runs in turn, since computers are noisy."""
+    """The seconds of several runs of one action.
+
+    Actions that are compared run in turn, because a computer's other work changes over time.
+    """
 
     runs: list[float] = field(default_factory=list[float])
 
@@ -25,15 +28,24 @@ class Times:
         self.runs.append(time.monotonic() - start)
 
 
-def keep(part: str, found: dict[str, Any]) -> None:
-    """Write down what a part found; ``Times`` become lists."""
+def save(part: str, measured: dict[str, Any]) -> None:
+    """Writes the results of a part as JSON; ``Times`` become lists of seconds."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    when = time.strftime("%Y-%m-%d", time.gmtime())
-    document = {"when": when, "load average": round(os.getloadavg()[0], 1), **found}
-    text = json.dumps(document, indent=1, default=lambda times: [round(each, 3) for each in times.runs])
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    document = {"when": date, "load average": round(os.getloadavg()[0], 1), **measured}
+    text = json.dumps(document, indent=1, default=lambda times: [round(seconds, 3) for seconds in times.runs])
     (FOLDER / f"{part}.json").write_text(f"{text}\n")
 
 
-def kept(part: str) -> dict[str, Any] | None:
+def load(part: str) -> dict[str, Any] | None:
+    """The saved results of a part; None if it wasn't measured yet."""
     file = FOLDER / f"{part}.json"
     return json.loads(file.read_text()) if file.exists() else None
+
+
+def require(part: str) -> dict[str, Any]:
+    """The saved results of a part; an error that names the command if there are none."""
+    saved = load(part)
+    if not saved:
+        raise SystemExit(f"{part} was not measured yet: make bench ARGS={part}")
+    return saved

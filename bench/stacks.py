@@ -1,4 +1,4 @@
-"""Stacks to measure, of the example app."""
+"""Stacks of the example app for the measurements."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from components import ssh
 from tests.stack import ECHO_ROUTE, ROOT, Stack, copy_example_app, get
 
-# What the load needs besides: an answer that takes 5 s, and a mark that says which release answered.
-MARKED = """
+# What a load needs besides the app's own pages: a response that takes seconds, and a header that names the release.
+LOAD_ROUTES = """
 
 import time
 
@@ -33,20 +33,20 @@ def mark(response):
 
 @contextmanager
 def stack(name: str, **settings: object) -> Generator[Stack]:
-    """A stack that is destroyed afterwards; nothing of it is up yet."""
+    """A stack before its first `up`; it is destroyed at the end."""
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as folder:
         app = copy_example_app(Path(folder))
-        made = Stack(f"bench-{name}", Path(folder), {"app": str(app), "healthPath": "/healthz", "watch": 0, **settings})
+        new = Stack(f"bench-{name}", Path(folder), {"app": str(app), "healthPath": "/healthz", "watch": 0, **settings})
         try:
-            yield made
+            yield new
         finally:
-            made.destroy()
+            new.destroy()
 
 
-def edit(stack: Stack, number: int, more: str = "") -> None:
-    """Make the app another release, whose page says its number."""
+def write_release(stack: Stack, number: int, extra: str = "") -> None:
+    """Changes the app to release ``number``, which its page shows; ``extra`` is more code."""
     source = (ROOT / "examples/rocket/rocket.py").read_text().replace("Hello World!", page(number).strip())
-    (stack.app / "rocket.py").write_text(source + ECHO_ROUTE + more)
+    (stack.app / "rocket.py").write_text(source + ECHO_ROUTE + extra)
 
 
 def page(number: int) -> str:
@@ -54,14 +54,16 @@ def page(number: int) -> str:
 
 
 def require_page(stack: Stack, number: int) -> None:
-    """What was measured must have happened."""
-    found = get(stack.outputs()["url"])
-    if (found.status, found.text) != (200, page(number)):
-        raise SystemExit(f"the page of {stack.name} isn't that of release {number}: {found.status} {found.text!r}")
+    """Fails unless the stack serves release ``number``: a time without the release would mean nothing."""
+    response = get(stack.outputs()["url"])
+    if (response.status, response.text) != (200, page(number)):
+        raise SystemExit(
+            f"{stack.name} serves another page than that of release {number}: {response.status} {response.text!r}"
+        )
 
 
 def login(stack: Stack) -> ssh.Login:
-    """On the first server, without the engine, whose start would be a part of what is timed."""
+    """A login to the first server without the engine, whose start would add to the measured time."""
     outputs = stack.outputs()
     server = outputs["servers"][0]
     return ssh.Login(server["address"], "deploy", server["host_key"], outputs["ssh_key"])

@@ -1,4 +1,4 @@
-"""Requests a second of the example app in the shapes that one meets, on one server, in turn."""
+"""Measures the requests per second of the example app on one server, in four configurations, in turn."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bench import results, stacks
 
 SECONDS = 4
 CONNECTIONS = 64
-# Beside the release that serves, with its packages and its code. Elastic Beanstalk's and the seed's are as they write
-# them: without connections that are kept between Nginx and Gunicorn, behind an Nginx as Debian configures it.
-OTHERS = r"""
-instance=$(readlink -f /var/lib/gantry/current)
+# Runs three configurations beside the release that serves, with its packages and its code. Those of Elastic Beanstalk
+# and of the seed are copies: Nginx keeps no connections to Gunicorn, and has Debian's configuration otherwise.
+OTHER_SHAPES = r"""
+deployment=$(readlink -f /var/lib/gantry/current)
 start() {
     unit=$1; shift
-    systemd-run --quiet --unit="bench-$unit" --property=User=app --property=WorkingDirectory="$instance/app" \
-        "$instance/venv/bin/gunicorn" "$@" rocket:app
+    systemd-run --quiet --unit="bench-$unit" --property=User=app --property=WorkingDirectory="$deployment/app" \
+        "$deployment/venv/bin/gunicorn" "$@" rocket:app
 }
 start beanstalk --bind 127.0.0.1:8001 --workers 1 --threads 15
 start seed --bind 127.0.0.1:8002 --workers 2
-start alone --config "$instance/gunicorn.conf.py" --bind 0.0.0.0:8003
+start alone --config "$deployment/gunicorn.conf.py" --bind 0.0.0.0:8003
 nft insert rule inet filter input tcp dport 8000-8003 accept
 mkdir /etc/nginx/others
 cat > /etc/nginx/others/others.conf <<'END'
@@ -65,22 +65,22 @@ SHAPES = {
 def measure(runs: int) -> None:
     with stacks.stack("throughput") as stack:
         stack.up()
-        stack.script(f"set -eu\n{OTHERS}")
+        stack.script(f"set -eu\n{OTHER_SHAPES}")
         address = stack.outputs()["servers"][0]["address"]
         rates: dict[str, list[float]] = {shape: [] for shape in SHAPES}
         for turn, (shape, (host, port)) in itertools.product(range(runs + 1), SHAPES.items()):
             rate = requests_a_second(f"http://{address}:{port}/", host)
-            # In the first turn everything is warming up.
+            # The first turn warms everything up and doesn't count.
             if turn:
                 rates[shape].append(rate)
-    results.keep("throughput", rates)
+    results.save("throughput", rates)
 
 
 def requests_a_second(url: str, host: str) -> float:
-    """As many as there are; an error among them is an error of the measurement."""
+    """The rate of one run of wrk. Any failed request ends the measurement."""
     command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={SECONDS}s", "--header"]
-    said = subprocess.run([*command, f"Host: {host}", url], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec: +([\d.]+)", said)
-    if not found or "Socket errors" in said or "Non-2xx" in said:
-        raise SystemExit(f"{url} as {host} doesn't answer well:\n{said}")
-    return float(found[1])
+    stdout = subprocess.run([*command, f"Host: {host}", url], capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"Requests/sec: +([\d.]+)", stdout)
+    if not rate or "Socket errors" in stdout or "Non-2xx" in stdout:
+        raise SystemExit(f"some requests to {url} with the Host {host} failed:\n{stdout}")
+    return float(rate[1])

@@ -1,4 +1,4 @@
-"""An app update beside an `up` without a change and the same release by hand; going back without any registry."""
+"""Measures an app update beside an `up` without a change and a manual release, and a rollback without a registry."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from components import ssh
 from tests.machine.booted_server import BLOCK_OUTGOING
 from tests.stack import TIMEOUT_SECONDS, Stack
 
-# A release as one would write it by hand: unpack what comes over SSH, install from uv's cache, start, ask.
-BY_HAND = r"""
+# The shortest release that somebody could write: unpack over SSH, install from uv's cache, start, check the health.
+MANUAL_RELEASE = r"""
 set -e
 folder=$(mktemp -d) && chmod 755 "$folder" && cd "$folder" && tar x
 sudo install -d -o gantry-build venv
@@ -30,44 +30,45 @@ cd / && sudo rm -rf "$folder"
 
 
 def update(runs: int) -> None:
-    """No change, a changed app, and the same release by hand, in turn; all without a watch."""
-    unchanged, changed, by_hand = Times(), Times(), Times()
+    """No change, a changed app, and a manual release ("by hand" in the results), in turn and without a watch."""
+    unchanged, changed, manual = Times(), Times(), Times()
     with stacks.stack("update") as stack:
-        stacks.edit(stack, 0)
+        stacks.write_release(stack, 0)
         stack.up()
         login, app = stacks.login(stack), stack.app
         for number in range(1, runs + 1):
             unchanged.time(stack.up)
-            stacks.edit(stack, number)
+            stacks.write_release(stack, number)
             changed.time(stack.up)
             stacks.require_page(stack, number)
-            by_hand.time(partial(release_by_hand, login, app))
-    results.keep("update", {"unchanged": unchanged, "changed": changed, "by hand": by_hand})
+            manual.time(partial(release_manually, login, app))
+    results.save("update", {"unchanged": unchanged, "changed": changed, "by hand": manual})
 
 
 def rollback(runs: int) -> None:
-    """Back and forth between two kept releases, each with packages of its own, while nothing leaves the server."""
+    """Switches between two kept releases with different packages, while the server can't reach any registry."""
     unchanged, back = Times(), Times()
     with stacks.stack("rollback") as stack:
-        digests = [_serve(stack, 0, "flask\n"), _serve(stack, 1, "flask\nsix==1.17.0\n")]
+        digests = [_release(stack, 0, "flask\n"), _release(stack, 1, "flask\nsix==1.17.0\n")]
         stack.script(f"nft -f - <<'END'\n{BLOCK_OUTGOING.decode()}END\n")
         for number in range(runs):
             unchanged.time(stack.up)
             stack.configure(release=digests[number % 2])
             back.time(stack.up)
             stacks.require_page(stack, number % 2)
-    results.keep("rollback", {"unchanged": unchanged, "back": back})
+    results.save("rollback", {"unchanged": unchanged, "back": back})
 
 
-def _serve(stack: Stack, number: int, requirements: str) -> str:
-    stacks.edit(stack, number)
+def _release(stack: Stack, number: int, requirements: str) -> str:
+    """Brings up a release with these requirements. Returns its digest."""
+    stacks.write_release(stack, number)
     (stack.app / "requirements.txt").write_text(requirements)
     stack.up()
     return stack.outputs()["release"]
 
 
-def release_by_hand(login: ssh.Login, app: Path) -> None:
-    packed = subprocess.check_output(["tar", "c", "-C", str(app), "."])
-    done = ssh.run(login, [BY_HAND], timeout=TIMEOUT_SECONDS, stdin=packed)
-    if done.returncode != 0:
-        raise SystemExit(f"by hand: {(done.stdout + done.stderr).decode(errors='replace')}")
+def release_manually(login: ssh.Login, app: Path) -> None:
+    tarball = subprocess.check_output(["tar", "c", "-C", str(app), "."])
+    result = ssh.run(login, [MANUAL_RELEASE], timeout=TIMEOUT_SECONDS, stdin=tarball)
+    if result.returncode != 0:
+        raise SystemExit(f"the manual release failed: {(result.stdout + result.stderr).decode(errors='replace')}")

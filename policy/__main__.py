@@ -1,9 +1,9 @@
-"""Gives the rules to Pulumi."""
+"""The policy pack: wraps the rules in the classes of Pulumi's policy SDK."""
 
 from __future__ import annotations
 
 from gantry_policy.pack import RULES
-from gantry_policy.rule import Resource, Rule, Stack, StackRule
+from gantry_policy.rules import Resource, Rule, Stack, StackRule
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
@@ -26,23 +26,26 @@ def for_resources(rule: Rule) -> Policy:
             for message in rule.check(args.props):
                 report(message, None)
         except UnknownValueError as error:
-            # `up` asks again before the resource is made; a notice for each would hide what matters in a preview.
+            # `up` checks again before it creates the resource. A notice for each unknown value would crowd a preview.
             args.not_applicable(error.message)
 
-    return ResourceValidationPolicy(name=rule.name, description=rule.promise, validate=validate)
+    return ResourceValidationPolicy(name=rule.name, description=rule.description, validate=validate)
 
 
 def for_stacks(rule: StackRule) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        for resource, message in rule.check(Stack([declared(each) for each in args.resources])):
+        for resource, message in rule.check(Stack([declared(resource) for resource in args.resources])):
             report(message, resource.urn)
 
-    return StackValidationPolicy(name=rule.name, description=rule.promise, validate=validate)
+    return StackValidationPolicy(name=rule.name, description=rule.description, validate=validate)
 
 
-def declared(given: PolicyResource) -> Resource:
-    uses = {key: frozenset(each.urn for each in used) for key, used in given.property_dependencies.items()}
-    return Resource(urn=given.urn, type=given.resource_type, name=given.name, props=given.props, uses=uses)
+def declared(resource: PolicyResource) -> Resource:
+    uses = {
+        key: frozenset(used.urn for used in dependencies)
+        for key, dependencies in resource.property_dependencies.items()
+    }
+    return Resource(urn=resource.urn, type=resource.resource_type, name=resource.name, props=resource.props, uses=uses)
 
 
 PolicyPack(

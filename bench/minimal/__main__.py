@@ -1,4 +1,4 @@
-"""As many resources of each kind as the settings say, which do nothing."""
+"""Registers as many resources of each kind as the settings say. They do nothing."""
 
 from __future__ import annotations
 

@@ -118,4 +118,5 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         retry_after=MAINTENANCE_RETRY_SECONDS,
         app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
         app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
+        log_flush_milliseconds=times.LOG_FLUSH_MILLISECONDS,
     )

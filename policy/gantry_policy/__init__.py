@@ -1,1 +1,1 @@
-"""What Gantry promises about security, as rules over the resources that a stack declares."""
+"""Gantry's security promises, as rules about the resources that a stack declares."""

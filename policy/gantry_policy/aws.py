@@ -1,4 +1,4 @@
-"""The promises about what a stack makes on AWS."""
+"""Rules about the resources of a stack on AWS."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gantry_policy.opening import WITHOUT_PORTS, Opening, more_than_pages_from_anywhere, ssh_from_anywhere
-from gantry_policy.permission import too_much
-from gantry_policy.rule import Props, Resource, Rules, Stack, part, parts, texts, word
-from gantry_policy.secret import secrets_of_user_data, user_data_of
+from gantry_policy.iam import excessive_statements
+from gantry_policy.open_ports import WITHOUT_PORTS, OpenPorts, add_rules
+from gantry_policy.rules import Props, Resource, Rules, Stack, lower, mapping, mappings, texts, unless
+from gantry_policy.secrets import user_data_holds_no_secret, user_data_of
 
 RULES = Rules("aws")
 
@@ -18,7 +18,7 @@ BUCKET = "aws:s3/bucket:Bucket"
 INSTANCE = "aws:ec2/instance:Instance"
 LISTENER = "aws:lb/listener:Listener"
 VOLUME = "aws:ebs/volume:Volume"
-# A group's rules may be its own, or resources of two kinds.
+# The rules of a security group are properties of the group, or resources of one of two types.
 GROUPS = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
 GROUP_RULES = (
     "aws:ec2/securityGroupRule:SecurityGroupRule",
@@ -27,15 +27,15 @@ GROUP_RULES = (
 DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")
 
 USER_DATA_BYTES = 16 * 1024
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html: from TLS 1.2 on, with
-# forward secrecy.
+# The policies with TLS 1.2 or newer and forward secrecy:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 TLS_POLICIES = {
     f"ELBSecurityPolicy-TLS13-{versions}-{date}"
     for versions in ("1-2", "1-2-Res", "1-3")
     for date in ("2021-06", "PQ-2025-09", "FIPS-2023-04", "FIPS-PQ-2025-09")
 }
-# What has a policy in it, or names one.
-PERMISSIONS = (
+# Types that contain a policy or attach one.
+TYPES_WITH_POLICIES = (
     "aws:iam/role:Role",
     "aws:iam/policy:Policy",
     "aws:iam/rolePolicy:RolePolicy",
@@ -47,126 +47,131 @@ PERMISSIONS = (
     "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
     "aws:iam/userPolicyAttachment:UserPolicyAttachment",
 )
-TOO_MUCH = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
+EXCESSIVE_POLICIES = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
-@RULES.about(*GROUPS, *GROUP_RULES)
-def no_ssh_from_anywhere(props: Props) -> Iterator[str]:
-    """SSH is open to the operators' networks only."""
-    return ssh_from_anywhere(openings(props))
+def open_ports(props: Props) -> Iterator[OpenPorts]:
+    """The ports that a security group, or one of its rules, opens; ICMP has none."""
+    if props.get("type") == "egress":
+        return
+    for rule in mappings(props, "ingress") or [props]:
+        protocol = lower(rule, "protocol") or lower(rule, "ipProtocol")
+        # A group whose rules are resources has no protocol itself.
+        if not protocol or protocol in WITHOUT_PORTS:
+            continue
+        single = [str(rule[key]) for key in ("cidrIpv4", "cidrIpv6") if rule.get(key)]
+        addresses = (*texts(rule, "cidrBlocks"), *texts(rule, "ipv6CidrBlocks"), *single)
+        if protocol in ("tcp", "udp", "6", "17"):
+            yield OpenPorts(int(rule["fromPort"]), int(rule["toPort"]), addresses)
+        else:
+            # For any other protocol EC2 ignores the range and opens all ports:
+            # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+            yield OpenPorts(0, 65535, addresses)
 
 
-@RULES.about(*GROUPS, *GROUP_RULES)
-def only_pages_are_open_to_all(props: Props) -> Iterator[str]:
-    """Nothing but HTTP and HTTPS is open to everyone."""
-    return more_than_pages_from_anywhere(openings(props))
+add_rules(RULES, *GROUPS, *GROUP_RULES, open_ports=open_ports)
 
 
 @RULES.across
 def pages_only_through_the_balancer(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    """Where there is a balancer, servers answer HTTP and HTTPS to it alone."""
+    """If there is a balancer, servers accept HTTP and HTTPS only from it."""
     balancers = stack.of(BALANCER)
     if not balancers:
         return
-    admitted = stack.used_by(balancers, "securityGroups")
-    of_servers = stack.used_by(stack.of(INSTANCE), "vpcSecurityGroupIds")
-    for each in stack.of(*GROUPS, *GROUP_RULES):
-        if each.urn not in of_servers and not stack.used_by([each], "securityGroupId") & of_servers:
+    balancer_groups = stack.used_by(balancers, "securityGroups")
+    server_groups = stack.used_by(stack.of(INSTANCE), "vpcSecurityGroupIds")
+    for resource in stack.of(*GROUPS, *GROUP_RULES):
+        if resource.urn not in server_groups and not stack.used_by([resource], "securityGroupId") & server_groups:
             continue
-        # A group's own rules, once they are read back, repeat those that are resources, with ids for sources.
-        sources = stack.used_by([each], "referencedSecurityGroupId", "sourceSecurityGroupId")
-        foreign = each.type in GROUP_RULES and not (sources and sources <= admitted)
-        for opening in openings(each.props):
-            if opening.has_pages() and (opening.addresses or foreign):
-                where = ", ".join(opening.addresses) or "another group"
-                yield each, f"{opening.ports()} is open to {where}: admit the balancer's security group alone"
+        # Only rules that are resources have sources by URN. After a refresh the group lists the same rules by id.
+        sources = stack.used_by([resource], "referencedSecurityGroupId", "sourceSecurityGroupId")
+        allows_other_group = resource.type in GROUP_RULES and not (sources and sources <= balancer_groups)
+        for ports in open_ports(resource.props):
+            if ports.includes_http() and (ports.addresses or allows_other_group):
+                source = ", ".join(ports.addresses) or "another group"
+                yield resource, f"{ports} is open to {source}: allow only the balancer's security group"
 
 
 @RULES.about(INSTANCE)
 def metadata_needs_a_token(props: Props) -> Iterator[str]:
-    """An instance's metadata answers requests with a token only, made on the instance itself."""
-    options = part(props, "metadataOptions")
-    if options.get("httpTokens") != "required":
-        yield f"metadataOptions.httpTokens is {options.get('httpTokens')!r}: set it to 'required'"
-    if options.get("httpPutResponseHopLimit") != 1:
-        yield f"metadataOptions.httpPutResponseHopLimit is {options.get('httpPutResponseHopLimit')!r}: set it to 1"
+    """An instance's metadata service requires a token, and only the instance itself can get one."""
+    options = mapping(props, "metadataOptions")
+    for key, value in (("httpTokens", "required"), ("httpPutResponseHopLimit", 1)):
+        for message in unless(options, key, value=value):
+            yield f"metadataOptions.{message}"
 
 
 @RULES.about(INSTANCE)
 def disks_are_encrypted(props: Props) -> Iterator[str]:
     """Every disk of an instance is encrypted."""
-    if part(props, "rootBlockDevice").get("encrypted") is not True:
-        yield "rootBlockDevice.encrypted isn't set: set it to true"
-    for device in parts(props, "ebsBlockDevices"):
+    for message in unless(mapping(props, "rootBlockDevice"), "encrypted", value=True):
+        yield f"rootBlockDevice.{message}"
+    for device in mappings(props, "ebsBlockDevices"):
         if device.get("encrypted") is not True:
             yield f"the disk {device.get('deviceName')} isn't encrypted: set its encrypted to true"
 
 
-@RULES.about(VOLUME)
-def volumes_are_encrypted(props: Props) -> Iterator[str]:
-    """Every volume is encrypted."""
-    if props.get("encrypted") is not True:
-        yield "encrypted isn't set: set it to true"
-
-
-@RULES.about(INSTANCE)
-def user_data_holds_no_secret(props: Props) -> Iterator[str]:
-    """User-data holds no secret but the host key of the first contact."""
-    return secrets_of_user_data(props)
+RULES.require(VOLUME, "encrypted", value=True, name="volumes-are-encrypted", description="Every volume is encrypted.")
+RULES.about(INSTANCE)(user_data_holds_no_secret)
 
 
 @RULES.about(INSTANCE)
 def user_data_fits(props: Props) -> Iterator[str]:
-    """User-data fits into the 16 KiB that EC2 takes."""
+    """User-data isn't larger than the 16 KiB that EC2 accepts."""
     size = len(user_data_of(props))
     if size > USER_DATA_BYTES:
-        yield f"the user-data has {size} bytes of {USER_DATA_BYTES}: deliver what isn't needed at first over SSH"
+        yield f"the user-data has {size} bytes, and EC2 accepts {USER_DATA_BYTES}: deliver a part of it over SSH"
 
 
-@RULES.about(*PERMISSIONS)
+@RULES.about(*TYPES_WITH_POLICIES)
 def servers_may_not_rule_the_account(props: Props) -> Iterator[str]:
-    """Nothing that a stack makes may do everything in the account, or everything with its IAM."""
+    """No policy of a stack allows all actions, or all actions of IAM, on everything in the account."""
     for arn in (props.get("policyArn"), *texts(props, "policyArns"), *texts(props, "managedPolicyArns")):
         policy = str(arn).rpartition("/")[2]
-        if policy in TOO_MUCH:
-            yield f"{policy} is attached: attach what is needed, such as AmazonSSMManagedInstanceCore"
-    for holder in (props, *parts(props, "inlinePolicies")):
-        for allowed in too_much(holder.get("policy") or {}):
-            yield f"a policy allows {allowed}: name the actions and the resources that are needed"
+        if policy in EXCESSIVE_POLICIES:
+            yield f"{policy} is attached: attach a narrower policy, such as AmazonSSMManagedInstanceCore"
+    for holder in (props, *mappings(props, "inlinePolicies")):
+        for statement in excessive_statements(holder.get("policy") or {}):
+            yield f"a policy allows {statement}: name only the actions and the resources that it needs"
 
 
 @RULES.about(LISTENER)
 def tls_is_current(props: Props) -> Iterator[str]:
-    """HTTPS begins at TLS 1.2, with ciphers of today."""
-    if word(props, "protocol") == "https" and props.get("sslPolicy") not in TLS_POLICIES:
+    """HTTPS uses TLS 1.2 or newer, with current ciphers."""
+    if lower(props, "protocol") == "https" and props.get("sslPolicy") not in TLS_POLICIES:
         newest = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
-        yield f"sslPolicy is {props.get('sslPolicy')!r}: set it to one of TLS 1.2 and 1.3, such as {newest}"
+        yield f"sslPolicy is {props.get('sslPolicy')!r}: set it to a policy for TLS 1.2 and 1.3, such as {newest}"
 
 
 @RULES.across
 def http_leads_to_https(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    """Where a balancer has a certificate, its plain HTTP does nothing but redirect."""
-    listeners = stack.of(LISTENER)
-    secured = stack.used_by([each for each in listeners if word(each.props, "protocol") == "https"], "loadBalancerArn")
-    for each in listeners:
-        if word(each.props, "protocol") == "http" and stack.used_by([each], "loadBalancerArn") & secured:
-            for action in parts(each.props, "defaultActions"):
-                if action.get("type") != "redirect" or word(part(action, "redirect"), "protocol") != "https":
-                    yield each, f"its action is {action.get('type')}: make it a redirect to HTTPS"
+    """A balancer with a certificate does nothing on plain HTTP but redirect to HTTPS."""
+    by_protocol = {
+        protocol: [listener for listener in stack.of(LISTENER) if lower(listener.props, "protocol") == protocol]
+        for protocol in ("http", "https")
+    }
+    balancers_with_https = stack.used_by(by_protocol["https"], "loadBalancerArn")
+    for listener in by_protocol["http"]:
+        if stack.used_by([listener], "loadBalancerArn") & balancers_with_https:
+            for action in mappings(listener.props, "defaultActions"):
+                if action.get("type") != "redirect" or lower(mapping(action, "redirect"), "protocol") != "https":
+                    yield listener, f"its action is {action.get('type')}: change it to a redirect to HTTPS"
 
 
-@RULES.about(BALANCER)
-def invalid_headers_are_dropped(props: Props) -> Iterator[str]:
-    """A balancer passes no header on that isn't valid."""
-    if props.get("dropInvalidHeaderFields") is not True:
-        yield "dropInvalidHeaderFields isn't set: set it to true"
-
-
-@RULES.about(BALANCER)
-def request_smuggling_is_stopped(props: Props) -> Iterator[str]:
-    """A balancer passes no request on that servers may read in another way."""
-    if props.get("desyncMitigationMode") != "strictest":
-        yield f"desyncMitigationMode is {props.get('desyncMitigationMode')!r}: set it to 'strictest'"
+RULES.require(
+    BALANCER,
+    "dropInvalidHeaderFields",
+    value=True,
+    name="invalid-headers-are-dropped",
+    description="A balancer drops headers that aren't valid.",
+)
+RULES.require(
+    BALANCER,
+    "desyncMitigationMode",
+    value="strictest",
+    name="request-smuggling-is-stopped",
+    description="A balancer rejects requests that a server might read differently (request smuggling).",
+)
 
 
 @RULES.across
@@ -177,7 +182,7 @@ def buckets_are_private(stack: Stack) -> Iterator[tuple[Resource, str]]:
         blocks = stack.users_of(bucket, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "bucket")
         missing = [flag for flag in flags if not any(block.props.get(flag) is True for block in blocks)]
         if missing:
-            yield bucket, f"{', '.join(missing)} are not set: set them by a BucketPublicAccessBlock"
+            yield bucket, f"no BucketPublicAccessBlock sets {', '.join(missing)}: add one that sets them to true"
 
 
 @RULES.across
@@ -186,14 +191,13 @@ def buckets_are_encrypted(stack: Stack) -> Iterator[tuple[Resource, str]]:
     kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     for bucket in stack.of(BUCKET):
         if not stack.users_of(bucket, kind, "bucket"):
-            yield bucket, "nothing says how it is encrypted: add a BucketServerSideEncryptionConfiguration"
+            yield bucket, "it has no encryption settings: add a BucketServerSideEncryptionConfiguration"
 
 
 @RULES.about(*DATABASES)
 def databases_are_encrypted(props: Props) -> Iterator[str]:
     """Every database is encrypted."""
-    if props.get("storageEncrypted") is not True:
-        yield "storageEncrypted isn't set: set it to true"
+    return unless(props, "storageEncrypted", value=True)
 
 
 @RULES.about("aws:rds/instance:Instance", "aws:rds/clusterInstance:ClusterInstance")
@@ -205,28 +209,9 @@ def databases_are_not_public(props: Props) -> Iterator[str]:
 
 @RULES.about("pulumi:providers:aws")
 def everything_is_tagged(props: Props) -> Iterator[str]:
-    """All that a stack makes has tags that tell whose it is."""
-    # A provider's inputs that aren't text are JSON.
-    given: Any = props.get("defaultTags") or {}
-    given = json.loads(given) if isinstance(given, str) else given
-    if not given.get("tags"):
-        yield "defaultTags has no tags: name at least the project and the stack"
-
-
-def openings(props: Props) -> Iterator[Opening]:
-    """What a security group, or one of its rules, lets in; ICMP has no ports."""
-    if props.get("type") == "egress":
-        return
-    for each in parts(props, "ingress") or [props]:
-        protocol = word(each, "protocol") or word(each, "ipProtocol")
-        # A group whose rules are resources has none itself.
-        if not protocol or protocol in WITHOUT_PORTS:
-            continue
-        single = [str(each[key]) for key in ("cidrIpv4", "cidrIpv6") if each.get(key)]
-        addresses = (*texts(each, "cidrBlocks"), *texts(each, "ipv6CidrBlocks"), *single)
-        if protocol in ("tcp", "udp", "6", "17"):
-            yield Opening(int(each["fromPort"]), int(each["toPort"]), addresses)
-        else:
-            # EC2 opens all ports for any other protocol, whatever range is given:
-            # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
-            yield Opening(0, 65535, addresses)
+    """All resources have tags that name their project and stack."""
+    # The engine writes an input of a provider that isn't a string as JSON.
+    default_tags: Any = props.get("defaultTags") or {}
+    default_tags = json.loads(default_tags) if isinstance(default_tags, str) else default_tags
+    if not default_tags.get("tags"):
+        yield "defaultTags has no tags: set at least the project and the stack"

@@ -1,56 +1,56 @@
-"""The promises about the commands that go to servers, wherever these are."""
+"""Rules about commands on servers, for every cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gantry_policy.rule import Props, Rules, has, part
-from gantry_policy.secret import kinds_in
+from gantry_policy.rules import Props, Rules, is_set, mapping
+from gantry_policy.secrets import kinds_in
 
 RULES = Rules("remote")
 
 COMMAND = "command:remote:Command"
 COPIES = ("command:remote:CopyToRemote", "command:remote:CopyFile")
-TEXTS = ("create", "update", "delete")
+COMMAND_TEXTS = ("create", "update", "delete")
 
 
 @RULES.about(COMMAND, *COPIES)
 def hosts_are_checked(props: Props) -> Iterator[str]:
-    """No connection is made to a server whose host key isn't known."""
-    connection = part(props, "connection")
-    if not has(connection, "hostKey"):
-        yield "connection.hostKey isn't set, and without it any server is taken for the right one: set it"
-    proxy = part(connection, "proxy")
-    if proxy and not has(proxy, "hostKey"):
-        yield "connection.proxy.hostKey isn't set, and without it any server is taken for the right one: set it"
+    """Every connection checks the server's host key."""
+    connection = mapping(props, "connection")
+    if not is_set(connection, "hostKey"):
+        yield "connection.hostKey isn't set, so any server is accepted: set it"
+    proxy = mapping(connection, "proxy")
+    if proxy and not is_set(proxy, "hostKey"):
+        yield "connection.proxy.hostKey isn't set, so any server is accepted as the proxy: set it"
 
 
 @RULES.about(COMMAND, *COPIES)
 def logins_are_by_key(props: Props) -> Iterator[str]:
-    """Servers are entered with a key, never with a password."""
-    if has(part(props, "connection"), "password"):
+    """Logins to servers use a key, never a password."""
+    if is_set(mapping(props, "connection"), "password"):
         yield "connection.password is set: use connection.privateKey"
 
 
 @RULES.about(COMMAND)
 def commands_hold_no_secret(props: Props) -> Iterator[str]:
-    """No secret is in a command's text, which previews, errors and process lists show."""
-    for key in TEXTS:
+    """The text of a command holds no secret, because previews, errors and process lists show it."""
+    for key in COMMAND_TEXTS:
         for kind in kinds_in(str(props.get(key) or "")):
-            yield f"{key} seems to hold {kind}: pass it by stdin"
+            yield f"{key} seems to hold {kind}: pass it through stdin"
 
 
 @RULES.about(COMMAND)
 def nothing_goes_through_the_environment(props: Props) -> Iterator[str]:
-    """Nothing is handed over in environment variables, which a server's processes can read."""
-    if names := ", ".join(sorted(part(props, "environment"))):
-        yield f"environment has {names}: pass values by stdin"
+    """Commands get no values in environment variables, because other processes on the server can read them."""
+    if names := ", ".join(sorted(mapping(props, "environment"))):
+        yield f"environment has {names}: pass values through stdin"
     if props.get("addPreviousOutputInEnv") is not False:
-        yield "addPreviousOutputInEnv isn't false: what a command printed would be handed to the next: set it to false"
+        yield "addPreviousOutputInEnv isn't false, so a command gets its previous output as a variable: set it to false"
 
 
 @RULES.about(COMMAND)
 def destroy_needs_no_server(props: Props) -> Iterator[str]:
-    """No command runs when a stack is destroyed, which must work with servers dead."""
+    """Destroying a stack runs no command on a server, so that it works when servers are dead."""
     if props.get("delete"):
-        yield "delete is set: take away the machine instead"
+        yield "delete is set: leave it out, and let the server's deletion remove what the command made"

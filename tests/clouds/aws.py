@@ -21,6 +21,7 @@ from tests.clouds.faults import CloudError
 from tests.clouds.kinds import Kind
 from tests.clouds.provider import Cloud, Type
 from tests.clouds.world import Addresses, Paper, View, World
+from tools.recover.state import SCHEMA_VERSIONS
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -34,14 +35,7 @@ class Aws(Cloud):
     package, version = "aws", "7.51.1"
     # moto's.
     account = "123456789012"
-    schema_versions: ClassVar = {
-        "aws:ec2/instance:Instance": 2,
-        "aws:ec2/keyPair:KeyPair": 1,
-        "aws:ec2/securityGroup:SecurityGroup": 1,
-        "aws:ec2/subnet:Subnet": 1,
-        "aws:ec2/vpc:Vpc": 1,
-        "aws:route53/record:Record": 2,
-    }
+    schema_versions: ClassVar = SCHEMA_VERSIONS
 
     def __init__(self, world: World | None = None) -> None:
         super().__init__()

@@ -107,7 +107,7 @@ def give_back_what_is_named(cloud: Cloud, orphans: set[str], said: str) -> None:
     """What only the operator can know to be nobody's: a reserved IP has neither name nor tag."""
     if isinstance(cloud, DigitalOcean):
         for address in orphans & set(cloud.all("reserved_ip")):
-            assert f"{address} lead nowhere" in said
+            assert f"These reserved IPs have no droplet: {address}" in said
             cloud.remove("reserved_ip", address)
 
 
@@ -152,7 +152,7 @@ def test_one_command_finds_what_a_name_and_https_add(cloud: Cloud, tmp_path: Pat
     stack = new_stack(cloud.package, tmp_path / "stack", balancer=True, **SITE)
     kill_at(cloud, "create", "after", 1, stack, UP, LAST[cloud.package])
     said = stack.recover()
-    assert re.search(f"{LAST[cloud.package]}.*: taken in", said)
+    assert re.search(f"{LAST[cloud.package]}.*: added to the state", said)
     stack.up()
     stack.up("--expect-no-changes")
     stack.destroy()
@@ -165,7 +165,7 @@ def test_what_a_lost_reply_left_is_named(cloud: Cloud, tmp_path: Path):
     assert stack.up(check=False).returncode != 0
     [lost] = ids(cloud) - paper.ids(stack)
     said = stack.recover()
-    assert "left by a reply that was lost" in said
+    assert "A lost reply may have left them" in said
     assert lost in said
 
 
@@ -177,8 +177,8 @@ def test_what_was_deleted_is_not_taken_for_what_was_made(tmp_path: Path):
         # AWS lists all of that by its tags for hours.
         kill_at(cloud, "create", "after", 1, stack, UP, ":Vpc")
         said = stack.recover()
-        assert re.search("vpc:Vpc.*: taken in", said)
-        assert "unknown to it" not in said
+        assert re.search("vpc:Vpc.*: added to the state", said)
+        assert "that aren't in its state" not in said
         stack.up()
         assert ids(cloud) == paper.ids(stack)
         stack.destroy()
@@ -191,7 +191,7 @@ def test_a_rule_that_was_made_and_not_tagged_any_more_is_found(tmp_path: Path):
         cloud.faults.untagged = True
         kill_at(cloud, "create", "after", 1, stack, UP, ":SecurityGroupEgressRule")
         cloud.faults.untagged = False
-        assert re.search("SecurityGroupEgressRule.*: taken in", stack.recover())
+        assert re.search("SecurityGroupEgressRule.*: added to the state", stack.recover())
         stack.up()
         stack.up("--expect-no-changes")
         assert ids(cloud) == paper.ids(stack)

@@ -1,4 +1,4 @@
-"""The policy pack as Pulumi runs it: started by the engine, and asked over its own protocol."""
+"""The policy pack as Pulumi runs it: started by the engine, and called over its own protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ remote.Command("careless", connection=connection, create="backup --password hunt
 
 
 @pytest.fixture(scope="module", autouse=True)
-def environment_of_the_pack() -> None:
+def virtual_environment_of_the_pack() -> None:
     set_up_policy(os.environ)
 
 
@@ -50,57 +50,62 @@ def struct(properties: dict[str, Any]) -> Struct:
     return ParseDict(properties, Struct())
 
 
-def said(response: analyzer_pb2.AnalyzeResponse) -> set[tuple[str, str, bool]]:
-    """Which rule spoke of which resource, and whether that stops the update."""
+def violations(response: analyzer_pb2.AnalyzeResponse) -> set[tuple[str, str, bool]]:
+    """For each violation its rule, the URN of its resource, and whether it stops the update."""
     return {
-        (each.policyName, each.urn, each.enforcementLevel == analyzer_pb2.MANDATORY) for each in response.diagnostics
+        (diagnostic.policyName, diagnostic.urn, diagnostic.enforcementLevel == analyzer_pb2.MANDATORY)
+        for diagnostic in response.diagnostics
     }
 
 
-def test_the_dev_stack_keeps_every_promise(tmp_path: Path):
+def test_the_dev_stack_violates_no_rule(tmp_path: Path):
     stack = Stack("policy", tmp_path, {"app": "examples/rocket", "servers": 2})
-    shown = stack.pulumi("preview", "--policy-pack", str(POLICY_PACK)).stdout
-    assert "gantry@v" in shown
-    assert "[mandatory]" not in shown
+    preview = stack.pulumi("preview", "--policy-pack", str(POLICY_PACK)).stdout
+    assert "gantry@v" in preview
+    assert "[mandatory]" not in preview
 
 
-def test_the_engine_stops_a_program_that_breaks_promises_and_names_each(tmp_path: Path):
+def test_the_engine_stops_a_program_that_violates_rules_and_names_each_rule(tmp_path: Path):
     (tmp_path / "Pulumi.yaml").write_text("name: careless\nruntime: python\n")
     (tmp_path / "__main__.py").write_text(CARELESS)
-    environ = {**os.environ, "PULUMI_BACKEND_URL": backend.in_folder(tmp_path), "PULUMI_CONFIG_PASSPHRASE": "test"}
+    env = {**os.environ, "PULUMI_BACKEND_URL": backend.in_folder(tmp_path), "PULUMI_CONFIG_PASSPHRASE": "test"}
     pulumi = [str(ROOT / "bin/pulumi"), "--cwd", str(tmp_path), "--non-interactive"]
-    subprocess.run([*pulumi, "stack", "init", "one"], env=environ, check=True, capture_output=True)
+    subprocess.run([*pulumi, "stack", "init", "one"], env=env, check=True, capture_output=True)
     command = [*pulumi, "preview", "--stack", "one", "--policy-pack", str(POLICY_PACK)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
-    assert done.returncode != 0
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert result.returncode != 0
     for rule in ("hosts-are-checked", "commands-hold-no-secret", "nothing-goes-through-the-environment"):
-        assert f"[mandatory]  remote-{rule}  (command:remote:Command: careless)" in done.stdout
-    assert "destroy-needs-no-server" not in done.stdout
+        assert f"[mandatory]  remote-{rule}  (command:remote:Command: careless)" in result.stdout
+    assert "destroy-needs-no-server" not in result.stdout
 
 
-def test_the_pack_tells_every_rule_with_its_promise_and_enforces_it(pack: analyzer_pb2_grpc.AnalyzerStub):
-    told = pack.GetAnalyzerInfo(Empty())
-    assert {each.name: each.description for each in told.policies} == {each.name: each.promise for each in RULES}
-    assert {each.enforcementLevel for each in told.policies} == {analyzer_pb2.MANDATORY}
+def test_the_pack_lists_every_rule_with_its_description_and_enforces_it(pack: analyzer_pb2_grpc.AnalyzerStub):
+    info = pack.GetAnalyzerInfo(Empty())
+    assert {policy.name: policy.description for policy in info.policies} == {
+        rule.name: rule.description for rule in RULES
+    }
+    assert {policy.enforcementLevel for policy in info.policies} == {analyzer_pb2.MANDATORY}
 
 
-def test_what_a_preview_does_not_know_is_passed_over_quietly_and_the_rest_is_not(pack: analyzer_pb2_grpc.AnalyzerStub):
+def test_unknown_values_of_a_preview_are_skipped_quietly_and_known_ones_are_checked(
+    pack: analyzer_pb2_grpc.AnalyzerStub,
+):
     command = {"connection": UNKNOWN, "create": UNKNOWN, "delete": "rm -r /srv", "addPreviousOutputInEnv": False}
-    answer = pack.Analyze(
+    response = pack.Analyze(
         analyzer_pb2.AnalyzeRequest(type="command:remote:Command", name="it", properties=struct(command))
     )
-    assert said(answer) == {("remote-destroy-needs-no-server", "", True)}
-    skipped = {each.policy_name for each in answer.not_applicable}
+    assert violations(response) == {("remote-destroy-needs-no-server", "", True)}
+    skipped = {policy.policy_name for policy in response.not_applicable}
     assert skipped == {"remote-hosts-are-checked", "remote-logins-are-by-key", "remote-commands-hold-no-secret"}
 
 
-def test_a_host_key_that_a_preview_does_not_know_is_one(pack: analyzer_pb2_grpc.AnalyzerStub):
+def test_a_host_key_that_a_preview_does_not_know_yet_counts_as_set(pack: analyzer_pb2_grpc.AnalyzerStub):
     connection = {"host": UNKNOWN, "user": "deploy", "privateKey": UNKNOWN, "hostKey": UNKNOWN}
     command = {"connection": connection, "create": "true", "addPreviousOutputInEnv": False}
-    answer = pack.Analyze(
+    response = pack.Analyze(
         analyzer_pb2.AnalyzeRequest(type="command:remote:Command", name="it", properties=struct(command))
     )
-    assert (said(answer), list(answer.not_applicable)) == (set(), [])
+    assert (violations(response), list(response.not_applicable)) == (set(), [])
 
 
 def test_a_rule_over_a_stack_follows_links_before_ids_are_known(pack: analyzer_pb2_grpc.AnalyzerStub):
@@ -113,8 +118,9 @@ def test_a_rule_over_a_stack_follows_links_before_ids_are_known(pack: analyzer_p
     tag = resource("digitalocean:index/tag:Tag", "tag", {"name": UNKNOWN})
     behind = resource("digitalocean:index/droplet:Droplet", "behind", {"tags": [UNKNOWN]}, tags="tag")
     beside = resource("digitalocean:index/droplet:Droplet", "beside", {"tags": [UNKNOWN]})
-    asked = analyzer_pb2.AnalyzeStackRequest(resources=[firewall, tag, behind, beside])
-    assert said(pack.AnalyzeStack(asked)) == {("digitalocean-droplets-are-behind-a-firewall", "urn:beside", True)}
+    request = analyzer_pb2.AnalyzeStackRequest(resources=[firewall, tag, behind, beside])
+    response = pack.AnalyzeStack(request)
+    assert violations(response) == {("digitalocean-droplets-are-behind-a-firewall", "urn:beside", True)}
 
 
 def resource(kind: str, name: str, properties: dict[str, Any], **links: str) -> analyzer_pb2.AnalyzerResource:

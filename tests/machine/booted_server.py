@@ -13,9 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from components import artifact, manifest
+from components.app import artifact
+from components.server import commands, host_program
+from components.server.configuration import Configuration
+from components.server.configuration import configuration as server_configuration
+from components.server.user_data import Identity, user_data
 from components.local import launch, machine
-from components.settings import Settings
+from components.settings.common import Settings
 from tests.machine.local_machines import LocalMachines, create_ssh_key
 
 # The machine answers connections from outside, but can't open one itself.
@@ -38,7 +42,7 @@ class BootedServer:
     machines: LocalMachines
     spec: machine.Spec
     settings: Settings
-    configuration: manifest.Configuration
+    configuration: Configuration
 
     @classmethod
     def first_settings(cls, folder: Path) -> Settings:
@@ -50,8 +54,8 @@ class BootedServer:
         settings = cls.first_settings(folder)
         spec = machines.create(user_data=_user_data(machines.key))
         # sshd restarts during the first boot, with the host key from the user-data.
-        launch.wait_until(lambda: machines.connects(spec, manifest.READY_COMMAND), f"the first boot of {spec.id}", 60)
-        machines.ssh(spec, manifest.READY_COMMAND)
+        launch.wait_until(lambda: machines.connects(spec, commands.READY), f"the first boot of {spec.id}", 60)
+        machines.ssh(spec, commands.READY)
         configuration = _configure(machines, spec, settings)
         return cls(machines=machines, spec=spec, settings=settings, configuration=configuration)
 
@@ -78,7 +82,7 @@ class BootedServer:
 
     def release_command(self, release: str, **changes: Any) -> str:
         """The command that the rollout would run, with some other settings."""
-        return manifest.release_command(release, self.configuration, replace(self.settings, **changes))
+        return commands.release(release, self.configuration, replace(self.settings, **changes))
 
     def ssh(self, command: str, *, check: bool = True) -> str:
         return self.machines.ssh(self.spec, command, check=check)
@@ -136,20 +140,21 @@ def _user_data(key: Path) -> str:
     first_host_key = key.parent / "first"
     if not first_host_key.exists():
         create_ssh_key(first_host_key)
-    return manifest.user_data(
+    identity = Identity(
         hostname="web-0",
         public_key=key.with_suffix(".pub").read_text().strip(),
         host_private_key=first_host_key.read_text(),
         host_public_key=first_host_key.with_suffix(".pub").read_text().strip(),
     )
+    return user_data(identity)
 
 
-def _configure(machines: LocalMachines, spec: machine.Spec, settings: Settings) -> manifest.Configuration:
-    program = manifest.host_program()
+def _configure(machines: LocalMachines, spec: machine.Spec, settings: Settings) -> Configuration:
+    program = host_program.pack(machines.key.parent)
     machines.ssh(spec, "true")  # sshd restarts with each new host key: wait for it
-    machines.send(spec, program.content, f"cat > {program.path}")
-    configuration = manifest.configuration(settings, program.path)
-    command = manifest.CONFIGURE_COMMAND.format(host_program=program.path)
+    machines.send(spec, program.file.read_bytes(), f"cat > {program.path}")
+    configuration = server_configuration(settings, program.path)
+    command = commands.CONFIGURE_AND_CONFIRM.format(host_program=program.path)
     machines.send(spec, configuration.document().encode(), command)
     machines.ssh(spec, "true")
     return configuration

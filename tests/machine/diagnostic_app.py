@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pulumi
-
-from components import artifact, manifest, settings
+from components.app import artifact
+from components.server import commands
+from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer
 from tests.stack import ROOT, get
+from tests.stack_settings import read
 
 APP = """
 import importlib.metadata
@@ -45,10 +46,9 @@ class DiagnosticAppServer(BootedServer):
     """Releases an app with environment variables."""
 
     @classmethod
-    def first_settings(cls, folder: Path) -> settings.Settings:
+    def first_settings(cls, folder: Path) -> Settings:
         """The defaults, but without a watch, which other tests are about."""
-        pulumi.runtime.set_all_config({"gantry:watch": "0"}, [])
-        return settings.read(ROOT, pulumi.Config("gantry"))
+        return read(ROOT, watch=0)
 
     def upload_app(self, app: Path) -> str:
         return self.upload(artifact.tarball(app))
@@ -67,7 +67,7 @@ class DiagnosticAppServer(BootedServer):
 
     def _release(self, release: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         command = self.ssh_command(self.release_command(release))
-        stdin = manifest.release_input(variables, release, "test")
+        stdin = commands.release_input(variables, release=release, stack="test")
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300)
 
     def page(self, path: str = "") -> str:

@@ -9,11 +9,12 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components import artifact, manifest
-from components.settings import Settings
+from components.app import artifact
+from components.server import commands
+from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer, release_of
-from tests.settings import settings
 from tests.stack import get
+from tests.stack_settings import settings
 
 STOP_SECONDS = 20
 WEB = 'import os\n\n\ndef app(environ, start):\n    start("200 OK", [])\n    return [os.environ["RELEASE"].encode()]\n'
@@ -110,7 +111,7 @@ class EditableAppServer(BootedServer):
         """Release; returns the exit code and all that was printed."""
         release = self.upload(artifact.tarball(self.app))
         command = f"{self.release_command(release)}{' --first' if first else ''} 2>&1"
-        stdin = manifest.release_input(self.variables, release, "test")
+        stdin = commands.release_input(self.variables, release=release, stack="test")
         result = subprocess.run(self.ssh_command(command), input=stdin, capture_output=True, text=True, timeout=120)
         return result.returncode, result.stdout
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import manifest
-from components.settings import Settings
+from components.server import commands
+from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer
 from tests.machine.clients import PATHS, Clients, running_clients, send_request
-from tests.settings import settings
+from tests.stack_settings import settings
 
 HEALTHZ = '\n@app.route("/healthz")\ndef healthz():\n    return "ok"\n'
 PAGE = "import os, threading, time\nfrom flask import Flask\napp = Flask(__name__)\n{extra}\n"
@@ -80,7 +80,7 @@ class PageAppServer(BootedServer):
         command = self.ssh_command(self.release_command(release, watch=watch, **changes))
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert process.stdin
-        process.stdin.write(manifest.release_input(variables or {}, release, "faults").encode())
+        process.stdin.write(commands.release_input(variables or {}, release=release, stack="faults").encode())
         process.stdin.close()
         process.stdin = None
         return process

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from tests.machine.edited import MIGRATE, Server, booted
 
 pytestmark = pytest.mark.machine

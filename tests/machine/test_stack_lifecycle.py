@@ -72,7 +72,7 @@ def test_recover_and_the_next_up_repair_a_killed_up(new_stack: Callable[[str], S
     stack = new_stack("interrupted")
     kill_up_at_output(stack, "-ready creating")
     # The state may or may not contain the created machine: that depends on the moment of the kill.
-    assert "the stack is as its cloud is" in stack.recover()
+    assert "the state matches the cloud" in stack.recover()
     stack.up()
     assert get(stack.outputs()["url"]).text == "Hello World!\n"
 

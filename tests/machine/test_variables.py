@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.variables import MAX_BYTES
+from components.settings.env import MAX_BYTES
 from tests.machine.diagnostic_app import APP, DiagnosticAppServer, write_app
 
 pytestmark = pytest.mark.machine

@@ -1,4 +1,4 @@
-"""Shared by the tests with Pulumi's mocks, and by those of the settings."""
+"""Fixtures for the tests with Pulumi's mocks and for those of the settings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def hooks_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mocked engine can't call back, and so refuses hooks: https://github.com/pulumi/pulumi (_callbacks.py)."""
+    """Pulumi's mocks refuse hooks, because they can't call back: https://github.com/pulumi/pulumi (_callbacks.py)."""
 
-    def registered(hook: object) -> asyncio.Future[None]:
+    def register(hook: object) -> asyncio.Future[None]:
         future = asyncio.get_event_loop().create_future()
         future.set_result(None)
         return future
 
-    monkeypatch.setattr("pulumi.resource_hooks.register_error_hook", registered)
-    monkeypatch.setattr("pulumi.resource_hooks.register_resource_hook", registered)
+    monkeypatch.setattr("pulumi.resource_hooks.register_error_hook", register)
+    monkeypatch.setattr("pulumi.resource_hooks.register_resource_hook", register)
 
 
 @pytest.fixture
@@ -30,6 +30,6 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_config_left() -> Iterator[None]:
+def config_is_reset() -> Iterator[None]:
     yield
     pulumi.runtime.set_all_config({}, [])

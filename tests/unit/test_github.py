@@ -1,4 +1,4 @@
-"""What the workflows do where it is more than a line: which stacks they are about, and the comment of a preview."""
+"""The workflows and their programs: which stacks they run for, and the comment of a preview."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ Resources:
 """
 
 
-def written(output: str, failed: bool = False) -> str:
+def comment_on(output: str, failed: bool = False) -> str:
     return comment("prod", output, failed=failed, commit="0123456789abcdef", run="https://example.org/1")
 
 
-def test_only_stacks_in_a_cloud_are_for_the_workflows(tmp_path: Path):
+def test_the_workflows_run_only_for_stacks_in_a_cloud(tmp_path: Path):
     for name, target in (("dev", "local"), ("prod", "aws"), ("beta", "digitalocean")):
         (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n  gantry:target: {target}\n")
     (tmp_path / "Pulumi.yaml").write_text("name: gantry\n")
     assert in_clouds(tmp_path) == ["beta", "prod"]
 
 
-def test_a_comment_says_what_would_change_and_holds_the_preview_behind_a_fold():
-    text = written(COUNTS)
+def test_a_comment_says_what_would_change_and_has_the_whole_preview_in_a_fold():
+    text = comment_on(COUNTS)
     assert text.startswith(f"{marker('prod')}\n### `prod`: 11 to create, 1 to update, 2 to replace\n")
     assert "<summary>Preview for 0123456789ab · " in text
     assert "```text\n+ aws:ec2/instance:Instance: (create)\n" in text
@@ -53,19 +53,19 @@ def test_a_comment_says_what_would_change_and_holds_the_preview_behind_a_fold():
 
 
 @pytest.mark.parametrize(
-    ("output", "failed", "said"),
+    ("output", "failed", "heading"),
     [
         ("Resources:\n    8 unchanged\n", False, "no changes"),
         ("Resources:\n    + 1 to create\n", True, "the preview failed"),
         ("  cron: '3 to delete'\nResources:\n    - 2 to delete\n", False, "2 to delete"),
     ],
 )
-def test_the_verdict_is_what_the_engine_counted(output: str, failed: bool, said: str):
-    assert verdict(output, failed) == said
+def test_the_verdict_has_the_counts_of_the_engine(output: str, failed: bool, heading: str):
+    assert verdict(output, failed) == heading
 
 
 def test_a_preview_that_is_too_long_keeps_its_beginning_and_its_end():
-    text = written("first line\n" + "some change\n" * 10_000 + COUNTS)
+    text = comment_on("first line\n" + "some change\n" * 10_000 + COUNTS)
     assert LIMIT - 10 < len(text) <= LIMIT
     assert "first line" in text
     assert "11 to create\n    ~ 1 to update" in text
@@ -74,37 +74,37 @@ def test_a_preview_that_is_too_long_keeps_its_beginning_and_its_end():
 
 
 def test_backticks_in_a_preview_do_not_end_its_block():
-    text = written("before\n````\n</details> @somebody\n````\nafter")
+    text = comment_on("before\n````\n</details> @somebody\n````\nafter")
     assert text.count("\n`````") == 2
     assert text.index("`````text") < text.index("@somebody") < text.rindex("`````")
 
 
 class GitHub(BaseHTTPRequestHandler):
-    """As much of GitHub's API as comments need, in pages."""
+    """The part of GitHub's API that handles comments, in pages."""
 
     comments: list[dict[str, Any]]
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         assert parts.path == "/repos/me/gantry/issues/7/comments"
-        asked = {key: int(values[0]) for key, values in parse_qs(parts.query).items()}
-        end = asked["page"] * asked["per_page"]
-        self.answer(200, self.comments[end - asked["per_page"] : end])
+        query = {key: int(values[0]) for key, values in parse_qs(parts.query).items()}
+        end = query["page"] * query["per_page"]
+        self.respond(200, self.comments[end - query["per_page"] : end])
 
     def do_POST(self) -> None:
         assert self.path == "/repos/me/gantry/issues/7/comments"
-        self.comments.append(made(len(self.comments), self.body()))
-        self.answer(201, self.comments[-1])
+        self.comments.append(comment_json(len(self.comments), self.body()))
+        self.respond(201, self.comments[-1])
 
     def do_PATCH(self) -> None:
         number = int(self.path.removeprefix("/repos/me/gantry/issues/comments/"))
         self.comments[number]["body"] = self.body()
-        self.answer(200, self.comments[number])
+        self.respond(200, self.comments[number])
 
     def body(self) -> str:
         return json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"]
 
-    def answer(self, status: int, content: object) -> None:
+    def respond(self, status: int, content: object) -> None:
         self.send_response(status if self.headers["Authorization"] == "Bearer token" else 403)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())
@@ -113,13 +113,13 @@ class GitHub(BaseHTTPRequestHandler):
         pass
 
 
-def made(number: int, body: str, author: str = "github-actions[bot]") -> dict[str, Any]:
+def comment_json(number: int, body: str, author: str = "github-actions[bot]") -> dict[str, Any]:
     return {"id": number, "body": body, "user": {"login": author}, "html_url": f"https://example.org/{number}"}
 
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    GitHub.comments = [made(number, f"remark {number}", "somebody") for number in range(120)]
+    GitHub.comments = [comment_json(number, f"remark {number}", "somebody") for number in range(120)]
     with ThreadingHTTPServer(("127.0.0.1", 0), GitHub) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -128,11 +128,11 @@ def api() -> Iterator[str]:
         thread.join()
 
 
-def test_a_stack_has_one_comment_that_is_edited_in_place(api: str):
-    request = PullRequest(api=api, repository="me/gantry", number=7, token="token")
-    assert request.put("prod", written("first")) == "https://example.org/120"
-    assert request.put("beta", f"{marker('beta')} other") == "https://example.org/121"
-    assert request.put("prod", written("second")) == "https://example.org/120"
+def test_a_stack_has_one_comment_that_is_edited_for_each_preview(api: str):
+    pull_request = PullRequest(api=api, repository="me/gantry", number=7, token="token")
+    assert pull_request.put("prod", comment_on("first")) == "https://example.org/120"
+    assert pull_request.put("beta", f"{marker('beta')} other") == "https://example.org/121"
+    assert pull_request.put("prod", comment_on("second")) == "https://example.org/120"
     assert len(GitHub.comments) == 122
     assert "second" in GitHub.comments[120]["body"]
     assert "first" not in GitHub.comments[120]["body"]
@@ -140,35 +140,35 @@ def test_a_stack_has_one_comment_that_is_edited_in_place(api: str):
 
 def test_a_comment_of_somebody_else_is_never_edited(api: str):
     GitHub.comments[3]["body"] = f"{marker('prod')} quoted"
-    PullRequest(api=api, repository="me/gantry", number=7, token="token").put("prod", written("first"))
+    PullRequest(api=api, repository="me/gantry", number=7, token="token").put("prod", comment_on("first"))
     assert GitHub.comments[3]["body"].endswith("quoted")
     assert len(GitHub.comments) == 121
 
 
-def commented(api: str, folder: Path, monkeypatch: pytest.MonkeyPatch, token: str = "token") -> int:
-    """What a workflow's step does with a preview that has failed."""
+def run_main(api: str, folder: Path, monkeypatch: pytest.MonkeyPatch, token: str = "token") -> int:
+    """Does what a workflow's step does after a failed preview. Returns the exit status."""
     (folder / "preview.txt").write_text("error: it\n")
-    given = {"GITHUB_API_URL": api, "GITHUB_REPOSITORY": "me/gantry", "GITHUB_TOKEN": token, "PULL_REQUEST": "7"}
-    for key, value in {**given, "COMMIT": "0123456789abcdef", "RUN": "https://example.org/1"}.items():
+    env = {"GITHUB_API_URL": api, "GITHUB_REPOSITORY": "me/gantry", "GITHUB_TOKEN": token, "PULL_REQUEST": "7"}
+    for key, value in {**env, "COMMIT": "0123456789abcdef", "RUN": "https://example.org/1"}.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setattr("sys.argv", ["comment", "--stack", "prod", "--exit-status", "1", str(folder / "preview.txt")])
     return main()
 
 
-def test_a_preview_that_failed_is_told_in_the_comment(api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert commented(api, tmp_path, monkeypatch) == 0
+def test_the_comment_says_that_the_preview_failed(api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert run_main(api, tmp_path, monkeypatch) == 0
     assert "### `prod`: the preview failed\n" in GitHub.comments[120]["body"]
     assert "error: it" in GitHub.comments[120]["body"]
 
 
-def test_a_token_that_may_not_comment_is_told_with_what_it_needs(
+def test_an_error_names_the_permission_that_the_token_needs(
     api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    assert commented(api, tmp_path, monkeypatch, token="another") == 1
-    said = capsys.readouterr().out
-    assert "answered 403" in said
-    assert "pull-requests: write" in said
-    assert "another" not in said
+    assert run_main(api, tmp_path, monkeypatch, token="another") == 1
+    stdout = capsys.readouterr().out
+    assert "answered 403" in stdout
+    assert "pull-requests: write" in stdout
+    assert "another" not in stdout
 
 
 def jobs(workflow: str) -> dict[str, dict[str, Any]]:
@@ -180,48 +180,48 @@ def steps(workflow: str, job: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_the_previews_step_fails_as_the_preview_does_and_tells_the_next_step(status: int, tmp_path: Path):
+def test_the_preview_step_fails_with_the_previews_status_and_passes_it_to_the_next_step(status: int, tmp_path: Path):
     script = next(step["run"] for step in steps("preview.yml", "preview") if step.get("id") == "preview")
     make = tmp_path / "make"
     make.write_text(f'#!/bin/sh\necho "$@"\necho "error: it" >&2\nexit {status}\n')
     make.chmod(0o755)
-    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "prod", "RUNNER_TEMP": str(tmp_path)}
-    environ["GITHUB_OUTPUT"] = str(tmp_path / "outputs")
-    # As GitHub runs it. https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
-    done = subprocess.run(["bash", "-e", "-c", script], env=environ, capture_output=True, text=True)
-    assert done.returncode == status
-    assert (tmp_path / "preview.txt").read_text() == done.stdout == "preview STACK=prod\nerror: it\n"
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STACK": "prod", "RUNNER_TEMP": str(tmp_path)}
+    env["GITHUB_OUTPUT"] = str(tmp_path / "outputs")
+    # GitHub runs a step in this way: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
+    result = subprocess.run(["bash", "-e", "-c", script], env=env, capture_output=True, text=True)
+    assert result.returncode == status
+    assert (tmp_path / "preview.txt").read_text() == result.stdout == "preview STACK=prod\nerror: it\n"
     assert (tmp_path / "outputs").read_text() == f"status={status}\n"
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_starts_without_permissions_and_uses_nothing_that_can_change(workflow: Path):
+def test_a_workflow_starts_without_permissions_and_pins_all_that_it_uses(workflow: Path):
     text = workflow.read_text()
     parsed = yaml.safe_load(text)
     assert parsed["permissions"] == {}
-    assert "pull_request_target" not in text, "it would give credentials to a stranger's code"
-    used = re.findall(r"uses: (\S+)", text)
-    assert used
-    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used), used
+    assert "pull_request_target" not in text, "it would give credentials to code from a fork"
+    actions = re.findall(r"uses: (\S+)", text)
+    assert actions
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in actions), actions
     for job in parsed["jobs"].values():
         image = job.get("container", {}).get("image", "@sha256:")
         assert "@sha256:" in image
 
 
-def test_no_credential_is_in_the_reach_of_more_than_one_step():
+def test_every_credential_is_given_to_single_steps_only():
     for workflow in WORKFLOWS:
         for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
             outside = {key: value for key, value in job.items() if key != "steps"}
             assert "secrets." not in json.dumps(outside), f"{workflow.name}: {name}"
 
 
-def test_the_runner_that_deploys_runs_nothing_else():
+def test_the_runner_that_deploys_runs_no_other_job():
     runners = {(path.name, name): job["runs-on"] for path in WORKFLOWS for name, job in jobs(path.name).items()}
     assert "vars.RUNNER" in runners.pop(("deploy.yml", "deploy"))
     assert set(runners.values()) == {"ubuntu-24.04"}
 
 
-# What is true of a push to main that passed ci.
+# The facts of a push to main that passed ci.
 PASSED = {
     "github.repository": "me/gantry",
     "github.sha": "c0ffee",
@@ -234,7 +234,7 @@ PASSED = {
 
 
 def holds(condition: str, facts: dict[str, str]) -> bool:
-    """Whether GitHub would take a condition that consists of comparisons for true."""
+    """Whether a condition of comparisons is true for GitHub."""
 
     def value(term: str) -> str:
         return term[1:-1] if term.startswith("'") else facts[term]
@@ -244,7 +244,7 @@ def holds(condition: str, facts: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("otherwise", "deploys"),
+    ("changes", "deploys"),
     [
         ({}, True),
         ({"conclusion": "failure"}, False),
@@ -255,14 +255,14 @@ def holds(condition: str, facts: dict[str, str]) -> bool:
         ({"head_sha": "0ld"}, False),
     ],
 )
-def test_a_deployment_follows_a_push_to_main_that_passed_ci_and_nothing_else(otherwise: dict[str, str], deploys: bool):
+def test_only_a_push_to_main_that_passed_ci_is_deployed(changes: dict[str, str], deploys: bool):
     first = jobs("deploy.yml")["stacks"]
-    facts = {**PASSED, **{f"github.event.workflow_run.{key}": value for key, value in otherwise.items()}}
+    facts = {**PASSED, **{f"github.event.workflow_run.{key}": value for key, value in changes.items()}}
     assert holds(first["if"], facts) is deploys
     assert jobs("deploy.yml")["deploy"]["needs"] == "stacks"
 
 
-def test_a_deployment_takes_the_commit_that_ci_has_tested():
+def test_a_deployment_uses_the_commit_that_ci_has_tested():
     [name] = trigger("deploy.yml")["workflow_run"]["workflows"]
     assert yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["name"] == name
     for job in ("stacks", "deploy"):
@@ -270,7 +270,7 @@ def test_a_deployment_takes_the_commit_that_ci_has_tested():
         assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
 
-def test_the_weekly_run_has_all_that_ci_has_and_tells_every_story_of_the_clouds():
+def test_the_weekly_run_has_the_set_up_of_ci_and_runs_every_scenario_of_the_clouds():
     [ci], [weekly] = jobs("ci.yml").values(), jobs("weekly.yml").values()
     *before, last = weekly.pop("steps")
     assert before == ci.pop("steps")[:-1]
@@ -281,5 +281,5 @@ def test_the_weekly_run_has_all_that_ci_has_and_tells_every_story_of_the_clouds(
 
 
 def trigger(workflow: str) -> dict[str, Any]:
-    # YAML 1.1 takes the key `on` for a truth value.
+    # YAML 1.1 reads the key `on` as True.
     return yaml.safe_load((ROOT / ".github/workflows" / workflow).read_text())[True]

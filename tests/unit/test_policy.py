@@ -1,4 +1,4 @@
-"""Each file in policy/ is one case: what is declared, and what its rule says to that."""
+"""Each file in policy/ is one case: the declared resources, and the violations that its rule finds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from gantry_policy.opening import is_anywhere
+from gantry_policy.open_ports import is_anywhere
 from gantry_policy.pack import RULES
-from gantry_policy.rule import Resource, Stack
-from gantry_policy.secret import kinds_in_user_data, text_of
+from gantry_policy.rules import Resource, Stack
+from gantry_policy.secrets import kinds_in_user_data, text_of
 
-from components import clouds, manifest
+from components.server.user_data import Identity
+from components.server.user_data import user_data as user_data_of
+from tests.stack_settings import mistakes
 from tools.setup.paths import ROOT
 
 CASES = sorted((Path(__file__).parent / "policy").glob("*/*.yaml"))
@@ -23,36 +25,38 @@ def loaded(case: Path) -> dict[str, Any]:
     return yaml.safe_load(case.read_text())
 
 
-def declared(given: dict[str, Any]) -> Resource:
-    uses = {key: frozenset(names) for key, names in given.get("uses", {}).items()}
-    return Resource(urn=given["name"], type=given["type"], name=given["name"], props=given["props"], uses=uses)
+def declared(resource: dict[str, Any]) -> Resource:
+    uses = {key: frozenset(names) for key, names in resource.get("uses", {}).items()}
+    return Resource(
+        urn=resource["name"], type=resource["type"], name=resource["name"], props=resource["props"], uses=uses
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}: {case.stem}")
-def test_a_rule_says_what_its_case_expects(case: Path):
-    given = loaded(case)
-    stack = Stack([declared(each) for each in given["resources"]])
-    found = BY_NAME[case.parent.name].violations(stack)
-    assert [{resource.name: message} for resource, message in found] == given["violations"]
+def test_a_rule_finds_the_violations_that_its_case_expects(case: Path):
+    content = loaded(case)
+    stack = Stack([declared(resource) for resource in content["resources"]])
+    violations = BY_NAME[case.parent.name].violations(stack)
+    assert [{resource.name: message} for resource, message in violations] == content["violations"]
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_every_rule_has_a_promise_and_cases_that_keep_and_that_break_it(name: str):
-    assert BY_NAME[name].promise.endswith(".")
+def test_every_rule_has_a_description_and_cases_that_pass_and_that_fail(name: str):
+    assert BY_NAME[name].description.endswith(".")
     outcomes = {bool(loaded(case)["violations"]) for case in CASES if case.parent.name == name}
-    assert outcomes == {True, False}, "a rule without such a case may be one that can't pass, or can't fail"
+    assert outcomes == {True, False}, "without both kinds of cases the rule may be unable to pass, or unable to fail"
 
 
-def test_the_documentation_lists_every_rule_with_its_promise_and_no_other():
+def test_the_documentation_lists_every_rule_with_its_description_and_no_other():
     rows = [line for line in (ROOT / "docs/policy.md").read_text().splitlines() if line.startswith("| `")]
-    assert rows == [f"| `{rule.name}` | {rule.promise} |" for rule in RULES]
+    assert rows == [f"| `{rule.name}` | {rule.description} |" for rule in RULES]
 
 
-def test_no_two_rules_have_one_name():
+def test_no_two_rules_have_the_same_name():
     assert len(BY_NAME) == len(RULES)
 
 
-def test_user_data_of_more_than_16_kib_is_refused_at_the_first_byte():
+def test_user_data_is_refused_from_one_byte_over_16_kib():
     rule = BY_NAME["aws-user-data-fits"]
     for size, violations in ((16384, 0), (16385, 1)):
         instance = Resource(urn="it", type="aws:ec2/instance:Instance", name="it", props={"userData": "#" * size})
@@ -71,18 +75,24 @@ def test_user_data_of_more_than_16_kib_is_refused_at_the_first_byte():
         ("203.0.113.7", False),
     ],
 )
-def test_a_network_is_anywhere_when_nobodys_own_is_as_wide(network: str, anywhere: bool):
+def test_a_network_counts_as_anywhere_if_it_is_too_large_for_one_owner(network: str, anywhere: bool, tmp_path: Path):
     assert is_anywhere(network) is anywhere
-    _, mistakes = clouds.ssh_from([network])
-    assert bool(mistakes) is anywhere, "the setting takes what the pack refuses, or the other way round"
+    text = mistakes(tmp_path, target="aws", sshFrom=[network])
+    assert ("sshFrom[0]" in text) is anywhere, "the setting and the policy pack disagree about this network"
 
 
-def test_user_data_that_is_no_text_is_searched_all_the_same():
+def test_user_data_that_is_not_text_is_searched_for_secrets_too():
     assert kinds_in_user_data(text_of(b"\x00\xff AKIA" + b"7" * 16)) == ["an AWS access key"]
 
 
-def test_our_own_user_data_holds_nothing_but_the_host_key_of_the_first_contact():
+def test_gantrys_own_user_data_holds_no_secret_except_the_host_key_for_the_bootstrap():
     key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXkt\n-----END OPENSSH PRIVATE KEY-----\n"
-    user_data = manifest.user_data("web-0", "ssh-ed25519 AAAA deploy", key, "ssh-ed25519 BBBB")
+    identity = Identity(
+        hostname="web-0",
+        public_key="ssh-ed25519 AAAA deploy",
+        host_private_key=key,
+        host_public_key="ssh-ed25519 BBBB",
+    )
+    user_data = user_data_of(identity)
     assert kinds_in_user_data(user_data) == []
     assert kinds_in_user_data(user_data.replace("ed25519_private", "ecdsa_private")) == ["a private key"]

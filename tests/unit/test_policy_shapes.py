@@ -1,4 +1,4 @@
-"""The rules against what is really there: every shape of a stack in a cloud, and the providers' own names."""
+"""The rules against real stacks of every shape, and against the names in the providers' SDKs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from gantry_policy.pack import RULES
-from gantry_policy.rule import Resource, Rule, Stack
+from gantry_policy.rules import Resource, Rule, Stack
 from pulumi import _types as types
 
 from tests.mocks import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
@@ -40,7 +40,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 EVERYTHING = '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
 Fault = Callable[[dict[str, Any]], object]
-# The rule that must speak when this is done to every resource of a type.
+# For each rule, the type of resource to damage and the damage that the rule must find.
 FAULTS: dict[str, tuple[str, Fault]] = {
     "aws-no-ssh-from-anywhere": (":SecurityGroupIngressRule", lambda it: it.update(cidrIpv4="0.0.0.0/0")),
     "aws-pages-only-through-the-balancer": (":SecurityGroupIngressRule", lambda it: it.update(cidrIpv4="10.9.0.0/16")),
@@ -68,98 +68,105 @@ def _rules(firewall: dict[str, Any], **sources: list[str]) -> None:
         rule.update(sources)
 
 
-def declared(made: list[Made]) -> list[Resource]:
+def declared(registrations: list[Made]) -> list[Resource]:
     return [
         Resource(
-            urn=f"{each.type}::{each.name}",
-            type=each.type,
-            name=each.name,
-            props=uncovered(each.inputs),
-            uses={key: frozenset(map(short, used.urns)) for key, used in each.request.propertyDependencies.items()},
+            urn=f"{registration.type}::{registration.name}",
+            type=registration.type,
+            name=registration.name,
+            props=without_secret_marks(registration.inputs),
+            uses={
+                key: frozenset(map(short, used.urns)) for key, used in registration.request.propertyDependencies.items()
+            },
         )
-        for each in made
+        for registration in registrations
     ]
 
 
-def uncovered(value: Any) -> Any:
-    """Without the marks of what is secret, as the engine hands it to a pack."""
+def without_secret_marks(value: Any) -> Any:
+    """The plain value, as the engine passes it to a policy pack."""
     if secret(value):
-        return uncovered(value["value"])
+        return without_secret_marks(value["value"])
     if isinstance(value, dict):
-        return {key: uncovered(each) for key, each in typing.cast("dict[str, Any]", value).items()}
+        return {key: without_secret_marks(item) for key, item in typing.cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [uncovered(each) for each in typing.cast("list[Any]", value)]
+        return [without_secret_marks(item) for item in typing.cast("list[Any]", value)]
     return value
 
 
-def broken(resources: list[Resource]) -> dict[str, list[tuple[str, str]]]:
-    """What each rule says, of those that say something."""
-    said = {rule.name: [(each.name, text) for each, text in rule.violations(Stack(resources))] for rule in RULES}
-    return {name: texts for name, texts in said.items() if texts}
+def violations(resources: list[Resource]) -> dict[str, list[tuple[str, str]]]:
+    """The violations by rule, without the rules that find none."""
+    by_rule = {
+        rule.name: [(resource.name, message) for resource, message in rule.violations(Stack(resources))]
+        for rule in RULES
+    }
+    return {name: messages for name, messages in by_rule.items() if messages}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_resource_of_every_shape_keeps_every_promise(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert broken(declared(built(tmp_path, monkeypatch, **SHAPES[shape]).made)) == {}
+def test_no_resource_of_any_shape_violates_a_rule(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert violations(declared(built(tmp_path, monkeypatch, **SHAPES[shape]).made)) == {}
 
 
 @pytest.mark.parametrize("rule", FAULTS)
-def test_a_real_stack_with_a_fault_breaks_the_promise_about_it(
-    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_rule_finds_its_fault_in_a_real_stack(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     kind, fault = FAULTS[rule]
     resources = declared(built(tmp_path, monkeypatch, **FULL[rule.partition("-")[0]]).made)
-    faulty = [each for each in resources if each.type.endswith(kind)]
-    for each in faulty:
-        fault(typing.cast("dict[str, Any]", each.props))
+    faulty = [resource for resource in resources if resource.type.endswith(kind)]
+    for resource in faulty:
+        fault(typing.cast("dict[str, Any]", resource.props))
     assert faulty
-    assert rule in broken(resources)
+    assert rule in violations(resources)
 
 
 @pytest.mark.parametrize("link", ["vpcSecurityGroupIds", "securityGroupId", "referencedSecurityGroupId"])
-def test_the_links_that_rules_follow_are_there(link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_links_that_rules_follow_exist(link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resources = declared(built(tmp_path, monkeypatch, **FULL["aws"]).made)
-    assert any(each.uses.get(link) for each in resources)
+    assert any(resource.uses.get(link) for resource in resources)
+
+
+def resources_in_cases() -> list[tuple[str, dict[str, Any]]]:
+    """Each resource in a case, with the name of its case."""
+    cases = (Path(__file__).parent / "policy").glob("*/*.yaml")
+    return [(case.stem, resource) for case in cases for resource in yaml.safe_load(case.read_text())["resources"]]
 
 
 def used_types() -> set[str]:
-    cases = (Path(__file__).parent / "policy").glob("*/*.yaml")
-    in_cases = {each["type"] for case in cases for each in yaml.safe_load(case.read_text())["resources"]}
+    in_cases = {resource["type"] for _, resource in resources_in_cases()}
     return in_cases | {kind for rule in RULES if isinstance(rule, Rule) for kind in rule.types}
 
 
 def sdk_class(kind: str) -> Any:
-    """The SDK's class for a type of the provider, such as ec2.Instance for aws:ec2/instance:Instance."""
+    """The SDK's class for a resource type, such as ec2.Instance for aws:ec2/instance:Instance."""
     package, module, name = kind.split(":")
     if package == "pulumi":
         return importlib.import_module(f"pulumi_{name}").Provider
     area = module.partition("/")[0]
-    found = importlib.import_module(f"pulumi_{package}" if area == "index" else f"pulumi_{package}.{area}")
-    return getattr(found, name)
+    sdk_module = importlib.import_module(f"pulumi_{package}" if area == "index" else f"pulumi_{package}.{area}")
+    return getattr(sdk_module, name)
 
 
-def unknown_names(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> list[str]:
-    """The names in ``given`` that the provider doesn't have, at any depth."""
-    wrong = [f"{where}.{key}" for key in given if key not in known]
-    for key, value in given.items():
-        inner: Any = next(iter(typing.get_args(known.get(key))), known.get(key))
+def unknown_names(props: Mapping[str, Any], sdk_types: Mapping[str, Any], path: str) -> list[str]:
+    """The names in ``props``, at any depth, that the SDK doesn't have."""
+    unknown = [f"{path}.{key}" for key in props if key not in sdk_types]
+    for key, value in props.items():
+        inner: Any = next(iter(typing.get_args(sdk_types.get(key))), sdk_types.get(key))
         if types.is_output_type(inner):
             fields = types.output_type_types(inner)
-            for each in value if isinstance(value, list) else [value]:
-                wrong += unknown_names(each, fields, f"{where}.{key}") if isinstance(each, dict) else []
-    return wrong
+            for item in value if isinstance(value, list) else [value]:
+                unknown += unknown_names(item, fields, f"{path}.{key}") if isinstance(item, dict) else []
+    return unknown
 
 
 def test_the_cases_use_the_providers_own_names():
-    wrong: list[str] = []
-    for case in (Path(__file__).parent / "policy").glob("*/*.yaml"):
-        for each in yaml.safe_load(case.read_text())["resources"]:
-            known = types.resource_types(sdk_class(each["type"]))
-            if not each["type"].startswith("pulumi:"):
-                wrong += unknown_names(each["props"], known, f"{case.stem}: {each['type']}")
-    assert wrong == []
+    unknown: list[str] = []
+    for case, resource in resources_in_cases():
+        sdk_types = types.resource_types(sdk_class(resource["type"]))
+        if not resource["type"].startswith("pulumi:"):
+            unknown += unknown_names(resource["props"], sdk_types, f"{case}: {resource['type']}")
+    assert unknown == []
 
 
 @pytest.mark.parametrize("kind", sorted(used_types()))
-def test_every_type_in_the_rules_is_one_of_the_providers(kind: str):
+def test_every_type_in_the_rules_exists_in_a_providers_sdk(kind: str):
     assert sdk_class(kind)

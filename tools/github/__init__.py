@@ -1,1 +1,1 @@
-"""What the workflows in .github/ do, where it is more than a line. Standard library only."""
+"""The parts of the workflows in .github/workflows that are more than a line of shell."""

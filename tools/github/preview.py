@@ -1,20 +1,21 @@
-"""A preview as a comment's text: what it comes to in a line, and the whole behind a fold."""
+"""Formats a preview as a pull request comment: the counts in the heading, the whole preview in a fold."""
 
 from __future__ import annotations
 
 import re
 
-# https://docs.github.com/en/rest/issues/comments gives no figure; its API's own error names this one, in characters.
+# In characters. The documentation names no limit, but the API's error does:
+# https://docs.github.com/en/rest/issues/comments
 LIMIT = 65_536
 
 
 def marker(stack: str) -> str:
-    """What the stack's comment is known by, unseen by readers."""
+    """An invisible first line, by which the stack's comment is found again."""
     return f"<!-- gantry preview of {stack} -->"
 
 
 def comment(stack: str, output: str, *, failed: bool, commit: str, run: str) -> str:
-    """The comment's text for what `make preview` printed; ``run`` is the address of the workflow's run."""
+    """The comment for the output of `make preview`; ``run`` is the URL of the workflow's run."""
     before = (
         f"{marker(stack)}\n### `{stack}`: {verdict(output, failed)}\n\n"
         f'<details>\n<summary>Preview for {commit[:12]} · <a href="{run}">run</a></summary>\n\n'
@@ -26,7 +27,7 @@ def comment(stack: str, output: str, *, failed: bool, commit: str, run: str) -> 
 
 
 def verdict(output: str, failed: bool) -> str:
-    """What would happen, from the engine's own counts at the end."""
+    """The heading: what would change, from the engine's counts at the end of the output."""
     if failed:
         return "the preview failed"
     counts = re.findall(r"^ +(?:[^\w\s]+ ?)?(\d+ (?:to [\w-]+|unchanged))$", _last_part(output), re.MULTILINE)
@@ -35,13 +36,14 @@ def verdict(output: str, failed: bool) -> str:
 
 
 def shortened(text: str, room: int) -> str:
-    """The text; where it is longer than ``room``, its beginning, and its end with the counts or the error."""
+    """The text in at most ``room`` characters: its beginning, and its end with the counts or the error."""
     if len(text) <= room:
         return text
     note = "\n\n[... {} characters left out; the run's log has them ...]\n\n"
     kept = room - len(note.format(len(text)))
     head = kept // 2
-    return text[:head] + note.format(len(text) - kept) + text[len(text) - (kept - head) :]
+    tail = kept - head
+    return text[:head] + note.format(len(text) - kept) + text[len(text) - tail :]
 
 
 def _last_part(output: str) -> str:
@@ -49,6 +51,6 @@ def _last_part(output: str) -> str:
 
 
 def _fence(text: str) -> str:
-    """Longer than any row of backticks in the text, so that nothing in it ends the block."""
-    longest = max((len(row) for row in re.findall("`+", text)), default=0)
+    """More backticks than any run of them in the text, so that nothing in it ends the block."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
     return "`" * max(3, longest + 1)

@@ -1,6 +1,6 @@
-"""Which stacks the workflows are about: those in a cloud, each with its settings in the repository.
+"""Lists the stacks that the workflows preview and deploy: those in a cloud with their settings in the repository.
 
-`python3 -m tools.github.stacks` writes them as JSON, for a workflow's matrix.
+`python3 -m tools.github.stacks` prints their names as JSON, for a workflow's matrix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tools.setup.targets import is_local
 
 
 def in_clouds(folder: Path) -> list[str]:
-    """By name; the machines of a local stack are on somebody's own computer, and so is its state."""
+    """The names, sorted. A local stack isn't among them: its machines and its state are on somebody's own computer."""
     names = (file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in folder.glob("Pulumi.?*.yaml"))
     return sorted(name for name in names if not is_local(name, folder))
 

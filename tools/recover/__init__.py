@@ -1,1 +1,1 @@
-"""After a kill of `up`: brings what the cloud has made unheard into the state."""
+"""`make recover`: after a killed `up`, adds what the cloud created but Pulumi didn't record to the state."""

@@ -1,4 +1,4 @@
-"""How AWS is asked for what it has made unheard: which way for which type."""
+"""How to find resources that AWS created but Pulumi didn't record: one way for each type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.recover.state import Document, Pending, resources
 
-# The service and the kind of thing in the ARNs of what has this stack's tags. Name tells things of a kind apart.
+# Found by the stack's tags. The values are service and kind in the ARN. Within a kind, the tag Name is unique.
 TAGGED = {
     "aws:acm/certificate:Certificate": "acm:certificate",
     "aws:ec2/eip:Eip": "ec2:elastic-ip",
@@ -24,13 +24,14 @@ TAGGED = {
     "aws:lb/loadBalancer:LoadBalancer": "elasticloadbalancing:loadbalancer",
     "aws:lb/targetGroup:TargetGroup": "elasticloadbalancing:targetgroup",
 }
-# Made first and tagged afterwards, so by the group that they are of and what they admit, of which a group has no two.
+# The provider tags them only after their creation, so they are found by their group and what they allow. A group can't
+# have two rules that allow the same.
 RULES = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "egress",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "ingress",
 }
 _KINDS = TAGGED | dict.fromkeys(RULES, "ec2:security-group-rule")
-# Their id follows from their inputs. Whether they are there, the refresh finds out.
+# Their id follows from their inputs. The refresh finds out whether they exist.
 NAMED: dict[str, Callable[[Document], str]] = {
     "aws:ec2/keyPair:KeyPair": lambda inputs: inputs["keyName"],
     "aws:ec2/route:Route": lambda inputs: f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}",
@@ -38,11 +39,11 @@ NAMED: dict[str, Callable[[Document], str]] = {
     "aws:iam/role:Role": lambda inputs: inputs["name"],
     "aws:s3/bucket:Bucket": lambda inputs: inputs["bucket"],
 }
-# Of its route table.
+# Found in its route table.
 ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-# Of its zone, with what it leads to: one of the same name may be somebody else's.
+# Found in its zone, by its values too: a record of the same name may be somebody else's.
 RECORD = "aws:route53/record:Record"
-# Made again they are what they were: AWS is told the same once more.
+# Not looked for: creating them a second time changes nothing.
 REPEATABLE = {
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:ec2/eipAssociation:EipAssociation",
@@ -53,16 +54,16 @@ REPEATABLE = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
 }
-# Their ARN is their id; of the others it is the ARN's last part.
-_BY_ARN = ("acm", "elasticloadbalancing")
+# For these services the ARN is the id. For the others the id is the ARN's last part.
+_SERVICES_WITH_ARN_AS_ID = ("acm", "elasticloadbalancing")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What only AWS knows: who has these tags, and what is in these route tables, groups and zones."""
+class Query:
+    """What to look up in AWS: resources with these tags, and the contents of these route tables, groups and zones."""
 
     region: str
-    # Of the stack's provider.
+    # The version of the stack's own provider.
     version: str
     tags: dict[str, str]
     tables: list[str]
@@ -70,89 +71,93 @@ class Question:
     zones: list[str]
 
 
-def question(deployment: Mapping[str, Any], waiting: list[Pending]) -> Question | None:
-    """Asked of the account and region of the stack's own provider; nothing where the stack isn't that far."""
-    for each in resources(deployment):
-        given = each.get("inputs", {})
-        if each["type"] == "pulumi:providers:aws" and "defaultTags" in given and not each.get("delete"):
-            return Question(
-                region=given["region"],
-                version=given["version"],
-                tags=json.loads(given["defaultTags"])["tags"],
-                tables=sorted({one.inputs["routeTableId"] for one in waiting if one.type == ASSOCIATION}),
-                groups=sorted({one.inputs["securityGroupId"] for one in waiting if one.type in RULES}),
-                zones=sorted({one.inputs["zoneId"] for one in waiting if one.type == RECORD}),
+def query_for(deployment: Mapping[str, Any], creates: list[Pending]) -> Query | None:
+    """The query for the region of the stack's own provider; None if the state doesn't have this provider."""
+    for resource in resources(deployment):
+        inputs = resource.get("inputs", {})
+        if resource["type"] == "pulumi:providers:aws" and "defaultTags" in inputs and not resource.get("delete"):
+            return Query(
+                region=inputs["region"],
+                version=inputs["version"],
+                tags=json.loads(inputs["defaultTags"])["tags"],
+                tables=sorted({create.inputs["routeTableId"] for create in creates if create.type == ASSOCIATION}),
+                groups=sorted({create.inputs["securityGroupId"] for create in creates if create.type in RULES}),
+                zones=sorted({create.inputs["zoneId"] for create in creates if create.type == RECORD}),
             )
     return None
 
 
 @dataclass(frozen=True)
-class Aws:
-    """What AWS has answered, as tools/recover/lookup wrote it down."""
+class Inventory:
+    """What AWS has, as tools/recover/lookup wrote it down."""
 
     tagged: list[Document] = field(default_factory=list[Document])
     associations: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     rules: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
     records: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
 
-    def unverified(self, known: Collection[str]) -> list[tuple[str, str]]:
-        """Type and id of all with the tags that may be gone: AWS lists for hours what is deleted."""
-        things = [(kind, id) for id, kind, _, _ in self._things() if id not in known]
-        return [(type_, id) for kind, id in things for type_ in _KINDS if _KINDS[type_] == kind]
+    def possibly_deleted(self, known_ids: Collection[str]) -> list[tuple[str, str]]:
+        """Type and id of all tagged resources outside the state: AWS lists deleted ones for hours."""
+        unknown = [(kind, id) for id, kind, _, _ in self._tagged_resources() if id not in known_ids]
+        return [(type_, id) for kind, id in unknown for type_ in _KINDS if _KINDS[type_] == kind]
 
-    def only(self, there: Collection[str]) -> Aws:
-        """The answer without what is gone."""
-        arns = {arn for id, _, _, arn in self._things() if id in there}
-        return replace(self, tagged=[each for each in self.tagged if each["arn"] in arns])
+    def only(self, existing_ids: Collection[str]) -> Inventory:
+        """The inventory without tagged resources that don't exist any more."""
+        arns = {arn for id, _, _, arn in self._tagged_resources() if id in existing_ids}
+        return replace(self, tagged=[resource for resource in self.tagged if resource["arn"] in arns])
 
-    def candidates(self, each: Pending) -> set[str]:
-        if name := NAMED.get(each.type):
-            return {name(each.inputs)}
-        if each.type == ASSOCIATION:
-            of_table = self.associations.get(each.inputs["routeTableId"], {})
-            return {id for subnet, id in of_table.items() if subnet == each.inputs.get("subnetId")}
-        if each.type in RULES:
-            there = self.rules.get(each.inputs["securityGroupId"], [])
-            wanted = (RULES[each.type] == "egress", _admitted(each.inputs))
-            return {one["id"] for one in there if (one["egress"], _admitted(one)) == wanted}
-        if each.type == RECORD:
-            there = self.records.get(each.inputs["zoneId"], [])
-            return {_record_id(each.inputs) for one in there if _record(one) == _record(each.inputs)}
-        if each.type not in TAGGED:
+    def candidates(self, create: Pending) -> set[str]:
+        """The ids of all resources that this create may have made."""
+        inputs = create.inputs
+        if id_of := NAMED.get(create.type):
+            return {id_of(inputs)}
+        if create.type == ASSOCIATION:
+            in_table = self.associations.get(inputs["routeTableId"], {})
+            return {id for subnet, id in in_table.items() if subnet == inputs.get("subnetId")}
+        if create.type in RULES:
+            in_group = self.rules.get(inputs["securityGroupId"], [])
+            key = (RULES[create.type] == "egress", _rule_key(inputs))
+            return {rule["id"] for rule in in_group if (rule["egress"], _rule_key(rule)) == key}
+        if create.type == RECORD:
+            in_zone = self.records.get(inputs["zoneId"], [])
+            return {_record_id(inputs) for record in in_zone if _record_key(record) == _record_key(inputs)}
+        if create.type not in TAGGED:
             return set()
-        wanted = (TAGGED[each.type], each.inputs.get("tags", {}).get("Name"))
-        return {id for id, kind, name, _ in self._things() if (kind, name) == wanted}
+        key = (TAGGED[create.type], inputs.get("tags", {}).get("Name"))
+        return {id for id, kind, name, _ in self._tagged_resources() if (kind, name) == key}
 
-    def strays(self, known: set[str]) -> list[str]:
-        """What has the stack's tags, and isn't in the state."""
-        return sorted(arn for id, _, _, arn in self._things() if id not in known)
+    def untracked(self, known_ids: set[str]) -> list[str]:
+        """The ARNs of resources that have the stack's tags but aren't in its state."""
+        return sorted(arn for id, _, _, arn in self._tagged_resources() if id not in known_ids)
 
-    def how_to_look(self, asked: Question) -> str:
-        filters = " ".join(f"Key={key},Values={value}" for key, value in asked.tags.items())
-        return f"aws resourcegroupstaggingapi get-resources --region {asked.region} --tag-filters {filters}"
+    def listing_command(self, query: Query) -> str:
+        """The command with which the operator lists all resources with the stack's tags."""
+        filters = " ".join(f"Key={key},Values={value}" for key, value in query.tags.items())
+        return f"aws resourcegroupstaggingapi get-resources --region {query.region} --tag-filters {filters}"
 
-    def _things(self) -> Iterator[tuple[str, str, str | None, str]]:
-        """Id, kind, Name and ARN of each that is of a type of ours."""
-        for each in self.tagged:
-            service, rest = (part := each["arn"].split(":", 5))[2], part[5]
-            words = re.split("[/:]", rest)
-            kind, id = f"{service}:{words[0]}", each["arn"] if service in _BY_ARN else words[-1]
+    def _tagged_resources(self) -> Iterator[tuple[str, str, str | None, str]]:
+        """Id, kind, Name and ARN of each tagged resource, of the kinds that Gantry creates."""
+        for resource in self.tagged:
+            _, _, service, _, _, path = resource["arn"].split(":", 5)
+            words = re.split("[/:]", path)
+            id = resource["arn"] if service in _SERVICES_WITH_ARN_AS_ID else words[-1]
+            kind = f"{service}:{words[0]}"
             if kind in _KINDS.values():
-                yield id, kind, each["tags"].get("Name"), each["arn"]
+                yield id, kind, resource["tags"].get("Name"), resource["arn"]
 
 
-def _admitted(rule: Document) -> tuple[list[str], list[int]]:
-    """Who and what, in one spelling; without ports it is all of them."""
-    words = ("ipProtocol", "cidrIpv4", "cidrIpv6", "referencedSecurityGroupId")
+def _rule_key(rule: Document) -> tuple[list[str], list[int]]:
+    """What the rule allows, in one spelling; a missing port means all ports."""
+    texts = ("ipProtocol", "cidrIpv4", "cidrIpv6", "referencedSecurityGroupId")
     ports = [rule.get(key) for key in ("fromPort", "toPort")]
-    return [str(rule.get(key) or "") for key in words], [-1 if each is None else int(each) for each in ports]
+    return [str(rule.get(key) or "") for key in texts], [-1 if port is None else int(port) for port in ports]
 
 
 def _record_id(inputs: Document) -> str:
     return f"{inputs['zoneId']}_{inputs['name'].rstrip('.')}_{inputs['type']}"
 
 
-def _record(given: Document) -> tuple[str, str, list[str]]:
-    """Name, type and what it leads to, in one spelling."""
-    leads_to = [*given.get("records", ()), *(alias["name"] for alias in given.get("aliases", ()))]
-    return given["name"].rstrip("."), given["type"], sorted(each.rstrip(".").lower() for each in leads_to)
+def _record_key(record: Document) -> tuple[str, str, list[str]]:
+    """Name, type and values of the record, in one spelling."""
+    values = [*record.get("records", ()), *(alias["name"] for alias in record.get("aliases", ()))]
+    return record["name"].rstrip("."), record["type"], sorted(value.rstrip(".").lower() for value in values)

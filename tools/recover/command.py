@@ -1,4 +1,4 @@
-"""`make recover`: frees a stack whose `up` was killed, and brings its state and its cloud back together."""
+"""`make recover`: unlocks a stack whose `up` was killed, and makes its state match the cloud again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from components.digitalocean.api import URL, URL_VARIABLE, token_in
-from tools.recover import asking, aws, digitalocean, state
+from tools.recover import aws, aws_lookup, digitalocean, state
 from tools.recover.state import Document, Pending
 from tools.setup import backend
 from tools.setup.paths import ROOT
@@ -19,146 +19,161 @@ from tools.setup.report import SetupError, say
 
 @dataclass(frozen=True, kw_only=True)
 class Pulumi:
-    """The engine, on one stack."""
+    """The engine's command line, for one stack."""
 
     program: str
     stack: str
     env: Mapping[str, str]
-    # The stack's settings, where they aren't in the project's folder.
+    # The stack's settings file, unless it is in the project's folder.
     config_file: str | None = None
 
-    def ask(self, *words: str, check: bool = True) -> str:
-        """What it prints, and nothing to the operator unless it fails."""
-        done = subprocess.run(self._command(words), cwd=ROOT, env=self.env, capture_output=True, text=True)
-        if check and done.returncode != 0:
-            raise SetupError(f"pulumi {' '.join(words[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
-        return done.stdout if done.returncode == 0 else ""
+    def output(self, *words: str, check: bool = True) -> str:
+        """The command's stdout. The operator sees it only if the command fails.
+
+        Without ``check``, a failed command returns an empty string.
+        """
+        result = subprocess.run(self._command(words), cwd=ROOT, env=self.env, capture_output=True, text=True)
+        if check and result.returncode != 0:
+            raise SetupError(f"pulumi {' '.join(words[:2])} failed:\n{result.stdout}{result.stderr}".rstrip())
+        return result.stdout if result.returncode == 0 else ""
 
     def refresh(self) -> int:
         words = ("refresh", "--yes", "--skip-preview", "--suppress-outputs", "--clear-pending-creates")
         return subprocess.run(self._command(words), cwd=ROOT, env=self.env).returncode
 
-    def export(self) -> dict[str, Any]:
-        return json.loads(self.ask("stack", "export"))
+    def export_state(self) -> dict[str, Any]:
+        return json.loads(self.output("stack", "export"))
 
-    def bring_in(self, exported: dict[str, Any]) -> None:
+    def import_state(self, exported: dict[str, Any]) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(exported, file)
             file.flush()
-            self.ask("stack", "import", "--file", file.name)
+            self.output("stack", "import", "--file", file.name)
 
     def _command(self, words: Sequence[str]) -> list[str]:
-        own = ["--config-file", self.config_file] if self.config_file and words[0] in {"config", "refresh"} else []
-        return [self.program, *words, "--non-interactive", "--stack", self.stack, *own]
+        with_settings = self.config_file and words[0] in {"config", "refresh"}
+        settings = ["--config-file", self.config_file] if self.config_file and with_settings else []
+        return [self.program, *words, "--non-interactive", "--stack", self.stack, *settings]
 
 
 def recover(pulumi: Pulumi) -> int:
-    """Frees the stack, takes in what its last `up` has made unheard, and says what it can't decide."""
-    # Where nothing holds the stack there is nothing to free.
-    pulumi.ask("cancel", "--yes", check=False)
-    exported = pulumi.export()
+    """Unlocks the stack, adds to its state what the killed `up` created, and says what only the operator can decide."""
+    # `cancel` fails where the stack isn't locked; then there is nothing to do.
+    pulumi.output("cancel", "--yes", check=False)
+    exported = pulumi.export_state()
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
-    waiting, known = state.pending(deployment), state.ids(deployment)
-    clouds = _clouds(pulumi, deployment, waiting, known)
-    lost = [each for cloud in clouds for each in cloud.lost(state.resources(deployment))]
-    for each in lost:
-        say(f"{Pending(each)}: {each['id']} is gone, taken out of the state")
-    deployment = state.without(deployment, lost)
-    candidates = {n: {id for cloud in clouds for id in cloud.candidates(each)} for n, each in enumerate(waiting)}
-    found = state.chosen(waiting, candidates, known)
-    fitting = {n: id for n, id in found.items() if state.fits(deployment, waiting[n])}
-    # From here on the state forgets what was under way: all that only the operator can decide is said before.
-    for n, id in found.items():
-        if n not in fitting:
-            say(f"{waiting[n]}: made, {id}, but what it belonged to isn't in the state any more: delete it by hand")
+    creates, known_ids = state.pending_creates(deployment), state.ids(deployment)
+    clouds = _clouds(pulumi, deployment, creates=creates, known_ids=known_ids)
+
+    missing = [resource for cloud in clouds for resource in cloud.missing(state.resources(deployment))]
+    for resource in missing:
+        say(f"{Pending(resource)}: {resource['id']} doesn't exist any more, removed from the state")
+    deployment = state.without(deployment, missing)
+
+    candidates = {n: {id for cloud in clouds for id in cloud.candidates(create)} for n, create in enumerate(creates)}
+    assigned = state.assign_ids(creates, candidates, known_ids)
+    adoptable = {n: id for n, id in assigned.items() if state.has_references_of(deployment, creates[n])}
+    # The import below removes the creates under way from the state, so the operator must hear of them before.
+    for n, id in assigned.items():
+        if n not in adoptable:
+            say(f"{creates[n]}: created as {id}, but resources that it needs aren't in the state: delete it manually")
     for cloud in clouds:
-        cloud.tell(known | set(found.values()), waiting)
-    if fitting:
-        deployment = state.adopted(deployment, [(waiting[n], id) for n, id in fitting.items()])
-    if fitting or lost:
-        pulumi.bring_in({**exported, "deployment": deployment})
+        cloud.report(known_ids | set(assigned.values()), creates)
+
+    if adoptable:
+        deployment = state.adopt(deployment, [(creates[n], id) for n, id in adoptable.items()])
+    if adoptable or missing:
+        pulumi.import_state({**exported, "deployment": deployment})
     if code := pulumi.refresh():
-        say("the refresh failed: what was found is in the state, and the next one goes on from there")
+        say("the refresh failed. What was found is in the state; run `make recover` again to continue")
         return code
-    there = state.ids(pulumi.export().get("deployment") or {})
-    _report(waiting, {n: id for n, id in fitting.items() if id in there})
-    say(f"the stack is as its cloud is; what is still missing is made by: {backend.make('up', pulumi.stack)}")
+    existing_ids = state.ids(pulumi.export_state().get("deployment") or {})
+    _report(creates, {n: id for n, id in adoptable.items() if id in existing_ids})
+    say(f"the state matches the cloud. Create what is missing with: {backend.make('up', pulumi.stack)}")
     return 0
 
 
-def _report(waiting: Sequence[Pending], there: Mapping[int, str]) -> None:
-    if not waiting:
+def _report(creates: Sequence[Pending], adopted: Mapping[int, str]) -> None:
+    if not creates:
         say("no create was under way")
-    for n, each in enumerate(waiting):
-        say(f"{each}: {f'taken in, {there[n]}' if n in there else 'not there, or as good made again'}")
+    for n, create in enumerate(creates):
+        say(f"{create}: {f'added to the state, {adopted[n]}' if n in adopted else 'not found, `up` creates it'}")
 
 
 class _Aws:
-    """Tags are no proof: another stack of this name, in the same account and region, has the same."""
+    """Finds resources by tags, among others, but tags are no proof.
 
-    def __init__(self, pulumi: Pulumi, asked: aws.Question, waiting: Sequence[Pending], known: set[str]) -> None:
-        self._asked = asked
-        self._answer = asking.asked(pulumi.program, pulumi.env, asked, known)
-        wanted = {id for each in waiting for id in self._answer.candidates(each)}
-        self._doubtful = bool(self._answer.strays(known | wanted))
+    Another stack of the same name, in the same account and region, has the same tags.
+    """
 
-    def candidates(self, each: Pending) -> set[str]:
-        """None by its tags where there is more with these than can be explained: some may be another stack's."""
-        return set() if self._doubtful and each.type in aws.TAGGED else self._answer.candidates(each)
+    def __init__(self, pulumi: Pulumi, query: aws.Query, creates: Sequence[Pending], known_ids: set[str]) -> None:
+        self._query = query
+        self._inventory = aws_lookup.look_up(pulumi.program, pulumi.env, query=query, known_ids=known_ids)
+        candidates = {id for create in creates for id in self._inventory.candidates(create)}
+        self._ambiguous = bool(self._inventory.untracked(known_ids | candidates))
 
-    def lost(self, known: Sequence[Document]) -> list[Document]:
-        """Nothing: the refresh finds out by itself what is gone."""
+    def candidates(self, create: Pending) -> set[str]:
+        """None by tags if more resources have these tags than the creates explain: some may be another stack's."""
+        return set() if self._ambiguous and create.type in aws.TAGGED else self._inventory.candidates(create)
+
+    def missing(self, resources: Sequence[Document]) -> list[Document]:
+        """None: the refresh itself removes deleted resources of AWS from the state."""
         return []
 
-    def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
-        if strays := self._answer.strays(known):
-            say(_strays("tags", strays))
-            if self._doubtful and waiting:
-                say("so nothing was taken in by its tags alone")
-            say(f"look at them with: {self._answer.how_to_look(self._asked)}")
+    def report(self, known_ids: set[str], creates: Sequence[Pending]) -> None:
+        if untracked := self._inventory.untracked(known_ids):
+            say(_untracked("tags", untracked))
+            if self._ambiguous and creates:
+                say("so `make recover` added nothing to the state that it found only by its tags")
+            say(f"list them with: {self._inventory.listing_command(self._query)}")
 
 
 class _DigitalOcean:
     def __init__(self, pulumi: Pulumi) -> None:
-        token = token_in(pulumi.env) or pulumi.ask("config", "get", "digitalocean:token", check=False).strip()
+        token = token_in(pulumi.env) or pulumi.output("config", "get", "digitalocean:token", check=False).strip()
         if not token:
-            raise SetupError("DigitalOcean can't be asked without a token: set DIGITALOCEAN_TOKEN, as for `make up`")
+            raise SetupError("There is no token for DigitalOcean: set DIGITALOCEAN_TOKEN, as for `make up`")
         url = pulumi.env.get(URL_VARIABLE) or URL
         self._account, self._stack = digitalocean.DigitalOcean(token, url), pulumi.stack.rpartition("/")[2]
-        self.candidates, self.lost = self._account.candidates, self._account.lost
+        self.candidates, self.missing = self._account.candidates, self._account.missing
 
-    def tell(self, known: set[str], waiting: Sequence[Pending]) -> None:
-        if strays := self._account.strays(known, self._stack):
-            say(_strays("names", strays))
+    def report(self, known_ids: set[str], creates: Sequence[Pending]) -> None:
+        if untracked := self._account.untracked(known_ids, self._stack):
+            say(_untracked("names", untracked))
             say("look at them with doctl, or in the control panel")
-        for each in waiting:
-            if each.type == digitalocean.NAMELESS and (free := self._account.unassigned(each.inputs["region"], known)):
-                say(f"{each} may have been made: {', '.join(free)} lead nowhere. Delete what isn't yours otherwise.")
+        for create in creates:
+            if create.type != digitalocean.NAMELESS:
+                continue
+            if free := ", ".join(self._account.unassigned(create.inputs["region"], known_ids)):
+                say(
+                    f"{create} may exist. These reserved IPs have no droplet: {free}. Delete those that you don't need."
+                )
 
 
 def _clouds(
-    pulumi: Pulumi, deployment: Mapping[str, Any], waiting: list[Pending], known: set[str]
+    pulumi: Pulumi, deployment: Mapping[str, Any], *, creates: list[Pending], known_ids: set[str]
 ) -> list[_Aws | _DigitalOcean]:
-    """Those that the stack has things in, as far as the state knows."""
-    found: list[_Aws | _DigitalOcean] = []
-    if asked := aws.question(deployment, waiting):
-        found.append(_Aws(pulumi, asked, waiting, known))
-    elif unasked := [each for each in waiting if each.type.startswith("aws:")]:
+    """The clouds in which the state has resources or creates under way."""
+    clouds: list[_Aws | _DigitalOcean] = []
+    if query := aws.query_for(deployment, creates):
+        clouds.append(_Aws(pulumi, query, creates=creates, known_ids=known_ids))
+    elif on_aws := [create for create in creates if create.type.startswith("aws:")]:
         raise SetupError(
-            "AWS can't be asked: the state has no provider for it any more, perhaps after a `destroy` since the kill.\n"
-            f"There may be: {', '.join(map(str, unasked))}.\n"
-            f"Look for them by the tag Stack={pulumi.stack}, delete them, and then: "
+            "AWS can't be searched: the state has no AWS provider any more, perhaps after a `destroy` since the kill.\n"
+            f"These resources may exist: {', '.join(map(str, on_aws))}.\n"
+            f"Find them by the tag Stack={pulumi.stack}, delete them, and then run: "
             f"bin/pulumi refresh --stack {pulumi.stack} --clear-pending-creates"
         )
-    types = [each["type"] for each in state.resources(deployment)] + [each.type for each in waiting]
+    types = [resource["type"] for resource in state.resources(deployment)] + [create.type for create in creates]
     if any(type_.startswith("digitalocean:") for type_ in types):
-        found.append(_DigitalOcean(pulumi))
-    return found
+        clouds.append(_DigitalOcean(pulumi))
+    return clouds
 
 
-def _strays(what: str, strays: Sequence[str]) -> str:
-    listed = "\n".join(f"  {each}" for each in strays)
+def _untracked(what: str, untracked: Sequence[str]) -> str:
+    listed = "\n".join(f"  {resource}" for resource in untracked)
     return (
-        f"with this stack's {what}, and unknown to it: left by a reply that was lost, or another's of this name.\n"
-        f"Delete only what you know to be nobody's:\n{listed}"
+        f"there are resources with this stack's {what} that aren't in its state.\n"
+        f"A lost reply may have left them, or they belong to another stack of this name.\n"
+        f"Delete only those that you know nobody needs:\n{listed}"
     )

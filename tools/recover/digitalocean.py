@@ -1,4 +1,4 @@
-"""How DigitalOcean is asked for what it has made unheard: which way for which type."""
+"""How to find resources that DigitalOcean created but Pulumi didn't record: one way for each type."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from components import naming, rules
+from components import naming
 from components.digitalocean.api import URL, Api, ApiError
+from components.settings.common import MAX_SERVERS
 from tools.recover.state import Document, Pending
 from tools.setup.report import SetupError
 
-AUTONAMED = re.compile(f"[0-9a-f]{{{names.AUTONAME - 1}}}")
+AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
-# Where the project is gone, or the address of the assignment, the provider fails to read them: nobody but the API can
-# be asked whether they are there.
+# The provider fails to read a project that is deleted, and an assignment whose address is deleted. So the API must be
+# asked whether they exist.
 PROJECT = f"{_PREFIX}project:Project"
 ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
-# The lists of the API, https://docs.digitalocean.com/reference/api/, in which a name is found. With the seven digits
-# that Pulumi adds it is only one thing's, the new one's of a replacement too.
+# Found by name in a list of the API, https://docs.digitalocean.com/reference/api/. The seven digits that Pulumi adds
+# make a name unique, also between a resource and its replacement.
 LISTED = {
     f"{_PREFIX}droplet:Droplet": "droplets",
     f"{_PREFIX}firewall:Firewall": "firewalls",
@@ -28,67 +29,70 @@ LISTED = {
     f"{_PREFIX}sshKey:SshKey": "account/keys",
     f"{_PREFIX}vpc:Vpc": "vpcs",
 }
-# Their id follows from their inputs. Whether they are there, the refresh finds out.
+# Their id follows from their inputs. The refresh finds out whether they exist.
 NAMED: dict[str, Callable[[Document], str]] = {
     f"{_PREFIX}certificate:Certificate": lambda inputs: inputs["name"],
     ASSIGNMENT: lambda inputs: f"{int(inputs['dropletId'])}-{inputs['ipAddress']}",
     f"{_PREFIX}tag:Tag": lambda inputs: inputs["name"],
 }
-# Made again it is what it was.
+# Not looked for: creating them a second time changes nothing.
 REPEATABLE = {f"{_PREFIX}projectResources:ProjectResources"}
-# In the list of its zone.
+# Found in its zone.
 RECORD = f"{_PREFIX}dnsRecord:DnsRecord"
-# With neither name nor tag: whose it is, only the operator knows.
+# Has neither a name nor a tag, so only the operator knows whose it is.
 NAMELESS = f"{_PREFIX}reservedIp:ReservedIp"
-# What the API calls its lists, where that isn't the end of their path.
+# The keys of the API's lists that differ from the end of their path.
 _KEYS = {"account/keys": "ssh_keys", "records": "domain_records"}
 
 
 @dataclass
 class DigitalOcean:
-    """The account, each list of which is asked for once."""
+    """An account. It requests each list once."""
 
     token: str
     url: str = URL
     _lists: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
 
-    def candidates(self, each: Pending) -> set[str]:
-        given = each.inputs
-        if name := NAMED.get(each.type):
-            return {name(given)}
-        if each.type in LISTED:
-            return {str(one["id"]) for one in self._list(LISTED[each.type]) if one["name"] == given["name"]}
-        if each.type == RECORD:
-            wanted = (given["type"], given.get("name", "@"), given["value"])
-            there = self._list(f"domains/{quote(given['domain'])}/records")
-            return {str(one["id"]) for one in there if (one["type"], one["name"], one["data"]) == wanted}
+    def candidates(self, create: Pending) -> set[str]:
+        """The ids of all resources that this create may have made."""
+        inputs = create.inputs
+        if id_of := NAMED.get(create.type):
+            return {id_of(inputs)}
+        if create.type in LISTED:
+            listed = self._list(LISTED[create.type])
+            return {str(resource["id"]) for resource in listed if resource["name"] == inputs["name"]}
+        if create.type == RECORD:
+            key = (inputs["type"], inputs.get("name", "@"), inputs["value"])
+            records = self._list(f"domains/{quote(inputs['domain'])}/records")
+            return {str(record["id"]) for record in records if (record["type"], record["name"], record["data"]) == key}
         return set()
 
-    def strays(self, known: set[str], stack: str) -> list[str]:
-        """What is named as this stack's things of that kind are, and isn't in the state."""
-        found: list[str] = []
+    def untracked(self, known_ids: set[str], stack: str) -> list[str]:
+        """List, id and name of each resource that has a name of this stack but isn't in its state."""
+        untracked: list[str] = []
         for path in LISTED.values():
-            ours = _labels(path, stack)
-            for one in self._list(path):
-                label, _, digits = one["name"].rpartition("-")
-                if label in ours and AUTONAMED.fullmatch(digits) and str(one["id"]) not in known:
-                    found.append(f"{path} {one['id']} {one['name']}")
-        return sorted(found)
+            labels = _labels(path, stack)
+            for resource in self._list(path):
+                label, _, digits = resource["name"].rpartition("-")
+                if label in labels and AUTONAME_DIGITS.fullmatch(digits) and str(resource["id"]) not in known_ids:
+                    untracked.append(f"{path} {resource['id']} {resource['name']}")
+        return sorted(untracked)
 
-    def unassigned(self, region: str, known: set[str]) -> list[str]:
-        """The reserved IPs there that lead to no droplet and aren't in the state."""
-        there = [each for each in self._list("reserved_ips") if each["region"]["slug"] == region]
-        return sorted(each["ip"] for each in there if each.get("droplet") is None and each["ip"] not in known)
+    def unassigned(self, region: str, known_ids: set[str]) -> list[str]:
+        """The region's reserved IPs that have no droplet and aren't in the state."""
+        in_region = [address for address in self._list("reserved_ips") if address["region"]["slug"] == region]
+        free = [address["ip"] for address in in_region if address.get("droplet") is None]
+        return sorted(ip for ip in free if ip not in known_ids)
 
-    def lost(self, known: Iterable[Document]) -> list[Document]:
-        """What of the state is gone, and would make its refresh fail."""
-        return [each for each in known if self._lost(each["type"], each)]
+    def missing(self, resources: Iterable[Document]) -> list[Document]:
+        """The resources of the state that are deleted and would make its refresh fail."""
+        return [resource for resource in resources if self._is_missing(resource)]
 
-    def _lost(self, type_: str, each: Document) -> bool:
-        if type_ == PROJECT:
-            return each["id"] not in {one["id"] for one in self._list(LISTED[PROJECT])}
-        return type_ == ASSIGNMENT and each["inputs"]["ipAddress"] not in {
-            one["ip"] for one in self._list("reserved_ips")
+    def _is_missing(self, resource: Document) -> bool:
+        if resource["type"] == PROJECT:
+            return resource["id"] not in {project["id"] for project in self._list(LISTED[PROJECT])}
+        return resource["type"] == ASSIGNMENT and resource["inputs"]["ipAddress"] not in {
+            address["ip"] for address in self._list("reserved_ips")
         }
 
     def _list(self, path: str) -> list[Document]:
@@ -102,10 +106,10 @@ class DigitalOcean:
 
 
 def _labels(path: str, stack: str) -> set[str]:
-    """What the names of a kind begin with, as components/digitalocean gives them."""
+    """The names in this list, without the digits, that components/digitalocean gives to a stack's resources."""
     if path == "droplets":
-        return {naming.label(f"{stack}-{number}") for number in range(rules.MAX_SERVERS)}
+        return {naming.label(f"{stack}-{number}") for number in range(MAX_SERVERS)}
     if path == "load_balancers":
         return {naming.label(f"{stack}-balancer")}
-    fronts = {f"{naming.label(f'{stack}-{front}')}-web" for front in ("address", "balancer")}
-    return {naming.label(stack)} | (fronts if path == "firewalls" else set())
+    web_firewalls = {f"{naming.label(f'{stack}-{entrypoint}')}-web" for entrypoint in ("address", "balancer")}
+    return {naming.label(stack)} | (web_firewalls if path == "firewalls" else set())

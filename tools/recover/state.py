@@ -1,4 +1,4 @@
-"""A stack's exported state: what was under way, and how what is found of it comes in. Pure functions."""
+"""Reads and changes a stack's exported state: the creates under way, and what was found of them. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 Document = dict[str, Any]
-# The providers note here which inputs they have chosen themselves: names.
-CHOSEN = "__defaults"
+# Here the providers list the inputs that they chose themselves, such as names.
+CHOSEN_BY_PROVIDER = "__defaults"
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
 SECRET = "4dabf18193072939515e22adb298388d"
-# Where they note the version of the schema that a state is written in. One without it is taken for one of version 0
-# and migrated, which fails on what they don't find in it. Those of the provider's types that have had others:
+# Here the providers keep the version of the schema that a resource's state has. Without it they assume version 0 and
+# migrate the state, which fails because fields are missing. This lists the types with a version above 0, from
 # SchemaVersion in the sources of terraform-provider-aws 6 and terraform-provider-digitalocean 2.
 META = "__meta"
 SCHEMA_VERSIONS = {
@@ -31,7 +31,7 @@ SCHEMA_VERSIONS = {
 
 @dataclass(frozen=True)
 class Pending:
-    """A create whose reply was never heard."""
+    """A create under way: the cloud may have carried it out, but the state doesn't have its result."""
 
     resource: Document
 
@@ -51,10 +51,10 @@ class Pending:
         return f"{self.type} {self.urn.rpartition('::')[2]}"
 
 
-def pending(deployment: Mapping[str, Any]) -> list[Pending]:
+def pending_creates(deployment: Mapping[str, Any]) -> list[Pending]:
     """The creates under way, those of the last `up` first."""
     operations = deployment.get("pending_operations") or ()
-    return [Pending(each["resource"]) for each in operations if each["type"] == "creating"]
+    return [Pending(operation["resource"]) for operation in operations if operation["type"] == "creating"]
 
 
 def resources(deployment: Mapping[str, Any]) -> list[Document]:
@@ -62,90 +62,110 @@ def resources(deployment: Mapping[str, Any]) -> list[Document]:
 
 
 def ids(deployment: Mapping[str, Any]) -> set[str]:
-    """Of all that the state knows, what is to be deleted too."""
-    return {each["id"] for each in resources(deployment) if "id" in each}
+    """The ids of all resources in the state, including those that are marked for deletion."""
+    return {resource["id"] for resource in resources(deployment) if "id" in resource}
 
 
-def chosen(waiting: Sequence[Pending], candidates: Mapping[int, set[str]], known: set[str]) -> dict[int, str]:
-    """Which id is whose, by the place in ``waiting``. Of more things than creates nobody can tell which is which."""
-    found: dict[int, str] = {}
-    taken = set(known)
-    for place, each in enumerate(waiting):
-        free = sorted(candidates.get(place, set()) - taken)
-        alike = [other for other in range(place, len(waiting)) if waiting[other].urn == each.urn]
-        if free and len(free) <= len(alike):
-            found[place] = free[0]
+def assign_ids(creates: Sequence[Pending], candidates: Mapping[int, set[str]], known_ids: set[str]) -> dict[int, str]:
+    """The id for each create, by its index in ``creates``.
+
+    A create gets none if there are more free candidates than creates of its URN: nobody can tell which one is right.
+    """
+    assigned: dict[int, str] = {}
+    taken = set(known_ids)
+    for index, create in enumerate(creates):
+        free = sorted(candidates.get(index, set()) - taken)
+        same_urn = [other for other in creates[index:] if other.urn == create.urn]
+        if free and len(free) <= len(same_urn):
+            assigned[index] = free[0]
             taken.add(free[0])
-    return found
+    return assigned
 
 
-def adopted(deployment: Mapping[str, Any], found: Iterable[tuple[Pending, str]]) -> Document:
-    """The state with these in it, as the engine would have written it had it heard of them."""
+def adopt(deployment: Mapping[str, Any], created: Iterable[tuple[Pending, str]]) -> Document:
+    """The state with these resources, as the engine would have written it after successful creates."""
     listed = list(resources(deployment))
-    for each, id in found:
-        new = made(each, id)
-        place = next((n for n, old in enumerate(listed) if old["urn"] == each.urn and not old.get("delete")), None)
-        if place is not None:
-            old = listed[place]
+    for create, id in created:
+        new = new_resource(create, id)
+        index = next(
+            (n for n, resource in enumerate(listed) if resource["urn"] == create.urn and not resource.get("delete")),
+            None,
+        )
+        if index is not None:
+            old = listed[index]
             if old.get("pendingReplacement"):
-                # Deleted already, to make room for this one.
-                del listed[place]
-            elif _wish(old["inputs"]) == _wish(each.inputs):
-                # What an `up` has made again since, without asking for this one: it is too many.
+                # The engine has deleted the old resource already, to make room for this one.
+                del listed[index]
+            elif _program_inputs(old["inputs"]) == _program_inputs(create.inputs):
+                # A later `up` has created the resource again, so this one is surplus.
                 new["delete"] = True
             else:
-                listed[place] = {**old, "delete": True}
-        listed.insert(_after_all_it_needs(new, listed), new)
+                listed[index] = {**old, "delete": True}
+        listed.insert(_index_after_references(new, listed), new)
     return {**deployment, "resources": listed, "pending_operations": []}
 
 
-def without(deployment: Mapping[str, Any], lost: Sequence[Document]) -> Document:
-    """The state without these, and without a word of them in what stays."""
-    kept = [each for each in resources(deployment) if each not in lost]
-    gone = {each["urn"] for each in lost} - {each["urn"] for each in kept}
-    return {**deployment, "resources": [_forgetting(each, gone) for each in kept]}
+def without(deployment: Mapping[str, Any], missing: Sequence[Document]) -> Document:
+    """The state without these resources, and without references to them."""
+    kept = [resource for resource in resources(deployment) if resource not in missing]
+    removed_urns = {resource["urn"] for resource in missing} - {resource["urn"] for resource in kept}
+    return {**deployment, "resources": [_without_references(resource, removed_urns) for resource in kept]}
 
 
-def _forgetting(each: Document, gone: set[str]) -> Document:
-    new = dict(each)
+def _without_references(resource: Document, removed_urns: set[str]) -> Document:
+    new = dict(resource)
     for key in ("dependencies", "replaceWith"):
-        if key in each:
-            new[key] = [urn for urn in each[key] if urn not in gone]
-    if of := each.get("propertyDependencies"):
-        new["propertyDependencies"] = {key: [one for one in urns or () if one not in gone] for key, urns in of.items()}
+        if key in resource:
+            new[key] = [urn for urn in resource[key] if urn not in removed_urns]
+    if by_property := resource.get("propertyDependencies"):
+        new["propertyDependencies"] = {
+            key: [urn for urn in urns or () if urn not in removed_urns] for key, urns in by_property.items()
+        }
     return new
 
 
-def made(each: Pending, id: str) -> Document:
-    """With its inputs for outputs: a provider takes a resource without any for one that isn't Pulumi's, forgets which
-    name it chose itself, and what the cloud doesn't tell again (a droplet's user-data); both would replace it."""
-    told = {key: value for key, value in each.inputs.items() if key != CHOSEN}
-    if version := SCHEMA_VERSIONS.get(each.type):
-        told[META] = json.dumps({"schema_version": str(version)}, separators=(",", ":"))
-    return {**each.resource, "id": id, "outputs": {**told, "id": id}}
+def new_resource(create: Pending, id: str) -> Document:
+    """The resource with its id, and with its inputs as outputs.
+
+    A provider that reads a resource without outputs takes it for one that Pulumi didn't create. It then forgets which
+    name it chose itself, and what the cloud doesn't return (a droplet's user-data). Either would replace the resource.
+    """
+    outputs = {key: value for key, value in create.inputs.items() if key != CHOSEN_BY_PROVIDER}
+    if version := SCHEMA_VERSIONS.get(create.type):
+        outputs[META] = json.dumps({"schema_version": str(version)}, separators=(",", ":"))
+    return {**create.resource, "id": id, "outputs": {**outputs, "id": id}}
 
 
-def _wish(inputs: Mapping[str, Any]) -> Document:
-    """The inputs that the program gave, but secrets: encrypted anew each time, they can't be compared."""
-    given = {key: value for key, value in inputs.items() if key != CHOSEN and key not in inputs.get(CHOSEN, ())}
-    return {key: value for key, value in given.items() if not (isinstance(value, dict) and SECRET in value)}
+def _program_inputs(inputs: Mapping[str, Any]) -> Document:
+    """The inputs from the program, without secrets: each export encrypts them anew, so they can't be compared."""
+    provider_inputs = (CHOSEN_BY_PROVIDER, *inputs.get(CHOSEN_BY_PROVIDER, ()))
+    program_inputs = {key: value for key, value in inputs.items() if key not in provider_inputs}
+    return {key: value for key, value in program_inputs.items() if not (isinstance(value, dict) and SECRET in value)}
 
 
-def fits(deployment: Mapping[str, Any], each: Pending) -> bool:
-    """Whether all that it refers to is still there; a `destroy` since then, or other settings, took it away."""
-    return _needed(each.resource) <= {one["urn"] for one in resources(deployment)}
+def has_references_of(deployment: Mapping[str, Any], create: Pending) -> bool:
+    """Whether the state has all resources that this one refers to.
+
+    A `destroy` after the kill, or other settings, may have removed them.
+    """
+    return _references(create.resource) <= {resource["urn"] for resource in resources(deployment)}
 
 
-def _after_all_it_needs(new: Document, listed: Sequence[Document]) -> int:
-    """The engine refuses a state in which a resource comes before what it refers to."""
-    needed = _needed(new)
-    return 1 + max((n for n, each in enumerate(listed) if each["urn"] in needed), default=-1)
+def _index_after_references(new: Document, listed: Sequence[Document]) -> int:
+    """The engine rejects a state in which a resource comes before one that it refers to."""
+    references = _references(new)
+    return 1 + max((n for n, resource in enumerate(listed) if resource["urn"] in references), default=-1)
 
 
-def _needed(new: Document) -> set[str]:
-    """The URNs that it refers to."""
-    urns = {new.get("parent"), new.get("deletedWith"), *new.get("dependencies", ()), *new.get("replaceWith", ())}
-    urns |= {urn for urns in new.get("propertyDependencies", {}).values() for urn in urns or ()}
-    # <urn>::<id>
-    urns.add(new.get("provider", "").rpartition("::")[0])
+def _references(resource: Document) -> set[str]:
+    """The URNs of all resources that this one refers to."""
+    urns = {
+        resource.get("parent"),
+        resource.get("deletedWith"),
+        *resource.get("dependencies", ()),
+        *resource.get("replaceWith", ()),
+    }
+    urns |= {urn for urns in resource.get("propertyDependencies", {}).values() for urn in urns or ()}
+    # A provider reference has the form <urn>::<id>.
+    urns.add(resource.get("provider", "").rpartition("::")[0])
     return {urn for urn in urns if urn}

@@ -12,7 +12,7 @@ from components.settings.declaration import Declaration
 from components.settings.reader import all_declarations, schema_default
 
 _CONFIG = re.compile(r"^config:\n(?:[ #].*\n)*", re.MULTILINE)
-NOTE = "  # Written by `python -m tools.settings` from the declarations in components/*/settings.py and components/settings.\n"
+NOTE = "  # Written by `python -m tools.settings` from the declarations in components/.\n"
 
 
 def project_file(text: str) -> str:

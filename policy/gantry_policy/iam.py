@@ -1,0 +1,49 @@
+"""Finds statements in IAM policy documents that allow too much."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from gantry_policy.rules import Props
+
+# Whoever may do anything to any role controls the account. Two samples each: a pattern that matches both matches all.
+IAM_ACTIONS = ("iam:anything", "iam:zero")
+ROLES = ("arn:aws:iam::000000000000:role/anything", "arn:aws:iam::000000000000:role/zero")
+_ACCOUNT_ID = re.compile(r"\d{12}")
+
+
+def excessive_statements(document: str | Props) -> Iterator[str]:
+    """The statements that allow all actions, or all actions of IAM, on every role or on everything.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+    """
+    policy: Props = json.loads(document) if isinstance(document, str) else document
+    for statement in _as_list(policy.get("Statement")):
+        action = _unlimited(statement, "Action", IAM_ACTIONS)
+        resource = _unlimited(statement, "Resource", ROLES)
+        if statement.get("Effect") == "Allow" and action and resource:
+            yield f"{action} on {resource}"
+
+
+def _unlimited(statement: Props, key: str, samples: tuple[str, str]) -> str | None:
+    """The pattern in this part of a statement that matches all samples, or None."""
+    if exceptions := _as_list(statement.get(f"Not{key}")):
+        return f"all but {', '.join(exceptions)}"
+    return next((pattern for pattern in _as_list(statement.get(key)) if _matches_all(pattern, samples)), None)
+
+
+def _matches_all(pattern: str, samples: tuple[str, str]) -> bool:
+    # A pattern with an account's id means that account, so it gets the id that the samples have.
+    comparable = _ACCOUNT_ID.sub("0" * 12, pattern.lower())
+    return all(fnmatchcase(sample, comparable) for sample in samples)
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    """A list; IAM accepts a single value in its place."""
+    if value is None:
+        return ()
+    return [value] if isinstance(value, (str, Mapping)) else value
