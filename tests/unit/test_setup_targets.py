@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.setup import engine_env, targets
+from tools.setup.paths import ENGINE, ROOT, VENV
+
+
+def test_a_local_stack_needs_root_and_the_error_says_the_command():
+    assert targets.root_fault("up", "dev", local=True, user=0) is None
+    assert targets.root_fault("up", "prod", local=False, user=1000) is None
+    assert str(targets.root_fault("up", "dev", local=True, user=1000)).endswith("Run: sudo make up")
+    assert str(targets.root_fault("destroy", "two", local=True, user=1000)).endswith("sudo make destroy STACK=two")
+
+
+def test_whether_a_stack_is_local_is_read_from_its_configuration(tmp_path: Path):
+    (tmp_path / "Pulumi.prod.yaml").write_text("config:\n  gantry:target: aws\n")
+    assert not targets.is_local("org/gantry/prod", tmp_path)
+    assert targets.is_local("dev", tmp_path)
+
+
+def test_the_policy_pack_checks_a_clouds_resources_before_they_are_created():
+    pack = ["--policy-pack", str(ROOT / "policy/pack")]
+    assert targets.words_of("preview", "prod", "aws") == ["preview", "--diff", "--stack", "prod", *pack]
+    assert targets.words_of("up", "prod", "digitalocean") == ["up", "--yes", "--stack", "prod", *pack]
+    assert targets.words_of("destroy", "prod", "aws") == ["destroy", "--yes", "--stack", "prod"]
+    assert targets.words_of("up", "dev", "local") == ["up", "--yes", "--skip-preview", "--stack", "dev"]
+
+
+def test_a_destroy_on_digitalocean_first_refreshes_the_state():
+    assert targets.words_of("destroy", "prod", "digitalocean") == ["destroy", "--yes", "--refresh", "--stack", "prod"]
+    assert targets.words_of("destroy", "dev", "local") == ["destroy", "--yes", "--skip-preview", "--stack", "dev"]
+
+
+def test_only_a_stack_in_a_cloud_downloads_plugins(tmp_path: Path):
+    project = tmp_path / "Pulumi.yaml"
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  gantry:target: local\n")
+    (tmp_path / "Pulumi.prod.yaml").write_text("config:\n  gantry:target: aws\n")
+    key = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
+    assert engine_env.plugin_downloads("dev", project, {}) == {key: "true"}
+    assert engine_env.plugin_downloads("dev", project, {key: "false"}) == {key: "false"}
+    assert (
+        engine_env.plugin_downloads("acme/prod", project, {}) == engine_env.plugin_downloads("other", project, {}) == {}
+    )
+
+
+def test_variables_that_the_user_has_set_win_over_the_projects_defaults(tmp_path: Path):
+    set_by_user = {"PULUMI_HOME": "/h", "PULUMI_CREDENTIALS_PATH": "/c", "PULUMI_SKIP_UPDATE_CHECK": "false"}
+    env = engine_env.for_engine({"PATH": "/usr/bin", "HOME": str(tmp_path), **set_by_user})
+    assert {key: env[key] for key in set_by_user} == set_by_user
+
+
+def test_the_engine_runs_with_the_virtual_environment_first_on_path(tmp_path: Path):
+    env = engine_env.for_engine({"PATH": "/usr/bin", "HOME": str(tmp_path)})
+    assert env["PATH"].split(":") == [str(VENV / "bin"), str(ENGINE), "/usr/bin"]
+    assert env["VIRTUAL_ENV"] == str(VENV)
+    assert env["PULUMI_CREDENTIALS_PATH"] == str(tmp_path / ".pulumi")
