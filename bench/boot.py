@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from components.templates import text
+from components.server.templates import text
 
 from bench import results, stacks
 from bench.results import Times

@@ -20,6 +20,10 @@ NGINX, UNITS, FIREWALLS = ("/etc/nginx/",), ("/etc/systemd/",), (FIREWALL, f"{Pa
 Run = Callable[[list[str]], None]
 
 
+class RefusedError(ReleaseError):
+    """Nginx or nft refuses its file."""
+
+
 @dataclass(frozen=True)
 class Configuration:
     """Everything on a server besides its releases: contents by absolute path, and link targets by absolute path."""
@@ -39,14 +43,19 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     pending = paths.configuration_pending
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
         changed = _changed(paths.root, configuration)
-        unread = list(configuration.files) if pending.exists() else changed
-        if not unread:
+        before = {name: _content(_below(paths.root, name)) for name in changed}
+        unread = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
+        if not changed and not unread:
             notes.append("unchanged")
             return
         files.write(pending, b"", 0o600)
-        before = {path: _content(path) for path in (_below(paths.root, name) for name in changed)}
         _apply(paths.root, configuration)
-        _reload(unread, before, run)
+        try:
+            _reload(unread, run)
+        except RefusedError:
+            for name, content in before.items():
+                _put_back(_below(paths.root, name), content)
+            raise
         pending.unlink()
         notes.append(f"{len(changed)} changed")
     for path in changed:
@@ -79,21 +88,37 @@ def _apply(root: Path, configuration: Configuration) -> None:
         files.point(_below(root, link), target)
 
 
-def _reload(changed: Sequence[str], before: dict[Path, bytes | str | None], run: Run) -> None:
-    """Check the changed files, put them back if one is refused, and reload the services that read them.
+def _with_new_directives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
+    """The changed paths without Nginx files in which only comments or blank lines differ.
 
-    Nginx is reloaded only if needed: a reload closes connections on which a request may be arriving.
+    For them, Nginx isn't reloaded: a reload closes connections on which a request may be arriving.
     """
+    return [
+        name
+        for name, content in before.items()
+        if not (
+            name.startswith(NGINX)
+            and isinstance(content, bytes)
+            and _directives(content.decode(errors="replace")) == _directives(configuration.files.get(name, ""))
+        )
+    ]
+
+
+def _directives(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _reload(changed: Sequence[str], run: Run) -> None:
+    """Check the changed files and reload the services that read them. Raises RefusedError if a check fails."""
     nginx, firewall = (any(path.startswith(prefixes) for path in changed) for prefixes in (NGINX, FIREWALLS))
     try:
         if nginx:
             run(["nginx", "-t", "-q"])
         if firewall:
             run(["nft", "--check", "--file", FIREWALL])
-    except ReleaseError:
-        for path, content in before.items():
-            _put_back(path, content)
-        raise
+    except ReleaseError as error:
+        raise RefusedError(str(error)) from None
     if any(path.startswith(UNITS) for path in changed):
         run(["systemctl", "daemon-reload"])
     if firewall:

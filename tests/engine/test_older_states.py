@@ -79,7 +79,7 @@ def look_ups(cloud: Cloud, kept: KeptStack) -> Mapping[str, Callable[[Document],
 
 
 def steps_of(kept: KeptStack, folder: Path, variables: dict[str, str]) -> list[Document]:
-    stack = Stack("kept", folder, kept.settings(), variables=variables)
+    stack = Stack("kept", folder, kept.settings(), shell_env=variables)
     state, empty = kept.state(), json.loads(stack.pulumi("stack", "export").stdout)
     # With the secrets provider of the new stack, which encrypts the kept secrets by a passphrase of its own.
     state["deployment"]["secrets_providers"] = empty["deployment"]["secrets_providers"]

@@ -88,6 +88,18 @@ def test_an_unchanged_configuration_reloads_nothing(tmp_path: Path, capsys: pyte
     assert "unchanged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "is_reloaded"), [("# old\n\nnew;\n", False), ("new;  # old\n", True), ("newer;\n", True)]
+)
+def test_nginx_is_not_reloaded_for_a_change_of_comment_lines_alone(tmp_path: Path, text: str, is_reloaded: bool):
+    configure(Paths(tmp_path), Configuration({SITE: "  new;\n# a comment\n", UNIT: "one"}, {}), Services())
+    services = Services()
+    configure(Paths(tmp_path), Configuration({SITE: text, UNIT: "# a comment\none"}, {}), services)
+    assert (tmp_path / SITE[1:]).read_text() == text
+    assert ("systemctl reload-or-restart nginx" in services.commands) is is_reloaded
+    assert "systemctl daemon-reload" in services.commands
+
+
 def test_a_changed_firewall_is_checked_and_loaded_without_a_reload_of_nginx(tmp_path: Path):
     configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "one\n"}, {}), Services())
     services = Services()
