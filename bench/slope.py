@@ -20,9 +20,9 @@ from typing import Any
 
 from bench import results
 from bench.unchanged import resources_of
-from tests.clouds.commands import recorded
-from tests.clouds.site import new_stack, simulated
-from tests.clouds.world import Paper
+from tests.clouds.infrastructure import Paper
+from tests.clouds.simulated_commands import recorded
+from tests.clouds.simulated_stack import new_stack, simulated
 from tests.stack import Stack
 
 PROJECT = Path(__file__).with_name("alike")

@@ -20,7 +20,7 @@ NAME = "GANTRY_TEST_RUN"
 VALUE = os.environ.setdefault(NAME, secrets.token_hex(8))
 END_SECONDS = 10
 # The suites that boot servers in a simulated cloud.
-CLOUD = {f"tests/clouds/test_{story}.py" for story in ("balanced", "machines", "single")}
+CLOUD = {f"tests/clouds/test_{story}.py" for story in ("balanced_servers", "cleanup_after_kill", "single_server")}
 IN_CI = os.environ.get("CI") == "true"
 
 

@@ -16,11 +16,11 @@ import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 from moto import mock_aws
 
-from tests.clouds import aws_view
+from tests.clouds import aws_topology
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind
+from tests.clouds.infrastructure import Addresses, Paper, View, World
 from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import Addresses, Paper, View, World
+from tests.clouds.resource_schema import Kind
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -79,9 +79,9 @@ class Aws(Cloud):
         self.default_tags = (settings.get("defaultTags") or {}).get("tags", {})
 
     def types(self) -> Mapping[str, Type]:
-        from tests.clouds import aws_balancing, aws_compute, aws_groups, aws_names, aws_network
+        from tests.clouds import aws_balancing, aws_compute, aws_names, aws_network, aws_security_groups
 
-        modules = (aws_network, aws_groups, aws_compute, aws_balancing, aws_names)
+        modules = (aws_network, aws_security_groups, aws_compute, aws_balancing, aws_names)
         found = [each for module in modules for each in module.TYPES]
         return {each.token: each(self) for each in found}
 
@@ -105,8 +105,8 @@ class Aws(Cloud):
         """What is listed by one call may be gone by the next: other calls of the engine go on meanwhile."""
         for _ in range(_READS):
             with suppress(ClientError):
-                return aws_view.view(self)
-        return aws_view.view(self)
+                return aws_topology.view(self)
+        return aws_topology.view(self)
 
 
 @lru_cache

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from tests.clouds.aws import Document, Resource
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind, Name
+from tests.clouds.resource_schema import Kind, Name
 
 _NAME = Name(limit=32, pattern=r"(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)")
 _ATTRIBUTES = {

@@ -6,9 +6,9 @@ import json
 
 from tests.clouds.aws import Document, Resource
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind, Name
-from tests.clouds.metadata import MAC
-from tests.clouds.world import Boot
+from tests.clouds.infrastructure import Boot
+from tests.clouds.metadata_service import MAC
+from tests.clouds.resource_schema import Kind, Name
 
 USER_DATA_LIMIT = 16 * 1024
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.clouds.aws import Document, Resource
-from tests.clouds.kinds import Kind
+from tests.clouds.resource_schema import Kind
 
 
 class Vpc(Resource):

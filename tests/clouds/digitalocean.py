@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.clouds.faults import CloudError
-from tests.clouds.metadata import MAC
-from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import (
+from tests.clouds.infrastructure import (
     Addresses,
     Balancer,
     Boot,
@@ -29,6 +27,8 @@ from tests.clouds.world import (
     View,
     World,
 )
+from tests.clouds.metadata_service import MAC
+from tests.clouds.provider import Cloud, Type
 
 Document = dict[str, Any]
 REGIONS = {"ams3", "blr1", "fra1", "lon1", "nyc1", "nyc3", "sfo3", "sgp1", "syd1", "tor1"}
@@ -62,9 +62,9 @@ class DigitalOcean(Cloud):
             raise CloudError("token must be set: pulumi config set digitalocean:token --secret, or DIGITALOCEAN_TOKEN")
 
     def types(self) -> Mapping[str, Type]:
-        from tests.clouds import digitalocean_kinds
+        from tests.clouds import digitalocean_schemas
 
-        return digitalocean_kinds.types(self)
+        return digitalocean_schemas.types(self)
 
     def functions(self) -> Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]:
         return {

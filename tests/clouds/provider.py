@@ -19,7 +19,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from command_plugin.protocol import CHANNEL_OPTIONS
 from command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
 from tests.clouds.faults import CloudError, Faults
-from tests.clouds.kinds import DEFAULTS, Kind, like
+from tests.clouds.resource_schema import DEFAULTS, Kind, like
 
 T = TypeVar("T")
 # Where the real providers keep what their state needs besides.

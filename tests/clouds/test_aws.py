@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from command_plugin.values import Properties
-from tests.clouds import by_hand
-from tests.clouds.asking import Engine, Refused, asked
+from tests.clouds import manual_changes
 from tests.clouds.aws import Aws
-from tests.clouds.world import Paper, Rule
+from tests.clouds.engine_client import Engine, Refused, asked
+from tests.clouds.infrastructure import Paper, Rule
 
 TOKENS = {
     name: f"aws:{module}/{name[0].lower()}{name[1:]}:{name}"
@@ -145,9 +145,9 @@ def test_rules_of_a_group_lead_to_the_addresses_of_its_members_and_balancers(clo
         referencedSecurityGroupId=front,
     )  # fmt: skip
     instance(engine, network)
-    [server], [proxy] = view(cloud).instances, view(cloud).balancers
-    assert server.inbound == (Rule(low=80, high=80, peers=proxy.nodes),)
-    assert [node.rpartition(".")[0] for node in proxy.nodes] == ["10.60.0", "10.60.1"]
+    [server], [balancer] = view(cloud).instances, view(cloud).balancers
+    assert server.inbound == (Rule(low=80, high=80, peers=balancer.nodes),)
+    assert [node.rpartition(".")[0] for node in balancer.nodes] == ["10.60.0", "10.60.1"]
     assert told["dnsName"].endswith(".elb.amazonaws.com")
 
 
@@ -235,8 +235,8 @@ def test_a_rule_and_health_checks_that_were_changed_are_read_so_and_changed_back
     checks: dict[str, Any] = {"port": 80, "protocol": "HTTP", "vpcId": network.vpc, "healthCheck": {"interval": 5}}
     rule_id, _ = engine.make(TOKENS["SecurityGroupIngressRule"], **rule)
     group_id, _ = engine.make(TOKENS["TargetGroup"], **checks)
-    by_hand.admit_everybody_to_ssh(cloud)
-    by_hand.check_seldom(cloud)
+    manual_changes.admit_everybody_to_ssh(cloud)
+    manual_changes.check_seldom(cloud)
     for token, id, inputs, key, changed in (
         ("SecurityGroupIngressRule", rule_id, rule, "cidrIpv4", "0.0.0.0/0"),
         ("TargetGroup", group_id, checks, "healthCheck", {"interval": 300}),

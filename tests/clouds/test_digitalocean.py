@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from command_plugin.values import UNKNOWN, is_secret, is_unknown, secret
-from tests.clouds.asking import Engine, Refused, asked
 from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.world import ANYWHERE, Paper, Rule
+from tests.clouds.engine_client import Engine, Refused, asked
+from tests.clouds.infrastructure import ANYWHERE, Paper, Rule
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+GhkGYcGwF6Xj1TqQ0VYqS0u1vE5nH2mJ1p0yq3fJk it"
 VPC, SSH_KEY, DROPLET, TAG, FIREWALL, BALANCER, RESERVED, ASSIGNMENT, PROJECT, MEMBERS = (

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from bench import slope
-from tests.clouds import by_hand, paper
-from tests.clouds.commands import recorded, without_servers
+from tests.clouds import manual_changes, without_ssh
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.digitalocean_api import TOKEN
+from tests.clouds.infrastructure import Paper
 from tests.clouds.provider import Cloud
-from tests.clouds.site import LARGER, new_stack, simulated
+from tests.clouds.simulated_commands import recorded, without_servers
+from tests.clouds.simulated_stack import LARGER, new_stack, simulated
 from tests.clouds.test_shapes import SITE, ZONE, with_zone
-from tests.clouds.world import Paper
 from tests.stack import Stack
 from tools.setup.targets import words_of
 
@@ -80,7 +80,7 @@ def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_
         stack.variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
         stack.up()
         first, second = stack.outputs()["servers"]
-        by_hand.stop_and_start(cloud, first["instance_id"])
+        manual_changes.stop_and_start(cloud, first["instance_id"])
         commands.asked.clear()
         stack.pulumi("refresh", "--yes", "--skip-preview")
         stack.up()
@@ -99,11 +99,11 @@ def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_
 def test_a_balancer_that_changes_stays_in_its_project(tmp_path: Path):
     with simulated("digitalocean", Paper(), tmp_path) as cloud:
         stack = new_stack("digitalocean", tmp_path / "stack", servers=2)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.configure(healthPath="/")
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("refresh", "--yes", "--skip-preview")
-        paper.unchanged(stack)
+        without_ssh.unchanged(stack)
         assert isinstance(cloud, DigitalOcean)
         [balancer], [project] = cloud.all("load_balancer").values(), cloud.all("project")
         assert balancer["projectId"] == project
@@ -114,7 +114,7 @@ def test_a_balancer_that_changes_stays_in_its_project(tmp_path: Path):
 def test_a_vpc_that_its_members_leave_late_goes_with_the_first_destroy(servers: int, tmp_path: Path):
     with simulated("digitalocean", Paper(), tmp_path) as cloud:
         stack = new_stack("digitalocean", tmp_path / "stack", servers=servers)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert cloud.leftovers() == []
 
@@ -124,7 +124,7 @@ def test_the_token_of_the_settings_is_the_one_that_a_vpc_is_asked_with(tmp_path:
         monkeypatch.delenv("DIGITALOCEAN_TOKEN")
         stack = new_stack("digitalocean", tmp_path / "stack")
         stack.pulumi("config", "set", "--secret", "digitalocean:token", TOKEN)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert cloud.leftovers() == []
 
@@ -133,7 +133,7 @@ def test_a_stack_whose_server_was_deleted_by_hand_goes_with_the_first_destroy(cl
     with without_servers(tmp_path):
         stack = new_stack(cloud.package, tmp_path / "stack")
         stack.up()
-        by_hand.delete_server(cloud, stack.outputs()["servers"][0]["instance_id"])
+        manual_changes.delete_server(cloud, stack.outputs()["servers"][0]["instance_id"])
         stack.pulumi(*words_of("destroy", stack.name, cloud.package)[:-2])
         assert cloud.leftovers() == []
 
@@ -144,14 +144,17 @@ def test_what_the_provider_fails_to_read_since_it_is_gone_recover_takes_out_of_t
         with_zone(cloud)
         stack = new_stack("digitalocean", tmp_path / "stack", **SITE)
         stack.up()
-        for damage, kind in ((by_hand.lose_address, "ReservedIpAssignment"), (by_hand.delete_project, "Project")):
+        for damage, kind in (
+            (manual_changes.lose_address, "ReservedIpAssignment"),
+            (manual_changes.delete_project, "Project"),
+        ):
             damage(cloud)
             assert stack.pulumi("refresh", "--yes", "--skip-preview", check=False).returncode != 0
             assert f"{kind} sim" in stack.recover()
             stack.up()
             stack.up("--expect-no-changes")
-        by_hand.lose_address(cloud)
-        by_hand.delete_project(cloud)
+        manual_changes.lose_address(cloud)
+        manual_changes.delete_project(cloud)
         stack.recover()
         stack.pulumi(*words_of("destroy", stack.name, "digitalocean")[:-2])
         assert cloud.leftovers() == [f"domain {ZONE}"]

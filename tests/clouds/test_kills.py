@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from tests.clouds import paper
+from tests.clouds import without_ssh
 from tests.clouds.aws import Aws
-from tests.clouds.commands import without_servers
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.faults import Call, CloudError
 from tests.clouds.provider import Cloud
-from tests.clouds.site import LARGER, new_stack, simulated
+from tests.clouds.simulated_commands import without_servers
+from tests.clouds.simulated_stack import LARGER, new_stack, simulated
 from tests.clouds.test_shapes import SITE, with_zone
 from tests.kills import kill_session
 from tests.stack import Stack
@@ -96,8 +96,8 @@ def test_one_command_after_a_kill_leaves_no_orphan_and_no_duplicate(whole: Whole
         stack.pulumi(*command)
         if whole.story.after is not None:
             stack.pulumi("preview", "--expect-no-changes")
-        give_back_what_is_named(cloud, ids(cloud) - paper.ids(stack), said)
-        assert ids(cloud) == paper.ids(stack), said
+        give_back_what_is_named(cloud, ids(cloud) - without_ssh.ids(stack), said)
+        assert ids(cloud) == without_ssh.ids(stack), said
         assert kinds(cloud) == whole.kinds, said
         stack.destroy()
         assert cloud.leftovers() == []
@@ -163,7 +163,7 @@ def test_what_a_lost_reply_left_is_named(cloud: Cloud, tmp_path: Path):
     cloud.faults.lost_replies.append(":Vpc")
     stack = new_stack(cloud.package, tmp_path / "stack", **TWO)
     assert stack.up(check=False).returncode != 0
-    [lost] = ids(cloud) - paper.ids(stack)
+    [lost] = ids(cloud) - without_ssh.ids(stack)
     said = stack.recover()
     assert "left by a reply that was lost" in said
     assert lost in said
@@ -180,7 +180,7 @@ def test_what_was_deleted_is_not_taken_for_what_was_made(tmp_path: Path):
         assert re.search("vpc:Vpc.*: taken in", said)
         assert "unknown to it" not in said
         stack.up()
-        assert ids(cloud) == paper.ids(stack)
+        assert ids(cloud) == without_ssh.ids(stack)
         stack.destroy()
 
 
@@ -194,8 +194,8 @@ def test_a_rule_that_was_made_and_not_tagged_any_more_is_found(tmp_path: Path):
         assert re.search("SecurityGroupEgressRule.*: taken in", stack.recover())
         stack.up()
         stack.up("--expect-no-changes")
-        assert ids(cloud) == paper.ids(stack)
-        rules, known = cloud.client("ec2").describe_security_group_rules(MaxResults=1000), paper.ids(stack)
+        assert ids(cloud) == without_ssh.ids(stack)
+        rules, known = cloud.client("ec2").describe_security_group_rules(MaxResults=1000), without_ssh.ids(stack)
         ours = [each["Tags"] for each in rules["SecurityGroupRules"] if each["SecurityGroupRuleId"] in known]
         assert all({"Key": "Stack", "Value": "sim"} in each for each in ours)
         assert len(ours) == 5
@@ -207,11 +207,11 @@ def test_another_stack_of_the_same_name_keeps_what_it_has(cloud: Cloud, tmp_path
         (tmp_path / each).mkdir()
     one, other = (new_stack(cloud.package, tmp_path / each / "stack", **TWO) for each in ("one", "other"))
     one.up()
-    whole = paper.ids(one)
+    whole = without_ssh.ids(one)
     # It hasn't been made: what is found with its tags is the first stack's.
     kill_at(cloud, "create", "before", 1, other, UP, ":Vpc")
     other.recover()
-    assert not paper.ids(other) & whole
+    assert not without_ssh.ids(other) & whole
     other.destroy()
     one.up("--expect-no-changes")
     assert ids(cloud) == whole
@@ -252,7 +252,7 @@ def kill_at(
             raise CloudError("its provider was killed too")
 
     cloud.faults.witness = witness
-    run = paper.started(stack, *command)
+    run = without_ssh.started(stack, *command)
     run.wait(120)
     # The witness learns of the end at the same time.
     assert dead.wait(20), f"{command[0]} ended before {operation} {number}"

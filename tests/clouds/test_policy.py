@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.site import new_stack, simulated
+from tests.clouds.simulated_stack import new_stack, simulated
 from tools.setup.environment import set_up_policy
 from tools.setup.paths import POLICY_PACK
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds import paper
+from tests.clouds import without_ssh
 from tests.clouds.aws import Aws
 from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.infrastructure import Paper
 from tests.clouds.provider import Cloud
-from tests.clouds.site import new_stack, simulated
-from tests.clouds.world import Paper
+from tests.clouds.simulated_stack import new_stack, simulated
 from tools.setup.targets import words_of
 
 pytestmark = pytest.mark.engine
@@ -39,12 +39,12 @@ def test_a_stack_with_a_name_and_https_comes_stays_and_goes(target: str, setting
     with simulated(target, world, tmp_path) as cloud:
         own = with_zone(cloud)
         stack = new_stack(target, tmp_path / "stack", **settings)
-        paper.up(stack)
+        without_ssh.up(stack)
         [balancer] = world.view.balancers
         listeners = {(each.port, each.protocol, each.redirect_port) for each in balancer.listeners}
         assert listeners == {(80, "http", 443), (443, "https", None)}
         done = changes(cloud)
-        paper.up(stack)
+        without_ssh.up(stack)
         assert changes(cloud) == done
         stack.destroy()
         assert set(cloud.leftovers()) == own
@@ -57,13 +57,13 @@ def changes(cloud: Cloud) -> list[tuple[str, str]]:
 def test_access_logs_are_off_and_their_bucket_is_gone_when_they_are_turned_off(tmp_path: Path):
     with simulated("aws", Paper(), tmp_path) as cloud:
         stack = new_stack("aws", tmp_path / "stack", balancer=True, accessLogs=True)
-        paper.up(stack)
+        without_ssh.up(stack)
         assert logs(cloud) == "true"
         stack.configure(accessLogs=False)
-        paper.up(stack)
+        without_ssh.up(stack)
         assert logs(cloud) == "false"
         assert not [each for each in cloud.leftovers() if each.startswith("Bucket")]
-        paper.unchanged(stack)
+        without_ssh.unchanged(stack)
         stack.destroy()
 
 
@@ -80,14 +80,14 @@ def logs(cloud: Cloud) -> str:
 def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(target: str, tmp_path: Path):
     with simulated(target, Paper(), tmp_path) as cloud:
         stack = new_stack(target, tmp_path / "stack", balancer=True, protect=True)
-        paper.up(stack)
+        without_ssh.up(stack)
         done = changes(cloud)
         refused = stack.pulumi(*words_of("destroy", stack.name, target)[:-2], check=False)
         assert refused.returncode != 0
         assert "protected" in refused.stdout + refused.stderr
         assert changes(cloud) == done
         stack.configure(protect=False)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.destroy()
         assert cloud.leftovers() == []
 
@@ -95,10 +95,10 @@ def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(targ
 def test_a_zone_that_is_not_listed_any_more_moves_nothing_that_is_there(tmp_path: Path):
     with simulated("aws", Paper(), tmp_path) as cloud:
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        paper.up(stack)
+        without_ssh.up(stack)
         done = changes(cloud)
         cloud.faults.closed_zones = {"eu-central-1a"}
-        paper.up(stack)
+        without_ssh.up(stack)
         assert changes(cloud) == done
         stack.destroy()
 
@@ -107,11 +107,11 @@ def test_another_network_makes_all_that_is_in_it_anew(tmp_path: Path):
     world = Paper()
     with simulated("aws", world, tmp_path) as cloud:
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.configure(network="10.62.0.0/16")
-        paper.up(stack)
+        without_ssh.up(stack)
         assert {each.private.partition(".62.")[0] for each in world.view.instances} == {"10"}
-        assert {each.split()[-1] for each in cloud.leftovers()} == paper.ids(stack)
+        assert {each.split()[-1] for each in cloud.leftovers()} == without_ssh.ids(stack)
         stack.destroy()
         assert cloud.leftovers() == []
 
@@ -122,7 +122,7 @@ def test_a_given_vpc_has_the_balancer_and_servers_in_its_subnets_and_stays(tmp_p
         vpc = given_vpc(cloud)
         own = set(cloud.leftovers())
         stack = new_stack("aws", tmp_path / "stack", servers=2, vpc=vpc, network=None)
-        paper.up(stack)
+        without_ssh.up(stack)
         assert sorted(each.private.rpartition(".")[0] for each in world.view.instances) == ["10.60.0", "100.64.0"]
         [balancer] = world.view.balancers
         assert sorted(node.rpartition(".")[0] for node in balancer.nodes) == ["10.60.0", "100.64.0"]

@@ -15,8 +15,8 @@ import pytest
 
 from components.local import bridge, host, image, launch, machine, store
 from components.ssh import NO_CONNECTION
-from tests.clouds.machines import EDGE
-from tests.clouds.packets import TABLE
+from tests.clouds.machine_infrastructure import EDGE
+from tests.clouds.nftables import TABLE
 
 _SSH = ("-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "UserKnownHostsFile=/dev/null")
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")

@@ -20,8 +20,8 @@ from tests.clouds.digitalocean import (
     ports,
 )
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind
 from tests.clouds.provider import Type
+from tests.clouds.resource_schema import Kind
 
 
 class Kept(Type):

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.clouds import by_hand
-from tests.clouds.site import LARGER, Site, chosen, connects, site_on
-from tests.clouds.world import OPERATOR, STRANGER
+from tests.clouds import manual_changes
+from tests.clouds.infrastructure import OPERATOR, STRANGER
+from tests.clouds.simulated_stack import LARGER, Site, chosen, connects, site_on
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
@@ -77,9 +77,9 @@ def test_an_app_update_and_then_the_release_of_before(site: Site):
 
 def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
     url, [server] = site.stack.outputs()["url"], site.servers()
-    by_hand.admit_everybody_to_ssh(site.cloud)
+    manual_changes.admit_everybody_to_ssh(site.cloud)
     assert connects(server["address"], 22, STRANGER)
-    by_hand.take_address(site.cloud)
+    manual_changes.take_address(site.cloud)
     assert not connects(url.split("/")[2], 80, STRANGER)
     site.stack.pulumi("refresh", "--yes", "--skip-preview")
     assert site.stack.plan() >= MENDS[site.cloud.package]
@@ -92,7 +92,7 @@ def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Sit
 
 def test_when_the_address_itself_was_lost_the_same_server_gets_another_one(site: Site):
     url, [server] = site.stack.outputs()["url"], site.servers()
-    by_hand.lose_address(site.cloud)
+    manual_changes.lose_address(site.cloud)
     if site.cloud.package == "digitalocean":
         # The provider fails to read its assignment.
         site.stack.recover()

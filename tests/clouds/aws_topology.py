@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from tests.clouds.world import Balancer, Health, Instance, Listener, Rule, Target, View
+from tests.clouds.infrastructure import Balancer, Health, Instance, Listener, Rule, Target, View
 
 if TYPE_CHECKING:
     from tests.clouds.aws import Aws

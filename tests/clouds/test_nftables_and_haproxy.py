@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from tests.clouds.packets import script
-from tests.clouds.proxy import PLACES, config
-from tests.clouds.world import Balancer, Health, Instance, Listener, Rule, Target, View
+from tests.clouds.haproxy import PLACES, config
+from tests.clouds.infrastructure import Balancer, Health, Instance, Listener, Rule, Target, View
+from tests.clouds.nftables import script
 
 SERVER = Instance(
     id="i-1", private="10.0.0.5", publics=("198.18.0.9",), inbound=(Rule(low=22, high=22, peers=("198.51.100.7/32",)),),

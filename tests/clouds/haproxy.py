@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.clouds.world import Balancer, Listener, Target
+from tests.clouds.infrastructure import Balancer, Listener, Target
 
 # Places for targets, prepared beforehand so that their coming and going needs no restart.
 PLACES = 12

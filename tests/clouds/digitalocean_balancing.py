@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from tests.clouds.certificates import self_signed
 from tests.clouds.digitalocean import Document
-from tests.clouds.digitalocean_types import Kept, among, region
+from tests.clouds.digitalocean_resources import Kept, among, region
 from tests.clouds.faults import CloudError
 
 # Where that is which no project was named for.

@@ -17,9 +17,9 @@ from components.local.host import LocalError, require_root_and_tools
 from tests.clouds.aws import Aws
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.digitalocean_api import TOKEN, answering
-from tests.clouds.machines import Machines
+from tests.clouds.infrastructure import OPERATOR, View, World
+from tests.clouds.machine_infrastructure import Machines
 from tests.clouds.provider import Cloud, served
-from tests.clouds.world import OPERATOR, View, World
 from tests.machine.conftest import nothing_left
 from tests.stack import Stack, copy_of_rocket, get
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.clouds.world import Boot
+from tests.clouds.infrastructure import Boot
 
 ADDRESS = "169.254.169.254"
 # What `requires a token` means: without one, nothing is told.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds import by_hand
-from tests.clouds.site import LARGER, Site, chosen, connects, site_on
-from tests.clouds.world import OPERATOR, STRANGER
+from tests.clouds import manual_changes
+from tests.clouds.infrastructure import OPERATOR, STRANGER
+from tests.clouds.simulated_stack import LARGER, Site, chosen, connects, site_on
 from tests.load import load
 from tests.stack import get
 
@@ -75,10 +75,10 @@ def test_an_app_update_fails_no_request(site: Site, tmp_path: Path):
 
 def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
     server = site.servers()[0]
-    by_hand.admit_everybody_to_ssh(site.cloud)
-    by_hand.check_seldom(site.cloud)
+    manual_changes.admit_everybody_to_ssh(site.cloud)
+    manual_changes.check_seldom(site.cloud)
     assert connects(server["address"], 22, STRANGER)
-    by_hand.take_out_of_balancer(site.cloud, server["instance_id"])
+    manual_changes.take_out_of_balancer(site.cloud, server["instance_id"])
     assert len(site.well()) == 1
     site.stack.pulumi("refresh", "--yes", "--skip-preview")
     assert site.stack.plan() >= MENDS[site.cloud.package]
@@ -108,7 +108,7 @@ def test_a_zone_that_is_out_of_reach_gets_no_request_until_it_is_back(site: Site
 def test_a_server_that_was_stopped_and_started_goes_on(site: Site):
     """On AWS it has another address from then on."""
     before = [server["instance_id"] for server in site.servers()]
-    by_hand.stop_and_start(site.cloud, before[0])
+    manual_changes.stop_and_start(site.cloud, before[0])
     site.wait_until_well([True, True])
     site.stack.pulumi("refresh", "--yes", "--skip-preview")
     site.stack.up()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.clouds import digitalocean_fronts as fronts
-from tests.clouds import digitalocean_types as made
+from tests.clouds import digitalocean_balancing as fronts
+from tests.clouds import digitalocean_resources as made
 from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.kinds import Kind, Name
 from tests.clouds.provider import Type
+from tests.clouds.resource_schema import Kind, Name
 
 _HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 _BACKUPS = {"plan": str, "weekday": str, "hour": int}

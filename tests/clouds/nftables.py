@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.clouds.world import Rule, View
+from tests.clouds.infrastructure import Rule, View
 
 TABLE = "gantry_clouds"
 

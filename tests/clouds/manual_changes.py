@@ -6,9 +6,9 @@ from tests.clouds.aws import Aws
 from tests.clouds.aws_balancing import Attachment
 from tests.clouds.aws_network import Eip, EipAssociation
 from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.digitalocean_fronts import DEFAULT_PROJECT
+from tests.clouds.digitalocean_balancing import DEFAULT_PROJECT
+from tests.clouds.infrastructure import ANYWHERE, OPERATOR
 from tests.clouds.provider import Cloud
-from tests.clouds.world import ANYWHERE, OPERATOR
 
 
 def admit_everybody_to_ssh(cloud: Cloud) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 from components.local import bridge, image, machine, store
 from components.local.host import run
-from tests.clouds import metadata, packets, proxy
+from tests.clouds import haproxy, metadata_service, nftables
 from tests.clouds.faults import Faults
-from tests.clouds.proxy import Proxy
-from tests.clouds.world import OPERATOR, PUBLIC, STRANGER, Balancer, Boot, View
+from tests.clouds.haproxy import Proxy
+from tests.clouds.infrastructure import OPERATOR, PUBLIC, STRANGER, Balancer, Boot, View
 
 # A bridge without ports: the kernel of a small computer may have no interfaces of the kind `dummy`.
 EDGE = "gantry-edge"
@@ -39,7 +39,7 @@ def read_dmi_data(key: str) -> Optional[str]:
 
 def clear() -> None:
     """Remove what is there of a world, also of one whose process was killed; the caller holds ``FOLDER``."""
-    proxy.end_all(FOLDER)
+    haproxy.end_all(FOLDER)
     for id in machine.listed():
         spec = machine.find(id)
         if spec and spec.owner == OWNER:
@@ -47,7 +47,7 @@ def clear() -> None:
     for network in bridge.listed():
         if network.owner == OWNER:
             machine.destroy_network(network.id)
-    run(["nft", "-f", "-"], stdin=packets.removal())
+    run(["nft", "-f", "-"], stdin=nftables.removal())
     if Path("/sys/class/net", EDGE).exists():
         run(["ip", "link", "delete", EDGE])
 
@@ -59,9 +59,9 @@ class Machines:
     source: str
     faults: Faults = field(default_factory=Faults)
     # The names of what is here of this world, and the ids of all machines and networks that ever were.
-    made: set[str] = field(default_factory=lambda: {EDGE, packets.TABLE})
+    made: set[str] = field(default_factory=lambda: {EDGE, nftables.TABLE})
     _bridges: dict[str, bridge.Network] = field(default_factory=dict[str, bridge.Network])
-    _services: dict[str, metadata.Service] = field(default_factory=dict[str, metadata.Service])
+    _services: dict[str, metadata_service.Service] = field(default_factory=dict[str, metadata_service.Service])
     _boots: dict[str, tuple[Boot, float]] = field(default_factory=dict[str, tuple[Boot, float]])
     _proxies: dict[str, Proxy] = field(default_factory=dict[str, Proxy])
     _nodes: dict[str, Balancer] = field(default_factory=dict[str, Balancer])
@@ -101,8 +101,8 @@ class Machines:
         settings = Path("/proc/sys/net/ipv4/conf") / made.id
         (settings / "proxy_arp_pvlan").write_text("1")
         (settings / "send_redirects").write_text("0")
-        run(["ip", "address", "add", f"{metadata.ADDRESS}/32", "dev", made.id])
-        self._services[id] = metadata.Service(made.id, self._find)
+        run(["ip", "address", "add", f"{metadata_service.ADDRESS}/32", "dev", made.id])
+        self._services[id] = metadata_service.Service(made.id, self._find)
 
     def remove_network(self, id: str) -> None:
         self._services.pop(id).stop()
@@ -144,7 +144,7 @@ class Machines:
                 for target in balancer.targets
                 if target.zone in self.faults.unhealthy_zones
             }
-            run(["nft", "-f", "-"], stdin=packets.script(view, cut_off))
+            run(["nft", "-f", "-"], stdin=nftables.script(view, cut_off))
             self._balance(view.balancers)
 
     def health(self, balancer: str) -> dict[str, bool]:
@@ -186,7 +186,7 @@ class Machines:
 
     def _disk(self, boot: Boot) -> dict[str, str]:
         sources: dict[str, dict[str, Any]] = {
-            "Ec2": {"metadata_urls": [f"http://{metadata.ADDRESS}"], "max_wait": 60, "timeout": 5},
+            "Ec2": {"metadata_urls": [f"http://{metadata_service.ADDRESS}"], "max_wait": 60, "timeout": 5},
             # It would give itself an address on the link before it asks, and a machine here has one.
             "DigitalOcean": {"use_ip4LL": False},
         }

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from components.local import bridge, machine
-from tests.clouds.machines import EDGE, FOLDER, OWNER
-from tests.clouds.packets import TABLE
-from tests.clouds.site import machines
+from tests.clouds.machine_infrastructure import EDGE, FOLDER, OWNER
+from tests.clouds.nftables import TABLE
+from tests.clouds.simulated_stack import machines
 from tests.machine.conftest import nothing_left
 from tests.stack import ROOT
 
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 # Says so when a network, a machine and a balancer are there, and then waits to be killed.
 KILLED = """
 import sys, time
-from tests.clouds.machines import Machines
-from tests.clouds.world import Balancer, Boot, Health, Listener, View
+from tests.clouds.machine_infrastructure import Machines
+from tests.clouds.infrastructure import Balancer, Boot, Health, Listener, View
 
 world = Machines("Ec2")
 world.start()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.clouds.aws import Document, Resource
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind, Name
+from tests.clouds.resource_schema import Kind, Name
 
 
 class SecurityGroup(Resource):
