@@ -20,9 +20,8 @@ from typing import Any
 
 from bench import results
 from bench.unchanged import resources_of
-from tests.clouds.infrastructure import Paper
-from tests.clouds.simulated_commands import recorded
-from tests.clouds.simulated_stack import new_stack, simulated
+from tests.clouds.simulated_commands import serve_simulated_plugin
+from tests.clouds.simulated_stack import new_stack, simulated_cloud
 from tests.stack import Stack
 
 PROJECT = Path(__file__).with_name("alike")
@@ -64,17 +63,17 @@ def measure(runs: int) -> None:
     """All in turn; and what was done in the cloud or asked of servers meanwhile, which is nothing."""
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="gantry-bench-")))
-        cloud = opened.enter_context(simulated("aws", Paper(), folder))
-        commands, provider = opened.enter_context(recorded())
+        cloud = opened.enter_context(simulated_cloud("aws", folder))
+        plugin, provider = opened.enter_context(serve_simulated_plugin())
         log = folder / "ssh.log"
         variables = {**_witnessed(folder, log), DEBUG: f"{os.environ[DEBUG]},{provider}"}
         stacks = {number: side_by_side(folder / str(number), number, variables) for number in SERVERS}
-        before = len(cloud.calls) + len(commands.asked)
+        before = len(cloud.calls) + len(plugin.calls)
         found = {(number, command): (Runs(), Runs()) for number in SERVERS for command in COMMANDS}
         for _, ((number, command), both) in itertools.product(range(runs), found.items()):
             for times, stack in zip(both, stacks[number], strict=True):
                 times.time(stack, COMMANDS[command])
-        done = len(cloud.calls) + len(commands.asked) - before
+        done = len(cloud.calls) + len(plugin.calls) - before
         logins = len(log.read_text().splitlines()) if log.exists() else 0
         sizes = [_size(number, stacks[number][0], found) for number in SERVERS]
     results.keep("slope", {"done": done, "logins": logins, "sizes": sizes})

@@ -1,4 +1,4 @@
-"""A cloud's load balancer: HAProxy on this computer, which honours what the balancer was told."""
+"""A cloud's load balancer as a HAProxy process on this computer, with the settings of the cloud's balancer."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from pathlib import Path
 
 from tests.clouds.infrastructure import Balancer, Listener, Target
 
-# Places for targets, prepared beforehand so that their coming and going needs no restart.
-PLACES = 12
+# Slots for targets, configured in advance: adding or removing a target needs no restart.
+SLOTS = 12
+# A slot without a target leads to an address that is reserved for documentation.
+UNUSED_ADDRESS = "192.0.2.1:80"
 _CONNECT_SECONDS = 3
 
 
-def config(balancer: Balancer, folder: Path, taken: dict[str, Target]) -> str:
-    """HAProxy's configuration; ``taken`` are the targets by place, as they are when it starts."""
-    health = balancer.health
-    check = f"check port {health.port} inter {health.interval}s rise {health.healthy} fall {health.unhealthy}"
+def configuration(balancer: Balancer, folder: Path, targets: dict[str, Target]) -> str:
+    """HAProxy's configuration. ``targets`` has, by slot, those that the balancer begins with."""
+    health = balancer.health_check
+    check = (
+        f"check port {health.port} inter {health.interval}s"
+        f" rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
+    )
     lines = [
         "global",
         f"  stats socket {folder}/socket mode 600 level admin expose-fd listeners",
         "defaults",
         "  mode http",
-        # What a client has sent once is not sent to a second server: clouds don't either.
+        # A request that was sent once isn't sent to a second server: clouds don't do that either.
         "  retries 0",
         f"  timeout connect {_CONNECT_SECONDS}s",
         f"  timeout client {balancer.idle_seconds}s",
@@ -44,69 +49,72 @@ def config(balancer: Balancer, folder: Path, taken: dict[str, Target]) -> str:
     if health.path:
         lines += [
             "  option httpchk",
-            f"  http-check send meth GET uri {health.path} ver HTTP/1.1 hdr Host {balancer.nodes[0]}",
+            f"  http-check send meth GET uri {health.path} ver HTTP/1.1 hdr Host {balancer.node_addresses[0]}",
             f"  http-check expect status {health.statuses}",
         ]
-    for number in range(PLACES):
-        place, node = f"t{number}", balancer.nodes[number % len(balancer.nodes)]
-        target = taken.get(place)
-        where = f"{target.address}:{target.port}" if target else "192.0.2.1:80"
-        lines.append(f"  server {place} {where} {check} source {node}{'' if target else ' disabled'}")
+    for number in range(SLOTS):
+        slot, node = f"t{number}", balancer.node_addresses[number % len(balancer.node_addresses)]
+        target = targets.get(slot)
+        address = f"{target.address}:{target.port}" if target else UNUSED_ADDRESS
+        lines.append(f"  server {slot} {address} {check} source {node}{'' if target else ' disabled'}")
     return "\n".join(lines) + "\n"
 
 
 def _frontend(balancer: Balancer, listener: Listener, folder: Path) -> list[str]:
     tls = f" ssl crt {folder}/{listener.port}.pem alpn h2,http/1.1" if listener.certificate else ""
-    lines = [f"frontend port{listener.port}", f"  bind {balancer.public}:{listener.port}{tls}"]
+    lines = [f"frontend port{listener.port}", f"  bind {balancer.public_address}:{listener.port}{tls}"]
     if listener.redirect_port:
         return [*lines, "  http-request redirect scheme https code 301"]
     return [*lines, "  default_backend targets"]
 
 
-def end_all(folder: Path) -> None:
-    """End the proxies of a process that was killed; they are told by their command line."""
-    configured = f"\0-f\0{folder}/".encode()
+def kill_processes(folder: Path) -> None:
+    """Kill every HAProxy whose configuration is below ``folder``, also after the death of the test that started it."""
+    configuration_option = f"\0-f\0{folder}/".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if configured in (process / "cmdline").read_bytes():
+            if configuration_option in (process / "cmdline").read_bytes():
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-class Proxy:
-    """One balancer that runs. A new target is unwell until its health checks say otherwise; one that leaves drains."""
+class BalancerProcess:
+    """One running balancer.
+
+    A new target gets no requests until its health checks succeed. A removed target drains.
+    """
 
     def __init__(self, balancer: Balancer, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._places: dict[str, Target] = {}
-        self._leaving: set[str] = set()
+        self._targets: dict[str, Target] = {}
+        self._draining_slots: set[str] = set()
         self._balancer = balancer
-        self._write()
+        self._write_configuration()
         command = ["haproxy", "-W", "-q", "-f", str(folder / "config"), "-p", str(folder / "pid")]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._wait()
-        self._admit(balancer)
+        self._wait_until_ready()
+        self._add_targets(balancer)
 
-    def show(self, balancer: Balancer) -> None:
-        """Bring it to this."""
+    def apply(self, balancer: Balancer) -> None:
+        """Make the process match the balancer."""
         with self._lock:
-            before, self._balancer = self._balancer, balancer
-            if _shape(before) != _shape(balancer):
-                self._write()
+            previous, self._balancer = self._balancer, balancer
+            if _startup_settings(previous) != _startup_settings(balancer):
+                self._write_configuration()
                 self._process.send_signal(signal.SIGUSR2)
                 time.sleep(0.5)
-                self._wait()
-            self._release(balancer)
-            self._admit(balancer)
+                self._wait_until_ready()
+            self._drain_targets(balancer)
+            self._add_targets(balancer)
 
-    def health(self) -> dict[str, bool]:
-        """Which targets are well."""
+    def target_health(self) -> dict[str, bool]:
+        """Whether each target is healthy, by its id."""
         # https://docs.haproxy.org/2.6/management.html#9.3-show%20servers%20state: the sixth field is 2 for running.
-        rows = [line.split() for line in self._say("show servers state targets").splitlines()[2:]]
-        well = {row[3]: row[5] == "2" for row in rows if len(row) > 5}
-        return {target.id: well.get(place, False) for place, target in self._staying().items()}
+        rows = [line.split() for line in self._send("show servers state targets").splitlines()[2:]]
+        health_of_slots = {row[3]: row[5] == "2" for row in rows if len(row) > 5}
+        return {target.id: health_of_slots.get(slot, False) for slot, target in self._active_targets().items()}
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -116,63 +124,67 @@ class Proxy:
             self._process.kill()
             self._process.wait()
 
-    def _write(self) -> None:
+    def _write_configuration(self) -> None:
         for listener in self._balancer.listeners:
             if listener.certificate:
                 (self._folder / f"{listener.port}.pem").write_text(listener.certificate)
-        (self._folder / "config").write_text(config(self._balancer, self._folder, self._staying()))
+        text = configuration(self._balancer, self._folder, self._active_targets())
+        (self._folder / "config").write_text(text)
 
-    def _staying(self) -> dict[str, Target]:
-        return {place: target for place, target in self._places.items() if place not in self._leaving}
+    def _active_targets(self) -> dict[str, Target]:
+        """By slot, the targets that don't drain."""
+        return {slot: target for slot, target in self._targets.items() if slot not in self._draining_slots}
 
-    def _admit(self, balancer: Balancer) -> None:
-        there = self._staying().values()
+    def _add_targets(self, balancer: Balancer) -> None:
+        active = self._active_targets().values()
         for target in balancer.targets:
-            if target in there:
+            if target in active:
                 continue
-            place = next(f"t{number}" for number in range(PLACES) if f"t{number}" not in self._places)
-            self._places[place] = target
-            self._say(f"set server targets/{place} addr {target.address} port {target.port}")
-            self._say(f"set server targets/{place} check-port {balancer.health.port}")
-            self._say(f"set server targets/{place} state ready")
-            self._say(f"set server targets/{place} health down")
+            slot = next(f"t{number}" for number in range(SLOTS) if f"t{number}" not in self._targets)
+            self._targets[slot] = target
+            self._send(f"set server targets/{slot} addr {target.address} port {target.port}")
+            self._send(f"set server targets/{slot} check-port {balancer.health_check.port}")
+            self._send(f"set server targets/{slot} state ready")
+            self._send(f"set server targets/{slot} health down")
 
-    def _release(self, balancer: Balancer) -> None:
-        for place, target in self._places.items():
-            if target not in balancer.targets and place not in self._leaving:
-                self._leaving.add(place)
-                self._say(f"set server targets/{place} state drain")
-                threading.Timer(balancer.drain_seconds, self._forget, [place]).start()
+    def _drain_targets(self, balancer: Balancer) -> None:
+        """Drain the targets that the balancer no longer has."""
+        for slot, target in self._targets.items():
+            if target not in balancer.targets and slot not in self._draining_slots:
+                self._draining_slots.add(slot)
+                self._send(f"set server targets/{slot} state drain")
+                threading.Timer(balancer.drain_seconds, self._free_slot, [slot]).start()
 
-    def _forget(self, place: str) -> None:
+    def _free_slot(self, slot: str) -> None:
         with self._lock:
             with contextlib.suppress(OSError):
-                self._say(f"set server targets/{place} state maint")
-                self._say(f"shutdown sessions server targets/{place}")
-            self._places.pop(place, None)
-            self._leaving.discard(place)
+                self._send(f"set server targets/{slot} state maint")
+                self._send(f"shutdown sessions server targets/{slot}")
+            self._targets.pop(slot, None)
+            self._draining_slots.discard(slot)
 
-    def _wait(self, seconds: float = 10) -> None:
+    def _wait_until_ready(self, seconds: float = 10) -> None:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(OSError):
-                if self._say("show info"):
+                if self._send("show info"):
                     return
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"the balancer didn't start: {(self._folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def _say(self, words: str) -> str:
+    def _send(self, command: str) -> str:
+        """Send a command to HAProxy's socket; the answer."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
             connection.connect(os.fspath(self._folder / "socket"))
-            connection.sendall(f"{words}\n".encode())
+            connection.sendall(f"{command}\n".encode())
             answer = b""
             while piece := connection.recv(65536):
                 answer += piece
         return answer.decode()
 
 
-def _shape(balancer: Balancer) -> tuple[object, ...]:
-    """What HAProxy reads once, when it starts."""
-    return balancer.listeners, balancer.health, balancer.nodes, balancer.idle_seconds
+def _startup_settings(balancer: Balancer) -> tuple[object, ...]:
+    """The settings that HAProxy reads only when it starts."""
+    return balancer.listeners, balancer.health_check, balancer.node_addresses, balancer.idle_seconds

@@ -1,4 +1,4 @@
-"""What a cloud has made, in the terms of machines, addresses and packets; and a world in which nothing boots."""
+"""The servers, addresses, firewalls and balancers of a simulated cloud, in terms that both clouds share."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ from ipaddress import IPv4Network
 from itertools import islice
 from typing import Any, Protocol
 
-# For benchmarks (RFC 2544), so it leads nowhere else: what a cloud's public addresses are here.
-PUBLIC = IPv4Network("198.18.0.0/16")
-# For documentation (RFC 5737): where the operator sits, and somebody else.
+# The public addresses of the simulated clouds. RFC 2544 reserves this range for benchmarks, so it is used nowhere else.
+PUBLIC_NETWORK = IPv4Network("198.18.0.0/16")
+# Reserved for documentation (RFC 5737): the address of the operator, and that of somebody without permissions.
 OPERATOR, STRANGER = "198.51.100.7", "203.0.113.9"
 ANYWHERE = "0.0.0.0/0"
 
 
-class Addresses:
-    """A cloud's public addresses. Who gives one back never gets it again."""
+class AddressPool:
+    """The public addresses of one cloud. No address is given out twice."""
 
     def __init__(self) -> None:
-        self._left = map(str, islice(PUBLIC.hosts(), 1, None))
+        self._free = map(str, islice(PUBLIC_NETWORK.hosts(), 1, None))
         self._lock = threading.Lock()
 
     def take(self, used: Container[object]) -> str:
-        """The next one that isn't among these, which another process may have given."""
+        """The next address that isn't in ``used``: an earlier process may have given those out."""
         with self._lock:
-            return next(each for each in self._left if each not in used)
+            return next(address for address in self._free if address not in used)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What may pass: to these ports, from (or to) these addresses and networks."""
+    """Traffic that a firewall admits: to these ports, from (or to) these addresses and networks."""
 
     protocol: str = "tcp"  # or udp, icmp, all
-    low: int = 0
-    high: int = 65535
+    low_port: int = 0
+    high_port: int = 65535
     peers: tuple[str, ...] = (ANYWHERE,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instance:
-    """A machine in its network; None of the rules is no firewall at all."""
+class Server:
+    """A server in its network. Rules of None mean that it has no firewall."""
 
     id: str
-    private: str
-    publics: tuple[str, ...] = ()
+    private_address: str
+    public_addresses: tuple[str, ...] = ()
     inbound: tuple[Rule, ...] | None = ()
     outbound: tuple[Rule, ...] | None = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Health:
-    """How a balancer finds out whether a target is well."""
+class HealthCheck:
+    """How a balancer decides whether a target is healthy. Times are in seconds."""
 
-    path: str | None  # None: that it connects is enough
+    path: str | None  # None: a TCP connection is enough
     port: int
     interval: int = 10
     timeout: int = 5
-    healthy: int = 5
-    unhealthy: int = 3
+    healthy_threshold: int = 5
+    unhealthy_threshold: int = 3
     statuses: str = "200-399"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """A port of a balancer: it passes on, or redirects to another port over https."""
+    """A port of a balancer. It forwards requests, or redirects them to another port over HTTPS."""
 
     port: int
     protocol: str = "http"
@@ -76,6 +76,8 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
+    """A server that a balancer forwards requests to."""
+
     id: str
     address: str
     port: int
@@ -84,31 +86,31 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Balancer:
-    """A balancer's one public address, and those that servers see."""
+    """A balancer. ``node_addresses`` are those in the servers' network from which its requests come."""
 
     id: str
     network: str
-    public: str
-    nodes: tuple[str, ...]
+    public_address: str
+    node_addresses: tuple[str, ...]
     listeners: tuple[Listener, ...]
     targets: tuple[Target, ...]
-    health: Health
+    health_check: HealthCheck
     idle_seconds: int = 60
     drain_seconds: int = 30
     inbound: tuple[Rule, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """All that should be there."""
+class Topology:
+    """All servers and balancers that an account has."""
 
-    instances: tuple[Instance, ...] = ()
+    servers: tuple[Server, ...] = ()
     balancers: tuple[Balancer, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boot:
-    """One machine to be: its cloud's metadata service tells it the rest."""
+class ServerSpec:
+    """A server to boot. Its cloud's metadata service answers with ``metadata``."""
 
     id: str
     hostname: str
@@ -120,54 +122,54 @@ class Boot:
     hop_limit: int = 64
 
 
-class World(Protocol):
-    """Where a cloud's machines are."""
+class Infrastructure(Protocol):
+    """Provides what an account describes: networks, servers, firewalls and balancers."""
 
-    def network(self, id: str, cidr: str) -> None: ...
+    def create_network(self, id: str, cidr: str) -> None: ...
 
     def remove_network(self, id: str) -> None: ...
 
-    def boot(self, boot: Boot) -> None: ...
+    def boot(self, spec: ServerSpec) -> None: ...
 
     def restart(self, id: str) -> None: ...
 
     def destroy(self, id: str) -> None: ...
 
-    def show(self, view: View) -> None:
-        """Bring addresses, firewalls and balancers to this."""
+    def apply(self, topology: Topology) -> None:
+        """Make addresses, firewalls and balancers match the topology."""
         ...
 
-    def health(self, balancer: str) -> dict[str, bool]:
-        """Which targets are well, by id."""
+    def target_health(self, balancer_id: str) -> dict[str, bool]:
+        """Whether each target is healthy, by its id."""
         ...
 
 
 @dataclass
-class Paper:
-    """Keeps the books and boots nothing: for tests of the engine alone, which are fast."""
+class RecordedInfrastructure:
+    """Records the servers and networks, and boots nothing: tests of the engine alone stay fast."""
 
-    machines: dict[str, Boot] = field(default_factory=dict[str, Boot])
+    servers: dict[str, ServerSpec] = field(default_factory=dict[str, ServerSpec])
     networks: dict[str, str] = field(default_factory=dict[str, str])
-    view: View = field(default_factory=View)
+    topology: Topology = field(default_factory=Topology)
 
-    def network(self, id: str, cidr: str) -> None:
+    def create_network(self, id: str, cidr: str) -> None:
         self.networks[id] = cidr
 
     def remove_network(self, id: str) -> None:
         del self.networks[id]
 
-    def boot(self, boot: Boot) -> None:
-        self.machines[boot.id] = boot
+    def boot(self, spec: ServerSpec) -> None:
+        self.servers[spec.id] = spec
 
     def restart(self, id: str) -> None:
-        """Nothing runs that could."""
+        """Does nothing: no server runs."""
 
     def destroy(self, id: str) -> None:
-        del self.machines[id]
+        del self.servers[id]
 
-    def show(self, view: View) -> None:
-        self.view = view
+    def apply(self, topology: Topology) -> None:
+        self.topology = topology
 
-    def health(self, balancer: str) -> dict[str, bool]:
-        found = next(each for each in self.view.balancers if each.id == balancer)
-        return {target.id: True for target in found.targets}
+    def target_health(self, balancer_id: str) -> dict[str, bool]:
+        balancer = next(balancer for balancer in self.topology.balancers if balancer.id == balancer_id)
+        return {target.id: True for target in balancer.targets}

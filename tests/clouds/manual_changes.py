@@ -1,105 +1,110 @@
-"""What somebody does in a cloud's own console, past Pulumi."""
+"""Changes that somebody makes in a cloud's own console, without Pulumi."""
 
 from __future__ import annotations
 
-from tests.clouds.aws import Aws
-from tests.clouds.aws_balancing import Attachment
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.aws_balancing import TargetGroupAttachment
 from tests.clouds.aws_network import Eip, EipAssociation
-from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.digitalocean_balancing import DEFAULT_PROJECT
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.digitalocean_projects import DEFAULT_PROJECT
 from tests.clouds.infrastructure import ANYWHERE, OPERATOR
-from tests.clouds.provider import Cloud
+from tests.clouds.simulated_cloud import SimulatedCloud
 
 
-def admit_everybody_to_ssh(cloud: Cloud) -> None:
-    """Widen the rule that there is, since what is added beside it isn't seen on AWS."""
-    if isinstance(cloud, DigitalOcean):
-        rules = [rule for firewall in cloud.all("firewall").values() for rule in firewall["inboundRules"]]
-        [ssh] = [rule for rule in rules if rule.get("portRange") == "22"]
-        ssh["sourceAddresses"] = [ANYWHERE]
-    elif isinstance(cloud, Aws):
+def open_ssh_to_everybody(cloud: SimulatedCloud) -> None:
+    """Widen the existing rule. On AWS, Pulumi doesn't see a rule that is added beside it."""
+    if isinstance(cloud, SimulatedDigitalOcean):
+        firewalls = cloud.documents("firewall").values()
+        rules = [rule for firewall in firewalls for rule in firewall["inboundRules"]]
+        [ssh_rule] = [rule for rule in rules if rule.get("portRange") == "22"]
+        ssh_rule["sourceAddresses"] = [ANYWHERE]
+    elif isinstance(cloud, SimulatedAws):
         ec2 = cloud.client("ec2")
         rules = ec2.describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]
-        [ssh] = [rule for rule in rules if rule.get("CidrIpv4") == f"{OPERATOR}/32"]
-        wider = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": ANYWHERE, "Description": "SSH"}
+        [ssh_rule] = [rule for rule in rules if rule.get("CidrIpv4") == f"{OPERATOR}/32"]
+        wide_rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": ANYWHERE, "Description": "SSH"}
         ec2.modify_security_group_rules(
-            GroupId=ssh["GroupId"],
-            SecurityGroupRules=[{"SecurityGroupRuleId": ssh["SecurityGroupRuleId"], "SecurityGroupRule": wider}],
+            GroupId=ssh_rule["GroupId"],
+            SecurityGroupRules=[
+                {"SecurityGroupRuleId": ssh_rule["SecurityGroupRuleId"], "SecurityGroupRule": wide_rule}
+            ],
         )
-    cloud.show()
+    cloud.apply_topology()
 
 
-def take_out_of_balancer(cloud: Cloud, server: str) -> None:
-    if isinstance(cloud, DigitalOcean):
+def remove_from_balancer(cloud: SimulatedCloud, server: str) -> None:
+    if isinstance(cloud, SimulatedDigitalOcean):
         cloud.get("droplet", server)["tags"] = []
-    elif isinstance(cloud, Aws):
-        [attachment] = [id for type_, id in cloud.given if type_ is Attachment and server in id]
-        Attachment(cloud).drop(attachment)
-    cloud.show()
+    elif isinstance(cloud, SimulatedAws):
+        attachments = [id for type_, id in cloud.recorded_inputs if type_ is TargetGroupAttachment]
+        [attachment] = [id for id in attachments if server in id]
+        TargetGroupAttachment(cloud).api_delete(attachment)
+    cloud.apply_topology()
 
 
-def check_seldom(cloud: Cloud) -> None:
-    """Let the balancer ask for a server's health every five minutes."""
-    if isinstance(cloud, DigitalOcean):
-        [balancer] = cloud.all("load_balancer").values()
+def slow_down_health_checks(cloud: SimulatedCloud) -> None:
+    """Let the balancer check its servers only every five minutes."""
+    if isinstance(cloud, SimulatedDigitalOcean):
+        [balancer] = cloud.documents("load_balancer").values()
         balancer["healthcheck"] = {**balancer["healthcheck"], "checkIntervalSeconds": 300}
-    elif isinstance(cloud, Aws):
+    elif isinstance(cloud, SimulatedAws):
         elb = cloud.client("elbv2")
         [group] = elb.describe_target_groups()["TargetGroups"]
         elb.modify_target_group(TargetGroupArn=group["TargetGroupArn"], HealthCheckIntervalSeconds=300)
-    cloud.show()
+    cloud.apply_topology()
 
 
-def stop_and_start(cloud: Cloud, server: str) -> None:
-    """On AWS a server that has no Elastic IP comes back with another address."""
-    if isinstance(cloud, DigitalOcean):
-        cloud.world.restart(server)
-    elif isinstance(cloud, Aws):
+def stop_and_start(cloud: SimulatedCloud, server: str) -> None:
+    """On AWS, a server without an Elastic IP gets another address."""
+    if isinstance(cloud, SimulatedDigitalOcean):
+        cloud.infrastructure.restart(server)
+    elif isinstance(cloud, SimulatedAws):
         ec2 = cloud.client("ec2")
         ec2.stop_instances(InstanceIds=[server])
         with cloud.lock:
-            cloud.own_addresses[server] = cloud.public_address()
+            cloud.auto_assigned_addresses[server] = cloud.new_public_address()
         ec2.start_instances(InstanceIds=[server])
-        cloud.world.restart(server)
-    cloud.show()
+        cloud.infrastructure.restart(server)
+    cloud.apply_topology()
 
 
-def delete_server(cloud: Cloud, server: str) -> None:
-    if isinstance(cloud, DigitalOcean):
+def delete_server(cloud: SimulatedCloud, server: str) -> None:
+    if isinstance(cloud, SimulatedDigitalOcean):
         cloud.types()["digitalocean:index/droplet:Droplet"].delete(server)
-    elif isinstance(cloud, Aws):
+    elif isinstance(cloud, SimulatedAws):
         cloud.client("ec2").terminate_instances(InstanceIds=[server])
-        cloud.world.destroy(server)
-    cloud.show()
+        cloud.infrastructure.destroy(server)
+    cloud.apply_topology()
 
 
-def delete_project(cloud: DigitalOcean) -> None:
-    """What is in a project must be moved out of it first."""
-    for kind in ("project_resources", "project"):
-        cloud.all(kind).clear()
-    for balancer in cloud.all("load_balancer").values():
+def delete_project(cloud: SimulatedDigitalOcean) -> None:
+    """Delete the project, and move its resources to the default one."""
+    for collection in ("project_resources", "project"):
+        cloud.documents(collection).clear()
+    for balancer in cloud.documents("load_balancer").values():
         balancer["projectId"] = DEFAULT_PROJECT
 
 
-def lose_address(cloud: Cloud) -> None:
-    """Give the site's address back to the cloud: nobody gets the same one again."""
-    take_address(cloud)
-    if isinstance(cloud, DigitalOcean):
-        [reserved] = cloud.all("reserved_ip")
-        cloud.remove("reserved_ip", reserved)
-    elif isinstance(cloud, Aws):
-        [own] = cloud.elastic
-        Eip(cloud).drop(own)
-    cloud.show()
+def release_address(cloud: SimulatedCloud) -> None:
+    """Give the stack's address back to the cloud. Nobody gets the same one again."""
+    detach_address(cloud)
+    if isinstance(cloud, SimulatedDigitalOcean):
+        [reserved_ip] = cloud.documents("reserved_ip")
+        cloud.remove("reserved_ip", reserved_ip)
+    elif isinstance(cloud, SimulatedAws):
+        [allocation] = cloud.elastic_addresses
+        Eip(cloud).api_delete(allocation)
+    cloud.apply_topology()
 
 
-def take_address(cloud: Cloud) -> None:
-    """Take the site's address from its server; it stays in the account."""
-    if isinstance(cloud, DigitalOcean):
-        [reserved] = cloud.all("reserved_ip").values()
-        del reserved["dropletId"]
-    elif isinstance(cloud, Aws):
-        associations = EipAssociation(cloud)
-        [association] = [id for type_, id in cloud.given if type_ is EipAssociation and associations.live(id)]
-        associations.drop(association)
-    cloud.show()
+def detach_address(cloud: SimulatedCloud) -> None:
+    """Detach the stack's address from its server. It stays in the account."""
+    if isinstance(cloud, SimulatedDigitalOcean):
+        [reserved_ip] = cloud.documents("reserved_ip").values()
+        del reserved_ip["dropletId"]
+    elif isinstance(cloud, SimulatedAws):
+        type_ = EipAssociation(cloud)
+        associations = [id for recorded_type, id in cloud.recorded_inputs if recorded_type is EipAssociation]
+        [association] = [id for id in associations if type_.api_read(id)]
+        type_.api_delete(association)
+    cloud.apply_topology()

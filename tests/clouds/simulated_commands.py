@@ -1,4 +1,4 @@
-"""The command plugin without any machine: what it is asked to do on servers counts as done, and is written down."""
+"""The command plugin without servers: it records the commands for servers and reports that they succeeded."""
 
 from __future__ import annotations
 
@@ -19,76 +19,78 @@ from command_plugin.log import Engine
 from command_plugin.provider import Provider
 from command_plugin.values import from_struct, to_struct
 from components.leaving import LEAVING_FILE
-from tests.clouds.provider import serving
+from tests.clouds.provider import serve_provider
 
-# What every command prints: of the one that is asked for a server's host key, a key.
-PRINTED = "ssh-ed25519 AAAA"
+# The output of every command. One of them must print the host key of its server.
+STDOUT = "ssh-ed25519 AAAA"
 
 
-class Commands(Provider):
-    """The offline plugin, whose checks and previews are its own, up to where it would log in."""
+class SimulatedCommandPlugin(Provider):
+    """The offline plugin. It checks and previews as usual, and never logs in to a server."""
 
     def __init__(self) -> None:
         super().__init__(Engine())
-        self.asked: list[tuple[str, str]] = []
-        # Whose updates fail, after they have been carried out.
-        self.refuse: set[str] = set()
+        # Operation and resource name of every call.
+        self.calls: list[tuple[str, str]] = []
+        # The names of resources whose updates are carried out and then fail.
+        self.failing_updates: set[str] = set()
 
     def Create(self, request: Any, context: Any) -> Any:
         if request.preview:
             return super().Create(request, context)
-        name = self._note("create", request)
+        name = self._record("create", request)
         token: str = request.urn.split("::")[2].rpartition("$")[2]
-        return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=_done(request.properties))
+        return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=_outputs(request.properties))
 
     def Update(self, request: Any, context: Any) -> Any:
         if request.preview:
             return super().Update(request, context)
-        if self._note("update", request) in self.refuse:
+        if self._record("update", request) in self.failing_updates:
             context.abort(grpc.StatusCode.UNKNOWN, "the connection was lost")
-        return provider_pb2.UpdateResponse(properties=_done(request.news))
+        return provider_pb2.UpdateResponse(properties=_outputs(request.news))
 
     def Delete(self, request: Any, context: Any) -> Any:
-        self._note("delete", request)
+        self._record("delete", request)
         return empty_pb2.Empty()
 
-    def _note(self, operation: str, request: Any) -> str:
+    def _record(self, operation: str, request: Any) -> str:
+        """The name of the resource."""
         name: str = request.urn.rpartition("::")[2]
-        self.asked.append((operation, name))
+        self.calls.append((operation, name))
         return name
 
 
-def _done(inputs: Any) -> Any:
-    given = from_struct(inputs)
-    # A release on probation says until when, which no other one does.
-    said = f"until {time.time_ns()}" if "--probation" in str(given.get("create")) else PRINTED
-    return to_struct({**given, "stdout": said, "stderr": ""})
+def _outputs(struct: Any) -> Any:
+    inputs = from_struct(struct)
+    # A release on probation prints until when. The next one prints another time.
+    stdout = f"until {time.time_ns()}" if "--probation" in str(inputs.get("create")) else STDOUT
+    return to_struct({**inputs, "stdout": stdout, "stderr": ""})
 
 
-# For those that log in by themselves, as the provider of Leaving and the hook of Handover do.
-SSH = f"""#!/bin/sh
+# Draining and the rollout hook run ssh themselves, without the plugin.
+SSH_PROGRAM = f"""#!/bin/sh
 case "$*" in *{LEAVING_FILE}*) exit 255 ;; esac
 cat > /dev/null
-echo {PRINTED}
+echo {STDOUT}
 """
 
 
 @contextmanager
-def without_servers(folder: Path) -> Iterator[Commands]:
-    """Whatever is done on servers counts as done; only those that are to leave a balancer can't be reached."""
+def simulated_commands(folder: Path) -> Iterator[SimulatedCommandPlugin]:
+    """Every command on a server succeeds, also over ssh. Only draining can't reach its server."""
     program = folder / "bin/ssh"
     program.parent.mkdir()
-    program.write_text(SSH)
+    program.write_text(SSH_PROGRAM)
     program.chmod(0o755)
-    with recorded() as (commands, provider), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PULUMI_DEBUG_PROVIDERS", f"{os.environ['PULUMI_DEBUG_PROVIDERS']},{provider}")
+    with serve_simulated_plugin() as (plugin, address), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PULUMI_DEBUG_PROVIDERS", f"{os.environ['PULUMI_DEBUG_PROVIDERS']},{address}")
         patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-        yield commands
+        yield plugin
 
 
 @contextmanager
-def recorded() -> Iterator[tuple[Commands, str]]:
-    """The plugin, and what PULUMI_DEBUG_PROVIDERS is to say."""
-    commands = Commands()
-    with serving("command", commands) as provider:
-        yield commands, provider
+def serve_simulated_plugin() -> Iterator[tuple[SimulatedCommandPlugin, str]]:
+    """The plugin, and its address for PULUMI_DEBUG_PROVIDERS."""
+    plugin = SimulatedCommandPlugin()
+    with serve_provider("command", plugin) as address:
+        yield plugin, address

@@ -1,142 +1,71 @@
-"""Stacks on simulated clouds: on paper, or with real machines of which nothing is left."""
+"""A simulated cloud that the real engine uses, and stacks with settings for it."""
 
 from __future__ import annotations
 
-import os
-import socket
-import time
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from components.local.host import LocalError, require_root_and_tools
-from tests.clouds.aws import Aws
-from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.digitalocean_api import TOKEN, answering
-from tests.clouds.infrastructure import OPERATOR, View, World
-from tests.clouds.machine_infrastructure import Machines
-from tests.clouds.provider import Cloud, served
-from tests.machine.conftest import nothing_left
-from tests.stack import Stack, copy_of_rocket, get
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.digitalocean_api import TOKEN, serve_api
+from tests.clouds.infrastructure import OPERATOR, Infrastructure
+from tests.clouds.provider import serve_cloud
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.stack import Stack
 
-SOURCES = {"aws": "Ec2", "digitalocean": "DigitalOcean"}
-# What each cloud needs besides the settings that both have.
-OWN_SETTINGS: dict[str, dict[str, object]] = {
-    # A range that no local stack takes.
+SETTINGS_OF_CLOUDS: dict[str, dict[str, object]] = {
+    # No local stack uses this network.
     "aws": {"region": "eu-central-1", "size": "t3.small", "network": "10.61.0.0/16"},
     "digitalocean": {"region": "fra1", "size": "s-1vcpu-1gb"},
 }
+LARGER_SIZES = {"aws": "t3.medium", "digitalocean": "s-2vcpu-2gb"}
 
-LARGER = {"aws": "t3.medium", "digitalocean": "s-2vcpu-2gb"}
-
-
-def chosen(usual: str) -> list[str]:
-    """The clouds that a story runs on: CLOUDS is one of them, or all; a story takes minutes, so it is usually one."""
-    wanted = os.environ.get("CLOUDS", usual)
-    return sorted(SOURCES) if wanted == "all" else [wanted]
+# On DigitalOcean, an assignment is a property of the address, so the account lists none.
+ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
 
 
 @contextmanager
-def simulated(name: str, world: World | None, folder: Path) -> Iterator[Cloud]:
-    """The cloud, and the environment in which the engine finds it."""
+def simulated_cloud(name: str, folder: Path, infrastructure: Infrastructure | None = None) -> Iterator[SimulatedCloud]:
+    """A cloud that every engine started meanwhile finds by its environment variables.
+
+    Without ``infrastructure`` it boots no machine.
+    """
     if name == "aws":
-        cloud: Cloud = Aws(world)
+        cloud: SimulatedCloud = SimulatedAws(infrastructure)
         cloud.start()
     else:
-        cloud = DigitalOcean(world, folder / "account.json")
-    with served(cloud) as provider, pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
-        patch.setenv("PULUMI_DEBUG_PROVIDERS", provider)
-        if isinstance(cloud, DigitalOcean):
+        cloud = SimulatedDigitalOcean(infrastructure, folder / "account.json")
+    with serve_cloud(cloud) as address, pytest.MonkeyPatch.context() as patch, ExitStack() as services:
+        patch.setenv("PULUMI_DEBUG_PROVIDERS", address)
+        if isinstance(cloud, SimulatedDigitalOcean):
             patch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-            patch.setenv("DIGITALOCEAN_API_URL", opened.enter_context(answering(cloud)))
-        # The engine's processes ask no metadata service for a login.
+            patch.setenv("DIGITALOCEAN_API_URL", services.enter_context(serve_api(cloud)))
+        # Otherwise the engine's processes look for credentials at a metadata service.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         try:
             yield cloud
         finally:
-            if isinstance(cloud, Aws):
+            if isinstance(cloud, SimulatedAws):
                 cloud.stop()
 
 
-@contextmanager
-def machines(name: str) -> Iterator[Machines]:
-    """A world of machines; without root or the tools for it the test is skipped."""
-    try:
-        require_root_and_tools()
-    except LocalError as error:
-        pytest.skip(str(error))  # the text says what is missing
-    world = Machines(SOURCES[name])
-    world.start()
-    try:
-        yield world
-    finally:
-        world.stop()
-
-
 def new_stack(target: str, folder: Path, **settings: object) -> Stack:
+    """A stack that isn't up yet. None removes a setting."""
     folder.mkdir(exist_ok=True)
-    usual = {"target": target, "app": "examples/rocket", "healthPath": "/healthz", "sshFrom": [f"{OPERATOR}/32"]}
-    stack = Stack("sim", folder, {**usual, **OWN_SETTINGS[target], **settings})
-    return stack
+    defaults = {"target": target, "app": "examples/rocket", "healthPath": "/healthz", "sshFrom": [f"{OPERATOR}/32"]}
+    return Stack("sim", folder, {**defaults, **SETTINGS_OF_CLOUDS[target], **settings})
 
 
-@dataclass
-class Site:
-    """A stack with its cloud; visitors come to ``front``, whatever the name of the balancer."""
-
-    stack: Stack
-    cloud: Cloud
-    world: Machines
-
-    @property
-    def front(self) -> str:
-        [balancer] = self.view.balancers
-        return f"http://{balancer.public}/"
-
-    @property
-    def view(self) -> View:
-        return self.world.view
-
-    def servers(self) -> list[dict[str, Any]]:
-        return self.stack.outputs()["servers"]
-
-    def pages(self) -> set[str]:
-        return {get(self.front).text for _ in range(8)}
-
-    def well(self) -> list[bool]:
-        [balancer] = self.view.balancers
-        return list(self.world.health(balancer.id).values())
-
-    def wait_until_well(self, wanted: list[bool], seconds: float = 60) -> None:
-        """Until as many servers are well, in any order."""
-        until = time.monotonic() + seconds
-        while (found := sorted(self.well())) != wanted:
-            assert time.monotonic() < until, f"after {seconds} s {found} are well, not {wanted}"
-            time.sleep(0.5)
-
-
-@contextmanager
-def site_on(name: str, folder: Path, **settings: object) -> Iterator[Site]:
-    """A stack that is not up yet, on a cloud with machines of which nothing may be left afterwards."""
-    made: set[str] = set()
-    with nothing_left(lambda: made), machines(name) as world:
-        made = world.made
-        with simulated(name, world, folder) as cloud:
-            world.faults = cloud.faults
-            yield Site(new_stack(name, folder / "stack", app=str(copy_of_rocket(folder)), **settings), cloud, world)
-
-
-def connects(address: str, port: int, source: str) -> bool:
-    """Whether a connection from there is let in; twice, since a firewall may be settling."""
-    for _ in range(2):
-        try:
-            socket.create_connection((address, port), timeout=2, source_address=(source, 0)).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return True
-    return False
+def ids_in_state(stack: Stack) -> set[str]:
+    """The ids of the cloud resources in the stack's state."""
+    state = json.loads(stack.pulumi("stack", "export").stdout)["deployment"]
+    resources = [
+        resource
+        for resource in state.get("resources", [])
+        if resource["type"].startswith(("aws:", "digitalocean:")) and resource["type"] != ASSIGNMENT
+    ]
+    return {resource["id"] for resource in resources}

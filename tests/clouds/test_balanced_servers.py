@@ -1,6 +1,6 @@
-"""Two servers behind a cloud's balancer, on machines: everything that a stack goes through, with visitors all the time.
+"""Two servers behind a cloud's balancer, on machines: the life of a stack, mostly under load.
 
-The tests are one story and need each other's order.
+The tests are one story, in this order.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import pytest
 
 from tests.clouds import manual_changes
 from tests.clouds.infrastructure import OPERATOR, STRANGER
-from tests.clouds.simulated_stack import LARGER, Site, chosen, connects, site_on
+from tests.clouds.simulated_stack import LARGER_SIZES
+from tests.clouds.testbed import CloudTestbed, can_connect, clouds_under_test, new_testbed
 from tests.load import load
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 
-# What is found of the changes by hand: a rule, the health checks, a member of the balancer.
-MENDS = {
+# The steps that undo the manual changes of the SSH rule, of the health checks and of the balancer's targets.
+REPAIR_STEPS = {
     "aws": {
         ("SecurityGroupIngressRule", "sim-ssh-198-51-100-7-32-cddcba", "update"),
         ("TargetGroup", "sim-balancer", "update"),
@@ -34,126 +35,126 @@ MENDS = {
 }
 
 
-@pytest.fixture(scope="module", params=chosen("digitalocean"))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site_on(request.param, tmp_path_factory.mktemp("cloud"), servers=2) as site:
-        yield site
+@pytest.fixture(scope="module", params=clouds_under_test("digitalocean"))
+def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudTestbed]:
+    with new_testbed(request.param, tmp_path_factory.mktemp("cloud"), servers=2) as testbed:
+        yield testbed
 
 
-def test_up_brings_two_servers_behind_a_balancer(site: Site):
-    site.stack.up()
-    assert site.pages() == {"Hello World!\n"}
-    assert site.well() == [True, True]
-    assert site.stack.steps() == {}
+def test_up_brings_two_servers_behind_a_balancer(testbed: CloudTestbed):
+    testbed.stack.up()
+    assert testbed.pages() == {"Hello World!\n"}
+    assert testbed.target_health() == [True, True]
+    assert testbed.stack.steps() == {}
 
 
-def test_the_servers_have_read_their_user_data_from_the_clouds_own_metadata_service(site: Site):
-    said = json.loads(site.stack.ssh("cat /run/cloud-init/instance-data.json").stdout)
-    assert said["v1"]["cloud_name"] == site.cloud.package
-    assert said["v1"]["instance_id"] == site.servers()[0]["instance_id"]
+def test_the_servers_have_read_their_user_data_from_the_clouds_own_metadata_service(testbed: CloudTestbed):
+    instance_data = json.loads(testbed.stack.ssh("cat /run/cloud-init/instance-data.json").stdout)
+    assert instance_data["v1"]["cloud_name"] == testbed.cloud.package
+    assert instance_data["v1"]["instance_id"] == testbed.servers()[0]["instance_id"]
 
 
-def test_a_server_is_reached_neither_past_the_balancer_nor_over_ssh_from_elsewhere(site: Site):
-    for server in site.servers():
+def test_nobody_reaches_a_server_past_the_balancer_and_only_the_operator_reaches_ssh(testbed: CloudTestbed):
+    for server in testbed.servers():
         address = server["address"]
-        assert connects(address, 22, OPERATOR)
-        assert not connects(address, 22, STRANGER)
-        assert not connects(address, 80, OPERATOR)
-    other = site.servers()[1]["instance_id"]
-    inside = next(each.private for each in site.view.instances if each.id == other)
-    asked = f"timeout 3 bash -c '</dev/tcp/{inside}/80' && echo in || echo out"
-    assert site.stack.ssh(asked).stdout.strip() == "out"
+        assert can_connect(address, 22, OPERATOR)
+        assert not can_connect(address, 22, STRANGER)
+        assert not can_connect(address, 80, OPERATOR)
+    other_id = testbed.servers()[1]["instance_id"]
+    other_address = next(server.private_address for server in testbed.topology.servers if server.id == other_id)
+    command = f"timeout 3 bash -c '</dev/tcp/{other_address}/80' && echo in || echo out"
+    assert testbed.stack.ssh(command).stdout.strip() == "out"
 
 
-def test_an_app_update_fails_no_request(site: Site, tmp_path: Path):
-    site.stack.edit("Hello World!", "Hello Mars!")
-    with load(f"{site.front}echo", tmp_path) as seen:
-        site.stack.up()
-    assert site.pages() == {"Hello Mars!\n"}
-    assert (seen.failed, seen.requests > 300) == ({}, True)
+def test_an_app_update_fails_no_request(testbed: CloudTestbed, tmp_path: Path):
+    testbed.stack.edit("Hello World!", "Hello Mars!")
+    with load(f"{testbed.entrypoint}echo", tmp_path) as result:
+        testbed.stack.up()
+    assert testbed.pages() == {"Hello Mars!\n"}
+    assert (result.failed, result.requests > 300) == ({}, True)
 
 
-def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
-    server = site.servers()[0]
-    manual_changes.admit_everybody_to_ssh(site.cloud)
-    manual_changes.check_seldom(site.cloud)
-    assert connects(server["address"], 22, STRANGER)
-    manual_changes.take_out_of_balancer(site.cloud, server["instance_id"])
-    assert len(site.well()) == 1
-    site.stack.pulumi("refresh", "--yes", "--skip-preview")
-    assert site.stack.plan() >= MENDS[site.cloud.package]
-    site.stack.up()
-    assert site.stack.steps() == {}
-    assert not connects(server["address"], 22, STRANGER)
-    site.wait_until_well([True, True])
+def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed):
+    server = testbed.servers()[0]
+    manual_changes.open_ssh_to_everybody(testbed.cloud)
+    manual_changes.slow_down_health_checks(testbed.cloud)
+    assert can_connect(server["address"], 22, STRANGER)
+    manual_changes.remove_from_balancer(testbed.cloud, server["instance_id"])
+    assert len(testbed.target_health()) == 1
+    testbed.stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert testbed.stack.plan() >= REPAIR_STEPS[testbed.cloud.package]
+    testbed.stack.up()
+    assert testbed.stack.steps() == {}
+    assert not can_connect(server["address"], 22, STRANGER)
+    testbed.wait_for_target_health([True, True])
 
 
-def test_a_zone_that_is_out_of_reach_gets_no_request_until_it_is_back(site: Site):
-    zones = [target.zone for target in site.view.balancers[0].targets]
-    out = min(zones)
-    left = sorted(zone != out for zone in zones)
-    site.cloud.faults.unhealthy_zones = {out}
-    site.cloud.show()
-    site.wait_until_well(left)
-    if any(left):
-        assert site.pages() == {"Hello Mars!\n"}
+def test_an_unhealthy_zone_gets_no_request_until_it_is_healthy_again(testbed: CloudTestbed):
+    zones = [target.zone for target in testbed.topology.balancers[0].targets]
+    unhealthy_zone = min(zones)
+    expected_health = sorted(zone != unhealthy_zone for zone in zones)
+    testbed.cloud.faults.unhealthy_zones = {unhealthy_zone}
+    testbed.cloud.apply_topology()
+    testbed.wait_for_target_health(expected_health)
+    if any(expected_health):
+        assert testbed.pages() == {"Hello Mars!\n"}
     else:
-        # DigitalOcean's servers are all in one zone: the balancer itself must answer.
-        assert get(site.front).status == 503
-    site.cloud.faults.unhealthy_zones = set()
-    site.cloud.show()
-    site.wait_until_well([True, True])
+        # DigitalOcean's servers are all in one zone, so the balancer itself must answer.
+        assert get(testbed.entrypoint).status == 503
+    testbed.cloud.faults.unhealthy_zones = set()
+    testbed.cloud.apply_topology()
+    testbed.wait_for_target_health([True, True])
 
 
-def test_a_server_that_was_stopped_and_started_goes_on(site: Site):
+def test_a_server_that_was_stopped_and_started_serves_again(testbed: CloudTestbed):
     """On AWS it has another address from then on."""
-    before = [server["instance_id"] for server in site.servers()]
-    manual_changes.stop_and_start(site.cloud, before[0])
-    site.wait_until_well([True, True])
-    site.stack.pulumi("refresh", "--yes", "--skip-preview")
-    site.stack.up()
-    assert [server["instance_id"] for server in site.servers()] == before
-    assert site.pages() == {"Hello Mars!\n"}
-    assert site.stack.ssh("hostname").stdout
-    assert site.stack.steps() == {}
+    ids_before = [server["instance_id"] for server in testbed.servers()]
+    manual_changes.stop_and_start(testbed.cloud, ids_before[0])
+    testbed.wait_for_target_health([True, True])
+    testbed.stack.pulumi("refresh", "--yes", "--skip-preview")
+    testbed.stack.up()
+    assert [server["instance_id"] for server in testbed.servers()] == ids_before
+    assert testbed.pages() == {"Hello Mars!\n"}
+    assert testbed.stack.ssh("hostname").stdout
+    assert testbed.stack.steps() == {}
 
 
-def test_servers_are_replaced_without_a_failed_request(site: Site, tmp_path: Path):
-    before = {server["instance_id"] for server in site.servers()}
-    site.stack.configure(size=LARGER[site.cloud.package])
-    with load(f"{site.front}echo", tmp_path, seconds=390) as seen:
-        site.stack.up()
-    after = {server["instance_id"] for server in site.servers()}
-    assert not before & after
-    assert site.pages() == {"Hello Mars!\n"}
-    assert (seen.failed, seen.requests > 300) == ({}, True)
+def test_replacing_the_servers_fails_no_request(testbed: CloudTestbed, tmp_path: Path):
+    ids_before = {server["instance_id"] for server in testbed.servers()}
+    testbed.stack.configure(size=LARGER_SIZES[testbed.cloud.package])
+    with load(f"{testbed.entrypoint}echo", tmp_path, seconds=390) as result:
+        testbed.stack.up()
+    ids_after = {server["instance_id"] for server in testbed.servers()}
+    assert not ids_before & ids_after
+    assert testbed.pages() == {"Hello Mars!\n"}
+    assert (result.failed, result.requests > 300) == ({}, True)
 
 
-def test_a_release_of_before_comes_back(site: Site):
-    site.stack.edit("Hello Mars!", "Hello Venus!")
-    before = site.stack.outputs()["release"]
-    site.stack.up()
-    assert site.pages() == {"Hello Venus!\n"}
-    site.stack.configure(release=before)
-    site.stack.up()
-    assert site.pages() == {"Hello Mars!\n"}
-    # Servers that are new have no kept release, so the app's folder serves the same one again.
-    site.stack.edit("Hello Venus!", "Hello Mars!")
-    site.stack.configure(release=None)
+def test_the_stack_rolls_back_to_the_previous_release(testbed: CloudTestbed):
+    testbed.stack.edit("Hello Mars!", "Hello Venus!")
+    previous_release = testbed.stack.outputs()["release"]
+    testbed.stack.up()
+    assert testbed.pages() == {"Hello Venus!\n"}
+    testbed.stack.configure(release=previous_release)
+    testbed.stack.up()
+    assert testbed.pages() == {"Hello Mars!\n"}
+    # New servers keep no earlier release. So the app's folder must have the same release for the tests that follow.
+    testbed.stack.edit("Hello Venus!", "Hello Mars!")
+    testbed.stack.configure(release=None)
 
 
 @pytest.mark.parametrize("servers", [1, 3, 1], ids=["from_2_to_1", "from_1_to_3", "from_3_to_1"])
-def test_another_number_of_servers_fails_no_request(site: Site, servers: int, tmp_path: Path):
-    site.stack.configure(servers=servers, balancer=True)
-    with load(f"{site.front}echo", tmp_path, seconds=390) as seen:
-        site.stack.up()
-    assert len(site.servers()) == servers
-    assert site.pages() == {"Hello Mars!\n"}
-    assert site.well() == [True] * servers
-    assert (seen.failed, seen.requests > 300) == ({}, True)
+def test_changing_the_number_of_servers_fails_no_request(testbed: CloudTestbed, servers: int, tmp_path: Path):
+    testbed.stack.configure(servers=servers, balancer=True)
+    with load(f"{testbed.entrypoint}echo", tmp_path, seconds=390) as result:
+        testbed.stack.up()
+    assert len(testbed.servers()) == servers
+    assert testbed.pages() == {"Hello Mars!\n"}
+    assert testbed.target_health() == [True] * servers
+    assert (result.failed, result.requests > 300) == ({}, True)
 
 
-def test_destroy_leaves_nothing_in_the_cloud(site: Site):
-    site.stack.destroy()
-    assert site.cloud.leftovers() == []
-    assert (site.view.instances, site.view.balancers) == ((), ())
+def test_destroy_leaves_nothing_in_the_cloud(testbed: CloudTestbed):
+    testbed.stack.destroy()
+    assert testbed.cloud.leftovers() == []
+    assert (testbed.topology.servers, testbed.topology.balancers) == ((), ())

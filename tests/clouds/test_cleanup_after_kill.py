@@ -1,4 +1,4 @@
-"""A world of machines after the process that had it was killed."""
+"""The next simulated cloud removes what is left of one whose process was killed."""
 
 from __future__ import annotations
 
@@ -13,54 +13,55 @@ import pytest
 from components.local import bridge, machine
 from tests.clouds.machine_infrastructure import EDGE, FOLDER, OWNER
 from tests.clouds.nftables import TABLE
-from tests.clouds.simulated_stack import machines
+from tests.clouds.testbed import machine_infrastructure
 from tests.machine.conftest import nothing_left
 from tests.stack import ROOT
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 
-# Says so when a network, a machine and a balancer are there, and then waits to be killed.
-KILLED = """
+# Prints a line once a network, a machine and a balancer run, and then waits to be killed.
+PROGRAM = """
 import sys, time
-from tests.clouds.machine_infrastructure import Machines
-from tests.clouds.infrastructure import Balancer, Boot, Health, Listener, View
+from tests.clouds.infrastructure import Balancer, HealthCheck, Listener, ServerSpec, Topology
+from tests.clouds.machine_infrastructure import MachineInfrastructure
 
-world = Machines("Ec2")
-world.start()
-world.network("vpc", "10.61.0.0/24")
-world.boot(Boot(id="i-killed", hostname="web", network="vpc", address="10.61.0.5", user_data="", metadata={}))
-front = Balancer(
-    id="front", network="vpc", public="198.18.0.2", nodes=("10.61.0.250",), listeners=(Listener(port=80),),
-    targets=(), health=Health(path="/", port=80),
+infrastructure = MachineInfrastructure("Ec2")
+infrastructure.start()
+infrastructure.create_network("vpc", "10.61.0.0/24")
+infrastructure.boot(
+    ServerSpec(id="i-killed", hostname="web", network="vpc", address="10.61.0.5", user_data="", metadata={})
 )
-world.show(View(balancers=(front,)))
-print("there", flush=True)
+balancer = Balancer(
+    id="balancer", network="vpc", public_address="198.18.0.2", node_addresses=("10.61.0.250",),
+    listeners=(Listener(port=80),), targets=(), health_check=HealthCheck(path="/", port=80),
+)
+infrastructure.apply(Topology(balancers=(balancer,)))
+print("running", flush=True)
 time.sleep(600)
 """
 
 
-def test_what_a_killed_process_left_of_its_world_is_cleared_by_the_next():
-    with nothing_left(lambda: {EDGE, TABLE, "i-killed", *networks()}):
-        with subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
-            assert run.stdout
-            assert run.stdout.readline() == "there\n"
-            os.kill(run.pid, signal.SIGKILL)
-        [left] = networks()
+def test_the_next_simulated_cloud_removes_what_a_killed_process_left():
+    with nothing_left(lambda: {EDGE, TABLE, "i-killed", *network_ids()}):
+        with subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout
+            assert program.stdout.readline() == "running\n"
+            os.kill(program.pid, signal.SIGKILL)
+        [leftover] = network_ids()
         assert "i-killed" in machine.listed()
-        assert proxies()
-        with machines("aws") as world:
+        assert balancer_processes()
+        with machine_infrastructure("aws") as infrastructure:
             assert "i-killed" not in machine.listed()
-            assert networks() == proxies() == []
-            world.network("vpc", "10.61.0.0/24")
-            assert left not in networks()
+            assert network_ids() == balancer_processes() == []
+            infrastructure.create_network("vpc", "10.61.0.0/24")
+            assert leftover not in network_ids()
 
 
-def networks() -> list[str]:
-    """Of simulated clouds; the local target's are others'."""
-    return [each.id for each in bridge.listed() if each.owner == OWNER]
+def network_ids() -> list[str]:
+    """The networks of simulated clouds, without those of local stacks."""
+    return [network.id for network in bridge.listed() if network.owner == OWNER]
 
 
-def proxies() -> list[str]:
-    """The processes of balancers."""
-    found = Path("/proc").glob("[0-9]*/cmdline")
-    return [each.parent.name for each in found if f"{FOLDER}/".encode() in each.read_bytes()]
+def balancer_processes() -> list[str]:
+    command_lines = Path("/proc").glob("[0-9]*/cmdline")
+    return [file.parent.name for file in command_lines if f"{FOLDER}/".encode() in file.read_bytes()]

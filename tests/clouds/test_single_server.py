@@ -1,4 +1,4 @@
-"""One server with an address of its own, on a cloud with machines. The tests are one story."""
+"""One server with an address of its own, on a cloud with machines. The tests are one story, in this order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pytest
 
 from tests.clouds import manual_changes
 from tests.clouds.infrastructure import OPERATOR, STRANGER
-from tests.clouds.simulated_stack import LARGER, Site, chosen, connects, site_on
+from tests.clouds.simulated_stack import LARGER_SIZES
+from tests.clouds.testbed import CloudTestbed, can_connect, clouds_under_test, new_testbed
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 
-# What is found of the changes by hand: what admits SSH, and where the address leads.
-MENDS = {
+# The steps that undo the manual changes of the SSH rule and of the address.
+REPAIR_STEPS = {
     "aws": {
         ("SecurityGroupIngressRule", "sim-ssh-198-51-100-7-32-cddcba", "update"),
         ("EipAssociation", "sim-address", "create"),
@@ -27,117 +28,121 @@ MENDS = {
 }
 
 
-@pytest.fixture(scope="module", params=chosen("aws"))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site_on(request.param, tmp_path_factory.mktemp("cloud")) as site:
-        yield site
+@pytest.fixture(scope="module", params=clouds_under_test("aws"))
+def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudTestbed]:
+    with new_testbed(request.param, tmp_path_factory.mktemp("cloud")) as testbed:
+        yield testbed
 
 
-def test_up_with_a_cloud_that_throttles_fails_now_and_then_and_is_slow(site: Site):
-    site.cloud.faults.throttled, site.cloud.faults.failing = 2, 2
-    site.cloud.faults.slow_boot, site.cloud.faults.late_metadata = 2, 3
-    site.stack.up()
-    assert site.cloud.faults.retried >= 4
-    assert get(site.stack.outputs()["url"]).text == "Hello World!\n"
-    assert site.stack.steps() == {}
+def test_up_succeeds_on_a_slow_cloud_that_throttles_and_fails_some_calls(testbed: CloudTestbed):
+    faults = testbed.cloud.faults
+    faults.throttled_calls, faults.failing_calls = 2, 2
+    faults.boot_delay_seconds, faults.metadata_delay_seconds = 2, 3
+    testbed.stack.up()
+    assert faults.retry_count >= 4
+    assert get(testbed.stack.outputs()["url"]).text == "Hello World!\n"
+    assert testbed.stack.steps() == {}
 
 
-def test_ssh_from_elsewhere_is_refused_and_visitors_are_not(site: Site):
-    address = site.servers()[0]["address"]
-    assert connects(address, 22, OPERATOR)
-    assert not connects(address, 22, STRANGER)
-    assert connects(address, 80, STRANGER)
+def test_a_stranger_reaches_the_site_and_only_the_operator_reaches_ssh(testbed: CloudTestbed):
+    address = testbed.servers()[0]["address"]
+    assert can_connect(address, 22, OPERATOR)
+    assert not can_connect(address, 22, STRANGER)
+    assert can_connect(address, 80, STRANGER)
 
 
-def test_the_address_moves_to_the_successor_when_that_serves(site: Site):
-    url, [before] = site.stack.outputs()["url"], site.servers()
-    site.stack.edit("Hello World!", "Hello Mars!")
-    site.stack.configure(size=LARGER[site.cloud.package])
-    with visitors(url) as seen:
-        site.stack.up()
+def test_the_address_moves_to_a_new_server_once_that_serves(testbed: CloudTestbed):
+    url, [old_server] = testbed.stack.outputs()["url"], testbed.servers()
+    testbed.stack.edit("Hello World!", "Hello Mars!")
+    testbed.stack.configure(size=LARGER_SIZES[testbed.cloud.package])
+    with request_repeatedly(url) as results:
+        testbed.stack.up()
         time.sleep(1)
-    failed = {said: count for said, count in seen.items() if not said.startswith("Hello")}
-    assert {"Hello World!\n", "Hello Mars!\n"} <= set(seen)
-    # What is on its way to the old server when the address moves ends with that server: docs/clouds.md.
-    assert sum(failed.values()) <= 1, failed
-    assert site.stack.outputs()["url"] == url
-    assert site.servers()[0]["instance_id"] != before["instance_id"]
+    failures = {result: count for result, count in results.items() if not result.startswith("Hello")}
+    assert {"Hello World!\n", "Hello Mars!\n"} <= set(results)
+    # A request that is in flight to the old server when the address moves ends with that server: docs/clouds.md.
+    assert sum(failures.values()) <= 1, failures
+    assert testbed.stack.outputs()["url"] == url
+    assert testbed.servers()[0]["instance_id"] != old_server["instance_id"]
     assert get(url).text == "Hello Mars!\n"
 
 
-def test_an_app_update_and_then_the_release_of_before(site: Site):
-    outputs = site.stack.outputs()
-    site.stack.edit("Hello Mars!", "Hello Venus!")
-    site.stack.up()
+def test_a_new_release_serves_and_the_stack_can_roll_back_to_the_previous_one(testbed: CloudTestbed):
+    outputs = testbed.stack.outputs()
+    testbed.stack.edit("Hello Mars!", "Hello Venus!")
+    testbed.stack.up()
     assert get(outputs["url"]).text == "Hello Venus!\n"
-    site.stack.configure(release=outputs["release"])
-    site.stack.up()
+    testbed.stack.configure(release=outputs["release"])
+    testbed.stack.up()
     assert get(outputs["url"]).text == "Hello Mars!\n"
 
 
-def test_what_was_changed_by_hand_is_found_by_refresh_and_mended_by_up(site: Site):
-    url, [server] = site.stack.outputs()["url"], site.servers()
-    manual_changes.admit_everybody_to_ssh(site.cloud)
-    assert connects(server["address"], 22, STRANGER)
-    manual_changes.take_address(site.cloud)
-    assert not connects(url.split("/")[2], 80, STRANGER)
-    site.stack.pulumi("refresh", "--yes", "--skip-preview")
-    assert site.stack.plan() >= MENDS[site.cloud.package]
-    site.stack.up()
+def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed):
+    url, [server] = testbed.stack.outputs()["url"], testbed.servers()
+    manual_changes.open_ssh_to_everybody(testbed.cloud)
+    assert can_connect(server["address"], 22, STRANGER)
+    manual_changes.detach_address(testbed.cloud)
+    assert not can_connect(url.split("/")[2], 80, STRANGER)
+    testbed.stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert testbed.stack.plan() >= REPAIR_STEPS[testbed.cloud.package]
+    testbed.stack.up()
     assert get(url).text == "Hello Mars!\n"
-    assert not connects(server["address"], 22, STRANGER)
-    assert site.servers() == [server]
-    assert site.stack.steps() == {}
+    assert not can_connect(server["address"], 22, STRANGER)
+    assert testbed.servers() == [server]
+    assert testbed.stack.steps() == {}
 
 
-def test_when_the_address_itself_was_lost_the_same_server_gets_another_one(site: Site):
-    url, [server] = site.stack.outputs()["url"], site.servers()
-    manual_changes.lose_address(site.cloud)
-    if site.cloud.package == "digitalocean":
-        # The provider fails to read its assignment.
-        site.stack.recover()
+def test_a_server_whose_address_was_released_manually_gets_another_one(testbed: CloudTestbed):
+    url, [server] = testbed.stack.outputs()["url"], testbed.servers()
+    manual_changes.release_address(testbed.cloud)
+    if testbed.cloud.package == "digitalocean":
+        # There the provider fails to read the assignment of the address, so a refresh fails.
+        testbed.stack.recover()
     else:
-        site.stack.pulumi("refresh", "--yes", "--skip-preview")
-    site.stack.up()
-    outputs = site.stack.outputs()
+        testbed.stack.pulumi("refresh", "--yes", "--skip-preview")
+    testbed.stack.up()
+    outputs = testbed.stack.outputs()
     assert outputs["url"] != url
     assert get(outputs["url"]).text == "Hello Mars!\n"
     assert outputs["servers"][0]["instance_id"] == server["instance_id"]
-    assert site.stack.ssh("hostname").stdout
-    assert site.stack.steps() == {}
+    assert testbed.stack.ssh("hostname").stdout
+    assert testbed.stack.steps() == {}
 
 
-def test_a_second_server_that_cannot_be_had_leaves_the_first_one_open_to_visitors(site: Site):
-    url, page = site.stack.outputs()["url"], get(site.stack.outputs()["url"]).text
-    (site.stack.app / "requirements.txt").write_text("flask\nthere-is-no-such-package==1\n")
-    site.stack.configure(servers=2, release=None)
-    done = site.stack.up(check=False)
-    assert "there-is-no-such-package" in done.stdout + done.stderr
-    assert (done.returncode != 0, get(url).text) == (True, page)
+def test_the_first_server_goes_on_serving_when_a_second_one_cannot_be_set_up(testbed: CloudTestbed):
+    url, page = testbed.stack.outputs()["url"], get(testbed.stack.outputs()["url"]).text
+    (testbed.stack.app / "requirements.txt").write_text("flask\nthere-is-no-such-package==1\n")
+    testbed.stack.configure(servers=2, release=None)
+    result = testbed.stack.up(check=False)
+    assert "there-is-no-such-package" in result.stdout + result.stderr
+    assert (result.returncode != 0, get(url).text) == (True, page)
 
 
-def test_destroy_leaves_nothing_in_the_cloud(site: Site):
-    site.stack.destroy()
-    assert site.cloud.leftovers() == []
+def test_destroy_leaves_nothing_in_the_cloud(testbed: CloudTestbed):
+    testbed.stack.destroy()
+    assert testbed.cloud.leftovers() == []
 
 
 @contextmanager
-def visitors(url: str) -> Iterator[Counter[str]]:
-    """New visitors, one after the other: what each saw, or how it failed; none waits for long."""
-    seen, done = Counter[str](), threading.Event()
+def request_repeatedly(url: str) -> Iterator[Counter[str]]:
+    """Send one request after the other, each on a new connection with a timeout of two seconds.
 
-    def visit() -> None:
-        while not done.wait(0.02):
+    Counts the results: the text of a page, another status, or an error.
+    """
+    results, end = Counter[str](), threading.Event()
+
+    def send_requests() -> None:
+        while not end.wait(0.02):
             try:
                 answer = get(url, timeout=2)
-                seen[answer.text if answer.status == 200 else str(answer.status)] += 1
+                results[answer.text if answer.status == 200 else str(answer.status)] += 1
             except OSError as error:
-                seen[repr(error)] += 1
+                results[repr(error)] += 1
 
-    thread = threading.Thread(target=visit)
+    thread = threading.Thread(target=send_requests)
     thread.start()
     try:
-        yield seen
+        yield results
     finally:
-        done.set()
+        end.set()
         thread.join()

@@ -10,8 +10,8 @@ import pytest
 
 from components import names
 from tests.cloud import AWS, DIGITALOCEAN, SITE, built
-from tests.clouds.digitalocean import DigitalOcean as Account
-from tests.clouds.digitalocean_api import TOKEN, answering
+from tests.clouds.digitalocean import SimulatedDigitalOcean as Account
+from tests.clouds.digitalocean_api import TOKEN, serve_api
 from tools.recover import asking, aws, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
 from tools.recover.state import Pending
@@ -170,7 +170,7 @@ def account() -> Account:
 @pytest.fixture
 def asked(account: Account) -> Iterator[DigitalOcean]:
     # Small pages, so that there are several.
-    with answering(account, page_size=1) as url:
+    with serve_api(account, page_size=1) as url:
         yield DigitalOcean(TOKEN, url)
 
 
@@ -214,16 +214,16 @@ def test_neither_another_stacks_things_are_strays_nor_is_a_name_with_a_digest_ov
     account.add("vpc", {"name": "prod-1-1a2b3c4"}, "v3")
     droplet = f"{names.label('prod.eu-1')}-1a2b3c4"
     account.add("droplet", {"name": droplet}, "5")
-    with answering(account) as url:
+    with serve_api(account) as url:
         asked = DigitalOcean(TOKEN, url)
         assert asked.strays({"77", "v1"}, "prod") == []
         assert asked.strays(set(), "prod.eu") == [f"droplets 5 {droplet}"]
 
 
 def test_what_digitalocean_refuses_is_said(account: Account):
-    with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
+    with serve_api(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
         DigitalOcean("wrong", url).strays(set(), "prod")
-    with answering(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
+    with serve_api(account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
         DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
     with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
         DigitalOcean(TOKEN, url).strays(set(), "prod")
