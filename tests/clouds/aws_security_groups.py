@@ -123,7 +123,7 @@ class _GroupRule(AwsResource):
         revoke(GroupId=inputs["securityGroupId"], SecurityGroupRuleIds=[id])
 
     def _create_tags(self, id: str, inputs: Document) -> None:
-        """Only for rules does the provider set the tags by a separate call."""
+        """The provider sends the tags of a rule in a separate call; those of other resources come with the create."""
         if tags := self.service_tags(inputs).get("Tags"):
             self.ec2.create_tags(Resources=[id], Tags=tags)
 

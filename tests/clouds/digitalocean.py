@@ -36,7 +36,7 @@ TYPE_MODULES = (
 class SimulatedDigitalOcean(SimulatedCloud):
     """One account. With a ``file``, it outlives this process.
 
-    Its documents are in collections such as ``droplet``. In a collection each has an id.
+    It stores documents in collections such as ``droplet``, each under its id.
     """
 
     package, version = "digitalocean", "4.84.1"

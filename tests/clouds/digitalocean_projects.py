@@ -53,7 +53,7 @@ class Project(StoredResource):
 class ProjectResources(StoredResource):
     """The resources in a project. Its id is the project's.
 
-    Only of balancers does this account know which project they are in.
+    The account stores the project only with balancers.
     """
 
     collection = "project_resources"

@@ -215,7 +215,7 @@ class MachineInfrastructure:
         return {
             "etc/cloud/cloud.cfg.d/95-simulated-cloud.cfg": settings,
             _DMI: dmi_module + _BIOS_REPLACEMENT.format(values=repr(bios_values[self.data_source])),
-            # An empty program: otherwise cloud-init waits half a minute for a DHCP server. Without an answer from it,
-            # it sends its requests from the address that the machine has.
+            # An empty program. With the real one, cloud-init waits half a minute for a DHCP server before it uses the
+            # address that the machine has.
             "usr/sbin/dhcpcd": "",
         }

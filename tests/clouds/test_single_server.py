@@ -44,7 +44,7 @@ def test_up_succeeds_on_a_slow_cloud_that_throttles_and_fails_some_calls(testbed
     assert testbed.stack.steps() == {}
 
 
-def test_a_stranger_reaches_the_site_and_only_the_operator_reaches_ssh(testbed: CloudTestbed):
+def test_a_stranger_reaches_the_app_and_only_the_operator_reaches_ssh(testbed: CloudTestbed):
     address = testbed.servers()[0]["address"]
     assert can_connect(address, 22, OPERATOR)
     assert not can_connect(address, 22, STRANGER)
