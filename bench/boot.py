@@ -8,11 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from components.server.templates import text
-
 from bench import results, stacks
 from bench.results import Times
 from components.local import image
+from components.server.templates import text
 from tests.machine.local_machines import LocalMachines, create_ssh_key
 from tests.stack import ROOT, get
 

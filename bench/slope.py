@@ -20,9 +20,8 @@ from typing import Any
 
 from bench import results
 from bench.unchanged import resources_of
-from tests.clouds.commands import recorded
-from tests.clouds.site import new_stack, simulated
-from tests.clouds.world import Paper
+from tests.clouds.simulated_commands import serve_simulated_plugin
+from tests.clouds.simulated_stack import new_stack, simulated_cloud
 from tests.stack import Stack
 
 PROJECT = Path(__file__).with_name("same_resources")
@@ -69,17 +68,17 @@ def measure(runs: int) -> None:
     """All in turn, with the number of calls to the cloud, commands and logins meanwhile, which should be 0."""
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="gantry-bench-")))
-        cloud = opened.enter_context(simulated("aws", Paper(), folder))
-        commands, provider = opened.enter_context(recorded())
+        cloud = opened.enter_context(simulated_cloud("aws", folder))
+        plugin, provider = opened.enter_context(serve_simulated_plugin())
         log = folder / "ssh.log"
         variables = {**_with_recording_ssh(folder, log), DEBUG: f"{os.environ[DEBUG]},{provider}"}
         stacks = {number: side_by_side(folder / str(number), number, variables) for number in SERVERS}
-        before = len(cloud.calls) + len(commands.asked)
+        before = len(cloud.calls) + len(plugin.calls)
         measured = {(number, command): (Runs(), Runs()) for number in SERVERS for command in COMMANDS}
         for _, ((number, command), both) in itertools.product(range(runs), measured.items()):
             for times, stack in zip(both, stacks[number], strict=True):
                 times.time(stack, COMMANDS[command])
-        calls = len(cloud.calls) + len(commands.asked) - before
+        calls = len(cloud.calls) + len(plugin.calls) - before
         logins = len(log.read_text().splitlines()) if log.exists() else 0
         sizes = [_size(number, stacks[number][0], measured) for number in SERVERS]
     results.save("slope", {"done": calls, "logins": logins, "sizes": sizes})

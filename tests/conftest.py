@@ -22,7 +22,11 @@ RUN_VARIABLE = "GANTRY_TEST_RUN"
 RUN_ID = os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(8))
 END_SECONDS = 10
 # The suites that boot servers in a simulated cloud.
-CLOUD_SUITES = {f"tests/clouds/test_{suite}.py" for suite in ("balanced", "machines", "single")}
+CLOUD_SUITES = {
+    f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
+}
+    f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
+}
 IN_CI = os.environ.get("CI") == "true"
 
 

@@ -1,4 +1,4 @@
-"""An AWS whose API is moto's: calls go through boto3, so names, references and states are validated as AWS does."""
+"""A simulated AWS: boto3 calls the API of moto, which checks names, references and states as AWS does."""
 
 from __future__ import annotations
 
@@ -6,57 +6,67 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import boto3
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from tests.clouds import aws_view
+from tests.clouds import (
+    aws_balancing,
+    aws_buckets,
+    aws_compute,
+    aws_dns,
+    aws_functions,
+    aws_iam,
+    aws_network,
+    aws_security_groups,
+)
+from tests.clouds.aws_resource import AwsResource
+from tests.clouds.aws_topology import read_topology
 from tests.clouds.faults import CloudError
-from tests.clouds.kinds import Kind
-from tests.clouds.provider import Cloud, Type
-from tests.clouds.world import Addresses, Paper, View, World
+from tests.clouds.infrastructure import AddressPool, Infrastructure, Topology
+from tests.clouds.simulated_cloud import Document, Function, ResourceType, SimulatedCloud
 from tools.recover.state import SCHEMA_VERSIONS
 
-T = TypeVar("T")
-Document = dict[str, Any]
-DEBIAN = "136693071363"
-_READS = 5
+# The account that publishes Debian's images.
+DEBIAN_ACCOUNT = "136693071363"
+TYPE_MODULES = (aws_network, aws_security_groups, aws_compute, aws_iam, aws_balancing, aws_dns, aws_buckets)
+_READ_ATTEMPTS = 6
 
 
-class Aws(Cloud):
-    """One account in one region; its state lasts as long as this process."""
+class SimulatedAws(SimulatedCloud):
+    """One account in one region. It lasts as long as this process."""
 
     package, version = "aws", "7.51.1"
-    # moto's.
+    # The account of moto.
     account = "123456789012"
     schema_versions: ClassVar = SCHEMA_VERSIONS
 
-    def __init__(self, world: World | None = None) -> None:
-        super().__init__()
-        self.world: World = world or Paper()
+    def __init__(self, infrastructure: Infrastructure | None = None) -> None:
+        super().__init__(infrastructure)
         self.lock = threading.RLock()
         self.region = "eu-central-1"
         self.default_tags: dict[str, str] = {}
-        # What AWS doesn't tell again, or not in the provider's words, by type and id.
-        self.given: dict[tuple[type[Resource], str], Document] = {}
-        # In place of moto's: the auto-assigned by instance, the elastic by allocation; and those of balancers.
-        self.own_addresses: dict[str, str] = {}
-        self.elastic: dict[str, str] = {}
-        self.fronts: dict[str, str] = {}
+        # The inputs of all resources. AWS doesn't return each of them, or not in the provider's words.
+        self.recorded_inputs: dict[tuple[type[AwsResource], str], Document] = {}
+        # Public addresses, used in place of moto's: by instance id, by allocation id, by ARN of the balancer.
+        self.auto_assigned_addresses: dict[str, str] = {}
+        self.elastic_addresses: dict[str, str] = {}
+        self.balancer_addresses: dict[str, str] = {}
+        # Certificate and key as PEM, by ARN.
         self.certificates: dict[str, str] = {}
-        # The tags of what is deleted, by ARN: the tagging API goes on listing it for hours.
-        self.deleted: dict[str, dict[str, str]] = {}
-        self._addresses = Addresses()
+        # The tags of deleted resources by ARN, because the tagging API lists those for hours.
+        self.deleted_tags: dict[str, dict[str, str]] = {}
+        self._address_pool = AddressPool()
         self._mock = mock_aws()
 
     def start(self) -> None:
-        os.environ |= {"MOTO_AMIS_PATH": _images(), "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        os.environ |= {"MOTO_AMIS_PATH": _write_images(), "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
         self._mock.start()
 
     def stop(self) -> None:
@@ -67,168 +77,59 @@ class Aws(Cloud):
     def client(self, service: str) -> Any:
         return _client(service, self.region)
 
-    def configure(self, settings: dict[str, Any]) -> None:
+    def configure(self, settings: Document) -> None:
         if settings.get("region") != self.region:
             raise CloudError(f"region is {settings.get('region')!r}, and this cloud is in {self.region} alone")
         self.default_tags = (settings.get("defaultTags") or {}).get("tags", {})
 
-    def types(self) -> Mapping[str, Type]:
-        from tests.clouds import aws_balancing, aws_compute, aws_groups, aws_names, aws_network
+    def types(self) -> Mapping[str, ResourceType]:
+        return {type_.token: type_(self) for module in TYPE_MODULES for type_ in module.TYPES}
 
-        modules = (aws_network, aws_groups, aws_compute, aws_balancing, aws_names)
-        found = [each for module in modules for each in module.TYPES]
-        return {each.token: each(self) for each in found}
-
-    def functions(self) -> Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]:
-        from tests.clouds import aws_functions
-
+    def functions(self) -> Mapping[str, Function]:
         return aws_functions.functions(self)
 
     def leftovers(self) -> list[str]:
-        return [f"{type_.__name__} {id}" for type_, id in self.given if type_(self).read(id)]
+        return [f"{type_.__name__} {id}" for type_, id in self.recorded_inputs if type_(self).read(id)]
 
-    def public_address(self) -> str:
-        used = {*self.own_addresses.values(), *self.elastic.values(), *self.fronts.values()}
-        return self._addresses.take(used)
+    def new_public_address(self) -> str:
+        used = {
+            *self.auto_assigned_addresses.values(),
+            *self.elastic_addresses.values(),
+            *self.balancer_addresses.values(),
+        }
+        return self._address_pool.take(used)
 
-    def show(self) -> None:
+    def apply_topology(self) -> None:
         with self.lock:
-            self.world.show(self._view())
+            self.infrastructure.apply(self._topology())
 
-    def _view(self) -> View:
-        """What is listed by one call may be gone by the next: other calls of the engine go on meanwhile."""
-        for _ in range(_READS):
+    def _topology(self) -> Topology:
+        """Other threads go on meanwhile. So one call may list a resource that the next call doesn't find."""
+        for _ in range(_READ_ATTEMPTS - 1):
             with suppress(ClientError):
-                return aws_view.view(self)
-        return aws_view.view(self)
+                return read_topology(self)
+        return read_topology(self)
 
 
 @lru_cache
 def _client(service: str, region: str) -> Any:
-    """Made once: it takes a second to read a service's description."""
+    """Cached, because boto3 takes a second to read the description of a service."""
     return boto3.client(service, region_name=region)
 
 
-class Resource(Type):
-    """A resource of AWS by four calls; what AWS doesn't tell again is what was given."""
-
-    token: str
-    kind: Kind
-    # What EC2 calls it in ARNs and tags.
-    called = ""
-    # Whether machines or packets may look different afterwards.
-    shows = True
-
-    def __init__(self, cloud: Aws) -> None:
-        self.cloud = cloud
-        self.ec2 = cloud.client("ec2")
-
-    def make(self, inputs: Document) -> str:
-        raise NotImplementedError
-
-    def live(self, id: str) -> Document | None:
-        """What AWS tells of it now; None where it is gone."""
-        raise NotImplementedError
-
-    def change(self, id: str, olds: Document, news: Document, changed: set[str]) -> set[str]:
-        """Change it; the inputs that were."""
-        return set()
-
-    def drop(self, id: str) -> None:
-        raise NotImplementedError
-
-    def create(self, inputs: Document) -> str:
-        id = translated(lambda: self.make(inputs))
-        self.cloud.given[type(self), id] = inputs
-        self._show()
-        return id
-
-    def read(self, id: str) -> Document | None:
-        try:
-            live = self.live(id)
-        except ClientError as error:
-            if _is_gone(error):
-                return None
-            raise CloudError(str(error)) from None
-        if live is None:
-            return None
-        given = self.cloud.given.get((type(self), id), {})
-        # Tags of the provider's own are told apart from those of the resource.
-        tags = {"tagsAll": {**self.cloud.default_tags, **given.get("tags", {})}} if "tags" in self.kind.inputs else {}
-        return {**given, **tags, **live}
-
-    def update(self, id: str, olds: Document, news: Document) -> None:
-        changed = {key for key in {*olds, *news} if olds.get(key) != news.get(key)}
-        done = translated(lambda: self.change(id, olds, news, changed))
-        # Of the provider alone: https://www.pulumi.com/registry/packages/aws/api-docs/ec2/instance/
-        ours = {"tags", "userDataReplaceOnChange", "forceDestroy", "allowReassociation"}
-        if unknown := changed - done - ours:
-            raise CloudError(f"this cloud can't change {', '.join(sorted(unknown))} of {self.token} in place")
-        self.cloud.given[type(self), id] = news
-        self._show()
-
-    def delete(self, id: str) -> None:
-        with suppress(Gone):
-            translated(lambda: self.drop(id))
-        given = self.cloud.given.pop((type(self), id), {})
-        if arn := self.arn(id):
-            self.cloud.deleted[arn] = {**self.cloud.default_tags, **given.get("tags", {})}
-        self._show()
-
-    def _show(self) -> None:
-        if self.shows:
-            self.cloud.show()
-
-    def arn(self, id: str) -> str | None:
-        """Of what the tagging API lists."""
-        if "tags" not in self.kind.inputs or id.startswith("arn:"):
-            return id if "tags" in self.kind.inputs else None
-        return f"arn:aws:ec2:{self.cloud.region}:{self.cloud.account}:{self.called}/{id}" if self.called else None
-
-    def tags(self, inputs: Document) -> list[Document]:
-        """As EC2 takes them at the making of a resource."""
-        listed = self.plain_tags(inputs).get("Tags")
-        return [{"ResourceType": self.called, "Tags": listed}] if listed else []
-
-    def plain_tags(self, inputs: Document) -> Document:
-        """As the other services take them."""
-        tags = {**self.cloud.default_tags, **inputs.get("tags", {})}
-        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}
-
-
-class Gone(CloudError):
-    """What was asked about isn't there."""
-
-
-def translated(work: Callable[[], T]) -> T:
-    """What AWS refuses, as the provider says it."""
-    try:
-        return work()
-    except ClientError as error:
-        raise (Gone if _is_gone(error) else CloudError)(str(error)) from None
-    except ParamValidationError as error:
-        raise CloudError(str(error)) from None
-
-
-def _is_gone(error: ClientError) -> bool:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    return "NotFound" in code or code.startswith("NoSuch") or code.endswith("NotFoundException")
-
-
-def _images() -> str:
-    """The file of the images that there are; moto's own are of long ago."""
-    documents = [
+def _write_images() -> str:
+    """Write the file of Debian's images, since those of moto are old; its path."""
+    names = (("debian-13-amd64-20251117-2299", "x86_64"), ("debian-13-arm64-20251117-2299", "arm64"))
+    images = [
         {
-            "ami_id": f"ami-{number}{'0' * 16}", "owner_id": DEBIAN, "name": name, "architecture": machine,
+            "ami_id": f"ami-{number}{'0' * 16}", "owner_id": DEBIAN_ACCOUNT, "name": name, "architecture": architecture,
             "state": "available", "public": True, "image_type": "machine", "platform": None, "hypervisor": "xen",
             "virtualization_type": "hvm", "root_device_name": "/dev/xvda", "root_device_type": "ebs",
             "sriov": "simple", "description": "Debian 13", "creation_date": "2025-11-17T22:59:00.000Z",
-            "image_location": f"{DEBIAN}/{name}",
+            "image_location": f"{DEBIAN_ACCOUNT}/{name}",
         }
-        for number, (name, machine) in enumerate(
-            (("debian-13-amd64-20251117-2299", "x86_64"), ("debian-13-arm64-20251117-2299", "arm64")), 1
-        )
+        for number, (name, architecture) in enumerate(names, 1)
     ]  # fmt: skip
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump(documents, file)
+        json.dump(images, file)
     return file.name

@@ -2,143 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 from tests.clouds.faults import CloudError
+from tests.clouds.simulated_cloud import Document, Function
 
 if TYPE_CHECKING:
-    from tests.clouds.aws import Aws
+    from tests.clouds.aws import SimulatedAws
 
-Document = dict[str, Any]
+# AWS's names of a rule's properties.
+_RULE_PROPERTIES = {
+    "securityGroupId": "GroupId", "isEgress": "IsEgress", "ipProtocol": "IpProtocol", "fromPort": "FromPort",
+    "toPort": "ToPort", "cidrIpv4": "CidrIpv4", "cidrIpv6": "CidrIpv6",
+}  # fmt: skip
+# AWS's names of a route table association's properties.
+_ASSOCIATION_PROPERTIES = {
+    "routeTableAssociationId": "RouteTableAssociationId", "routeTableId": "RouteTableId", "subnetId": "SubnetId"
+}  # fmt: skip
 
 
-def functions(cloud: Aws) -> Mapping[str, Callable[[Document], Document]]:
-    ec2 = cloud.client("ec2")
-
-    def ami(args: Document) -> Document:
-        found = ec2.describe_images(Owners=args["owners"], Filters=_filters(args))["Images"]
-        if len(found) != 1 and not args.get("mostRecent"):
-            raise CloudError(f"Your query returned {len(found)} results, and it must be one")
-        newest = max(found, key=lambda each: each["CreationDate"])
-        return {"id": newest["ImageId"], "name": newest["Name"], "architecture": newest["Architecture"]}
-
-    def zones(args: Document) -> Document:
-        found = ec2.describe_availability_zones()["AvailabilityZones"]
-        there = [each for each in found if each["ZoneName"] not in cloud.faults.closed_zones]
-        names = [each["ZoneName"] for each in there if each["State"] == args.get("state", "available")]
-        return {"id": cloud.region, "names": names, "zoneIds": [each["ZoneId"] for each in found]}
-
-    def subnets(args: Document) -> Document:
-        found = ec2.describe_subnets(Filters=_filters(args))["Subnets"]
-        return {"id": cloud.region, "ids": [each["SubnetId"] for each in found]}
-
-    def subnet(args: Document) -> Document:
-        [found] = ec2.describe_subnets(SubnetIds=[args["id"]])["Subnets"]
-        return {"id": args["id"], "availabilityZone": found["AvailabilityZone"], "cidrBlock": found["CidrBlock"]}
-
-    def zone(args: Document) -> Document:
-        wanted = args["name"].rstrip(".")
-        for each in cloud.client("route53").list_hosted_zones()["HostedZones"]:
-            if each["Name"].rstrip(".") == wanted:
-                id = each["Id"].rpartition("/")[2]
-                return {"id": id, "zoneId": id, "name": wanted}
-        raise CloudError(f"no matching Route 53 Hosted Zone found: {wanted}")
-
-    def rules(args: Document) -> Document:
-        found = ec2.describe_security_group_rules(MaxResults=1000, Filters=_filters(_only(args, "filters")))
-        return {"id": cloud.region, "ids": [each["SecurityGroupRuleId"] for each in found["SecurityGroupRules"]]}
-
-    def rule(args: Document) -> Document:
-        id: str = _only(args, "securityGroupRuleId")["securityGroupRuleId"]
-        [found] = ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
-        named = {
-            "securityGroupId": "GroupId", "isEgress": "IsEgress", "ipProtocol": "IpProtocol", "fromPort": "FromPort",
-            "toPort": "ToPort", "cidrIpv4": "CidrIpv4", "cidrIpv6": "CidrIpv6",
-        }  # fmt: skip
-        told = {ours: found.get(theirs) for ours, theirs in named.items()}
-        peer = found.get("ReferencedGroupInfo", {}).get("GroupId")
-        return {"id": id, "securityGroupRuleId": id, **told, "referencedSecurityGroupId": peer}
-
-    def table(args: Document) -> Document:
-        _only(args, "routeTableId")
-        [found] = ec2.describe_route_tables(RouteTableIds=[args["routeTableId"]])["RouteTables"]
-        named = {
-            "routeTableAssociationId": "RouteTableAssociationId", "routeTableId": "RouteTableId", "subnetId": "SubnetId"
-        }  # fmt: skip
-        associations = [
-            {"gatewayId": "", "main": each["Main"], **{ours: each.get(theirs, "") for ours, theirs in named.items()}}
-            for each in found["Associations"]
-        ]
-        return {"id": found["RouteTableId"], "routeTableId": found["RouteTableId"], "associations": associations}
-
-    def records(args: Document) -> Document:
-        zone = _only(args, "zoneId")["zoneId"]
-        told = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
-        return {"id": zone, "zoneId": zone, "resourceRecordSets": [_record(each) for each in told]}
-
+def functions(cloud: SimulatedAws) -> Mapping[str, Function]:
+    """The look-ups by their token."""
     return {
-        "aws:route53/getRecords:getRecords": records,
-        "aws:resourcegroupstaggingapi/getResources:getResources": lambda args: _tagged(cloud, args),
-        "aws:vpc/getSecurityGroupRules:getSecurityGroupRules": rules,
-        "aws:vpc/getSecurityGroupRule:getSecurityGroupRule": rule,
-        "aws:ec2/getRouteTable:getRouteTable": table,
-        "aws:ec2/getAmi:getAmi": ami,
-        "aws:index/getAvailabilityZones:getAvailabilityZones": zones,
-        "aws:ec2/getSubnets:getSubnets": subnets,
-        "aws:ec2/getSubnet:getSubnet": subnet,
-        "aws:route53/getZone:getZone": zone,
+        "aws:ec2/getAmi:getAmi": partial(_ami, cloud),
+        "aws:ec2/getRouteTable:getRouteTable": partial(_route_table, cloud),
+        "aws:ec2/getSubnet:getSubnet": partial(_subnet, cloud),
+        "aws:ec2/getSubnets:getSubnets": partial(_subnets, cloud),
+        "aws:index/getAvailabilityZones:getAvailabilityZones": partial(_availability_zones, cloud),
+        "aws:resourcegroupstaggingapi/getResources:getResources": partial(_tagged_resources, cloud),
+        "aws:route53/getRecords:getRecords": partial(_records, cloud),
+        "aws:route53/getZone:getZone": partial(_zone, cloud),
+        "aws:vpc/getSecurityGroupRule:getSecurityGroupRule": partial(_rule, cloud),
+        "aws:vpc/getSecurityGroupRules:getSecurityGroupRules": partial(_rules, cloud),
     }
 
 
-def _tagged(cloud: Aws, args: Document) -> Document:
-    """What has these tags, as moto says, what moto leaves out, and what had them when it was deleted."""
-    given = {each["key"]: each["values"] for each in _only(args, "tagFilters")["tagFilters"]}
-    filters = [{"Key": key, "Values": values} for key, values in given.items()]
-    pages = cloud.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
-    found = {each["ResourceARN"]: each["Tags"] for page in pages for each in page["ResourceTagMappingList"]}
-    plain = {arn: {tag["Key"]: tag["Value"] for tag in tags} for arn, tags in {**found, **_left_out(cloud)}.items()}
-    plain = {**cloud.deleted, **plain}
-    mappings = [
-        {"resourceArn": arn, "tags": tags, "complianceDetails": []}
-        for arn, tags in plain.items()
-        if all(tags.get(key) in values for key, values in given.items())
+def _ami(cloud: SimulatedAws, args: Document) -> Document:
+    images = cloud.client("ec2").describe_images(Owners=args["owners"], Filters=_filters(args))["Images"]
+    if len(images) != 1 and not args.get("mostRecent"):
+        raise CloudError(f"Your query returned {len(images)} results, and it must be one")
+    newest = max(images, key=lambda image: image["CreationDate"])
+    return {"id": newest["ImageId"], "name": newest["Name"], "architecture": newest["Architecture"]}
+
+
+def _availability_zones(cloud: SimulatedAws, args: Document) -> Document:
+    zones = cloud.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    listed_zones = [zone for zone in zones if zone["ZoneName"] not in cloud.faults.unlisted_zones]
+    names = [zone["ZoneName"] for zone in listed_zones if zone["State"] == args.get("state", "available")]
+    return {"id": cloud.region, "names": names, "zoneIds": [zone["ZoneId"] for zone in zones]}
+
+
+def _subnets(cloud: SimulatedAws, args: Document) -> Document:
+    subnets = cloud.client("ec2").describe_subnets(Filters=_filters(args))["Subnets"]
+    return {"id": cloud.region, "ids": [subnet["SubnetId"] for subnet in subnets]}
+
+
+def _subnet(cloud: SimulatedAws, args: Document) -> Document:
+    [subnet] = cloud.client("ec2").describe_subnets(SubnetIds=[args["id"]])["Subnets"]
+    return {"id": args["id"], "availabilityZone": subnet["AvailabilityZone"], "cidrBlock": subnet["CidrBlock"]}
+
+
+def _zone(cloud: SimulatedAws, args: Document) -> Document:
+    name = args["name"].rstrip(".")
+    for zone in cloud.client("route53").list_hosted_zones()["HostedZones"]:
+        if zone["Name"].rstrip(".") == name:
+            id = zone["Id"].rpartition("/")[2]
+            return {"id": id, "zoneId": id, "name": name}
+    raise CloudError(f"no matching Route 53 Hosted Zone found: {name}")
+
+
+def _rules(cloud: SimulatedAws, args: Document) -> Document:
+    _check_arguments(args, "filters")
+    rules = cloud.client("ec2").describe_security_group_rules(MaxResults=1000, Filters=_filters(args))
+    return {"id": cloud.region, "ids": [rule["SecurityGroupRuleId"] for rule in rules["SecurityGroupRules"]]}
+
+
+def _rule(cloud: SimulatedAws, args: Document) -> Document:
+    _check_arguments(args, "securityGroupRuleId")
+    id: str = args["securityGroupRuleId"]
+    [rule] = cloud.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"]
+    properties = {key: rule.get(aws_key) for key, aws_key in _RULE_PROPERTIES.items()}
+    peer_group = rule.get("ReferencedGroupInfo", {}).get("GroupId")
+    return {"id": id, "securityGroupRuleId": id, **properties, "referencedSecurityGroupId": peer_group}
+
+
+def _route_table(cloud: SimulatedAws, args: Document) -> Document:
+    _check_arguments(args, "routeTableId")
+    [table] = cloud.client("ec2").describe_route_tables(RouteTableIds=[args["routeTableId"]])["RouteTables"]
+    associations = [
+        {
+            "gatewayId": "",
+            "main": association["Main"],
+            **{key: association.get(aws_key, "") for key, aws_key in _ASSOCIATION_PROPERTIES.items()},
+        }
+        for association in table["Associations"]
     ]
-    return {"id": cloud.region, "resourceTagMappingLists": mappings}
+    return {"id": table["RouteTableId"], "routeTableId": table["RouteTableId"], "associations": associations}
 
 
-def _left_out(cloud: Aws) -> dict[str, list[Document]]:
-    ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
-    own = f"arn:aws:ec2:{cloud.region}:{cloud.account}"
-    addresses = ec2.describe_addresses()["Addresses"]
-    found = {f"{own}:elastic-ip/{each['AllocationId']}": each.get("Tags", []) for each in addresses}
-    for each in ec2.describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]:
-        found[f"{own}:security-group-rule/{each['SecurityGroupRuleId']}"] = each.get("Tags", [])
-    for balancer in elb.describe_load_balancers()["LoadBalancers"]:
-        for each in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
-            arn = each["ListenerArn"]
-            found[arn] = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-    return found
+def _records(cloud: SimulatedAws, args: Document) -> Document:
+    _check_arguments(args, "zoneId")
+    zone = args["zoneId"]
+    records = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return {"id": zone, "zoneId": zone, "resourceRecordSets": [_record(record) for record in records]}
 
 
-def _record(found: Document) -> Document:
-    alias = found.get("AliasTarget")
-    target = {"dnsName": alias["DNSName"], "hostedZoneId": alias["HostedZoneId"]} if alias else None
+def _record(record: Document) -> Document:
+    alias, target = record.get("AliasTarget"), None
+    if alias:
+        target = {
+            "dnsName": alias["DNSName"],
+            "hostedZoneId": alias["HostedZoneId"],
+            "evaluateTargetHealth": alias["EvaluateTargetHealth"],
+        }
     return {
-        "name": found["Name"],
-        "type": found["Type"],
-        "ttl": found.get("TTL", 0),
-        "resourceRecords": [{"value": each["Value"]} for each in found.get("ResourceRecords", [])],
-        "aliasTarget": {**target, "evaluateTargetHealth": alias["EvaluateTargetHealth"]} if alias and target else None,
+        "name": record["Name"],
+        "type": record["Type"],
+        "ttl": record.get("TTL", 0),
+        "resourceRecords": [{"value": entry["Value"]} for entry in record.get("ResourceRecords", [])],
+        "aliasTarget": target,
     }
 
 
-def _only(args: Document, *known: str) -> Document:
-    """The arguments, of which no others are taken."""
-    if unknown := set(args) - set(known):
-        raise CloudError(f"this cloud doesn't know the arguments {', '.join(sorted(unknown))}")
-    return args
+def _tagged_resources(cloud: SimulatedAws, args: Document) -> Document:
+    """The resources with these tags: those that moto lists, those that it leaves out, and deleted ones."""
+    _check_arguments(args, "tagFilters")
+    accepted_values = {tag_filter["key"]: tag_filter["values"] for tag_filter in args["tagFilters"]}
+    filters = [{"Key": key, "Values": values} for key, values in accepted_values.items()]
+    pages = cloud.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
+    mappings = [mapping for page in pages for mapping in page["ResourceTagMappingList"]]
+    tag_lists = {mapping["ResourceARN"]: mapping["Tags"] for mapping in mappings} | _tags_that_moto_omits(cloud)
+    tags_by_arn = {arn: {tag["Key"]: tag["Value"] for tag in tags} for arn, tags in tag_lists.items()}
+    matches = [
+        {"resourceArn": arn, "tags": tags, "complianceDetails": []}
+        for arn, tags in {**cloud.deleted_tags, **tags_by_arn}.items()
+        if all(tags.get(key) in values for key, values in accepted_values.items())
+    ]
+    return {"id": cloud.region, "resourceTagMappingLists": matches}
+
+
+def _tags_that_moto_omits(cloud: SimulatedAws) -> dict[str, list[Document]]:
+    """The tags of addresses, rules and listeners, by ARN."""
+    ec2, elb = cloud.client("ec2"), cloud.client("elbv2")
+    prefix = f"arn:aws:ec2:{cloud.region}:{cloud.account}"
+    tags: dict[str, list[Document]] = {}
+    for address in ec2.describe_addresses()["Addresses"]:
+        tags[f"{prefix}:elastic-ip/{address['AllocationId']}"] = address.get("Tags", [])
+    for rule in ec2.describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]:
+        tags[f"{prefix}:security-group-rule/{rule['SecurityGroupRuleId']}"] = rule.get("Tags", [])
+    for balancer in elb.describe_load_balancers()["LoadBalancers"]:
+        for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]:
+            arn = listener["ListenerArn"]
+            tags[arn] = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
+    return tags
+
+
+def _check_arguments(args: Document, *names: str) -> None:
+    """Refuse arguments that have other names."""
+    if unsupported := set(args) - set(names):
+        raise CloudError(f"this cloud doesn't know the arguments {', '.join(sorted(unsupported))}")
 
 
 def _filters(args: Document) -> list[Document]:
-    return [{"Name": each["name"], "Values": each["values"]} for each in args.get("filters", [])]
+    return [{"Name": entry["name"], "Values": entry["values"]} for entry in args.get("filters", [])]

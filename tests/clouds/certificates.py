@@ -1,4 +1,4 @@
-"""Certificates as a cloud issues them, signed by nobody whom a browser knows."""
+"""Certificates that a cloud issues. They are self-signed, so no browser trusts them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(domains: Sequence[str]) -> str:
-    """Certificate and private key, as PEM."""
+    """Certificate and private key as PEM."""
+    domains = domains or ["simulated"]
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domains[0] if domains else "simulated")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domains[0])])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -24,10 +25,10 @@ def self_signed(domains: Sequence[str]) -> str:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in domains or ["simulated"]]), False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain) for domain in domains]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(
+    private_key = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode() + private.decode()
+    return certificate.public_bytes(serialization.Encoding.PEM).decode() + private_key.decode()

@@ -1,5 +1,38 @@
-"""The SDK comes before the plugin's modules, which load its messages without it."""
+"""Fixtures: an account at each cloud without machines, and a small engine that is connected to its provider."""
 
 from __future__ import annotations
 
-import pulumi  # noqa: F401  (imported for what it loads)
+from collections.abc import Iterator
+
+# The SDK comes before the plugin's modules: those load its protocol messages themselves where they find no SDK.
+import pulumi  # noqa: F401
+import pytest
+
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.engine_client import EngineClient, connect_engine
+
+
+@pytest.fixture
+def aws() -> Iterator[SimulatedAws]:
+    cloud = SimulatedAws()
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def aws_engine(aws: SimulatedAws) -> Iterator[EngineClient]:
+    with connect_engine(aws) as engine:
+        yield engine
+
+
+@pytest.fixture
+def digitalocean() -> SimulatedDigitalOcean:
+    return SimulatedDigitalOcean()
+
+
+@pytest.fixture
+def digitalocean_engine(digitalocean: SimulatedDigitalOcean) -> Iterator[EngineClient]:
+    with connect_engine(digitalocean) as engine:
+        yield engine

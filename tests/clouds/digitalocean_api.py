@@ -1,4 +1,4 @@
-"""The lists of DigitalOcean's own API, over HTTP: what is asked besides the provider."""
+"""DigitalOcean's own API over HTTP, as far as Gantry uses it besides the provider: its lists."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.clouds.digitalocean import DigitalOcean, Document
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.simulated_cloud import Document
 
 TOKEN = "simulated"
 
 
-def _named(document: Document) -> Document:
+def _with_text_id(document: Document) -> Document:
     return {"id": document["id"], "name": document["name"]}
 
 
-def _numbered(document: Document) -> Document:
+def _with_number_id(document: Document) -> Document:
     return {"id": int(document["id"]), "name": document["name"]}
 
 
 def _record(document: Document) -> Document:
-    return {**_numbered({"name": "@", **document}), "type": document["type"], "data": document["value"]}
+    return {**_with_number_id({"name": "@", **document}), "type": document["type"], "data": document["value"]}
 
 
-def _reserved(document: Document) -> Document:
+def _reserved_ip(document: Document) -> Document:
     droplet = document.get("dropletId")
     return {
         "ip": document["ipAddress"],
@@ -37,38 +38,38 @@ def _reserved(document: Document) -> Document:
     }
 
 
-# By path: what the account calls them, what the API calls their list, and how it tells of one.
+# By path: the account's collection, the API's name of the list, and the entry of a document.
 _LISTS: dict[str, tuple[str, str, Callable[[Document], Document]]] = {
-    "account/keys": ("ssh_key", "ssh_keys", _numbered),
-    "droplets": ("droplet", "droplets", _numbered),
-    "firewalls": ("firewall", "firewalls", _named),
-    "load_balancers": ("load_balancer", "load_balancers", _named),
-    "projects": ("project", "projects", _named),
-    "reserved_ips": ("reserved_ip", "reserved_ips", _reserved),
-    "vpcs": ("vpc", "vpcs", _named),
+    "account/keys": ("ssh_key", "ssh_keys", _with_number_id),
+    "droplets": ("droplet", "droplets", _with_number_id),
+    "firewalls": ("firewall", "firewalls", _with_text_id),
+    "load_balancers": ("load_balancer", "load_balancers", _with_text_id),
+    "projects": ("project", "projects", _with_text_id),
+    "reserved_ips": ("reserved_ip", "reserved_ips", _reserved_ip),
+    "vpcs": ("vpc", "vpcs", _with_text_id),
 }
 
 
 @contextmanager
-def answering(cloud: DigitalOcean, page_size: int | None = None) -> Iterator[str]:
-    """Where the API is; with pages no larger than ``page_size``, whatever is asked for."""
+def serve_api(cloud: SimulatedDigitalOcean, page_size: int | None = None) -> Iterator[str]:
+    """Serve the API; its URL. ``page_size`` overrides the size that a request asks for."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            asked = {key: int(values[0]) for key, values in parse_qs(parts.query).items()}
+            parameters = {key: int(values[0]) for key, values in parse_qs(parts.query).items()}
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self._send(401, {"id": "unauthorized", "message": "Unable to authenticate you"})
-            listed = _listed(cloud, parts.path.removeprefix("/v2/"))
-            if listed is None or set(asked) - {"page", "per_page"}:
-                return self._send(404, {"id": "not_found", "message": f"this API doesn't know {self.path}"})
-            key, documents = listed
-            size, page = page_size or asked.get("per_page", 20), asked.get("page", 1)
-            more = f"{parts.path}?page={page + 1}" if len(documents) > size * page else None
-            links = {"pages": {"next": more} if more else {}}
-            return self._send(200, {key: documents[size * (page - 1) : size * page], "links": links})
+                return self._reply(401, {"id": "unauthorized", "message": "Unable to authenticate you"})
+            entries = _entries(cloud, parts.path.removeprefix("/v2/"))
+            if entries is None or set(parameters) - {"page", "per_page"}:
+                return self._reply(404, {"id": "not_found", "message": f"this API doesn't know {self.path}"})
+            key, documents = entries
+            size, page = page_size or parameters.get("per_page", 20), parameters.get("page", 1)
+            next_page = f"{parts.path}?page={page + 1}" if len(documents) > size * page else None
+            links = {"pages": {"next": next_page} if next_page else {}}
+            return self._reply(200, {key: documents[size * (page - 1) : size * page], "links": links})
 
-        def _send(self, status: int, document: Document) -> None:
+        def _reply(self, status: int, document: Document) -> None:
             body = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
@@ -89,13 +90,20 @@ def answering(cloud: DigitalOcean, page_size: int | None = None) -> Iterator[str
         thread.join()
 
 
-def _listed(cloud: DigitalOcean, path: str) -> tuple[str, list[Document]] | None:
-    if found := re.fullmatch(r"domains/([^/]+)/records", path):
-        ours = [each for each in cloud.all("record").values() if each["domain"] == found[1]]
-        return ("domain_records", [_record(each) for each in ours]) if found[1] in cloud.all("domain") else None
-    if found := re.fullmatch(r"vpcs/([^/]+)/members", path):
-        return ("members", cloud.members(found[1])) if found[1] in cloud.all("vpc") else None
+def _entries(cloud: SimulatedDigitalOcean, path: str) -> tuple[str, list[Document]] | None:
+    """The name and the entries of the list at a path; None where there is no such list."""
+    if match := re.fullmatch(r"domains/([^/]+)/records", path):
+        domain = match[1]
+        records = [record for record in cloud.documents("record").values() if record["domain"] == domain]
+        return ("domain_records", [_record(record) for record in records]) if _exists(cloud, "domain", domain) else None
+    if match := re.fullmatch(r"vpcs/([^/]+)/members", path):
+        vpc = match[1]
+        return ("members", cloud.vpc_members(vpc)) if _exists(cloud, "vpc", vpc) else None
     if path not in _LISTS:
         return None
-    kind, key, told = _LISTS[path]
-    return key, [told(each) for each in cloud.all(kind).values()]
+    collection, key, entry = _LISTS[path]
+    return key, [entry(document) for document in cloud.documents(collection).values()]
+
+
+def _exists(cloud: SimulatedDigitalOcean, collection: str, id: str) -> bool:
+    return id in cloud.documents(collection)

@@ -1,4 +1,4 @@
-"""What can go wrong in a cloud, switched on by a test."""
+"""Faults of a cloud that a test can switch on."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# As the real SDKs, with less patience.
+# The real SDKs retry, too, but for minutes.
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.05
 
 
 class CloudError(Exception):
-    """The cloud's own words for why it didn't."""
+    """The cloud refuses a call; the message is the cloud's."""
 
 
 class LostReply(CloudError):
-    """The cloud did it, and the answer never arrived."""
+    """The cloud carried out the call, and its reply never arrived."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of the engine: ``stage`` is before the cloud did it, or after, when only the reply is missing."""
+    """A call of the engine. ``stage`` is "before" the cloud carries it out, or "after", when only the reply is left."""
 
     stage: str
     operation: str
@@ -32,59 +32,63 @@ class Call:
 
 @dataclass
 class Faults:
-    """Each is on until taken away, or for a number of calls; ``only`` names the resource types that it meets."""
+    """Each fault lasts until the test resets it, or for a number of calls.
 
-    # How many of the next calls are turned away, to be tried again by the provider.
-    throttled: int = 0
-    failing: int = 0
-    # The next create of such a type is done, and its reply is lost.
+    Resource types are named by the end of their token, such as ``:Vpc``.
+    """
+
+    # How many of the next calls are throttled, or fail. The provider retries each of them.
+    throttled_calls: int = 0
+    failing_calls: int = 0
+    # The next create of each of these types is carried out, and its reply is lost.
     lost_replies: list[str] = field(default_factory=list[str])
-    # What is made first and then tagged stays without: its provider was killed in between.
-    untagged: bool = False
-    # Types of which there are none left.
-    no_capacity: set[str] = field(default_factory=set[str])
-    # Seconds that a machine waits before it boots, and its metadata before they answer.
-    slow_boot: float = 0.0
-    late_metadata: float = 0.0
-    # Seconds that a VPC of DigitalOcean still has what was deleted in it.
-    lingering: float = 1.0
-    # Zones whose machines no balancer reaches.
+    # Resources that get their tags by a second call stay untagged, as if the provider were killed in between.
+    tags_are_lost: bool = False
+    # Types of which the cloud has no capacity left.
+    types_without_capacity: set[str] = field(default_factory=set[str])
+    # Delay of each machine's boot, and of the first answer of its metadata service.
+    boot_delay_seconds: float = 0.0
+    metadata_delay_seconds: float = 0.0
+    # How long a deleted server or balancer is still a member of its VPC on DigitalOcean.
+    vpc_exit_seconds: float = 1.0
+    # Zones whose servers no balancer can reach.
     unhealthy_zones: set[str] = field(default_factory=set[str])
-    # Zones that aren't listed any more.
-    closed_zones: set[str] = field(default_factory=set[str])
-    # Told of every call; what it does is done while the engine waits.
-    witness: Callable[[Call], None] = lambda _call: None
-    retried: int = 0
+    # Zones that the cloud no longer lists.
+    unlisted_zones: set[str] = field(default_factory=set[str])
+    # Called with every call of the engine, which waits until this returns.
+    on_call: Callable[[Call], None] = lambda _call: None
+    retry_count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, operation: str, token: str, name: str) -> None:
-        """Turns the call away as often as the faults say; the provider tries again, but not for ever."""
-        self.witness(Call("before", operation, token, name))
+        """Raise the faults that come before the cloud carries out a call. Throttled calls are retried a few times."""
+        self.on_call(Call(stage="before", operation=operation, token=token, name=name))
         for attempt in range(ATTEMPTS):
-            answer = self._turned_away()
-            if answer is None:
+            message = self._next_failure()
+            if message is None:
                 break
             if attempt == ATTEMPTS - 1:
-                raise CloudError(f"{answer} (tried {ATTEMPTS} times)")
-            self.retried += 1
+                raise CloudError(f"{message} (tried {ATTEMPTS} times)")
+            self.retry_count += 1
             time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-        if operation == "create" and any(token.endswith(each) for each in self.no_capacity):
+        if operation == "create" and any(token.endswith(type_) for type_ in self.types_without_capacity):
             raise CloudError(f"InsufficientInstanceCapacity: no capacity for {token} in this zone")
 
     def after(self, operation: str, token: str, name: str) -> None:
-        self.witness(Call("after", operation, token, name))
+        """Raise LostReply where the reply of a call is to be lost."""
+        self.on_call(Call(stage="after", operation=operation, token=token, name=name))
         with self._lock:
-            lost = next((each for each in self.lost_replies if token.endswith(each)), None)
-            if operation == "create" and lost:
-                self.lost_replies.remove(lost)
+            type_ = next((type_ for type_ in self.lost_replies if token.endswith(type_)), None)
+            if operation == "create" and type_:
+                self.lost_replies.remove(type_)
                 raise LostReply("read: connection reset by peer")
 
-    def _turned_away(self) -> str | None:
+    def _next_failure(self) -> str | None:
         with self._lock:
-            if self.throttled:
-                self.throttled -= 1
+            if self.throttled_calls:
+                self.throttled_calls -= 1
                 return "429 Throttling: Rate exceeded"
-            if self.failing:
-                self.failing -= 1
+            if self.failing_calls:
+                self.failing_calls -= 1
                 return "500 InternalError: an internal error has occurred"
         return None

@@ -1,94 +1,36 @@
-"""A cloud's provider, as the real engine attaches to it: requests become calls of a simulated cloud.
+"""A provider that the real engine attaches to. It turns the engine's requests into calls of a simulated cloud.
 
-The engine finds it by PULUMI_DEBUG_PROVIDERS=<package>:<port>.
+The engine finds it through PULUMI_DEBUG_PROVIDERS=<package>:<port>.
 """
 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from tests.clouds.faults import CloudError, Faults
-from tests.clouds.kinds import DEFAULTS, Kind, like
+from tests.clouds.faults import CloudError
+from tests.clouds.resource_schema import DEFAULTS, with_secrets_of
+from tests.clouds.simulated_cloud import Document, ResourceType, SimulatedCloud
 from tools.offline.command_plugin.protocol import CHANNEL_OPTIONS
 from tools.offline.command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
 
 T = TypeVar("T")
-# Where the real providers keep what their state needs besides.
+# Under this key the real providers keep private data in the state.
 META = "__meta"
 _THREADS = 64
 
 
-class Type(ABC):
-    """The resources of one type in the cloud. Values come without marks of secrets, and go so."""
-
-    kind: Kind
-
-    @abstractmethod
-    def create(self, inputs: dict[str, Any]) -> str:
-        """Make one; its id."""
-
-    @abstractmethod
-    def read(self, id: str) -> dict[str, Any] | None:
-        """All that the cloud tells of it, inputs among it; None where it isn't there."""
-
-    @abstractmethod
-    def update(self, id: str, olds: dict[str, Any], news: dict[str, Any]) -> None: ...
-
-    @abstractmethod
-    def delete(self, id: str) -> None:
-        """Take it away; one that isn't there any more is as good."""
-
-    def imported(self, live: dict[str, Any]) -> dict[str, Any]:
-        """The inputs of one that Pulumi has not made."""
-        known = {key.removesuffix("!") for key in self.kind.inputs}
-        return {key: value for key, value in live.items() if key in known}
-
-
-class Cloud(ABC):
-    """What a provider needs of a simulated cloud."""
-
-    package: str
-    version: str
-    # Of the types whose state says in which version of its schema it is written: the real provider migrates what it
-    # takes for an older one.
-    schema_versions: ClassVar[Mapping[str, int]]
-
-    def __init__(self) -> None:
-        self.faults = Faults()
-        self.calls: list[tuple[str, str]] = []
-
-    @abstractmethod
-    def configure(self, settings: dict[str, Any]) -> None:
-        """Take the provider's settings; raises CloudError where one is missing."""
-
-    @abstractmethod
-    def types(self) -> Mapping[str, Type]: ...
-
-    @abstractmethod
-    def functions(self) -> Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]: ...
-
-    @abstractmethod
-    def show(self) -> None:
-        """Bring machines and packets to what the account says."""
-
-    @abstractmethod
-    def leftovers(self) -> list[str]:
-        """What is there and costs money: one line each."""
-
-
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One for as many runs of the engine as come; each call in a thread of its own."""
+    """Serves any number of engines at once, each call in its own thread."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: SimulatedCloud) -> None:
         self._cloud = cloud
         self._types = cloud.types()
 
@@ -102,12 +44,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=self._cloud.version)
 
     def GetSchema(self, request: Any, context: Any) -> Any:
-        described = {
+        schema = {
             "name": self._cloud.package,
             "version": self._cloud.version,
             "resources": {token: {} for token in self._types},
         }
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(described))
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
 
     def GetMapping(self, request: Any, context: Any) -> Any:
         return provider_pb2.GetMappingResponse()
@@ -123,7 +65,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:
         settings = {key: _parsed(value) for key, value in from_struct(request.args).items()}
-        _answer(context, lambda: self._cloud.configure(settings))
+        _abort_on_error(context, lambda: self._cloud.configure(settings))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -132,73 +74,76 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
         name = request.urn.rpartition("::")[2]
-        inputs, failures = type_.kind.check(name, from_struct(request.olds), from_struct(request.news))
-        told = [provider_pb2.CheckFailure(property=each.property, reason=each.reason) for each in failures]
-        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=told)
+        inputs, mistakes = type_.schema.check(name, from_struct(request.olds), from_struct(request.news))
+        failures = [provider_pb2.CheckFailure(property=mistake.property, reason=mistake.reason) for mistake in mistakes]
+        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:
-        kind = self._type(request, context).kind
-        _answer(context, lambda: self._migrated(request, request.olds))
-        olds, news = from_struct(request.old_inputs), _with_ignored(request)
-        changed, replaces = kind.diff(olds, news)
-        response, each = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
-        detailed = {
-            key: each(kind=each.UPDATE_REPLACE if key in replaces else each.UPDATE, inputDiff=True) for key in changed
+        schema = self._type(request, context).schema
+        _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
+        olds, news = from_struct(request.old_inputs), _new_inputs(request)
+        changes, replaces = schema.diff(olds, news)
+        response, property_diff = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
+        detailed_diff = {
+            key: property_diff(
+                kind=property_diff.UPDATE_REPLACE if key in replaces else property_diff.UPDATE, inputDiff=True
+            )
+            for key in changes
         }
         return response(
-            changes=response.DIFF_SOME if changed else response.DIFF_NONE,
-            diffs=changed,
+            changes=response.DIFF_SOME if changes else response.DIFF_NONE,
+            diffs=changes,
             replaces=replaces,
-            deleteBeforeReplace=bool(replaces) and kind.replaces_in_place(news),
-            detailedDiff=detailed,
+            deleteBeforeReplace=bool(replaces) and schema.deletes_before_replace(news),
+            detailedDiff=detailed_diff,
             hasDetailedDiff=True,
         )
 
     def Create(self, request: Any, context: Any) -> Any:
         type_, inputs = self._type(request, context), from_struct(request.properties)
         if request.preview:
-            outputs = {key: UNKNOWN for key in type_.kind.outputs if key not in inputs}
-            return provider_pb2.CreateResponse(properties=to_struct({**_shown(inputs), **outputs}))
+            outputs = {key: UNKNOWN for key in type_.schema.outputs if key not in inputs}
+            return provider_pb2.CreateResponse(properties=to_struct({**_without_defaults(inputs), **outputs}))
 
-        def create() -> tuple[str, dict[str, Any] | None]:
+        def create() -> tuple[str, Document | None]:
             id = type_.create(_plain(inputs))
             return id, type_.read(id)
 
-        id, live = self._call("create", request, context, create)
-        return provider_pb2.CreateResponse(id=id, properties=self._told(request, inputs, live or {}))
+        id, live = self._call("create", request, context, work=create)
+        return provider_pb2.CreateResponse(id=id, properties=self._outputs(request, inputs, live or {}))
 
     def Read(self, request: Any, context: Any) -> Any:
         type_, olds = self._type(request, context), from_struct(request.inputs)
-        _answer(context, lambda: self._migrated(request, request.properties))
-        live = self._call("read", request, context, lambda: type_.read(request.id))
+        _abort_on_error(context, lambda: self._check_schema_version(request, request.properties))
+        live = self._call("read", request, context, work=lambda: type_.read(request.id))
         if live is None:
             return provider_pb2.ReadResponse()
-        inputs = {key: live.get(key, value) for key, value in olds.items()} if olds else type_.imported(live)
-        inputs = like(olds, inputs)
-        told = self._told(request, olds, live)
-        return provider_pb2.ReadResponse(id=request.id, inputs=to_struct(inputs), properties=told)
+        inputs = {key: live.get(key, value) for key, value in olds.items()} if olds else type_.import_inputs(live)
+        inputs = with_secrets_of(olds, inputs)
+        outputs = self._outputs(request, olds, live)
+        return provider_pb2.ReadResponse(id=request.id, inputs=to_struct(inputs), properties=outputs)
 
     def Update(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
-        _answer(context, lambda: self._migrated(request, request.olds))
-        olds, inputs = from_struct(request.old_inputs), _with_ignored(request)
+        _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
+        olds, inputs = from_struct(request.old_inputs), _new_inputs(request)
         if request.preview:
             state = from_struct(request.olds)
-            return provider_pb2.UpdateResponse(properties=to_struct({**state, **_shown(inputs)}))
+            return provider_pb2.UpdateResponse(properties=to_struct({**state, **_without_defaults(inputs)}))
 
-        def update() -> dict[str, Any] | None:
+        def update() -> Document | None:
             if type_.read(request.id) is None:
-                raise CloudError(f"{request.id} is not there (any more): pulumi refresh notes that")
+                raise CloudError(f"{request.id} doesn't exist any more: pulumi refresh records that")
             type_.update(request.id, _plain(olds), _plain(inputs))
             return type_.read(request.id)
 
-        live = self._call("update", request, context, update)
-        return provider_pb2.UpdateResponse(properties=self._told(request, inputs, live or {}))
+        live = self._call("update", request, context, work=update)
+        return provider_pb2.UpdateResponse(properties=self._outputs(request, inputs, live or {}))
 
     def Delete(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
-        _answer(context, lambda: self._migrated(request, request.properties))
-        self._call("delete", request, context, lambda: type_.delete(request.id))
+        _abort_on_error(context, lambda: self._check_schema_version(request, request.properties))
+        self._call("delete", request, context, work=lambda: type_.delete(request.id))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:
@@ -206,52 +151,54 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if function is None:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown function {request.tok}")
             raise AssertionError
-        found = _answer(context, lambda: function(_plain(from_struct(request.args))))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(found)})
+        results = _abort_on_error(context, lambda: function(_plain(from_struct(request.args))))
+        return provider_pb2.InvokeResponse(**{"return": to_struct(results)})
 
-    def _told(self, request: Any, inputs: Properties, live: Mapping[str, Any]) -> Any:
-        """The outputs, with the version of their schema."""
+    def _outputs(self, request: Any, inputs: Properties, live: Mapping[str, Any]) -> Any:
+        """The outputs, with the version of the state's schema."""
         version = self._cloud.schema_versions.get(_token(request))
         meta = {META: json.dumps({"schema_version": str(version)})} if version else {}
-        return to_struct({**like(inputs, {**_shown(inputs), **live}), **meta})
+        return to_struct({**with_secrets_of(inputs, {**_without_defaults(inputs), **live}), **meta})
 
-    def _migrated(self, request: Any, state: Any) -> None:
-        """Fails as a migration does, for which a state without the outputs of that time isn't written."""
-        known = from_struct(state)
+    def _check_schema_version(self, request: Any, state: Any) -> None:
+        """Fail where the real provider would migrate the state. Its migration fails on a state that has only inputs."""
+        properties = from_struct(state)
         version = self._cloud.schema_versions.get(_token(request))
-        meta = json.loads(str(known.get(META, "{}")))
-        if known and version and meta.get("schema_version") != str(version):
+        meta = json.loads(str(properties.get(META, "{}")))
+        if properties and version and meta.get("schema_version") != str(version):
             raise CloudError(f"panic: interface conversion: interface {{}} is nil (migrating {request.urn})")
 
-    def _type(self, request: Any, context: Any) -> Type:
+    def _type(self, request: Any, context: Any) -> ResourceType:
         token = _token(request)
         if token not in self._types:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown resource type {token}")
         return self._types[token]
 
-    def _call(self, operation: str, request: Any, context: Any, work: Callable[[], T]) -> T:
+    def _call(self, operation: str, request: Any, context: Any, *, work: Callable[[], T]) -> T:
+        """Record the call and do its work, with the faults that the test switched on."""
         token = _token(request)
         name: str = request.urn.rpartition("::")[2]
         self._cloud.calls.append((operation, name))
 
         def call() -> T:
             self._cloud.faults.before(operation, token, name)
-            done = work()
+            result = work()
             self._cloud.faults.after(operation, token, name)
-            return done
+            return result
 
-        return _answer(context, call)
-
-
-@contextmanager
-def served(cloud: Cloud) -> Iterator[str]:
-    """Serve the cloud's provider; what PULUMI_DEBUG_PROVIDERS is to say."""
-    with serving(cloud.package, Provider(cloud)) as provider:
-        yield provider
+        return _abort_on_error(context, call)
 
 
 @contextmanager
-def serving(package: str, provider: provider_pb2_grpc.ResourceProviderServicer) -> Iterator[str]:
+def serve_cloud(cloud: SimulatedCloud) -> Iterator[str]:
+    """Serve the cloud's provider; the value for PULUMI_DEBUG_PROVIDERS."""
+    with serve_provider(cloud.package, Provider(cloud)) as address:
+        yield address
+
+
+@contextmanager
+def serve_provider(package: str, provider: provider_pb2_grpc.ResourceProviderServicer) -> Iterator[str]:
+    """Serve a provider; the value for PULUMI_DEBUG_PROVIDERS."""
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -267,20 +214,21 @@ def _token(request: Any) -> str:
     return request.urn.split("::")[2].rpartition("$")[2]
 
 
-def _answer(context: Any, work: Callable[[], T]) -> T:
+def _abort_on_error(context: Any, work: Callable[[], T]) -> T:
+    """Do the work. An error of the cloud becomes the error of the call."""
     try:
         return work()
     except CloudError as error:
         _abort(context, str(error))
 
 
-def _abort(context: Any, said: str) -> NoReturn:
-    context.abort(grpc.StatusCode.UNKNOWN, said)
+def _abort(context: Any, message: str) -> NoReturn:
+    context.abort(grpc.StatusCode.UNKNOWN, message)
     raise AssertionError("abort raises")
 
 
 def _parsed(value: Any) -> Any:
-    """Settings that aren't text come as JSON in text."""
+    """A setting. Pulumi passes those that aren't text as JSON in a string."""
     value = revealed(value)
     if not isinstance(value, str):
         return value
@@ -290,14 +238,15 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-def _plain(inputs: Properties) -> dict[str, Any]:
+def _plain(inputs: Properties) -> Document:
     return {key: revealed(value) for key, value in inputs.items() if key != DEFAULTS and value is not None}
 
 
-def _shown(inputs: Properties) -> Properties:
+def _without_defaults(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != DEFAULTS}
 
 
-def _with_ignored(request: Any) -> Properties:
+def _new_inputs(request: Any) -> Properties:
+    """The new inputs, with the old values of those whose changes the program ignores."""
     olds, news = from_struct(request.old_inputs), from_struct(request.news)
     return {**news, **{key: olds[key] for key in request.ignoreChanges if key in olds}}

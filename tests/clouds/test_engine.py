@@ -1,4 +1,4 @@
-"""The real engine and the simulated clouds' providers, as far as no machine is needed."""
+"""The real engine with the providers of the simulated clouds. No machine boots."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from bench import slope
-from tests.clouds import by_hand, paper
-from tests.clouds.commands import recorded, without_servers
-from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds import manual_changes, without_ssh
+from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.digitalocean_api import TOKEN
-from tests.clouds.provider import Cloud
-from tests.clouds.site import LARGER, new_stack, simulated
-from tests.clouds.test_shapes import SITE, ZONE, with_zone
-from tests.clouds.world import Paper
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.clouds.simulated_commands import serve_simulated_plugin, simulated_commands
+from tests.clouds.simulated_stack import LARGER_SIZES, new_stack, simulated_cloud
+from tests.clouds.test_shapes import DOMAIN_SETTINGS, ZONE, changing_calls, create_zone
 from tests.stack import Stack
 from tools.setup.targets import words_of
 
@@ -24,139 +23,146 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(params=["aws", "digitalocean"])
-def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
-    with simulated(request.param, None, tmp_path) as cloud:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedCloud]:
+    with simulated_cloud(request.param, tmp_path) as cloud:
         yield cloud
 
 
 @pytest.mark.parametrize("servers", [1, 2])
-def test_a_preview_of_every_shape_is_accepted_and_touches_nothing(cloud: Cloud, servers: int, tmp_path: Path):
+def test_a_preview_with_and_without_a_balancer_is_accepted_and_changes_nothing(
+    cloud: SimulatedCloud, servers: int, tmp_path: Path
+):
     stack = new_stack(cloud.package, tmp_path / "stack", servers=servers)
     steps = stack.steps()
     assert set(steps.values()) == {"create"}
     assert {f"sim-{number}-release" for number in range(servers)} <= set(steps)
     assert ("sim-balancer" in steps) == (servers == 2)
     assert cloud.leftovers() == []
-    assert [call for call in cloud.calls if call[0] != "read"] == []
+    assert changing_calls(cloud) == []
 
 
-def test_without_a_change_no_server_is_asked_by_the_stack_nor_by_the_program_it_is_measured_beside(tmp_path: Path):
-    with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
-        variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
-        ours, alike = slope.side_by_side(tmp_path / "pair", 2, variables)
-        assert ("create", "sim-1-confirm") in commands.asked
+def test_without_a_change_neither_the_stack_nor_the_minimal_program_runs_a_command_on_a_server(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud, serve_simulated_plugin() as (plugin, address):
+        variables = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{address}"}
+        gantry_stack, minimal_stack = slope.side_by_side(tmp_path / "pair", 2, variables)
+        assert ("create", "sim-1-confirm") in plugin.calls
         cloud.calls.clear()
-        commands.asked.clear()
-        for stack in (ours, alike):
+        plugin.calls.clear()
+        for stack in (gantry_stack, minimal_stack):
             stack.up("--expect-no-changes")
             stack.pulumi("preview", "--expect-no-changes")
-        assert cloud.calls == commands.asked == []
-        ours.configure(env={"COLOUR": "red"})
-        ours.up()
-        each = [("update", f"sim-{server}-{role}") for server in (0, 1) for role in ("confirm", "release")]
-        assert sorted(commands.asked) == sorted([("update", "sim-0-prepare"), *each])
+        assert cloud.calls == plugin.calls == []
+        gantry_stack.configure(env={"COLOUR": "red"})
+        gantry_stack.up()
+        updates = [("update", f"sim-{server}-{role}") for server in (0, 1) for role in ("confirm", "release")]
+        assert sorted(plugin.calls) == sorted([("update", "sim-0-prepare"), *updates])
 
 
-def test_what_is_gone_back_to_is_confirmed_also_where_a_confirmation_in_between_got_lost(tmp_path: Path):
-    with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
+def test_rolling_back_confirms_the_earlier_release_also_after_a_confirmation_was_lost(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud, serve_simulated_plugin() as (plugin, address):
         stack = new_stack(cloud.package, tmp_path / "stack", servers=2)
-        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{address}"}
         stack.configure(env={"COLOUR": "red"})
         stack.up()
         stack.configure(env={"COLOUR": "blue"})
-        commands.refuse = {"sim-0-confirm"}
+        plugin.failing_updates = {"sim-0-confirm"}
         assert stack.up(check=False).returncode != 0
-        commands.refuse.clear()
-        commands.asked.clear()
+        plugin.failing_updates.clear()
+        plugin.calls.clear()
         stack.configure(env={"COLOUR": "red"})
         stack.up()
-        assert ("update", "sim-0-confirm") in commands.asked
+        assert ("update", "sim-0-confirm") in plugin.calls
         stack.up("--expect-no-changes")
 
 
-def test_a_server_with_another_address_is_reached_there_and_has_no_second_first_contact(tmp_path: Path):
-    with simulated("aws", Paper(), tmp_path) as cloud, recorded() as (commands, provider):
+def test_a_server_with_a_new_address_is_updated_at_that_address_without_a_second_bootstrap(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud, serve_simulated_plugin() as (plugin, address):
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{provider}"}
+        stack.shell_env = {slope.DEBUG: f"{os.environ[slope.DEBUG]},{address}"}
         stack.up()
         first, second = stack.outputs()["servers"]
-        by_hand.stop_and_start(cloud, first["instance_id"])
-        commands.asked.clear()
+        manual_changes.stop_and_start(cloud, first["instance_id"])
+        plugin.calls.clear()
         stack.pulumi("refresh", "--yes", "--skip-preview")
         stack.up()
-        roles = {name.removeprefix("sim-0-") for _, name in commands.asked}
+        roles = {name.removeprefix("sim-0-") for _, name in plugin.calls}
         assert roles == {"host-program", "configure", "artifact", "prepare", "release", "confirm", "joined", "closed"}
-        assert set(commands.asked) == {("update", f"sim-0-{role}") for role in roles}
-        now, same = stack.outputs()["servers"]
-        assert (now["instance_id"], same) == (first["instance_id"], second)
-        assert now["address"] != first["address"]
+        assert set(plugin.calls) == {("update", f"sim-0-{role}") for role in roles}
+        moved, unmoved = stack.outputs()["servers"]
+        assert (moved["instance_id"], unmoved) == (first["instance_id"], second)
+        assert moved["address"] != first["address"]
         stack.up("--expect-no-changes")
-        stack.configure(size=LARGER["aws"])
+        stack.configure(size=LARGER_SIZES["aws"])
         stack.up()
-        assert first_contact(stack) == stack.outputs()["servers"][0]["address"] != now["address"]
+        assert bootstrap_address(stack) == stack.outputs()["servers"][0]["address"] != moved["address"]
 
 
-def test_a_balancer_that_changes_stays_in_its_project(tmp_path: Path):
-    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+def test_an_update_keeps_a_balancer_in_its_project(tmp_path: Path):
+    with simulated_cloud("digitalocean", tmp_path) as cloud:
         stack = new_stack("digitalocean", tmp_path / "stack", servers=2)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.configure(healthPath="/")
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("refresh", "--yes", "--skip-preview")
-        paper.unchanged(stack)
-        assert isinstance(cloud, DigitalOcean)
-        [balancer], [project] = cloud.all("load_balancer").values(), cloud.all("project")
+        without_ssh.expect_no_changes(stack)
+        assert isinstance(cloud, SimulatedDigitalOcean)
+        [balancer], [project] = cloud.documents("load_balancer").values(), cloud.documents("project")
         assert balancer["projectId"] == project
         stack.pulumi("destroy", "--yes", "--skip-preview")
 
 
 @pytest.mark.parametrize("servers", [1, 2])
-def test_a_vpc_that_its_members_leave_late_goes_with_the_first_destroy(servers: int, tmp_path: Path):
-    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+def test_the_first_destroy_deletes_a_vpc_although_its_members_leave_it_late(servers: int, tmp_path: Path):
+    with simulated_cloud("digitalocean", tmp_path) as cloud:
         stack = new_stack("digitalocean", tmp_path / "stack", servers=servers)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert cloud.leftovers() == []
 
 
-def test_the_token_of_the_settings_is_the_one_that_a_vpc_is_asked_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with simulated("digitalocean", Paper(), tmp_path) as cloud:
+def test_the_wait_for_an_empty_vpc_uses_the_token_of_the_stacks_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with simulated_cloud("digitalocean", tmp_path) as cloud:
         monkeypatch.delenv("DIGITALOCEAN_TOKEN")
         stack = new_stack("digitalocean", tmp_path / "stack")
         stack.pulumi("config", "set", "--secret", "digitalocean:token", TOKEN)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.pulumi("destroy", "--yes", "--skip-preview")
         assert cloud.leftovers() == []
 
 
-def test_a_stack_whose_server_was_deleted_by_hand_goes_with_the_first_destroy(cloud: Cloud, tmp_path: Path):
-    with without_servers(tmp_path):
+def test_the_first_destroy_removes_a_stack_whose_server_was_deleted_manually(cloud: SimulatedCloud, tmp_path: Path):
+    with simulated_commands(tmp_path):
         stack = new_stack(cloud.package, tmp_path / "stack")
         stack.up()
-        by_hand.delete_server(cloud, stack.outputs()["servers"][0]["instance_id"])
+        manual_changes.delete_server(cloud, stack.outputs()["servers"][0]["instance_id"])
         stack.pulumi(*words_of("destroy", stack.name, cloud.package)[:-2])
         assert cloud.leftovers() == []
 
 
-def test_what_the_provider_fails_to_read_since_it_is_gone_recover_takes_out_of_the_state(tmp_path: Path):
-    with simulated("digitalocean", Paper(), tmp_path) as cloud, without_servers(tmp_path):
-        assert isinstance(cloud, DigitalOcean)
-        with_zone(cloud)
-        stack = new_stack("digitalocean", tmp_path / "stack", **SITE)
+def test_recover_removes_deleted_resources_from_the_state_where_the_provider_fails_to_read_them(tmp_path: Path):
+    with simulated_cloud("digitalocean", tmp_path) as cloud, simulated_commands(tmp_path):
+        assert isinstance(cloud, SimulatedDigitalOcean)
+        create_zone(cloud)
+        stack = new_stack("digitalocean", tmp_path / "stack", **DOMAIN_SETTINGS)
         stack.up()
-        for damage, kind in ((by_hand.lose_address, "ReservedIpAssignment"), (by_hand.delete_project, "Project")):
-            damage(cloud)
+        for delete, type_name in (
+            (manual_changes.release_address, "ReservedIpAssignment"),
+            (manual_changes.delete_project, "Project"),
+        ):
+            delete(cloud)
             assert stack.pulumi("refresh", "--yes", "--skip-preview", check=False).returncode != 0
-            assert f"{kind} sim" in stack.recover()
+            assert f"{type_name} sim" in stack.recover()
             stack.up()
             stack.up("--expect-no-changes")
-        by_hand.lose_address(cloud)
-        by_hand.delete_project(cloud)
+        manual_changes.release_address(cloud)
+        manual_changes.delete_project(cloud)
         stack.recover()
         stack.pulumi(*words_of("destroy", stack.name, "digitalocean")[:-2])
         assert cloud.leftovers() == [f"domain {ZONE}"]
 
 
-def first_contact(stack: Stack) -> str:
-    """Where it was."""
+def bootstrap_address(stack: Stack) -> str:
+    """The address at which the first server was bootstrapped."""
     return stack.resource("sim-0-ready")["connection"]["host"]

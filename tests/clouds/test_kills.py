@@ -1,9 +1,10 @@
-"""An `up` that is killed before or after a reply of the cloud: one command brings cloud and state back together."""
+"""An `up` or `destroy` that is killed before or after a reply of the cloud. One command makes cloud and state agree."""
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,16 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.clouds import paper
-from tests.clouds.aws import Aws
-from tests.clouds.commands import without_servers
-from tests.clouds.digitalocean import DigitalOcean
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.faults import Call, CloudError
-from tests.clouds.provider import Cloud
-from tests.clouds.site import LARGER, new_stack, simulated
-from tests.clouds.test_shapes import SITE, with_zone
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.clouds.simulated_commands import simulated_commands
+from tests.clouds.simulated_stack import LARGER_SIZES, ids_in_state, new_stack, simulated_cloud
+from tests.clouds.test_shapes import DOMAIN_SETTINGS, create_zone
 from tests.kills import kill_session
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.engine
 
@@ -33,229 +33,273 @@ Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Story:
-    """From a stack with some settings (or none) to one with others (or none), and which replies are waited for."""
+class Transition:
+    """From a stack with some settings (or no stack) to one with others (or none), and the operation to kill at."""
 
     before: Settings | None
     after: Settings | None
     operation: str
 
 
-TWO: Settings = {"servers": 2, "balancer": True}
-STORIES = {
-    "two servers come": Story(None, TWO, "create"),
-    "a single server comes": Story(None, {"servers": 1}, "create"),
-    "servers are replaced": Story(TWO, {**TWO, "size": LARGER}, "create"),
-    "things change in place": Story({**TWO, "healthPath": "/"}, {**TWO, "healthPath": "/healthz"}, "update"),
-    "a server goes": Story(TWO, {**TWO, "servers": 1}, "delete"),
-    "all goes": Story(TWO, None, "delete"),
+UP = ("up", "--yes", "--skip-preview")
+DESTROY = ("destroy", "--yes", "--skip-preview")
+TWO_SERVERS: Settings = {"servers": 2, "balancer": True}
+TRANSITIONS = {
+    "create two servers": Transition(None, TWO_SERVERS, "create"),
+    "create a single server": Transition(None, {"servers": 1}, "create"),
+    "replace servers": Transition(TWO_SERVERS, {**TWO_SERVERS, "size": LARGER_SIZES}, "create"),
+    "update in place": Transition(
+        {**TWO_SERVERS, "healthPath": "/"}, {**TWO_SERVERS, "healthPath": "/healthz"}, "update"
+    ),
+    "remove a server": Transition(TWO_SERVERS, {**TWO_SERVERS, "servers": 1}, "delete"),
+    "destroy": Transition(TWO_SERVERS, None, "delete"),
 }
-# On each cloud; thirty take half an hour: KILLS=30 python -m pytest tests/clouds/test_kills.py
-POINTS = max(1, int(os.environ.get("KILLS", "0")) // len(STORIES))
+# Kills of each transition on each cloud. Thirty on a cloud take half an hour:
+# KILLS=30 python -m pytest tests/clouds/test_kills.py
+KILLS = max(1, int(os.environ.get("KILLS", "0")) // len(TRANSITIONS))
 
 
 @contextmanager
-def world(name: str, folder: Path) -> Iterator[Cloud]:
-    """A cloud on paper, on whose servers every command counts as done."""
-    with simulated(name, None, folder) as cloud, without_servers(folder):
+def cloud_without_machines(name: str, folder: Path) -> Iterator[SimulatedCloud]:
+    """A cloud that boots no machine. Every command on its servers succeeds."""
+    with simulated_cloud(name, folder) as cloud, simulated_commands(folder):
         yield cloud
 
 
-@dataclass(frozen=True)
-class Whole:
-    """What happens to a stack that nobody kills: how many replies there are, and what is there of each kind then."""
+@dataclass(frozen=True, kw_only=True)
+class Uninterrupted:
+    """A transition that nobody kills: its number of replies, and how many resources of each kind exist afterwards."""
 
-    cloud: str
-    name: str
+    cloud_name: str
+    transition_name: str
     replies: int
-    kinds: Counter[str]
+    resource_counts: Counter[str]
 
     @property
-    def story(self) -> Story:
-        return STORIES[self.name]
+    def transition(self) -> Transition:
+        return TRANSITIONS[self.transition_name]
 
 
-@pytest.fixture(scope="module", params=product(LARGER, STORIES), ids=lambda given: ", ".join(given))
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    name, story = request.param
-    folder = tmp_path_factory.mktemp(name)
-    with world(name, folder) as cloud:
-        command = begun(STORIES[story], stack := stack_of(name, folder, STORIES[story]))
+@pytest.fixture(scope="module", params=product(LARGER_SIZES, TRANSITIONS), ids=", ".join)
+def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    cloud_name, transition_name = request.param
+    transition = TRANSITIONS[transition_name]
+    folder = tmp_path_factory.mktemp(cloud_name)
+    with cloud_without_machines(cloud_name, folder) as cloud:
+        stack = new_transition_stack(cloud_name, folder, transition)
+        command = prepare(stack, transition)
         cloud.calls.clear()
         stack.pulumi(*command)
-        replies = sum(1 for operation, _ in cloud.calls if operation == STORIES[story].operation)
-        return Whole(name, story, replies, kinds(cloud))
+        replies = sum(1 for operation, _ in cloud.calls if operation == transition.operation)
+        return Uninterrupted(
+            cloud_name=cloud_name,
+            transition_name=transition_name,
+            replies=replies,
+            resource_counts=resource_counts(cloud),
+        )
 
 
-@pytest.mark.parametrize("point", range(POINTS))
-def test_one_command_after_a_kill_leaves_no_orphan_and_no_duplicate(whole: Whole, point: int, tmp_path: Path):
-    with world(whole.cloud, tmp_path) as cloud:
-        command = begun(whole.story, stack := stack_of(whole.cloud, tmp_path, whole.story))
-        kill_at(cloud, whole.story.operation, *place(whole, point), stack, command)
-        said = stack.recover()
+@pytest.mark.parametrize("kill_number", range(KILLS))
+def test_one_command_after_a_kill_leaves_no_orphan_and_no_duplicate(
+    uninterrupted: Uninterrupted, kill_number: int, tmp_path: Path
+):
+    transition = uninterrupted.transition
+    with cloud_without_machines(uninterrupted.cloud_name, tmp_path) as cloud:
+        stack = new_transition_stack(uninterrupted.cloud_name, tmp_path, transition)
+        command = prepare(stack, transition)
+        stage, reply = kill_point(uninterrupted, kill_number)
+        run_and_kill(cloud, stack, command, operation=transition.operation, stage=stage, number=reply)
+        report = stack.recover()
         stack.pulumi(*command)
-        if whole.story.after is not None:
+        if transition.after is not None:
             stack.pulumi("preview", "--expect-no-changes")
-        give_back_what_is_named(cloud, ids(cloud) - paper.ids(stack), said)
-        assert ids(cloud) == paper.ids(stack), said
-        assert kinds(cloud) == whole.kinds, said
+        release_reported_addresses(cloud, ids(cloud) - ids_in_state(stack), report)
+        assert ids(cloud) == ids_in_state(stack), report
+        assert resource_counts(cloud) == uninterrupted.resource_counts, report
         stack.destroy()
         assert cloud.leftovers() == []
 
 
-def give_back_what_is_named(cloud: Cloud, orphans: set[str], said: str) -> None:
-    """What only the operator can know to be nobody's: a reserved IP has neither name nor tag."""
-    if isinstance(cloud, DigitalOcean):
-        for address in orphans & set(cloud.all("reserved_ip")):
-            assert f"These reserved IPs have no droplet: {address}" in said
+def release_reported_addresses(cloud: SimulatedCloud, orphans: set[str], report: str) -> None:
+    """Release reserved IPs that `recover` reported. They have no name and no tag, so only the operator can decide."""
+    if isinstance(cloud, SimulatedDigitalOcean):
+        for address in orphans & set(cloud.documents("reserved_ip")):
+            assert f"These reserved IPs have no droplet: {address}" in report
             cloud.remove("reserved_ip", address)
 
 
-def stack_of(name: str, folder: Path, story: Story) -> Stack:
-    return new_stack(name, folder / "stack", **settings(name, story.before or story.after or {}))
+def new_transition_stack(cloud_name: str, folder: Path, transition: Transition) -> Stack:
+    settings = transition.before or transition.after or {}
+    return new_stack(cloud_name, folder / "stack", **settings_for(cloud_name, settings))
 
 
-def begun(story: Story, stack: Stack) -> tuple[str, ...]:
-    """Bring the stack to where the story begins; the command that tells it."""
-    if story.before:
+def prepare(stack: Stack, transition: Transition) -> tuple[str, ...]:
+    """Bring the stack to where the transition begins; the command that carries the transition out."""
+    if transition.before:
         stack.up()
-    if story.after is None:
-        return ("destroy", "--yes", "--skip-preview")
-    stack.configure(**settings(str(stack.settings["target"]), story.after))
-    return ("up", "--yes", "--skip-preview")
+    if transition.after is None:
+        return DESTROY
+    stack.configure(**settings_for(str(stack.settings["target"]), transition.after))
+    return UP
 
 
-def settings(name: str, given: Settings) -> Settings:
-    """A setting that differs by cloud is given for both."""
-    return {key: value[name] if isinstance(value, dict) else value for key, value in given.items()}
+def settings_for(cloud_name: str, settings: Settings) -> Settings:
+    """The settings for one cloud. A value that differs between clouds is a dict with the value of each."""
+    return {key: value[cloud_name] if isinstance(value, dict) else value for key, value in settings.items()}
 
 
-def place(whole: Whole, point: int) -> tuple[str, int]:
-    """The stage and the number of a reply: both stages of some, spread over all."""
-    pairs = (POINTS + 1) // 2
-    # With one point each, half of the stories have theirs before the reply.
-    late = (point + list(STORIES).index(whole.name) + list(LARGER).index(whole.cloud)) % 2
-    return "after" if late else "before", 1 + (2 * (point // 2) + 1) * whole.replies // (2 * pairs)
+def kill_point(uninterrupted: Uninterrupted, kill_number: int) -> tuple[str, int]:
+    """The stage and the number of the reply. The kills take both stages of some replies, spread over all of them."""
+    replies_to_kill_at = (KILLS + 1) // 2
+    # With one kill each, half of the transitions are killed before the reply.
+    transition_index = list(TRANSITIONS).index(uninterrupted.transition_name)
+    cloud_index = list(LARGER_SIZES).index(uninterrupted.cloud_name)
+    stage = "after" if (kill_number + transition_index + cloud_index) % 2 else "before"
+    return stage, 1 + (2 * (kill_number // 2) + 1) * uninterrupted.replies // (2 * replies_to_kill_at)
 
 
-LAST = {"aws": "route53/record:Record", "digitalocean": "certificate:Certificate"}
+# The type whose create is killed: the last one that a domain and HTTPS add.
+LAST_TYPES = {"aws": "route53/record:Record", "digitalocean": "certificate:Certificate"}
 
 
 @pytest.fixture(params=["aws", "digitalocean"])
-def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
-    with world(request.param, tmp_path) as cloud:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedCloud]:
+    with cloud_without_machines(request.param, tmp_path) as cloud:
         yield cloud
 
 
-def test_one_command_finds_what_a_name_and_https_add(cloud: Cloud, tmp_path: Path):
-    own = with_zone(cloud)
-    stack = new_stack(cloud.package, tmp_path / "stack", balancer=True, **SITE)
-    kill_at(cloud, "create", "after", 1, stack, UP, LAST[cloud.package])
-    said = stack.recover()
-    assert re.search(f"{LAST[cloud.package]}.*: added to the state", said)
+def test_recover_finds_the_resources_that_a_domain_and_https_add(cloud: SimulatedCloud, tmp_path: Path):
+    resources_before = create_zone(cloud)
+    stack = new_stack(cloud.package, tmp_path / "stack", balancer=True, **DOMAIN_SETTINGS)
+    run_and_kill(cloud, stack, UP, operation="create", stage="after", token=LAST_TYPES[cloud.package])
+    report = stack.recover()
+    assert re.search(f"{LAST_TYPES[cloud.package]}.*: added to the state", report)
     stack.up()
     stack.up("--expect-no-changes")
     stack.destroy()
-    assert set(cloud.leftovers()) == own
+    assert set(cloud.leftovers()) == resources_before
 
 
-def test_what_a_lost_reply_left_is_named(cloud: Cloud, tmp_path: Path):
+def test_recover_reports_a_resource_whose_reply_was_lost(cloud: SimulatedCloud, tmp_path: Path):
     cloud.faults.lost_replies.append(":Vpc")
-    stack = new_stack(cloud.package, tmp_path / "stack", **TWO)
+    stack = new_stack(cloud.package, tmp_path / "stack", **TWO_SERVERS)
     assert stack.up(check=False).returncode != 0
-    [lost] = ids(cloud) - paper.ids(stack)
-    said = stack.recover()
-    assert "A lost reply may have left them" in said
-    assert lost in said
+    [orphan] = ids(cloud) - ids_in_state(stack)
+    report = stack.recover()
+    assert "A lost reply may have left them" in report
+    assert orphan in report
 
 
-def test_what_was_deleted_is_not_taken_for_what_was_made(tmp_path: Path):
-    with world("aws", tmp_path) as cloud:
-        stack = new_stack("aws", tmp_path / "stack", **TWO)
+def test_recover_ignores_deleted_resources_that_aws_still_lists(tmp_path: Path):
+    with cloud_without_machines("aws", tmp_path) as cloud:
+        stack = new_stack("aws", tmp_path / "stack", **TWO_SERVERS)
         stack.up()
         stack.destroy()
-        # AWS lists all of that by its tags for hours.
-        kill_at(cloud, "create", "after", 1, stack, UP, ":Vpc")
-        said = stack.recover()
-        assert re.search("vpc:Vpc.*: added to the state", said)
-        assert "that aren't in its state" not in said
+        # AWS lists all these resources by their tags for hours.
+        run_and_kill(cloud, stack, UP, operation="create", stage="after", token=":Vpc")
+        report = stack.recover()
+        assert re.search("vpc:Vpc.*: added to the state", report)
+        assert "that aren't in its state" not in report
         stack.up()
-        assert ids(cloud) == paper.ids(stack)
+        assert ids(cloud) == ids_in_state(stack)
         stack.destroy()
 
 
-def test_a_rule_that_was_made_and_not_tagged_any_more_is_found(tmp_path: Path):
-    with world("aws", tmp_path) as cloud:
-        assert isinstance(cloud, Aws)
-        stack = new_stack("aws", tmp_path / "stack", **TWO)
-        cloud.faults.untagged = True
-        kill_at(cloud, "create", "after", 1, stack, UP, ":SecurityGroupEgressRule")
-        cloud.faults.untagged = False
+def test_recover_finds_a_rule_that_was_created_and_not_yet_tagged(tmp_path: Path):
+    with cloud_without_machines("aws", tmp_path) as cloud:
+        assert isinstance(cloud, SimulatedAws)
+        stack = new_stack("aws", tmp_path / "stack", **TWO_SERVERS)
+        cloud.faults.tags_are_lost = True
+        run_and_kill(cloud, stack, UP, operation="create", stage="after", token=":SecurityGroupEgressRule")
+        cloud.faults.tags_are_lost = False
         assert re.search("SecurityGroupEgressRule.*: added to the state", stack.recover())
         stack.up()
         stack.up("--expect-no-changes")
-        assert ids(cloud) == paper.ids(stack)
-        rules, known = cloud.client("ec2").describe_security_group_rules(MaxResults=1000), paper.ids(stack)
-        ours = [each["Tags"] for each in rules["SecurityGroupRules"] if each["SecurityGroupRuleId"] in known]
-        assert all({"Key": "Stack", "Value": "sim"} in each for each in ours)
-        assert len(ours) == 5
+        assert ids(cloud) == ids_in_state(stack)
+        rules = cloud.client("ec2").describe_security_group_rules(MaxResults=1000)["SecurityGroupRules"]
+        known_ids = ids_in_state(stack)
+        tags_of_rules = [rule["Tags"] for rule in rules if rule["SecurityGroupRuleId"] in known_ids]
+        assert all({"Key": "Stack", "Value": "sim"} in tags for tags in tags_of_rules)
+        assert len(tags_of_rules) == 5
         stack.destroy()
 
 
-def test_another_stack_of_the_same_name_keeps_what_it_has(cloud: Cloud, tmp_path: Path):
-    for each in ("one", "other"):
-        (tmp_path / each).mkdir()
-    one, other = (new_stack(cloud.package, tmp_path / each / "stack", **TWO) for each in ("one", "other"))
+def test_recover_leaves_the_resources_of_another_stack_with_the_same_name(cloud: SimulatedCloud, tmp_path: Path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    one, other = (new_stack(cloud.package, tmp_path / name / "stack", **TWO_SERVERS) for name in ("one", "other"))
     one.up()
-    whole = paper.ids(one)
-    # It hasn't been made: what is found with its tags is the first stack's.
-    kill_at(cloud, "create", "before", 1, other, UP, ":Vpc")
+    ids_of_one = ids_in_state(one)
+    # The other stack has created nothing yet. All resources with its tags belong to the first stack.
+    run_and_kill(cloud, other, UP, operation="create", stage="before", token=":Vpc")
     other.recover()
-    assert not paper.ids(other) & whole
+    assert not ids_in_state(other) & ids_of_one
     other.destroy()
     one.up("--expect-no-changes")
-    assert ids(cloud) == whole
+    assert ids(cloud) == ids_of_one
     one.destroy()
 
 
-UP = ("up", "--yes", "--skip-preview")
+def ids(cloud: SimulatedCloud) -> set[str]:
+    """The ids of all resources in the account."""
+    return {line.partition(" ")[2] for line in cloud.leftovers()}
 
 
-def ids(cloud: Cloud) -> set[str]:
-    return {each.partition(" ")[2] for each in cloud.leftovers()}
+def resource_counts(cloud: SimulatedCloud) -> Counter[str]:
+    """How many resources of each kind the account has."""
+    return Counter(line.partition(" ")[0] for line in cloud.leftovers())
 
 
-def kinds(cloud: Cloud) -> Counter[str]:
-    """How many there are of each kind."""
-    return Counter(each.partition(" ")[0] for each in cloud.leftovers())
-
-
-def kill_at(
-    cloud: Cloud, operation: str, stage: str, number: int, stack: Stack, command: tuple[str, ...], token: str = ""
+def run_and_kill(
+    cloud: SimulatedCloud,
+    stack: Stack,
+    command: tuple[str, ...],
+    *,
+    operation: str,
+    stage: str,
+    number: int = 1,
+    token: str = "",
 ) -> None:
-    """SIGKILL for all of a command at the reply with that number, before the cloud does it or before it is heard."""
-    seen = 0
-    dead, lock = threading.Event(), threading.Lock()
+    """Run a command and kill all its processes at the ``number``th call of an operation.
 
-    def witness(call: Call) -> None:
-        nonlocal seen
+    ``stage`` is "before" the cloud carries the call out, or "after", before the engine gets the reply.
+    With ``token``, only calls for matching types count.
+    """
+    killed, lock = threading.Event(), threading.Lock()
+    matching_calls = 0
+
+    def kill(call: Call) -> None:
+        nonlocal matching_calls
         with lock:
-            if dead.is_set() or (call.operation, call.stage) != (operation, stage) or token not in call.token:
+            if killed.is_set() or (call.operation, call.stage) != (operation, stage) or token not in call.token:
                 return
-            seen += 1
-            if seen < number:
+            matching_calls += 1
+            if matching_calls < number:
                 return
-            kill_session(run.pid)
-            run.wait()
-            dead.set()
+            kill_session(process.pid)
+            process.wait()
+            killed.set()
         if stage == "before":
-            raise CloudError("its provider was killed too")
+            raise CloudError("the provider was killed as well")
 
-    cloud.faults.witness = witness
-    run = paper.started(stack, *command)
-    run.wait(120)
-    # The witness learns of the end at the same time.
-    assert dead.wait(20), f"{command[0]} ended before {operation} {number}"
-    cloud.faults.witness = lambda _call: None
-    # What other threads of the cloud had begun, they finish.
+    cloud.faults.on_call = kill
+    process = start(stack, command)
+    process.wait(120)
+    # The thread that kills and this one see the end of the process at the same time.
+    assert killed.wait(20), f"{command[0]} ended before {operation} {number}"
+    cloud.faults.on_call = lambda _call: None
+    # Other threads of the cloud finish the calls that they had begun.
     time.sleep(2)
+
+
+def start(stack: Stack, command: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, so that a kill reaches all its processes."""
+    return subprocess.Popen(
+        stack.command(*command),
+        cwd=ROOT,
+        env=stack.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )

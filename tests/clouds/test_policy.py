@@ -1,4 +1,4 @@
-"""The policy pack, run by the real engine over what a stack is about to make in a cloud."""
+"""The policy pack, run by the real engine on the preview of a stack in a cloud."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.site import new_stack, simulated
+from tests.clouds.simulated_stack import new_stack, simulated_cloud
 from tools.setup.installation import set_up_policy
 from tools.setup.paths import POLICY_PACK
 
@@ -16,11 +16,13 @@ pytestmark = pytest.mark.engine
 
 @pytest.mark.parametrize("target", ["aws", "digitalocean"])
 @pytest.mark.parametrize("servers", [1, 2])
-def test_the_preview_of_every_shape_keeps_every_promise(target: str, servers: int, tmp_path: Path):
+def test_the_preview_of_a_stack_keeps_every_promise_with_and_without_a_balancer(
+    target: str, servers: int, tmp_path: Path
+):
     set_up_policy(os.environ)
-    with simulated(target, None, tmp_path):
+    with simulated_cloud(target, tmp_path):
         stack = new_stack(target, tmp_path / "stack", servers=servers)
-        shown = stack.pulumi("preview", "--policy-pack", str(POLICY_PACK)).stdout
-    assert "✅ gantry@v" in shown
-    assert "[mandatory]" not in shown
-    assert "[advisory]" not in shown, "a rule over the stack read what a preview can't know"
+        output = stack.pulumi("preview", "--policy-pack", str(POLICY_PACK)).stdout
+    assert "✅ gantry@v" in output
+    assert "[mandatory]" not in output
+    assert "[advisory]" not in output, "a rule over the whole stack read a value that a preview can't know"

@@ -1,4 +1,4 @@
-"""Every shape of a stack, as far as no machine is needed: made, and taken away again."""
+"""Stacks of different shapes, brought up and destroyed without their commands on servers."""
 
 from __future__ import annotations
 
@@ -6,142 +6,148 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds import paper
-from tests.clouds.aws import Aws
-from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.provider import Cloud
-from tests.clouds.site import new_stack, simulated
-from tests.clouds.world import Paper
+from tests.clouds import without_ssh
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.infrastructure import RecordedInfrastructure
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.clouds.simulated_stack import ids_in_state, new_stack, simulated_cloud
 from tools.setup.targets import words_of
 
 pytestmark = pytest.mark.engine
 
 ZONE = "rocket.test"
-SITE = {"zone": ZONE, "domain": ZONE}
+DOMAIN_SETTINGS = {"zone": ZONE, "domain": ZONE}
 SHAPES: list[tuple[str, dict[str, object]]] = [
-    ("aws", {"servers": 2, **SITE, "accessLogs": True}),
-    ("digitalocean", {"servers": 2, **SITE, "backups": True}),
+    ("aws", {"servers": 2, **DOMAIN_SETTINGS, "accessLogs": True}),
+    ("digitalocean", {"servers": 2, **DOMAIN_SETTINGS, "backups": True}),
 ]
 
 
-def with_zone(cloud: Cloud) -> set[str]:
-    """A zone that was there before the stack; gives what the account holds by itself."""
-    if isinstance(cloud, Aws):
+def create_zone(cloud: SimulatedCloud) -> set[str]:
+    """Create a DNS zone that exists before the stack. Returns all that the account then has."""
+    if isinstance(cloud, SimulatedAws):
         cloud.client("route53").create_hosted_zone(Name=ZONE, CallerReference="1")
-    elif isinstance(cloud, DigitalOcean):
+    elif isinstance(cloud, SimulatedDigitalOcean):
         cloud.types()["digitalocean:index/domain:Domain"].create({"name": ZONE})
     return set(cloud.leftovers())
 
 
 @pytest.mark.parametrize(("target", "settings"), SHAPES)
-def test_a_stack_with_a_name_and_https_comes_stays_and_goes(target: str, settings: dict[str, object], tmp_path: Path):
-    world = Paper()
-    with simulated(target, world, tmp_path) as cloud:
-        own = with_zone(cloud)
+def test_a_stack_with_a_domain_and_https_comes_up_stays_unchanged_and_is_destroyed(
+    target: str, settings: dict[str, object], tmp_path: Path
+):
+    infrastructure = RecordedInfrastructure()
+    with simulated_cloud(target, tmp_path, infrastructure) as cloud:
+        resources_before = create_zone(cloud)
         stack = new_stack(target, tmp_path / "stack", **settings)
-        paper.up(stack)
-        [balancer] = world.view.balancers
-        listeners = {(each.port, each.protocol, each.redirect_port) for each in balancer.listeners}
+        without_ssh.up(stack)
+        [balancer] = infrastructure.topology.balancers
+        listeners = {(listener.port, listener.protocol, listener.redirect_port) for listener in balancer.listeners}
         assert listeners == {(80, "http", 443), (443, "https", None)}
-        done = changes(cloud)
-        paper.up(stack)
-        assert changes(cloud) == done
+        changes = changing_calls(cloud)
+        without_ssh.up(stack)
+        assert changing_calls(cloud) == changes
         stack.destroy()
-        assert set(cloud.leftovers()) == own
+        assert set(cloud.leftovers()) == resources_before
 
 
-def changes(cloud: Cloud) -> list[tuple[str, str]]:
-    return [call for call in cloud.calls if call[0] != "read"]
+def changing_calls(cloud: SimulatedCloud) -> list[tuple[str, str]]:
+    """The calls so far that weren't reads."""
+    return [(operation, name) for operation, name in cloud.calls if operation != "read"]
 
 
-def test_access_logs_are_off_and_their_bucket_is_gone_when_they_are_turned_off(tmp_path: Path):
-    with simulated("aws", Paper(), tmp_path) as cloud:
+def test_turning_access_logs_off_stops_them_and_deletes_their_bucket(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud:
         stack = new_stack("aws", tmp_path / "stack", balancer=True, accessLogs=True)
-        paper.up(stack)
-        assert logs(cloud) == "true"
+        without_ssh.up(stack)
+        assert access_logs_enabled(cloud) == "true"
         stack.configure(accessLogs=False)
-        paper.up(stack)
-        assert logs(cloud) == "false"
-        assert not [each for each in cloud.leftovers() if each.startswith("Bucket")]
-        paper.unchanged(stack)
+        without_ssh.up(stack)
+        assert access_logs_enabled(cloud) == "false"
+        assert not [line for line in cloud.leftovers() if line.startswith("Bucket")]
+        without_ssh.expect_no_changes(stack)
         stack.destroy()
 
 
-def logs(cloud: Cloud) -> str:
-    """Whether the only balancer writes any."""
-    assert isinstance(cloud, Aws)
+def access_logs_enabled(cloud: SimulatedCloud) -> str:
+    """Whether the only balancer writes access logs: "true" or "false"."""
+    assert isinstance(cloud, SimulatedAws)
     elb = cloud.client("elbv2")
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
-    told = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
-    return {each["Key"]: each["Value"] for each in told}["access_logs.s3.enabled"]
+    attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+    return {attribute["Key"]: attribute["Value"] for attribute in attributes}["access_logs.s3.enabled"]
 
 
 @pytest.mark.parametrize("target", ["aws", "digitalocean"])
-def test_of_a_protected_stack_nothing_is_destroyed_until_that_is_taken_back(target: str, tmp_path: Path):
-    with simulated(target, Paper(), tmp_path) as cloud:
+def test_destroy_deletes_nothing_of_a_protected_stack_until_the_protection_is_off(target: str, tmp_path: Path):
+    with simulated_cloud(target, tmp_path) as cloud:
         stack = new_stack(target, tmp_path / "stack", balancer=True, protect=True)
-        paper.up(stack)
-        done = changes(cloud)
-        refused = stack.pulumi(*words_of("destroy", stack.name, target)[:-2], check=False)
-        assert refused.returncode != 0
-        assert "protected" in refused.stdout + refused.stderr
-        assert changes(cloud) == done
+        without_ssh.up(stack)
+        changes = changing_calls(cloud)
+        result = stack.pulumi(*words_of("destroy", stack.name, target)[:-2], check=False)
+        assert result.returncode != 0
+        assert "protected" in result.stdout + result.stderr
+        assert changing_calls(cloud) == changes
         stack.configure(protect=False)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.destroy()
         assert cloud.leftovers() == []
 
 
-def test_a_zone_that_is_not_listed_any_more_moves_nothing_that_is_there(tmp_path: Path):
-    with simulated("aws", Paper(), tmp_path) as cloud:
+def test_a_zone_that_aws_no_longer_lists_moves_no_existing_resource(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud:
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        paper.up(stack)
-        done = changes(cloud)
-        cloud.faults.closed_zones = {"eu-central-1a"}
-        paper.up(stack)
-        assert changes(cloud) == done
+        without_ssh.up(stack)
+        changes = changing_calls(cloud)
+        cloud.faults.unlisted_zones = {"eu-central-1a"}
+        without_ssh.up(stack)
+        assert changing_calls(cloud) == changes
         stack.destroy()
 
 
-def test_another_network_makes_all_that_is_in_it_anew(tmp_path: Path):
-    world = Paper()
-    with simulated("aws", world, tmp_path) as cloud:
+def test_another_network_replaces_everything_in_it(tmp_path: Path):
+    infrastructure = RecordedInfrastructure()
+    with simulated_cloud("aws", tmp_path, infrastructure) as cloud:
         stack = new_stack("aws", tmp_path / "stack", servers=2)
-        paper.up(stack)
+        without_ssh.up(stack)
         stack.configure(network="10.62.0.0/16")
-        paper.up(stack)
-        assert {each.private.partition(".62.")[0] for each in world.view.instances} == {"10"}
-        assert {each.split()[-1] for each in cloud.leftovers()} == paper.ids(stack)
+        without_ssh.up(stack)
+        addresses = [server.private_address for server in infrastructure.topology.servers]
+        assert {address.partition(".62.")[0] for address in addresses} == {"10"}
+        assert {line.split()[-1] for line in cloud.leftovers()} == ids_in_state(stack)
         stack.destroy()
         assert cloud.leftovers() == []
 
 
-def test_a_given_vpc_has_the_balancer_and_servers_in_its_subnets_and_stays(tmp_path: Path):
-    world = Paper()
-    with simulated("aws", world, tmp_path) as cloud:
-        vpc = given_vpc(cloud)
-        own = set(cloud.leftovers())
+def test_a_stack_puts_its_servers_and_balancer_into_a_vpc_of_the_user_and_keeps_it(tmp_path: Path):
+    infrastructure = RecordedInfrastructure()
+    with simulated_cloud("aws", tmp_path, infrastructure) as cloud:
+        vpc = create_vpc(cloud)
+        resources_before = set(cloud.leftovers())
         stack = new_stack("aws", tmp_path / "stack", servers=2, vpc=vpc, network=None)
-        paper.up(stack)
-        assert sorted(each.private.rpartition(".")[0] for each in world.view.instances) == ["10.60.0", "100.64.0"]
-        [balancer] = world.view.balancers
-        assert sorted(node.rpartition(".")[0] for node in balancer.nodes) == ["10.60.0", "100.64.0"]
+        without_ssh.up(stack)
+        addresses = [server.private_address for server in infrastructure.topology.servers]
+        assert sorted(address.rpartition(".")[0] for address in addresses) == ["10.60.0", "100.64.0"]
+        [balancer] = infrastructure.topology.balancers
+        node_networks = sorted(address.rpartition(".")[0] for address in balancer.node_addresses)
+        assert node_networks == ["10.60.0", "100.64.0"]
         stack.destroy()
-        assert set(cloud.leftovers()) == own
+        assert set(cloud.leftovers()) == resources_before
 
 
-def given_vpc(cloud: Cloud) -> str:
-    """One that was there before the stack, with a second range that the second zone's subnet is of."""
+def create_vpc(cloud: SimulatedCloud) -> str:
+    """A VPC that exists before the stack. The subnet of its second zone is in a second address range."""
     types = cloud.types()
     vpc = types["aws:ec2/vpc:Vpc"].create({"cidrBlock": "10.60.0.0/16"})
-    assert isinstance(cloud, Aws)
+    assert isinstance(cloud, SimulatedAws)
     cloud.client("ec2").associate_vpc_cidr_block(VpcId=vpc, CidrBlock="100.64.0.0/16")
     gateway = types["aws:ec2/internetGateway:InternetGateway"].create({"vpcId": vpc})
     table = types["aws:ec2/routeTable:RouteTable"].create({"vpcId": vpc})
-    way = {"routeTableId": table, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": gateway}
-    types["aws:ec2/route:Route"].create(way)
+    route = {"routeTableId": table, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": gateway}
+    types["aws:ec2/route:Route"].create(route)
     for zone, cidr in (("a", "10.60.0.0/24"), ("b", "100.64.0.0/24")):
-        place = {"vpcId": vpc, "cidrBlock": cidr, "availabilityZone": f"eu-central-1{zone}"}
-        subnet = types["aws:ec2/subnet:Subnet"].create({**place, "mapPublicIpOnLaunch": True})
+        location = {"vpcId": vpc, "cidrBlock": cidr, "availabilityZone": f"eu-central-1{zone}"}
+        subnet = types["aws:ec2/subnet:Subnet"].create({**location, "mapPublicIpOnLaunch": True})
         types["aws:ec2/routeTableAssociation:RouteTableAssociation"].create({"routeTableId": table, "subnetId": subnet})
     return vpc

@@ -21,10 +21,9 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.local.host import LocalError, require_root_and_tools
-from tests.clouds.provider import Cloud
-from tests.clouds.site import simulated
-from tests.clouds.test_shapes import with_zone
-from tests.clouds.world import Paper
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.clouds.simulated_stack import simulated_cloud
+from tests.clouds.test_shapes import create_zone
 from tests.stack import ROOT, Stack
 from tests.state.kept import HERE, KeptStack, kept_stacks
 
@@ -60,8 +59,8 @@ def preview(kept: KeptStack, folder: Path) -> list[Document]:
     target = kept.settings()["target"]
     if target == "local":
         return steps_of(kept, folder, without_machines(kept, folder))
-    with simulated(target, Paper(), folder) as cloud:
-        with_zone(cloud)
+    with simulated_cloud(target, folder) as cloud:
+        create_zone(cloud)
         cloud.calls.clear()
         with mock.patch.object(cloud, "functions", return_value=look_ups(cloud, kept)):
             steps = steps_of(kept, folder, {})
@@ -69,7 +68,7 @@ def preview(kept: KeptStack, folder: Path) -> list[Document]:
     return steps
 
 
-def look_ups(cloud: Cloud, kept: KeptStack) -> Mapping[str, Callable[[Document], Document]]:
+def look_ups(cloud: SimulatedCloud, kept: KeptStack) -> Mapping[str, Callable[[Document], Document]]:
     """The cloud's functions, with the zone of the kept stack where that has one on AWS."""
     zones = [resource["inputs"]["zoneId"] for resource in kept.resources() if "route53/record" in resource["type"]]
     if not zones:

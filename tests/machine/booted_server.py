@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from components.app import artifact
+from components.local import launch, machine
 from components.server import commands, host_program
 from components.server.configuration import Configuration
 from components.server.configuration import configuration as server_configuration
 from components.server.user_data import Identity, user_data
-from components.local import launch, machine
 from components.settings.common import Settings
 from tests.machine.local_machines import LocalMachines, create_ssh_key
 

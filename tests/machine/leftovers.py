@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.local import bridge, host, machine, store
-from tests.clouds.machines import EDGE
-from tests.clouds.packets import TABLE
+from tests.clouds.machine_infrastructure import EDGE
+from tests.clouds.nftables import TABLE
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 CGROUPS = Path("/sys/fs/cgroup")

@@ -11,43 +11,45 @@ from pulumi.dynamic import Config, ConfigureRequest
 
 from components.digitalocean import vpc_waiter
 from components.digitalocean.api import Api, ApiError
-from tests.clouds.digitalocean import DigitalOcean
-from tests.clouds.digitalocean_api import TOKEN, answering
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.digitalocean_api import TOKEN, serve_api
 from tests.stack import ROOT
 
 
 @pytest.fixture
-def cloud() -> DigitalOcean:
-    cloud = DigitalOcean()
+def cloud() -> SimulatedDigitalOcean:
+    cloud = SimulatedDigitalOcean()
     cloud.add("vpc", {"name": "prod"}, "v1")
     return cloud
 
 
 @pytest.fixture
-def api(cloud: DigitalOcean) -> Iterator[Api]:
-    with answering(cloud, page_size=1) as url:
+def api(cloud: SimulatedDigitalOcean) -> Iterator[Api]:
+    with serve_api(cloud, page_size=1) as url:
         yield Api(TOKEN, url)
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch, cloud: DigitalOcean) -> list[int]:
+def waits(monkeypatch: pytest.MonkeyPatch, cloud: SimulatedDigitalOcean) -> list[int]:
     """How many were there at each wait, after which one more is gone."""
     seen: list[int] = []
 
     def sleep(_seconds: float) -> None:
-        seen.append(len(cloud.members("v1")))
-        cloud.things["droplet"].popitem()
+        seen.append(len(cloud.vpc_members("v1")))
+        cloud.documents("droplet").popitem()
 
     monkeypatch.setattr(vpc_waiter.time, "sleep", sleep)
     return seen
 
 
-def fill(cloud: DigitalOcean, *ids: str) -> None:
+def fill(cloud: SimulatedDigitalOcean, *ids: str) -> None:
     for id in ids:
         cloud.add("droplet", {"name": f"prod-{id}", "vpcUuid": "v1", "dropletUrn": f"do:droplet:{id}"}, id)
 
 
-def test_it_waits_until_the_last_one_on_whatever_page_has_left(cloud: DigitalOcean, api: Api, waits: list[int]):
+def test_it_waits_until_the_last_one_on_whatever_page_has_left(
+    cloud: SimulatedDigitalOcean, api: Api, waits: list[int]
+):
     fill(cloud, "1", "2", "3")
     vpc_waiter.wait_until_empty(api, "v1")
     assert waits == [3, 2, 1]
@@ -59,7 +61,9 @@ def test_what_is_empty_or_gone_is_not_waited_for(api: Api, waits: list[int]):
     assert waits == []
 
 
-def test_after_the_limit_it_says_what_still_is_there(cloud: DigitalOcean, api: Api, monkeypatch: pytest.MonkeyPatch):
+def test_after_the_limit_it_says_what_still_is_there(
+    cloud: SimulatedDigitalOcean, api: Api, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(vpc_waiter, "LIMIT_SECONDS", -1)
     fill(cloud, "1", "2")
     with pytest.raises(
@@ -95,7 +99,7 @@ def test_without_a_token_it_says_how_to_set_it():
 
 
 def test_the_deletion_of_the_resource_is_the_wait(
-    cloud: DigitalOcean, api: Api, waits: list[int], monkeypatch: pytest.MonkeyPatch
+    cloud: SimulatedDigitalOcean, api: Api, waits: list[int], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
     fill(cloud, "1")

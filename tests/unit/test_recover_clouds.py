@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from components import naming
-from tests.clouds.digitalocean import DigitalOcean as SimulatedAccount
-from tests.clouds.digitalocean_api import TOKEN, answering
+from tests.clouds.digitalocean import SimulatedDigitalOcean as SimulatedAccount
+from tests.clouds.digitalocean_api import TOKEN, serve_api
 from tests.mocks import AWS, DIGITALOCEAN, SITE, built
 from tools.recover import aws, aws_lookup, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
@@ -175,7 +175,7 @@ def simulated_account() -> SimulatedAccount:
 @pytest.fixture
 def account(simulated_account: SimulatedAccount) -> Iterator[DigitalOcean]:
     # One entry per page, so that a list has several pages.
-    with answering(simulated_account, page_size=1) as url:
+    with serve_api(simulated_account, page_size=1) as url:
         yield DigitalOcean(TOKEN, url)
 
 
@@ -221,16 +221,16 @@ def test_another_stacks_resources_are_not_untracked_but_a_name_with_a_digest_is(
     simulated_account.add("vpc", {"name": "prod-1-1a2b3c4"}, "v3")
     droplet = f"{naming.label('prod.eu-1')}-1a2b3c4"
     simulated_account.add("droplet", {"name": droplet}, "5")
-    with answering(simulated_account) as url:
+    with serve_api(simulated_account) as url:
         account = DigitalOcean(TOKEN, url)
         assert account.untracked({"77", "v1"}, "prod") == []
         assert account.untracked(set(), "prod.eu") == [f"droplets 5 {droplet}"]
 
 
 def test_an_error_of_digitalocean_is_reported(simulated_account: SimulatedAccount):
-    with answering(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
+    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
         DigitalOcean("wrong", url).untracked(set(), "prod")
-    with answering(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
+    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
         DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
     with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
         DigitalOcean(TOKEN, url).untracked(set(), "prod")

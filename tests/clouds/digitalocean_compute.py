@@ -1,0 +1,156 @@
+"""DigitalOcean: droplets and SSH keys."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from ipaddress import IPv4Network
+
+from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.faults import CloudError
+from tests.clouds.infrastructure import ServerSpec
+from tests.clouds.metadata_service import MAC
+from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.simulated_cloud import Document
+
+IMAGES = {"debian-12-x64", "debian-13-x64", "ubuntu-24-04-x64"}
+SIZES = {f"s-{size}" for size in ("1vcpu-512mb-10gb", "1vcpu-1gb", "1vcpu-2gb", "2vcpu-2gb", "2vcpu-4gb", "4vcpu-8gb")}
+USER_DATA_LIMIT = 64 * 1024
+
+
+class SshKey(StoredResource):
+    collection = "ssh_key"
+    schema = ResourceSchema(
+        inputs={"publicKey!": str, "name": str}, outputs=("fingerprint",), replaces=("publicKey",), name=NameInput()
+    )
+
+    def new_document(self, inputs: Document) -> Document:
+        words = inputs["publicKey"].split()
+        if len(words) < 2:
+            raise CloudError("422: Key invalid, key should be of the format `type key [comment]`")
+        digest = hashlib.md5(base64.b64decode(words[1]), usedforsecurity=False).hexdigest()
+        fingerprint = ":".join(digest[index : index + 2] for index in range(0, 32, 2))
+        if any(key["fingerprint"] == fingerprint for key in self.cloud.documents("ssh_key").values()):
+            raise CloudError("422: SSH Key is already in use on your account")
+        return {**inputs, "fingerprint": fingerprint, "id": str(secrets.randbelow(10**8))}
+
+    def before_update(self, id: str, olds: Document, news: Document) -> None:
+        pass
+
+
+class Droplet(StoredResource):
+    collection = "droplet"
+    schema = ResourceSchema(
+        inputs={
+            "image!": str, "size!": str, "region": str, "name": str, "sshKeys": [str], "userData": str,
+            "tags": [str], "vpcUuid": str, "monitoring": bool, "dropletAgent": bool, "backups": bool,
+            "backupPolicy": {"plan": str, "weekday": str, "hour": int}, "ipv6": bool, "gracefulShutdown": bool,
+            "resizeDisk": bool,
+        },
+        outputs=("ipv4Address", "ipv4AddressPrivate", "dropletUrn", "status", "locked"),
+        replaces=("image", "region", "sshKeys", "userData", "vpcUuid", "monitoring", "dropletAgent"),
+        name=NameInput(pattern=r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"),
+    )  # fmt: skip
+
+    def new_document(self, inputs: Document) -> Document:
+        check_region(inputs)
+        check_choice("image", inputs["image"], IMAGES)
+        check_choice("size", inputs["size"], SIZES)
+        if len(inputs.get("userData", "").encode()) > USER_DATA_LIMIT:
+            raise CloudError("422: user_data is too long (maximum is 64 KiB)")
+        for key in inputs.get("sshKeys", []):
+            self._ssh_key(key)
+        vpc = self.cloud.get("vpc", inputs.get("vpcUuid", "default"))
+        if vpc["region"] != inputs["region"]:
+            raise CloudError("422: the VPC is in another region than the droplet")
+        for tag in inputs.get("tags", []):
+            # A new droplet creates those of its tags that don't exist.
+            if tag not in self.cloud.documents("tag"):
+                self.cloud.add("tag", {"name": tag, "implied": True}, tag)
+        id = str(400_000_000 + secrets.randbelow(100_000_000))
+        return {
+            **inputs,
+            "id": id,
+            "ipv4Address": self.cloud.new_public_address(),
+            "ipv4AddressPrivate": self.cloud.new_private_address(inputs["vpcUuid"]),
+            "dropletUrn": f"do:droplet:{id}",
+            "status": "new",
+            "locked": False,
+        }
+
+    def after_create(self, id: str) -> None:
+        droplet = self.cloud.get("droplet", id)
+        self.cloud.apply_topology()
+        self.cloud.infrastructure.boot(self._server_spec(droplet))
+        droplet["status"] = "active"
+        self.cloud.save()
+
+    def before_update(self, id: str, olds: Document, news: Document) -> None:
+        check_choice("size", news["size"], SIZES)
+        if olds["size"] != news["size"]:
+            self.cloud.infrastructure.restart(id)
+
+    def before_delete(self, id: str) -> None:
+        self.cloud.infrastructure.destroy(id)
+        for reserved in self.cloud.documents("reserved_ip").values():
+            if reserved.get("dropletId") == int(id):
+                reserved.pop("dropletId")
+        # Balancers and firewalls forget a droplet that is deleted.
+        for collection in ("load_balancer", "firewall"):
+            for document in self.cloud.documents(collection).values():
+                if "dropletIds" in document:
+                    document["dropletIds"] = [other for other in document["dropletIds"] if int(other) != int(id)]
+        self._remove_unused_implied_tags(id)
+
+    def after_delete(self, document: Document) -> None:
+        self.cloud.delay_vpc_exit(document, document["dropletUrn"])
+
+    def _remove_unused_implied_tags(self, deleted_id: str) -> None:
+        implied_tags = {name for name, tag in self.cloud.documents("tag").items() if tag.get("implied")}
+        droplets = [droplet for id, droplet in self.cloud.documents("droplet").items() if id != deleted_id]
+        for name in implied_tags - {tag for droplet in droplets for tag in droplet.get("tags", [])}:
+            self.cloud.remove("tag", name)
+
+    def _ssh_key(self, id_or_fingerprint: object) -> Document:
+        for id, key in self.cloud.documents("ssh_key").items():
+            if str(id_or_fingerprint) in (id, key["fingerprint"]):
+                return key
+        raise CloudError(f"422: {id_or_fingerprint} are invalid key identifiers for Droplet creation.")
+
+    def _server_spec(self, droplet: Document) -> ServerSpec:
+        return ServerSpec(
+            id=droplet["id"],
+            hostname=droplet["name"],
+            network=droplet["vpcUuid"],
+            address=droplet["ipv4AddressPrivate"],
+            user_data=droplet.get("userData", ""),
+            metadata=self._metadata(droplet),
+        )
+
+    def _metadata(self, droplet: Document) -> Document:
+        gateway = str(IPv4Network(self.cloud.get("vpc", droplet["vpcUuid"])["ipRange"])[1])
+        addresses = {"private": droplet["ipv4AddressPrivate"], "public": droplet["ipv4Address"]}
+        return {
+            "droplet_id": int(droplet["id"]),
+            "hostname": droplet["name"],
+            "region": droplet["region"],
+            "vendor_data": "",
+            "public_keys": [self._ssh_key(key)["publicKey"] for key in droplet.get("sshKeys", [])],
+            "tags": droplet.get("tags", []),
+            "dns": {"nameservers": []},
+            "interfaces": {
+                side: [
+                    {
+                        "mac": MAC,
+                        "type": side,
+                        "ipv4": {"ip_address": address, "netmask": "255.255.240.0", "gateway": gateway},
+                    }
+                ]
+                for side, address in addresses.items()
+            },
+            "user_data": droplet.get("userData", ""),
+        }
+
+
+TYPES = (SshKey, Droplet)

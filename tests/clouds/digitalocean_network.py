@@ -1,0 +1,164 @@
+"""DigitalOcean: networks, addresses and firewalls."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_topology import port_range
+from tests.clouds.faults import CloudError
+from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.simulated_cloud import Document, ResourceType, token_of
+
+if TYPE_CHECKING:
+    from tests.clouds.digitalocean import SimulatedDigitalOcean
+
+_RULE = {"protocol!": str, "portRange": str}
+_INBOUND_RULE = {
+    **_RULE,
+    "sourceAddresses": [str],
+    "sourceLoadBalancerUids": [str],
+    "sourceTags": [str],
+    "sourceDropletIds": [int],
+}
+_OUTBOUND_RULE = {
+    **_RULE,
+    "destinationAddresses": [str],
+    "destinationLoadBalancerUids": [str],
+    "destinationTags": [str],
+}
+
+
+class Vpc(StoredResource):
+    collection = "vpc"
+    schema = ResourceSchema(
+        inputs={"region!": str, "name": str, "ipRange": str, "description": str},
+        outputs=("ipRange", "default", "vpcUrn"),
+        replaces=("region", "ipRange"),
+        name=NameInput(pattern=r"[A-Za-z0-9.-]+"),
+    )
+
+    def new_document(self, inputs: Document) -> Document:
+        check_region(inputs)
+        network = IPv4Network(inputs.get("ipRange") or self._random_range())
+        if not network.is_private or not 16 <= network.prefixlen <= 28:
+            raise CloudError(f"422: the range {network} isn't private, or not between /16 and /28")
+        ranges = [vpc["ipRange"] for vpc in self.cloud.documents("vpc").values()]
+        if overlap := next((cidr for cidr in ranges if network.overlaps(IPv4Network(cidr))), None):
+            raise CloudError(f"422: This range/size overlaps with another VPC network in your account: {overlap}")
+        self.cloud.check_unique("vpc", "name", inputs["name"])
+        return {**inputs, "ipRange": str(network), "default": False, "vpcUrn": f"do:vpc:{uuid.uuid4()}"}
+
+    def after_create(self, id: str) -> None:
+        self.cloud.infrastructure.create_network(id, self.cloud.get("vpc", id)["ipRange"])
+
+    def before_update(self, id: str, olds: Document, news: Document) -> None:
+        self.cloud.check_unique("vpc", "name", news["name"], except_id=id)
+
+    def before_delete(self, id: str) -> None:
+        if self.cloud.vpc_members(id):
+            raise CloudError("Error deleting VPC: 409 Can not delete VPC with members")
+        self.cloud.infrastructure.remove_network(id)
+
+    def _random_range(self) -> str:
+        return f"10.{100 + secrets.randbelow(40)}.{secrets.randbelow(16) * 16}.0/20"
+
+
+class ReservedIp(StoredResource):
+    collection = "reserved_ip"
+    schema = ResourceSchema(
+        inputs={"region!": str, "dropletId": int}, outputs=("ipAddress", "reservedIpUrn"), replaces=("region",)
+    )
+
+    def new_document(self, inputs: Document) -> Document:
+        check_region(inputs)
+        self._check_droplet(inputs)
+        address = self.cloud.new_public_address()
+        return {**inputs, "id": address, "ipAddress": address, "reservedIpUrn": f"do:reservedip:{address}"}
+
+    def before_update(self, id: str, olds: Document, news: Document) -> None:
+        self._check_droplet(news)
+
+    def _check_droplet(self, inputs: Document) -> None:
+        if "dropletId" in inputs:
+            self.cloud.get("droplet", str(int(inputs["dropletId"])))
+
+
+class ReservedIpAssignment(ResourceType):
+    """The assignment of an address to a droplet. It has no document: the address's document names the droplet."""
+
+    token = token_of("digitalocean", "index", "ReservedIpAssignment")
+    schema = ResourceSchema(inputs={"dropletId!": int, "ipAddress!": str}, replaces=("dropletId", "ipAddress"))
+
+    def __init__(self, cloud: SimulatedDigitalOcean) -> None:
+        self.cloud = cloud
+
+    def create(self, inputs: Document) -> str:
+        with self.cloud.lock:
+            droplet = self.cloud.get("droplet", str(int(inputs["dropletId"])))
+            reserved = self.cloud.get("reserved_ip", inputs["ipAddress"])
+            if reserved["region"] != droplet["region"]:
+                raise CloudError("422: the reserved IP is in another region than the droplet")
+            reserved["dropletId"] = int(inputs["dropletId"])
+            self.cloud.save()
+        self.cloud.apply_topology()
+        return f"{int(inputs['dropletId'])}-{inputs['ipAddress']}-{uuid.uuid4()}"
+
+    def read(self, id: str) -> Document | None:
+        droplet, address = id.split("-")[:2]
+        # Where the address is gone, the provider fails. It doesn't conclude that the assignment is gone.
+        # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/reservedip/
+        is_assigned = self.cloud.get("reserved_ip", address).get("dropletId") == int(droplet)
+        return {"dropletId": int(droplet), "ipAddress": address} if is_assigned else None
+
+    def update(self, id: str, olds: Document, news: Document) -> None:
+        raise AssertionError("every change replaces it")
+
+    def delete(self, id: str) -> None:
+        droplet, address = id.split("-")[:2]
+        with self.cloud.lock:
+            reserved = self.cloud.get("reserved_ip", address)
+            if "dropletId" not in reserved:
+                # The provider reads the id of the droplet without a check that there is one:
+                # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/reservedip/
+                raise CloudError("panic: runtime error: invalid memory address or nil pointer dereference")
+            # The provider removes the assignment only if it is still that of its own droplet.
+            if reserved["dropletId"] == int(droplet):
+                reserved.pop("dropletId")
+                self.cloud.save()
+        self.cloud.apply_topology()
+
+
+class Firewall(StoredResource):
+    collection = "firewall"
+    schema = ResourceSchema(
+        inputs={
+            "name": str, "tags": [str], "dropletIds": [int], "inboundRules": [_INBOUND_RULE],
+            "outboundRules": [_OUTBOUND_RULE],
+        },
+        outputs=("status",),
+        name=NameInput(pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"),
+    )  # fmt: skip
+
+    def new_document(self, inputs: Document) -> Document:
+        rules = [*inputs.get("inboundRules", []), *inputs.get("outboundRules", [])]
+        if not rules:
+            raise CloudError("422: At least one rule must be specified")
+        for tag in [*inputs.get("tags", []), *(tag for rule in rules for tag in rule.get("sourceTags", []))]:
+            self.cloud.get("tag", tag)
+        for id in inputs.get("dropletIds", []):
+            self.cloud.get("droplet", str(int(id)))
+        for rule in rules:
+            check_choice("protocol", rule["protocol"], {"tcp", "udp", "icmp"})
+            if rule["protocol"] != "icmp" and not rule.get("portRange"):
+                raise CloudError("422: ports are required for tcp and udp rules")
+            port_range(rule.get("portRange", "all"))
+            for id in rule.get("sourceLoadBalancerUids", []):
+                self.cloud.get("load_balancer", id)
+        return {**inputs, "status": "succeeded"}
+
+
+TYPES = (Vpc, ReservedIp, ReservedIpAssignment, Firewall)

@@ -1,0 +1,71 @@
+"""A simulated cloud that the real engine uses, and stacks with settings for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.clouds.aws import SimulatedAws
+from tests.clouds.digitalocean import SimulatedDigitalOcean
+from tests.clouds.digitalocean_api import TOKEN, serve_api
+from tests.clouds.infrastructure import OPERATOR, Infrastructure
+from tests.clouds.provider import serve_cloud
+from tests.clouds.simulated_cloud import SimulatedCloud
+from tests.stack import Stack
+
+SETTINGS_OF_CLOUDS: dict[str, dict[str, object]] = {
+    # No local stack uses this network.
+    "aws": {"region": "eu-central-1", "size": "t3.small", "network": "10.61.0.0/16"},
+    "digitalocean": {"region": "fra1", "size": "s-1vcpu-1gb"},
+}
+LARGER_SIZES = {"aws": "t3.medium", "digitalocean": "s-2vcpu-2gb"}
+
+# On DigitalOcean, an assignment is a property of the address, so the account lists none.
+ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
+
+
+@contextmanager
+def simulated_cloud(name: str, folder: Path, infrastructure: Infrastructure | None = None) -> Iterator[SimulatedCloud]:
+    """A cloud that every engine started meanwhile finds by its environment variables.
+
+    Without ``infrastructure`` it boots no machine.
+    """
+    if name == "aws":
+        cloud: SimulatedCloud = SimulatedAws(infrastructure)
+        cloud.start()
+    else:
+        cloud = SimulatedDigitalOcean(infrastructure, folder / "account.json")
+    with serve_cloud(cloud) as address, pytest.MonkeyPatch.context() as patch, ExitStack() as services:
+        patch.setenv("PULUMI_DEBUG_PROVIDERS", address)
+        if isinstance(cloud, SimulatedDigitalOcean):
+            patch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+            patch.setenv("DIGITALOCEAN_API_URL", services.enter_context(serve_api(cloud)))
+        # Otherwise the engine's processes look for credentials at a metadata service.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        try:
+            yield cloud
+        finally:
+            if isinstance(cloud, SimulatedAws):
+                cloud.stop()
+
+
+def new_stack(target: str, folder: Path, **settings: object) -> Stack:
+    """A stack that isn't up yet. None removes a setting."""
+    folder.mkdir(exist_ok=True)
+    defaults = {"target": target, "app": "examples/rocket", "healthPath": "/healthz", "sshFrom": [f"{OPERATOR}/32"]}
+    return Stack("sim", folder, {**defaults, **SETTINGS_OF_CLOUDS[target], **settings})
+
+
+def ids_in_state(stack: Stack) -> set[str]:
+    """The ids of the cloud resources in the stack's state."""
+    state = json.loads(stack.pulumi("stack", "export").stdout)["deployment"]
+    resources = [
+        resource
+        for resource in state.get("resources", [])
+        if resource["type"].startswith(("aws:", "digitalocean:")) and resource["type"] != ASSIGNMENT
+    ]
+    return {resource["id"] for resource in resources}
