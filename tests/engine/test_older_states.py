@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickletools
 import subprocess
 import sys
 import threading
@@ -34,8 +36,17 @@ Document = dict[str, Any]
 EVERY_STACK = pytest.mark.parametrize("kept", kept_stacks(), ids=lambda kept: kept.label)
 # What may be updated: uploads to servers and commands on them.
 UPDATES = {"command:remote:Command", "command:remote:CopyToRemote"}
+# Every class that 97a80cf pickled into a state, by module and name.
+PICKLED = {
+    "components.emptying Emptier",
+    "components.keys _Provider",
+    "components.leaving Leaver",
+    "components.local.resources MachineProvider",
+    "components.local.resources NetworkProvider",
+    "components.noted Noted",
+}
 DYNAMIC = "pulumi-python:dynamic/"
-# An ssh that notes its last words, and can't reach the server: nothing waits for that one.
+# An ssh that writes down its words and reaches no server: nothing waits for requests of such a server.
 SSH = """#!/bin/sh
 echo "$*" >> FOLDER/ssh.log
 exit 255
@@ -111,6 +122,7 @@ def test_every_provider_in_an_older_state_sees_no_change_and_deletes(kept: KeptS
             answer = provider.Diff(provider_pb2.DiffRequest(**names, olds=outputs, news=inputs))
             assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE, resource["urn"]
             provider.Delete(provider_pb2.DeleteRequest(**names, properties=outputs))
+    # What the deletions did: removed what this computer knew of machines, and told servers to leave their balancer.
     records = [file for file in (tmp_path / "computer").rglob("*") if file.is_file()]
     assert records == []
     leaving = [resource for resource in dynamic(kept) if resource["type"].endswith(":Leaving")]
@@ -131,6 +143,17 @@ def test_the_deletion_of_an_older_vpc_waits_until_the_vpc_is_empty(tmp_path: Pat
                 provider_pb2.DeleteRequest(id=resource["id"], urn=resource["urn"], properties=outputs), timeout=30
             )
         assert requests == [f"/v2/vpcs/{resource['id']}/members"] * 2
+
+
+def test_the_kept_states_hold_every_class_that_97a80cf_pickled():
+    resources = [resource for kept in kept_stacks() for resource in dynamic(kept)]
+    providers = {str(properties(resource["outputs"])["__provider"]) for resource in resources}
+    assert {class_in(base64.b64decode(provider)) for provider in providers} == PICKLED
+
+
+def class_in(pickled: bytes) -> str:
+    """The module and the name of a pickled provider's class; it isn't imported."""
+    return " ".join(argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str))
 
 
 def dynamic(kept: KeptStack) -> list[Document]:
