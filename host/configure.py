@@ -44,7 +44,7 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
         changed = _changed(paths.root, configuration)
         before = {name: _content(_below(paths.root, name)) for name in changed}
-        unread = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
+        unread = list(configuration.files) if pending.exists() else _with_newdirectives(configuration, before)
         if not changed and not unread:
             notes.append("unchanged")
             return
@@ -88,7 +88,7 @@ def _apply(root: Path, configuration: Configuration) -> None:
         files.point(_below(root, link), target)
 
 
-def _with_new_directives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
+def _with_newdirectives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
     """The changed paths without Nginx files in which only comments or blank lines differ.
 
     For them, Nginx isn't reloaded: a reload closes connections on which a request may be arriving.
@@ -99,12 +99,13 @@ def _with_new_directives(configuration: Configuration, before: Mapping[str, byte
         if not (
             name.startswith(NGINX)
             and isinstance(content, bytes)
-            and _directives(content.decode(errors="replace")) == _directives(configuration.files.get(name, ""))
+            and directives(content.decode(errors="replace")) == directives(configuration.files.get(name, ""))
         )
     ]
 
 
-def _directives(text: str) -> list[str]:
+def directives(text: str) -> list[str]:
+    """The lines of an Nginx file without comment lines, blank lines and indentation."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 

@@ -25,8 +25,6 @@ END_SECONDS = 10
 CLOUD_SUITES = {
     f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
 }
-    f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
-}
 IN_CI = os.environ.get("CI") == "true"
 
 

@@ -69,7 +69,7 @@ def _outputs(struct: Any) -> Any:
 
 # Draining and the rollout hook run ssh themselves, without the plugin.
 SSH_PROGRAM = f"""#!/bin/sh
-case "$*" in *{str(Paths().draining)}*) exit 255 ;; esac
+case "$*" in *{Paths().draining!s}*) exit 255 ;; esac
 cat > /dev/null
 echo {STDOUT}
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickletools
 import subprocess
 import sys
 import threading
@@ -21,6 +23,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.local.host import LocalError, require_root_and_tools
+from host.configure import directives
 from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_stack import simulated_cloud
 from tests.clouds.test_shapes import create_zone
@@ -30,20 +33,37 @@ from tests.state.kept import HERE, KeptStack, kept_stacks
 pytestmark = pytest.mark.engine
 
 Document = dict[str, Any]
+Steps = list[Document]
 EVERY_STACK = pytest.mark.parametrize("kept", kept_stacks(), ids=lambda kept: kept.label)
 # What may be updated: uploads to servers and commands on them.
 UPDATES = {"command:remote:Command", "command:remote:CopyToRemote"}
+# Every class that 97a80cf pickled into a state, by module and name.
+PICKLED = {
+    "components.emptying Emptier",
+    "components.keys _Provider",
+    "components.leaving Leaver",
+    "components.local.resources MachineProvider",
+    "components.local.resources NetworkProvider",
+    "components.noted Noted",
+}
 DYNAMIC = "pulumi-python:dynamic/"
-# An ssh that notes its last words, and can't reach the server: nothing waits for that one.
+# An ssh that writes down its words and reaches no server: nothing waits for requests of such a server.
 SSH = """#!/bin/sh
 echo "$*" >> FOLDER/ssh.log
 exit 255
 """
 
 
-@EVERY_STACK
-def test_a_preview_of_an_older_stack_updates_uploads_and_commands_and_nothing_else(kept: KeptStack, tmp_path: Path):
-    steps = preview(kept, tmp_path)
+@pytest.fixture(scope="module", params=kept_stacks(), ids=lambda kept: kept.label)
+def previewed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[KeptStack, Steps]:
+    """A kept stack, and the steps of its preview."""
+    return request.param, preview(request.param, tmp_path_factory.mktemp("kept"))
+
+
+def test_a_preview_of_an_older_stack_updates_uploads_and_commands_and_nothing_else(
+    previewed: tuple[KeptStack, Steps],
+):
+    kept, steps = previewed
     types = {resource["urn"]: resource["type"] for resource in kept.resources()}
     changes = {step["urn"]: step["op"] for step in steps if step["op"] != "same"}
     assert {urn: operation for urn, operation in changes.items() if operation != "update"} == {}
@@ -54,7 +74,25 @@ def test_a_preview_of_an_older_stack_updates_uploads_and_commands_and_nothing_el
     assert set(types) - providers <= {step["urn"] for step in steps}
 
 
-def preview(kept: KeptStack, folder: Path) -> list[Document]:
+def test_the_first_update_of_an_older_stack_reloads_no_nginx(previewed: tuple[KeptStack, Steps]):
+    """A reload closes connections on which a request may be arriving. Only changed comment lines cause none.
+
+    A release that must change Nginx's directives removes this test. Its changelog says what its first `up` costs.
+    """
+    _, steps = previewed
+    configured = [step for step in steps if step["urn"].endswith("-configure")]
+    assert configured
+    for step in configured:
+        assert nginx_files(step["newState"]) == nginx_files(step["oldState"])
+
+
+def nginx_files(state: Document) -> dict[str, list[str]]:
+    """The directives that a server's configuration writes for Nginx, by path."""
+    files = json.loads(state["inputs"]["stdin"])["files"]
+    return {path: directives("\n".join(lines)) for path, lines in files.items() if path.startswith("/etc/nginx/")}
+
+
+def preview(kept: KeptStack, folder: Path) -> Steps:
     """The steps that `preview --json` shows for the kept stack; a cloud isn't called."""
     target = kept.settings()["target"]
     if target == "local":
@@ -77,7 +115,7 @@ def look_ups(cloud: SimulatedCloud, kept: KeptStack) -> Mapping[str, Callable[[D
     return {**cloud.functions(), "aws:route53/getZone:getZone": lambda _arguments: zone}
 
 
-def steps_of(kept: KeptStack, folder: Path, variables: dict[str, str]) -> list[Document]:
+def steps_of(kept: KeptStack, folder: Path, variables: dict[str, str]) -> Steps:
     stack = Stack("kept", folder, kept.settings(), shell_env=variables)
     state, empty = kept.state(), json.loads(stack.pulumi("stack", "export").stdout)
     # With the secrets provider of the new stack, which encrypts the kept secrets by a passphrase of its own.
@@ -110,6 +148,7 @@ def test_every_provider_in_an_older_state_sees_no_change_and_deletes(kept: KeptS
             answer = provider.Diff(provider_pb2.DiffRequest(**names, olds=outputs, news=inputs))
             assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE, resource["urn"]
             provider.Delete(provider_pb2.DeleteRequest(**names, properties=outputs))
+    # What the deletions did: removed what this computer knew of machines, and told servers to leave their balancer.
     records = [file for file in (tmp_path / "computer").rglob("*") if file.is_file()]
     assert records == []
     leaving = [resource for resource in dynamic(kept) if resource["type"].endswith(":Leaving")]
@@ -130,6 +169,17 @@ def test_the_deletion_of_an_older_vpc_waits_until_the_vpc_is_empty(tmp_path: Pat
                 provider_pb2.DeleteRequest(id=resource["id"], urn=resource["urn"], properties=outputs), timeout=30
             )
         assert requests == [f"/v2/vpcs/{resource['id']}/members"] * 2
+
+
+def test_the_kept_states_hold_every_class_that_97a80cf_pickled():
+    resources = [resource for kept in kept_stacks() for resource in dynamic(kept)]
+    providers = {str(properties(resource["outputs"])["__provider"]) for resource in resources}
+    assert {class_in(base64.b64decode(provider)) for provider in providers} == PICKLED
+
+
+def class_in(pickled: bytes) -> str:
+    """The module and the name of a pickled provider's class; it isn't imported."""
+    return " ".join(argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str))
 
 
 def dynamic(kept: KeptStack) -> list[Document]:
