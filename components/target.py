@@ -81,6 +81,34 @@ class Server(Protocol):
     connection: remote.ConnectionArgs
 
 
+class ServerComponent(pulumi.ComponentResource):
+    """Base of the targets' servers: it declares and registers the outputs that every server has."""
+
+    instance_id: pulumi.Output[str]
+    address: pulumi.Output[str]
+    private_address: pulumi.Output[str]
+    connection: remote.ConnectionArgs
+
+    def _register(
+        self,
+        args: ServerArgs[N],
+        *,
+        instance_id: pulumi.Output[str],
+        address: pulumi.Output[str],
+        private_address: pulumi.Output[str],
+    ) -> None:
+        self.instance_id, self.address, self.private_address = instance_id, address, private_address
+        self.connection = first_connection(address, args)
+        self.register_outputs(
+            {
+                "instance_id": instance_id,
+                "address": address,
+                "private_address": private_address,
+                "connection": self.connection,
+            }
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class AddressArgs(Generic[N]):
     network: N
@@ -116,6 +144,13 @@ class Entrypoint(Protocol):
         release before it gets a request.
         """
         ...
+
+
+class KeepsServerAddresses:
+    """Base of entrypoints that don't change the address of a server."""
+
+    def connection_to(self, server: Server) -> remote.ConnectionArgs:
+        return server.connection
 
 
 class Balancer(Entrypoint, Protocol):

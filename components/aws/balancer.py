@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
-from pulumi_command import remote
 
 from components import balancing, naming
 from components.aws import access
@@ -14,7 +13,7 @@ from components.aws.dns import TTL_SECONDS, Zone
 from components.aws.logs import AccessLogs
 from components.aws.network import Network
 from components.rollout.rollout import ReleasedServer
-from components.target import BalancerArgs, BalancerMachine, Server
+from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses
 from host import times
 
 # Load balancers and target groups have the shortest names: 32 characters.
@@ -25,7 +24,7 @@ RESERVED_PREFIXES = ("internal-", *access.RESERVED_PREFIXES)
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 
-class Balancer(pulumi.ComponentResource):
+class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     """One DNS name for all servers. A request goes to a server that passes its health checks."""
 
     address: pulumi.Output[str]
@@ -49,9 +48,6 @@ class Balancer(pulumi.ComponentResource):
         # It may use any address in its subnets.
         self.source = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
-
-    def connection_to(self, server: Server) -> remote.ConnectionArgs:
-        return server.connection
 
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_aws as aws
-from pulumi_command import remote
 
 from components import naming
 from components.aws.network import Network
-from components.target import ServerArgs, first_connection
+from components.target import ServerArgs, ServerComponent
 
 DISK_GB = 16
 
 
-class Server(pulumi.ComponentResource):
+class Server(ServerComponent):
     """An instance whose metadata needs a token, and whose disk is encrypted."""
-
-    instance_id: pulumi.Output[str]
-    address: pulumi.Output[str]
-    private_address: pulumi.Output[str]
-    connection: remote.ConnectionArgs
 
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Server", name, None, opts)
@@ -53,14 +47,9 @@ class Server(pulumi.ComponentResource):
                 replacement_trigger="balancer" if args.balanced else "address",
             ),
         )
-        self.instance_id = instance.id
-        self.address, self.private_address = instance.public_ip, instance.private_ip
-        self.connection = first_connection(self.address, args)
-        self.register_outputs(
-            {
-                "instance_id": self.instance_id,
-                "address": self.address,
-                "private_address": self.private_address,
-                "connection": self.connection,
-            }
+        self._register(
+            args,
+            instance_id=instance.id,
+            address=instance.public_ip,
+            private_address=instance.private_ip,
         )

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import clouds, common, validators
+from components.settings import clouds, validators
 from components.settings.common import CommonSettings, TargetSettings
 from components.settings.declaration import Scalar, setting
 
@@ -46,52 +46,38 @@ class AwsSettings(TargetSettings):
         required=True,
         secret="refused",
     )
-    size: str = setting(
-        validators.matching(r"[a-z0-9-]+\.[a-z0-9-]+", "an instance type such as t4g.small"),
+    size: str = clouds.name(
+        r"[a-z0-9-]+\.[a-z0-9-]+",
+        "an instance type such as t4g.small",
         default="t4g.small",
         example="c8g.large",
         help="Instance type of each server.",
-        group=clouds.GROUP,
-        secret="refused",
     )
     ssh_from: tuple[str, ...] = clouds.ssh_from()
-    protect: bool = setting(
-        validators.flag(),
-        default=False,
-        example=True,
-        help="Whether Pulumi refuses to delete the site's address, the balancer and the bucket of its access logs.",
-        group=clouds.GROUP,
+    protect: bool = clouds.flag(
+        help="Whether Pulumi refuses to delete the site's address, the balancer and the bucket of its access logs."
     )
-    zone: str | None = setting(
-        validators.optional(
-            validators.matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", "the name of a hosted zone, such as example.org")
-        ),
+    zone: str | None = clouds.optional_name(
+        r"[a-z0-9-]+(\.[a-z0-9-]+)+",
+        "the name of a hosted zone, such as example.org",
         example="example.org",
         help="The hosted zone that the site's domain is in. It gets records and, with a balancer, HTTPS.",
-        group=clouds.GROUP,
-        secret="refused",
     )
     # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, with room for two subnets of /28
-    network: str | None = setting(
-        validators.optional(validators.private_network("aws", shortest=16, longest=27)),
+    network: str | None = clouds.network(
+        "aws",
+        shortest=16,
+        longest=27,
         example="10.78.0.0/16",
         help="Private IPv4 network of a new VPC. Empty means 10.78.0.0/16.",
-        group=common.SERVERS,
     )
-    vpc: str | None = setting(
-        validators.optional(validators.matching(r"vpc-[0-9a-f]+", "the id of a VPC, such as vpc-0a1b2c3d")),
+    vpc: str | None = clouds.optional_name(
+        r"vpc-[0-9a-f]+",
+        "the id of a VPC, such as vpc-0a1b2c3d",
         example="vpc-0a1b2c3d",
         help="Id of an existing VPC with public subnets in two zones. Empty creates one.",
-        group=clouds.GROUP,
-        secret="refused",
     )
-    access_logs: bool = setting(
-        validators.flag(),
-        default=False,
-        example=True,
-        help="Whether the balancer's access logs are kept for 90 days, in a bucket.",
-        group=clouds.GROUP,
-    )
+    access_logs: bool = clouds.flag(help="Whether the balancer's access logs are kept for 90 days, in a bucket.")
 
     def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
         yield from clouds.network_of_existing_vpc(self.network, self.vpc)

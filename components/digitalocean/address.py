@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import pulumi
 import pulumi_digitalocean as do
-from pulumi_command import remote
 
 from components import naming
 from components.digitalocean.dns import point_to
 from components.digitalocean.network import EVERYWHERE, Network, droplet_urn, show_in_project
 from components.rollout.rollout import ReleasedServer
-from components.target import AddressArgs, BalancerMachine, Server
+from components.target import AddressArgs, BalancerMachine, KeepsServerAddresses
 
 
-class Address(pulumi.ComponentResource):
+class Address(KeepsServerAddresses, pulumi.ComponentResource):
     """A reserved IP. It moves to another droplet when that one serves; a droplet keeps its own address for SSH."""
 
     address: pulumi.Output[str]
@@ -42,9 +41,6 @@ class Address(pulumi.ComponentResource):
         self.address = self._reserved.ip_address
         self.url = pulumi.Output.format("http://{}/", args.domain if args.network.settings.zone else self.address)
         self.register_outputs({"address": self.address, "url": self.url})
-
-    def connection_to(self, server: Server) -> remote.ConnectionArgs:
-        return server.connection
 
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]

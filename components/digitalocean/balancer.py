@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import pulumi
 import pulumi_digitalocean as do
-from pulumi_command import remote
 
 from components import balancing, naming
 from components.digitalocean.dns import TTL_SECONDS, point_to
 from components.digitalocean.network import Network, droplet_urn, show_in_project
 from components.rollout.rollout import ReleasedServer
-from components.target import BalancerArgs, BalancerMachine, Server, site_names
+from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses, site_names
 from host import times
 
 
-class Balancer(pulumi.ComponentResource):
+class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     """One address for all servers. A request goes to a server that passes its health checks.
 
     It selects servers by their tag. A change of a list of droplets would replace all servers at once by new ones whose
@@ -42,9 +41,6 @@ class Balancer(pulumi.ComponentResource):
         # It may use any address in the VPC.
         self.source = args.network.cidr.apply(lambda cidr: [cidr])
         self.register_outputs({"address": self.address, "url": self.url})
-
-    def connection_to(self, server: Server) -> remote.ConnectionArgs:
-        return server.connection
 
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]

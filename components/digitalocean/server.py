@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_digitalocean as do
-from pulumi_command import remote
 
 from components import naming
 from components.digitalocean.network import LONG_DELETE, Network
-from components.target import ServerArgs, first_connection
+from components.target import ServerArgs, ServerComponent
 
 # DigitalOcean renews the image of this name for new droplets. An existing droplet keeps its build.
 IMAGE = "debian-13-x64"
 
 
-class Server(pulumi.ComponentResource):
+class Server(ServerComponent):
     """A droplet that has a firewall, a key and monitoring from its first second."""
-
-    instance_id: pulumi.Output[str]
-    address: pulumi.Output[str]
-    private_address: pulumi.Output[str]
-    connection: remote.ConnectionArgs
 
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Server", name, None, opts)
@@ -42,14 +36,9 @@ class Server(pulumi.ComponentResource):
                 parent=self, depends_on=[network], replace_on_changes=["size"], custom_timeouts=LONG_DELETE
             ),
         )
-        self.instance_id = droplet.id
-        self.address, self.private_address = droplet.ipv4_address, droplet.ipv4_address_private
-        self.connection = first_connection(self.address, args)
-        self.register_outputs(
-            {
-                "instance_id": self.instance_id,
-                "address": self.address,
-                "private_address": self.private_address,
-                "connection": self.connection,
-            }
+        self._register(
+            args,
+            instance_id=droplet.id,
+            address=droplet.ipv4_address,
+            private_address=droplet.ipv4_address_private,
         )

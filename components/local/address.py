@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-from pulumi_command import remote
 
 from components.local.network import Network
 from components.rollout.rollout import ReleasedServer
-from components.target import AddressArgs, BalancerMachine, Server
+from components.target import AddressArgs, BalancerMachine, KeepsServerAddresses
 
 
-class Address:
+class Address(KeepsServerAddresses):
     """The machine's own address. It changes with the machine."""
 
     address: pulumi.Output[str]
@@ -21,9 +20,6 @@ class Address:
     def __init__(self, _name: str, args: AddressArgs[Network]) -> None:
         self.address = args.server.address
         self.url = pulumi.Output.format("http://{}/", self.address)
-
-    def connection_to(self, server: Server) -> remote.ConnectionArgs:
-        return server.connection
 
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-from pulumi_command import remote
 
 from components import balancing
 from components.keys import SshKeyPair
@@ -16,11 +15,10 @@ from components.rollout import steps
 from components.rollout.bootstrap import Bootstrap, NewServer
 from components.rollout.rollout import ReleasedServer
 from components.server.user_data import USER
-from components.target import BalancerArgs, BalancerMachine, ServerArgs, identity
-from components.target import Server as AnyServer
+from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses, ServerArgs, identity
 
 
-class Balancer(pulumi.ComponentResource):
+class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     """One address for all servers. A request goes to a server that answers."""
 
     instance_id: pulumi.Output[str]
@@ -50,9 +48,6 @@ class Balancer(pulumi.ComponentResource):
         self.register_outputs(
             {"instance_id": self.instance_id, "address": self.address, "private_address": self.private_address}
         )
-
-    def connection_to(self, server: AnyServer) -> remote.ConnectionArgs:
-        return server.connection
 
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]

@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 
 import pulumi
-from pulumi_command import remote
 
 from components.local.network import Network
 from components.local.resources import MachineResource
-from components.target import ServerArgs, first_connection
+from components.target import ServerArgs, ServerComponent
 
 
-class Server(pulumi.ComponentResource):
+class Server(ServerComponent):
     """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again where it was stopped."""
-
-    instance_id: pulumi.Output[str]
-    address: pulumi.Output[str]
-    private_address: pulumi.Output[str]
-    connection: remote.ConnectionArgs
 
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:local:Server", name, None, opts)
@@ -30,16 +24,11 @@ class Server(pulumi.ComponentResource):
             image=args.image,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.instance_id = machine.id
-        self.address = self.private_address = machine.address
-        self.connection = first_connection(self.address, args)
-        self.register_outputs(
-            {
-                "instance_id": self.instance_id,
-                "address": self.address,
-                "private_address": self.private_address,
-                "connection": self.connection,
-            }
+        self._register(
+            args,
+            instance_id=machine.id,
+            address=machine.address,
+            private_address=machine.address,
         )
 
 

@@ -22,20 +22,23 @@ class BootFile:
     source: str
 
 
-FILES = (
-    BootFile("/etc/ssh/sshd_config.d/gantry.conf", "0644", "first-boot/sshd.conf"),
-    BootFile("/etc/nftables.conf", "0755", "first-boot/firewall.nft"),
-    BootFile("/etc/tmpfiles.d/gantry.conf", "0644", "first-boot/tmpfiles.conf"),
-    BootFile("/etc/nginx/sites-available/gantry", "0644", "first-boot/placeholder.nginx.conf"),
-    BootFile("/etc/systemd/system/gantry-host-key.service", "0644", "first-boot/gantry-host-key.service"),
-    BootFile("/etc/systemd/system/gantry-host-key.timer", "0644", "first-boot/gantry-host-key.timer"),
-    BootFile("/etc/systemd/system/nginx.service.d/gantry.conf", "0644", "first-boot/nginx.service.conf"),
-    BootFile("/opt/gantry/gunicorn.txt", "0644", "first-boot/gunicorn.txt"),
-    BootFile("/opt/gantry/uv.txt", "0644", "first-boot/uv.txt"),
-    BootFile("/usr/local/bin/gantry", "0755", "first-boot/gantry.sh"),
-    BootFile("/usr/local/lib/gantry/host-key", "0755", "first-boot/host-key.sh"),
-    BootFile("/usr/local/lib/gantry/install", "0755", "first-boot/install.sh"),
-    BootFile("/usr/local/lib/gantry/ready", "0755", "first-boot/ready.sh"),
+FILES = tuple(
+    BootFile(path, permissions, f"first-boot/{source}")
+    for path, permissions, source in (
+        ("/etc/ssh/sshd_config.d/gantry.conf", "0644", "sshd.conf"),
+        ("/etc/nftables.conf", "0755", "firewall.nft"),
+        ("/etc/tmpfiles.d/gantry.conf", "0644", "tmpfiles.conf"),
+        ("/etc/nginx/sites-available/gantry", "0644", "placeholder.nginx.conf"),
+        ("/etc/systemd/system/gantry-host-key.service", "0644", "gantry-host-key.service"),
+        ("/etc/systemd/system/gantry-host-key.timer", "0644", "gantry-host-key.timer"),
+        ("/etc/systemd/system/nginx.service.d/gantry.conf", "0644", "nginx.service.conf"),
+        ("/opt/gantry/gunicorn.txt", "0644", "gunicorn.txt"),
+        ("/opt/gantry/uv.txt", "0644", "uv.txt"),
+        ("/usr/local/bin/gantry", "0755", "gantry.sh"),
+        ("/usr/local/lib/gantry/host-key", "0755", "host-key.sh"),
+        ("/usr/local/lib/gantry/install", "0755", "install.sh"),
+        ("/usr/local/lib/gantry/ready", "0755", "ready.sh"),
+    )
 )
 
 

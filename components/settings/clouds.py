@@ -6,12 +6,52 @@ import ipaddress
 from collections.abc import Iterator
 from typing import cast
 
-from components.settings.common import CommonSettings
+from components.settings import validators
+from components.settings.common import SERVERS, CommonSettings
 from components.settings.declaration import Structured, setting
 
 GROUP = "Clouds"
 # A shorter prefix than this isn't a place where an operator sits, but a part of the internet.
 _SHORTEST_PREFIX = {4: 8, 6: 32}
+
+
+def name(pattern: str, rule: str, *, example: str, help: str, default: str = "", required: bool = False) -> str:
+    """The declaration of a name at the cloud; ``rule`` says in words what ``pattern`` matches."""
+    return setting(
+        validators.matching(pattern, rule),
+        default=default,
+        example=example,
+        help=help,
+        group=GROUP,
+        required=required,
+        secret="refused",
+    )
+
+
+def optional_name(pattern: str, rule: str, *, example: str, help: str) -> str | None:
+    """The same for a name that may be empty."""
+    return setting(
+        validators.optional(validators.matching(pattern, rule)),
+        example=example,
+        help=help,
+        group=GROUP,
+        secret="refused",
+    )
+
+
+def flag(*, help: str) -> bool:
+    """The declaration of a switch that is off by default."""
+    return setting(validators.flag(), default=False, example=True, help=help, group=GROUP)
+
+
+def network(target: str, *, shortest: int, longest: int, example: str, help: str) -> str | None:
+    """The declaration of ``network``, the range of a new VPC."""
+    return setting(
+        validators.optional(validators.private_network(target, shortest=shortest, longest=longest)),
+        example=example,
+        help=help,
+        group=SERVERS,
+    )
 
 
 def ssh_from() -> tuple[str, ...]:
