@@ -228,9 +228,9 @@ def test_another_stacks_resources_are_not_untracked_but_a_name_with_a_digest_is(
 
 
 def test_an_error_of_digitalocean_is_reported(simulated_account: SimulatedAccount):
-    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 401 to"):
+    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answered 401 to"):
         DigitalOcean("wrong", url).untracked(set(), "prod")
-    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answers 404 to"):
+    with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answered 404 to"):
         DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
     with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
         DigitalOcean(TOKEN, url).untracked(set(), "prod")
