@@ -24,17 +24,17 @@ Components: main contrib
 """
 
 
-def chosen(text: str = "", deb822: str = "") -> apt.Mirror:
+def mirror_from(text: str = "", deb822: str = "") -> apt.Mirror:
     return apt.choose_mirror([*apt.parse_one_line(text), *apt.parse_deb822(deb822)])
 
 
-def refused(text: str = "", deb822: str = "") -> None:
+def assert_no_mirror(text: str = "", deb822: str = "") -> None:
     with pytest.raises(LocalError, match="no mirror of debian and debian-security"):
-        chosen(text, deb822)
+        mirror_from(text, deb822)
 
 
-def test_the_mirror_of_a_deb822_file_is_used_whatever_the_hosts_suite():
-    assert chosen(deb822=DEB822) == apt.Mirror(
+def test_the_mirror_of_a_deb822_file_is_used_with_any_suite_of_the_computer():
+    assert mirror_from(deb822=DEB822) == apt.Mirror(
         archive="http://mirror.test/debian", security="http://mirror.test/debian-security"
     )
 
@@ -42,40 +42,40 @@ def test_the_mirror_of_a_deb822_file_is_used_whatever_the_hosts_suite():
 def test_the_mirror_of_one_line_sources_is_used():
     text = "# old\ndeb [arch=amd64 signed-by=/a b] https://m.test/debian stable main contrib # note\n"
     text += "deb-src https://other.test/debian stable main\ndeb https://s.test/debian-security trixie-security main\n"
-    assert chosen(text) == apt.Mirror(archive="https://m.test/debian", security="https://s.test/debian-security")
+    assert mirror_from(text) == apt.Mirror(archive="https://m.test/debian", security="https://s.test/debian-security")
 
 
-def test_a_value_may_go_on_in_the_next_line():
+def test_a_value_may_continue_in_the_next_line():
     folded = DEB822.replace("http://mirror.test/debian/", "\n http://one.test/debian\n http://two.test/debian")
-    assert chosen(deb822=folded).archive == "http://one.test/debian"
+    assert mirror_from(deb822=folded).archive == "http://one.test/debian"
 
 
 def test_a_dated_snapshot_is_an_archive():
     archive = "http://snapshot.test/archive/debian/20250520T000000Z"
-    assert chosen(f"deb {archive} trixie main\n{SECURITY}").archive == archive
+    assert mirror_from(f"deb {archive} trixie main\n{SECURITY}").archive == archive
 
 
 def test_disabled_sources_are_not_used():
-    refused(deb822="Enabled: no\n" + DEB822.split("\n\n")[0])
+    assert_no_mirror(deb822="Enabled: no\n" + DEB822.split("\n\n")[0])
 
 
-def test_archives_of_third_parties_are_not_taken_for_debians():
+def test_archives_of_third_parties_are_not_used_as_debians():
     text = """
     deb https://download.tool.test/linux/debian bookworm stable
     deb https://apt.tool.test bookworm main
     deb https://apt.tool.test/debian cloud-bookworm main
     deb http://archive.test/ubuntu noble main
     """
-    refused(text)
+    assert_no_mirror(text)
 
 
-def test_without_a_mirror_the_error_names_what_is_missing_and_where_it_goes():
-    refused()
+def test_without_a_mirror_the_error_names_the_missing_archive_and_the_file_for_it():
+    assert_no_mirror()
     with pytest.raises(LocalError, match=r"no mirror of debian-security\..*sources\.list\.d"):
-        chosen("deb http://mirror.test/debian trixie main")
+        mirror_from("deb http://mirror.test/debian trixie main")
 
 
-def test_a_list_of_mirrors_is_followed(tmp_path: Path):
+def test_a_list_of_mirrors_is_read(tmp_path: Path):
     (tmp_path / "sources.list.d").mkdir()
     listing = tmp_path / "mirrors.list"
     listing.write_text("# the first is the best\nhttps://near.test/debian/ priority:1\nhttps://far.test/debian\n")
@@ -84,7 +84,7 @@ def test_a_list_of_mirrors_is_followed(tmp_path: Path):
 
 
 def test_a_machines_sources_name_trixie_its_updates_and_its_security_fixes():
-    sources = list(apt.parse_deb822(chosen(deb822=DEB822).sources()))
+    sources = list(apt.parse_deb822(mirror_from(deb822=DEB822).sources()))
     assert [(source.uris, source.suites) for source in sources] == [
         (("http://mirror.test/debian",), ("trixie", "trixie-updates")),
         (("http://mirror.test/debian-security",), ("trixie-security",)),

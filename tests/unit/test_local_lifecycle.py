@@ -20,19 +20,19 @@ OLD = {
 NEW = {"network": "gantry-a1b2c3", "hostname": "web-0", "user_data": USER_DATA}
 
 
-# What is a change
+# Changes
 
 
 def change(news: dict[str, str], status: machine.Status = "running") -> lifecycle.Change:
     return lifecycle.machine_change(OLD, {**NEW, **news}, status)
 
 
-def test_a_running_machine_with_the_same_inputs_is_no_change():
+def test_a_running_machine_with_the_same_inputs_has_no_change():
     assert change({}) == lifecycle.Change(changes=False)
 
 
 @pytest.mark.parametrize("status", ["stopped", "unreachable"])
-def test_a_machine_found_down_is_mended_in_place(status: machine.Status):
+def test_a_machine_that_is_down_is_repaired_in_place(status: machine.Status):
     assert change({}, status) == lifecycle.Change(changes=True)
 
 
@@ -42,20 +42,20 @@ def test_a_machine_without_its_disk_is_replaced(status: machine.Status):
 
 
 @pytest.mark.parametrize("key", ["user_data", "network", "hostname", "image"])
-def test_what_makes_another_machine_replaces_it(key: str):
+def test_a_change_of_these_inputs_replaces_the_machine(key: str):
     assert change({key: "another"}) == lifecycle.Change(changes=True, replaces=(key,))
 
 
-def test_user_data_that_is_not_known_yet_replaces():
+def test_user_data_that_a_preview_does_not_know_replaces_the_machine():
     assert change({"user_data": lifecycle.rpc.UNKNOWN}).replaces == ("user_data",)
 
 
-def test_a_newer_base_image_is_no_reason_to_rebuild_a_server():
+def test_a_newer_base_image_does_not_replace_a_server():
     assert not change({}).changes
     assert not change({"image": "abc"}).changes
 
 
-def test_a_network_is_replaced_for_another_range_but_not_for_leaving_it_open():
+def test_another_range_replaces_a_network_but_no_range_keeps_it():
     olds = {"range": "10.77.0.0/24"}
     assert lifecycle.network_change(olds, {"cidr": "10.9.0.0/24"}, "up").replaces == ("cidr",)
     assert not lifecycle.network_change(olds, {"cidr": "10.77.0.0/24"}, "up").changes
@@ -63,22 +63,22 @@ def test_a_network_is_replaced_for_another_range_but_not_for_leaving_it_open():
     assert lifecycle.network_change(olds, {}, "down") == lifecycle.Change(changes=True)
 
 
-def test_compressed_user_data_is_unpacked_from_its_text_form():
+def test_compressed_user_data_is_decoded_from_base64():
     packed = gzip.compress(b"#cloud-config\n")
     assert lifecycle.decoded(base64.b64encode(packed).decode()) == packed
     assert lifecycle.decoded("#cloud-config\n") == b"#cloud-config\n"
 
 
-# The shape towards the project
+# What the project imports and stores
 
 
-def test_importing_the_library_loads_no_sdk():
+def test_importing_the_machine_module_imports_no_sdk():
     program = "import sys, components.local.machine; print([m for m in sys.modules if m.startswith('pulumi')])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
-def test_a_provider_is_in_the_state_by_name_alone():
+def test_the_state_holds_only_the_name_of_a_provider():
     import pulumi.dynamic.dynamic as dynamic
 
     from components.local import resources
@@ -86,7 +86,7 @@ def test_a_provider_is_in_the_state_by_name_alone():
     for provider in (resources.NetworkProvider(), resources.MachineProvider()):
         pickled = base64.b64decode(dynamic.serialize_provider(provider))
         assert b"components.local.resources" in pickled
-        assert len(pickled) < 100, "code has got into the state: an edit of it would show as a change"
+        assert len(pickled) < 100, "the state holds code, so each edit of it would show as a change"
 
 
 @pytest.mark.parametrize(

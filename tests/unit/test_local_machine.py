@@ -59,13 +59,13 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(monkeypatch
         host.require_root_and_tools({"no-such-tool": "no-such-package", "sh": "dash"})
 
 
-def test_too_little_room_is_told_with_both_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_about_too_little_disk_space_has_both_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 700 * 2**20))
     with pytest.raises(LocalError, match=r"700 MiB free. A machine needs 1000 MiB.*prune-images"):
         host.require_room(tmp_path, 1000, "A machine")
 
 
-def test_a_failed_command_is_told_with_what_it_said():
+def test_the_error_of_a_failed_command_has_its_output():
     with pytest.raises(LocalError, match=r"`sh -c .*` failed: no such thing"):
         host.run(["sh", "-c", "echo no such thing >&2; exit 3"])
 
@@ -73,7 +73,7 @@ def test_a_failed_command_is_told_with_what_it_said():
 # The base image
 
 
-def test_every_part_of_the_recipe_names_another_image():
+def test_every_changed_part_of_the_recipe_makes_another_image():
     changed = (
         replace(RECIPE, mirror=replace(RECIPE.mirror, archive="http://n.test/debian")),
         replace(RECIPE, apt_options="Acquire::Check-Date false;"),
@@ -102,7 +102,7 @@ def test_only_certificates_that_debian_lacks_are_added():
 # Commands of a machine
 
 
-def test_the_whole_command_of_a_machine_under_systemd():
+def test_a_machine_under_systemd_is_started_with_this_command():
     assert launch.service_command(LAUNCH) == [
         "systemd-run",
         "--quiet",
@@ -121,7 +121,7 @@ def test_the_whole_command_of_a_machine_under_systemd():
     ]
 
 
-def test_without_systemd_a_machine_is_a_session_of_its_own():
+def test_without_systemd_a_machine_is_started_in_a_session_of_its_own():
     assert launch.daemon_command(LAUNCH) == [
         "setsid",
         "--fork",
@@ -131,30 +131,30 @@ def test_without_systemd_a_machine_is_a_session_of_its_own():
     ]
 
 
-def test_without_systemd_a_machine_has_no_environment_of_who_started_it(
+def test_without_systemd_a_machine_does_not_inherit_the_variables_of_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    given: list[dict[str, str]] = []
+    environments: list[dict[str, str]] = []
     monkeypatch.setenv("TOKEN", "hunter2")
     monkeypatch.setattr(host, "has_systemd", lambda: False)
     monkeypatch.setattr(launch, "own_cgroups", lambda _: [])
     monkeypatch.setattr(launch, "_wait_for_init", lambda _: None)
-    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: given.append(env))
+    monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: environments.append(env))
     launch.start(replace(LAUNCH, folder=tmp_path))
-    assert [set(each) for each in given] == [{"LC_ALL", "PATH"}]
+    assert [set(env) for env in environments] == [{"LC_ALL", "PATH"}]
 
 
-def test_what_the_supervisor_reads_survives_a_shell():
+def test_a_shell_reads_the_supervisors_settings_unchanged():
     text = launch.Launch(**{**LAUNCH.__dict__, "hostname": "web-0"}).environment([Path("/sys/a b")])
-    read = subprocess.run(
+    values = subprocess.run(
         ["sh", "-c", f'{text}\nprintf "%s\\n" "$CGROUPS" "$IMAGE" "$ARGUMENTS"'],
         capture_output=True,
         text=True,
     ).stdout.splitlines()
-    assert read == ["/sys/a b", "/var/cache/gantry/images/abc/root", " ".join(LAUNCH.arguments())]
+    assert values == ["/sys/a b", "/var/cache/gantry/images/abc/root", " ".join(LAUNCH.arguments())]
 
 
-def test_no_argument_of_the_machine_is_more_than_one_word():
+def test_every_argument_of_the_machine_is_one_word():
     assert all(shlex.split(argument) == [argument] for argument in LAUNCH.arguments())
 
 
@@ -162,7 +162,7 @@ def test_a_copied_disk_needs_no_image():
     assert "IMAGE=''\n" in replace(LAUNCH, image=None).environment([])
 
 
-def test_cgroups_are_made_in_each_hierarchy_that_the_host_has(tmp_path: Path):
+def test_cgroups_are_created_in_each_hierarchy_of_the_computer(tmp_path: Path):
     for name in ("unified", "systemd", "memory"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").touch()
@@ -175,37 +175,37 @@ def test_cgroups_are_made_in_each_hierarchy_that_the_host_has(tmp_path: Path):
 # Finding the process again
 
 
-def record(folder: Path, pid: int, started: str, boot: str) -> None:
-    (folder / "process").write_text(f"{pid} {started} {boot}\n")
+def record(folder: Path, *, pid: int, start: str, boot: str) -> None:
+    (folder / "process").write_text(f"{pid} {start} {boot}\n")
 
 
-def own_start() -> str:
+def start_of_this_process() -> str:
     return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
 
 
 def test_the_recorded_process_is_found_while_it_lives(tmp_path: Path):
-    record(tmp_path, os.getpid(), own_start(), host.boot_id())
+    record(tmp_path, pid=os.getpid(), start=start_of_this_process(), boot=host.boot_id())
     assert launch.supervisor(tmp_path) == os.getpid()
 
 
-def test_another_process_with_the_same_number_is_never_taken_for_it(tmp_path: Path):
-    record(tmp_path, os.getpid(), str(int(own_start()) - 1), host.boot_id())
+def test_another_process_with_the_same_number_is_not_found(tmp_path: Path):
+    record(tmp_path, pid=os.getpid(), start=str(int(start_of_this_process()) - 1), boot=host.boot_id())
     assert launch.supervisor(tmp_path) is None
-    record(tmp_path, os.getpid(), own_start(), "another-boot")
+    record(tmp_path, pid=os.getpid(), start=start_of_this_process(), boot="another-boot")
     assert launch.supervisor(tmp_path) is None
 
 
 def test_a_process_that_ended_is_not_found(tmp_path: Path):
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    record(tmp_path, ended.pid, "1", host.boot_id())
+    process = subprocess.Popen(["true"])
+    process.wait()
+    record(tmp_path, pid=process.pid, start="1", boot=host.boot_id())
     assert launch.supervisor(tmp_path) is None
 
 
 # Records
 
 
-def spec(id: str = "i-1", owner: str = "net/web", complete: bool = False, claimed: bool = False) -> machine.Spec:
+def spec(id: str = "i-1", *, owner: str = "net/web", complete: bool = False, claimed: bool = False) -> machine.Spec:
     return machine.Spec(
         id=id,
         owner=owner,
@@ -218,30 +218,29 @@ def spec(id: str = "i-1", owner: str = "net/web", complete: bool = False, claime
     )
 
 
-def keep(state: Path, *specs: machine.Spec) -> None:
-    for one in specs:
-        one.folder.mkdir(parents=True)
-        store.write_json(one.folder / "spec.json", asdict(one))
+def save(*specs: machine.Spec) -> None:
+    for spec in specs:
+        spec.folder.mkdir(parents=True)
+        store.write_json(spec.folder / "spec.json", asdict(spec))
 
 
-def test_a_machine_is_read_back_as_it_was_recorded(state: Path):
-    keep(state, spec())
+def test_a_record_of_a_machine_that_is_written_and_read_is_the_same(state: Path):
+    save(spec())
     assert machine.find("i-1") == spec()
     assert machine.find("i-2") is None
 
 
-def test_a_folder_without_a_record_is_half_made(state: Path):
+def test_a_machine_whose_folder_has_no_record_is_half_made(state: Path):
     (state / "machines/i-1").mkdir(parents=True)
     assert machine.status("i-1") == "half-made"
     assert machine.status("i-2") == "gone"
 
 
-def test_orphans_are_what_is_unfinished_or_was_never_seen_again(state: Path, monkeypatch: pytest.MonkeyPatch):
-    keep(
-        state,
+def test_unfinished_and_unclaimed_machines_are_orphans(state: Path, monkeypatch: pytest.MonkeyPatch):
+    save(
         spec("i-half"),
         spec("i-unseen", complete=True),
-        spec("i-good", complete=True, claimed=True),
+        spec("i-claimed", complete=True, claimed=True),
         spec("i-other", owner="net/else"),
     )
     destroyed: list[str] = []
@@ -251,25 +250,25 @@ def test_orphans_are_what_is_unfinished_or_was_never_seen_again(state: Path, mon
 
 
 def test_a_claimed_machine_stays_claimed(state: Path):
-    keep(state, spec())
+    save(spec())
     machine.claim("i-1")
     machine.claim("i-gone")
     assert machine.find("i-1") == replace(spec(), claimed=True)
 
 
 @pytest.mark.parametrize("id", ["", "../x", "A", "a/b", ".doomed-x", "x" * 41])
-def test_an_id_never_leads_out_of_the_folder_of_machines(id: str):
+def test_an_id_cannot_name_a_path_outside_the_folder_of_machines(id: str):
     with pytest.raises(ValueError, match=r"not the id of a machine"):
         machine.folder_of(id)
 
 
-def test_link_names_differ_and_fit():
+def test_link_names_are_unique_and_fit_into_the_kernels_fifteen_characters():
     names = {machine.veth_of(f"i-{number}") for number in range(1000)}
     assert len(names) == 1000
     assert max(map(len, names)) <= 15
 
 
-def test_a_removal_that_was_killed_is_finished_later(state: Path):
+def test_a_killed_removal_is_completed_later(state: Path):
     (state / ".doomed-i-1/disk").mkdir(parents=True)
     store.sweep(state)
     assert not list(state.iterdir())
@@ -285,6 +284,6 @@ def test_a_lock_keeps_another_process_out(tmp_path: Path):
     assert other.communicate(timeout=10)[0] == b"in\n"
 
 
-def test_a_lock_on_a_folder_that_is_gone_holds_nothing(tmp_path: Path):
+def test_a_lock_without_create_does_not_create_a_missing_folder(tmp_path: Path):
     with store.lock(tmp_path / "gone", create=False):
         assert not (tmp_path / "gone").exists()

@@ -12,7 +12,7 @@ from components.local.resources import MachineProvider, NetworkProvider
 @pytest.mark.parametrize(
     ("provider", "check"), [(NetworkProvider(), "check_network"), (MachineProvider(), "check_machine")]
 )
-def test_what_cannot_work_on_this_computer_is_a_failed_check_and_no_traceback(
+def test_an_error_of_this_computer_is_a_failed_check_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, provider: NetworkProvider | MachineProvider, check: str
 ):
     def refuse(_olds: dict[str, Any], _news: dict[str, Any]) -> dict[str, Any]:
