@@ -13,7 +13,7 @@ from components.target import ServerArgs, first_connection
 
 
 class Server(pulumi.ComponentResource):
-    """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again where it was stopped."""
+    """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again if it was stopped."""
 
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
@@ -44,5 +44,5 @@ class Server(pulumi.ComponentResource):
 
 
 def hostname_of(name: str) -> str:
-    """The resource's name, reduced to the characters of a host name."""
+    """A host name made of the resource's name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "server"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.local import bridge, image, machine, store
-from components.local.host import run
+from components.local.computer import run
 from tests.clouds import metadata, packets, proxy
 from tests.clouds.faults import Faults
 from tests.clouds.proxy import Proxy
@@ -40,11 +40,11 @@ def read_dmi_data(key: str) -> Optional[str]:
 def clear() -> None:
     """Remove what is there of a world, also of one whose process was killed; the caller holds ``FOLDER``."""
     proxy.end_all(FOLDER)
-    for id in machine.listed():
+    for id in machine.ids():
         spec = machine.find(id)
         if spec and spec.owner == OWNER:
             machine.destroy(id)
-    for network in bridge.listed():
+    for network in bridge.networks():
         if network.owner == OWNER:
             machine.destroy_network(network.id)
     run(["nft", "-f", "-"], stdin=packets.removal())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from components.local.host import LocalError, require_root_and_tools
+from components.local.computer import LocalError, require_root_and_tools
 from tests.clouds.aws import Aws
 from tests.clouds.digitalocean import DigitalOcean
 from tests.clouds.digitalocean_api import TOKEN, answering

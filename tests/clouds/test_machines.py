@@ -46,10 +46,10 @@ def test_what_a_killed_process_left_of_its_world_is_cleared_by_the_next():
             assert run.stdout.readline() == "there\n"
             os.kill(run.pid, signal.SIGKILL)
         [left] = networks()
-        assert "i-killed" in machine.listed()
+        assert "i-killed" in machine.ids()
         assert proxies()
         with machines("aws") as world:
-            assert "i-killed" not in machine.listed()
+            assert "i-killed" not in machine.ids()
             assert networks() == proxies() == []
             world.network("vpc", "10.61.0.0/24")
             assert left not in networks()
@@ -57,7 +57,7 @@ def test_what_a_killed_process_left_of_its_world_is_cleared_by_the_next():
 
 def networks() -> list[str]:
     """Of simulated clouds; the local target's are others'."""
-    return [each.id for each in bridge.listed() if each.owner == OWNER]
+    return [each.id for each in bridge.networks() if each.owner == OWNER]
 
 
 def proxies() -> list[str]:
