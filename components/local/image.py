@@ -176,8 +176,12 @@ def _configure(recipe: Recipe, root: Path, progress: Progress) -> None:
 
 def extra_certificates(bundle: str, debian_certificates: set[str]) -> list[str]:
     """The certificates that this computer trusts and Debian doesn't, such as that of a company's proxy."""
-    known = {"".join(certificate.split()) for certificate in debian_certificates}
-    return [certificate for certificate in _CERTIFICATE.findall(bundle) if "".join(certificate.split()) not in known]
+
+    def without_spaces(certificate: str) -> str:
+        return "".join(certificate.split())
+
+    debian = set(map(without_spaces, debian_certificates))
+    return [certificate for certificate in _CERTIFICATE.findall(bundle) if without_spaces(certificate) not in debian]
 
 
 def _proxy_variables(options: str) -> dict[str, str]:
