@@ -59,8 +59,8 @@ def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
 def placeholder_addresses(servers: int) -> list[str]:
     """The addresses that stand for servers in Nginx's configuration: 12 for up to 12 servers, else 60 or 240.
 
-    One, two, three, four or six servers get equal numbers of the 12 addresses, and so equal shares of the requests. With
-    more servers a few more addresses aren't enough: a server with two would get twice the requests of one with one.
+    One, two, three, four or six servers get equal numbers of the 12 addresses, and so equal shares of the requests.
+    For more servers, a few more addresses aren't enough: a server with two would get twice the requests of one with one.
     """
     count = 12 if servers <= 12 else 60 if servers <= 20 else 240
     return [PLACES.format(number) for number in range(1, count + 1)]

@@ -24,11 +24,12 @@ ENGINE = ROOT / ".gantry/engine"
 SECRET = "planted-in-user-data"
 PROGRAM = """\
 import pulumi
+from components.local.settings import LocalSettings
 from components.local.target import Network, Server
 from components.target import NetworkArgs, ServerArgs
 
 config = pulumi.Config()
-network = Network("net", NetworkArgs(cidr=config.get("cidr")))
+network = Network("net", NetworkArgs(settings=LocalSettings(network=config.get("cidr")), public_key="public"))
 for number in range(config.get_int("servers") or 1):
     server = Server(f"web-{number}", ServerArgs(
         network=network,
