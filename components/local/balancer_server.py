@@ -60,7 +60,7 @@ def placeholder_addresses(servers: int) -> list[str]:
     """The addresses that stand for servers in Nginx's configuration: 12 for up to 12 servers, else 60 or 240.
 
     One, two, three, four or six servers get equal numbers of the 12 addresses, and so equal shares of the requests.
-    For more servers, a few more addresses aren't enough: a server with two would get twice the requests of one with one.
+    A few more addresses aren't enough for more servers: one with two addresses would get twice the requests of others.
     """
     count = 12 if servers <= 12 else 60 if servers <= 20 else 240
     return [PLACES.format(number) for number in range(1, count + 1)]
