@@ -6,7 +6,7 @@ stay small: the work is done in the lifecycle modules, so that an edit there is 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -22,9 +22,7 @@ from pulumi.dynamic import (
 
 from components.local import machine_lifecycle, network_lifecycle
 from components.local.computer import LocalError
-from components.local.lifecycle import Lifecycle
-
-Properties = dict[str, Any]
+from components.local.lifecycle import Lifecycle, Properties
 
 
 class _Provider(ResourceProvider):
