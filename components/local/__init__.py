@@ -1,1 +1,1 @@
-"""Servers that are machines on this computer. The library below the components needs no Pulumi."""
+"""The local target: its servers are machines on this computer. machine.py and its imports need no Pulumi."""

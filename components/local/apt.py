@@ -1,4 +1,4 @@
-"""Which Debian mirror this computer uses, read from its own apt configuration."""
+"""The Debian mirror that this computer uses, from its own apt configuration."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.local.host import LocalError, run
+from components.local.computer import LocalError, run
 
 SUITE = "trixie"
 _RELEASES = {
     *("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"),
     *("oldoldstable", "oldstable", "stable", "testing", "unstable"),
 }
-_KEPT_OPTIONS = re.compile(r"^Acquire::(https?::Proxy\b|Check-Valid-Until\b|Check-Date\b)")
+# Without these options a mirror can be unreachable (a proxy) or unusable (a snapshot's old dates).
+_NEEDED_OPTIONS = re.compile(r"^Acquire::(https?::Proxy\b|Check-Valid-Until\b|Check-Date\b)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One line of apt's sources: where, which suites, which components."""
+    """One entry of apt's sources."""
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
@@ -29,13 +30,13 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Mirror:
-    """Where the packages of a base image come from."""
+    """The addresses of the two archives that a base image is installed from."""
 
     archive: str
     security: str
 
     def sources(self, suite: str = SUITE) -> str:
-        """The sources of a machine, in deb822 form."""
+        """The apt sources of a machine, in deb822 format."""
         entries = ((self.archive, f"{suite} {suite}-updates"), (self.security, f"{suite}-security"))
         return "\n".join(
             f"Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\n"
@@ -45,7 +46,7 @@ class Mirror:
 
 
 def parse_one_line(text: str) -> Iterator[Source]:
-    """`deb [options] uri suite component...`"""
+    """The sources in lines of the form ``deb [options] uri suite component...``."""
     for line in text.splitlines():
         words = re.sub(r"\[[^]]*\]", " ", line.split("#", 1)[0]).split()
         if len(words) >= 3 and words[0] == "deb":
@@ -53,7 +54,7 @@ def parse_one_line(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Paragraphs of `Key: value`, where a line that begins with a space goes on with the value before it."""
+    """The sources in paragraphs of ``Key: value``. A line that begins with a space continues the value above it."""
     for paragraph in re.split(r"\n\s*\n", text):
         fields: dict[str, str] = {}
         key = ""
@@ -76,16 +77,16 @@ def parse_deb822(text: str) -> Iterator[Source]:
             )
 
 
-def choose_mirror(sources: list[Source], read_list: dict[str, str] | None = None) -> Mirror:
-    """The first Debian archive and security archive among the sources; raises LocalError where one is missing.
+def choose_mirror(sources: list[Source], mirror_lists: dict[str, str] | None = None) -> Mirror:
+    """The first Debian archive and the first security archive of the sources. Raises LocalError if one is missing.
 
-    `read_list` has the text of the lists that `mirror+file:` addresses name.
+    ``mirror_lists`` has the text of each file that a ``mirror+file:`` address names.
     """
     archive = security = ""
     for source in sources:
         if "main" not in source.components:
             continue
-        uris = [uri for given in source.uris for uri in _plain(given, read_list or {})]
+        uris = [uri for address in source.uris for uri in _plain_uris(address, mirror_lists or {})]
         for suite in source.suites:
             base, _, pocket = suite.replace("/", "-").partition("-")
             if base not in _RELEASES or pocket not in ("", "updates", "security"):
@@ -98,41 +99,42 @@ def choose_mirror(sources: list[Source], read_list: dict[str, str] | None = None
     if missing:
         raise LocalError(
             f"/etc/apt names no mirror of {' and '.join(missing)}",
-            "The base image comes from the Debian mirror that this computer uses",
-            "Add it to /etc/apt/sources.list.d, component main, for any of Debian's suites",
+            "The base image is installed from the Debian mirror that this computer uses",
+            "Add it to /etc/apt/sources.list.d with the component main and any Debian suite",
         )
     return Mirror(archive=archive, security=security)
 
 
-def _plain(uri: str, lists: dict[str, str]) -> list[str]:
+def _plain_uris(uri: str, mirror_lists: dict[str, str]) -> list[str]:
+    """The addresses that ``uri`` stands for, of the kinds that debootstrap can read."""
     uri = uri.rstrip("/")
     if uri.startswith("mirror+file:"):
-        lines = (line.split() for line in lists.get(urlsplit(uri).path, "").splitlines())
+        lines = (line.split() for line in mirror_lists.get(urlsplit(uri).path, "").splitlines())
         return [words[0].rstrip("/") for words in lines if words and not words[0].startswith("#")]
     return [uri] if urlsplit(uri).scheme in ("http", "https", "file") else []
 
 
 def _is_archive(uri: str, kind: str) -> bool:
-    """Third parties use Debian's suite names too: only a path that ends like Debian's own archive counts."""
+    """Whether the path ends like Debian's own archive. Third parties use Debian's suite names, too."""
     parts = urlsplit(uri).path.strip("/").split("/")
     if len(parts) > 1 and re.fullmatch(r"\d{8}T\d{6}Z", parts[-1]):
-        parts.pop()  # a dated snapshot
+        parts.pop()  # the date of a snapshot
     return parts[-1] == kind
 
 
-def host_mirror(etc: Path = Path("/etc/apt")) -> Mirror:
+def computer_mirror(etc: Path = Path("/etc/apt")) -> Mirror:
+    """The mirror that this computer uses. Raises LocalError if there is none."""
     sources: list[Source] = []
     for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]:
         if path.is_file():
             sources += parse_one_line(path.read_text())
     for path in sorted((etc / "sources.list.d").glob("*.sources")):
         sources += parse_deb822(path.read_text())
-    named = {urlsplit(uri).path for source in sources for uri in source.uris if uri.startswith("mirror+file:")}
-    lists = {name: Path(name).read_text() for name in named if Path(name).is_file()}
-    return choose_mirror(sources, lists)
+    paths = {urlsplit(uri).path for source in sources for uri in source.uris if uri.startswith("mirror+file:")}
+    return choose_mirror(sources, {path: Path(path).read_text() for path in paths if Path(path).is_file()})
 
 
-def host_options() -> str:
-    """The host's settings of apt without which its mirror can't be used: a proxy, a snapshot's old dates."""
+def computer_options() -> str:
+    """This computer's apt options that its mirror needs, one per line."""
     dump = run(["apt-config", "dump"], check=False).stdout
-    return "".join(f"{line}\n" for line in dump.splitlines() if _KEPT_OPTIONS.match(line))
+    return "".join(f"{line}\n" for line in dump.splitlines() if _NEEDED_OPTIONS.match(line))

@@ -24,7 +24,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     instance_id: pulumi.Output[str]
     address: pulumi.Output[str]
     private_address: pulumi.Output[str]
-    # The address that its requests come from.
+    # The addresses that its requests come from.
     source: pulumi.Output[list[str]]
     url: pulumi.Output[str]
 
@@ -56,10 +56,10 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         addresses = pulumi.Output.all(*(server.private_address for server in servers))
         configuration = addresses.apply(lambda values: balancer_server.configuration(program.path, values).document())
         bootstrap = Bootstrap(
-            self,
-            NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),
-            steps.bootstrap(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
-            depends_on,
+            parent=self,
+            server=NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),
+            steps=steps.bootstrap(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
+            depends_on=depends_on,
         )
         balancing.close(servers, depends_on=bootstrap.resources, opts=pulumi.ResourceOptions(parent=self))
         return BalancerMachine(instance_id=self.instance_id, host_key=bootstrap.host_key)

@@ -13,13 +13,14 @@ from host import times
 from host.local_balancer import PLACES
 
 PACKAGES = ("nginx", "nftables", "python3")
-# A server's first boot without what is there for the app, and with an install script of its own.
+# The balancer has the boot files of a server, without those for the app, and with another install script.
 _ONLY_FOR_APPS = {"install.sh", "gunicorn.txt", "uv.txt", "tmpfiles.conf"}
 FILES = (
     *(file for file in server_user_data.FILES if file.source.rpartition("/")[2] not in _ONLY_FOR_APPS),
     BootFile("/usr/local/lib/gantry/install", "0755", "balancer/install.sh"),
 )
-# When the older connections have ended, a server that is no longer listed gets no request and can be deleted.
+# `drain` waits for the end of older connections. After that, a server that isn't listed gets no requests, and can be
+# deleted.
 CONFIGURE_AND_DRAIN = f"{commands.CONFIGURE_AND_CONFIRM} && sudo gantry drain"
 
 
@@ -31,7 +32,7 @@ def user_data(identity: Identity) -> str:
 def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
     """The configuration that distributes requests over the addresses of ``servers``.
 
-    Another list of servers changes only the firewall, so Nginx isn't reloaded.
+    A change of ``servers`` changes only the firewall, so Nginx isn't reloaded.
     """
     placeholders = placeholder_addresses(len(servers))
     targets = {address: servers[index % len(servers)] for index, address in enumerate(placeholders)}
@@ -56,10 +57,10 @@ def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
 
 
 def placeholder_addresses(servers: int) -> list[str]:
-    """The addresses that stand for servers in Nginx's configuration: twelve, as long as that is enough.
+    """The addresses that stand for servers in Nginx's configuration: 12 for up to 12 servers, else 60 or 240.
 
-    With twelve, each of one, two, three, four or six servers gets equally many. With more servers, one that gets two
-    addresses would get twice the requests of a server with one, so there are more addresses.
+    One, two, three, four or six servers get equal numbers of the 12 addresses, and so equal shares of the requests.
+    A few more addresses aren't enough for more servers: one with two addresses would get twice the requests of others.
     """
     count = 12 if servers <= 12 else 60 if servers <= 20 else 240
     return [PLACES.format(number) for number in range(1, count + 1)]

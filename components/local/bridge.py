@@ -1,4 +1,4 @@
-"""A private network for the machines of one stack: a bridge, an address range, the way out through NAT."""
+"""The private network of one stack's machines: a bridge, an address range and NAT."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from components.local import firewall, host, store
-from components.local.host import LocalError, run
+from components.local import computer, firewall, forwarding, store
+from components.local.computer import LocalError, run
 
 Status = Literal["up", "down", "gone"]
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-# Kept beside the networks, but not one of them.
-_FORWARDING_BEFORE = store.STATE / "ip_forward.json"
 _PREFIX = "gantry-"
 CANDIDATES = (IPv4Network("10.77.0.0/16"), IPv4Network("172.29.0.0/16"), IPv4Network("192.168.0.0/16"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """One network; its id is also the name of its bridge and of its table in nftables."""
+    """One network. Its id is also the name of its bridge and of its nftables table."""
 
     id: str
     owner: str
     cidr: str
-    # Whether a later operation has seen it; what was made but never seen again lost its owner to a kill.
+    # Whether a later operation has seen the network. Without that, a killed `up` has lost it.
     claimed: bool = False
 
     @property
@@ -47,61 +44,67 @@ def new_id() -> str:
 
 
 def create(*, owner: str, cidr: str | None = None, id: str | None = None) -> Network:
-    """Reserves an address range and brings the network up; a failure leaves nothing behind."""
-    host.require_root_and_tools()
+    """Reserves an address range and brings the network up. A failure leaves nothing behind."""
+    computer.require_root_and_tools()
     with store.lock():
-        name = id or new_id()
-        known = find(name)
-        taken = [*(other.cidr for other in listed() if other.id != name), *host_routes()]
-        chosen = known.cidr if known else choose_cidr(cidr, [IPv4Network(range_) for range_ in taken])
-        network = Network(id=name, owner=owner, cidr=chosen)
+        id = id or new_id()
+        existing = find(id)
+        used = [*(network.cidr for network in networks() if network.id != id), *routes()]
+        cidr = existing.cidr if existing else choose_cidr(cidr, [IPv4Network(range_) for range_ in used])
+        network = Network(id=id, owner=owner, cidr=cidr)
         store.NETWORKS.mkdir(exist_ok=True)
-        store.write_json(_record(name), asdict(network))
+        store.write_json(_record_file(id), asdict(network))
         try:
-            _up(network)
+            _bring_up(network)
         except BaseException:
-            _down(name)
+            _remove(id)
             store.remove_empty_folders()
             raise
     return network
 
 
 def ensure_up(id: str) -> Network:
-    """Brings the network up again where it is down, say after the computer was restarted."""
+    """Brings the network up where it is down, for example after this computer was restarted."""
     with store.lock():
-        network = find(id)
-        if network is None:
-            raise LocalError(
-                f"The local network {id} is not known on this computer",
-                "A machine is booted on a network that was made here",
-                "Bring back the record of it: pulumi up --refresh",
-            )
-        _up(network)
+        network = require(id)
+        _bring_up(network)
     return network
 
 
 def destroy(id: str) -> None:
-    """Removes the network from the kernel and from disk; it may be half-made, down or gone."""
+    """Removes the network from the kernel and from disk. It may be incomplete, down or gone."""
     with store.lock():
-        _down(id)
+        _remove(id)
         store.remove_empty_folders()
 
 
 def claim(id: str) -> None:
+    """Records that a later operation has seen the network."""
     with store.lock():
         network = find(id)
         if network and not network.claimed:
-            store.write_json(_record(id), {**asdict(network), "claimed": True})
+            store.write_json(_record_file(id), {**asdict(network), "claimed": True})
 
 
 def find(id: str) -> Network | None:
-    document = store.read_json(_record(id))
+    document = store.read_json(_record_file(id))
     return Network(**document) if document else None
 
 
-def listed() -> list[Network]:
-    names = sorted(path.stem for path in store.NETWORKS.glob(f"{_PREFIX}*.json"))
-    return [network for network in map(find, names) if network]
+def require(id: str) -> Network:
+    """The network with this id. Raises LocalError without one."""
+    if network := find(id):
+        return network
+    raise LocalError(
+        f"This computer has no local network {id}",
+        "A machine needs a network that was created on the same computer",
+        "Create it again: pulumi up --refresh",
+    )
+
+
+def networks() -> list[Network]:
+    ids = sorted(path.stem for path in store.NETWORKS.glob(f"{_PREFIX}*.json"))
+    return [network for network in map(find, ids) if network]
 
 
 def status(id: str) -> Status:
@@ -114,38 +117,41 @@ def _has_bridge(id: str) -> bool:
     return Path(f"/sys/class/net/{id}").exists()
 
 
-def _record(id: str) -> Path:
+def _record_file(id: str) -> Path:
     if not re.fullmatch(rf"{_PREFIX}[0-9a-f]{{6}}", id):
         raise ValueError(f"{id!r} is not the id of a local network")
     return store.NETWORKS / f"{id}.json"
 
 
-def choose_cidr(wanted: str | None, taken: Iterable[IPv4Network]) -> str:
-    """The wanted range, or the first free one; never one that would hide addresses the host reaches today."""
-    taken = list(taken)
-    if not wanted:
-        free = (net for net in _candidates() if not any(net.overlaps(other) for other in taken))
-        if found := next(free, None):
-            return str(found)
+def choose_cidr(cidr: str | None, used: Iterable[IPv4Network]) -> str:
+    """The range ``cidr``, or without one the first free range. Raises LocalError if it overlaps a ``used`` range.
+
+    A machine's address must never hide an address that this computer reaches without Gantry.
+    """
+    used = list(used)
+    if not cidr:
+        return _first_free_cidr(used)
+    network = _parse(cidr)
+    if overlap := next((other for other in used if network.overlaps(other)), None):
         raise LocalError(
-            "Every private address range that local networks choose from is in use",
-            "A local network needs a /24 that no route of this computer overlaps",
-            "Name one: pulumi config set network 10.200.7.0/24",
-        )
-    network = _parse(wanted)
-    if clash := next((other for other in taken if network.overlaps(other)), None):
-        raise LocalError(
-            f"The address range {wanted} overlaps {clash}, which this computer already uses",
+            f"The address range {cidr} overlaps {overlap}, which this computer already uses",
             "The machines' addresses must not hide others",
-            "Choose another range (pulumi config set network 10.200.7.0/24), or let a free one be picked: "
+            "Choose another range (pulumi config set network 10.200.7.0/24), or let Gantry choose a free one: "
             "pulumi config rm network",
         )
     return str(network)
 
 
-def _candidates() -> Iterator[IPv4Network]:
+def _first_free_cidr(used: list[IPv4Network]) -> str:
     for block in CANDIDATES:
-        yield from block.subnets(new_prefix=24)
+        for network in block.subnets(new_prefix=24):
+            if not any(network.overlaps(other) for other in used):
+                return str(network)
+    raise LocalError(
+        f"All address ranges in {', '.join(map(str, CANDIDATES))} are in use",
+        "A local network needs a /24 that no route of this computer overlaps",
+        "Name one: pulumi config set network 10.200.7.0/24",
+    )
 
 
 def _parse(cidr: str) -> IPv4Network:
@@ -159,71 +165,54 @@ def _parse(cidr: str) -> IPv4Network:
         problem = "it is not a private range between /16 and /28"
     raise LocalError(
         f"{cidr!r} is no address range for local machines: {problem}",
-        "It must be a private IPv4 network with its length, and no bits set after that",
+        "It must be a private IPv4 network and its length, without host bits",
         "For example: pulumi config set network 10.77.5.0/24",
     )
 
 
-def host_routes() -> list[str]:
-    """The ranges that the host's routing tables lead to, other than the default route."""
-    routes = json.loads(run(["ip", "-j", "-4", "route", "show", "table", "all"]).stdout or "[]")
-    return routed_ranges(routes)
+def routes() -> list[str]:
+    """The ranges of this computer's routes, without the default route."""
+    listing = json.loads(run(["ip", "-j", "-4", "route", "show", "table", "all"]).stdout or "[]")
+    return list(ranges_of(listing))
 
 
-def routed_ranges(routes: list[dict[str, str]]) -> list[str]:
-    ranges: list[str] = []
+def ranges_of(routes: list[dict[str, str]]) -> Iterator[str]:
+    """The ranges of the routes that ``ip -j route`` prints, without the default route."""
     for route in routes:
         destination = route.get("dst", "default")
         if destination != "default":
-            ranges.append(str(ipaddress.IPv4Network(destination, strict=False)))
-    return ranges
+            yield str(ipaddress.IPv4Network(destination, strict=False))
 
 
-def free_address(network: Network, taken: Iterable[str]) -> str:
-    used = {IPv4Address(address) for address in taken}
+def free_address(network: Network, used: Iterable[str]) -> str:
+    """The first address after the gateway that isn't used. Raises LocalError without one."""
+    used_addresses = {IPv4Address(address) for address in used}
     for address in list(IPv4Network(network.cidr).hosts())[1:]:
-        if address not in used:
+        if address not in used_addresses:
             return str(address)
     raise LocalError(
         f"The local network {network.cidr} has no free address left",
-        f"It holds {IPv4Network(network.cidr).num_addresses - 3} machines",
+        f"It has room for {IPv4Network(network.cidr).num_addresses - 3} machines",
         "Choose a larger one, such as: pulumi config set network 10.77.0.0/16",
     )
 
 
-def _up(network: Network) -> None:
-    """Every step is harmless where it was done before."""
+def _bring_up(network: Network) -> None:
+    """Completes the network in the kernel. A step that was done before has no effect."""
     if not _has_bridge(network.id):
-        # Without an address of its own, it takes that of a machine, and another one when that ends.
-        address = host.hardware_address(network.gateway)
+        # Without a fixed hardware address, a bridge takes a machine's, and another one when that machine ends.
+        address = computer.hardware_address(network.gateway)
         run(["ip", "link", "add", network.id, "address", address, "type", "bridge"])
     run(["ip", "address", "replace", f"{network.gateway}/{network.prefix}", "dev", network.id])
     run(["ip", "link", "set", network.id, "up"])
-    firewall.allow(network.id, network.cidr)
-    _forward()
+    firewall.add_rules(network.id, network.cidr)
+    forwarding.enable()
 
 
-def _down(id: str) -> None:
-    _record(id).unlink(missing_ok=True)
-    firewall.forbid(id)
+def _remove(id: str) -> None:
+    _record_file(id).unlink(missing_ok=True)
+    firewall.remove_rules(id)
     if _has_bridge(id):
         run(["ip", "link", "delete", id])
-    if not listed():
-        _restore_forwarding()
-
-
-def _forward() -> None:
-    """Lets the host route for its machines, and remembers what was set before."""
-    now = _FORWARDING.read_text().strip()
-    before = store.read_json(_FORWARDING_BEFORE)
-    if before is None or before["boot"] != host.boot_id():
-        store.write_json(_FORWARDING_BEFORE, {"boot": host.boot_id(), "value": now})
-    if now != "1":
-        _FORWARDING.write_text("1")
-
-
-def _restore_forwarding() -> None:
-    before = store.read_json(_FORWARDING_BEFORE)
-    if before and before["boot"] == host.boot_id() and _FORWARDING.read_text().strip() != before["value"]:
-        _FORWARDING.write_text(before["value"])
-    _FORWARDING_BEFORE.unlink(missing_ok=True)
+    if not networks():
+        forwarding.restore()

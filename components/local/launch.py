@@ -1,10 +1,11 @@
-"""Starting, finding and ending the processes of one machine."""
+"""Starts, finds and ends the processes of one machine."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -12,15 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.local import host
-from components.local.host import LocalError, run
+from components.local import computer
+from components.local.computer import LocalError, run
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_SUPERVISOR = "supervise.sh"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What supervise.sh needs to know for one boot."""
+    """Everything that supervise.sh needs for one boot."""
 
     id: str
     folder: Path
@@ -32,20 +34,22 @@ class Launch:
     hostname: str
 
     def arguments(self) -> list[str]:
+        """The arguments of systemd-nspawn."""
         return [
             *("--boot", f"--machine={self.hostname}", "--register=no", "--keep-unit", "--console=read-only"),
             *("--network-namespace-path=/proc/self/ns/net", "--capability=CAP_NET_ADMIN"),
             *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
         ]
 
-    def environment(self, cgroups: list[Path]) -> str:
+    def variables(self, cgroups: list[Path]) -> str:
+        """The text of machine.env, which supervise.sh reads."""
         values = {
             "ID": self.id,
             "IMAGE": str(self.image or ""),
             "VETH": self.veth,
             "BRIDGE": self.bridge,
             "ADDRESS": self.address,
-            "HARDWARE_ADDRESS": host.hardware_address(self.address.partition("/")[0]),
+            "HARDWARE_ADDRESS": computer.hardware_address(self.address.partition("/")[0]),
             "GATEWAY": self.gateway,
             "CGROUPS": " ".join(map(str, cgroups)),
             "ARGUMENTS": " ".join(self.arguments()),
@@ -57,17 +61,22 @@ def unit_name(id: str) -> str:
     return f"gantry-{id}.service"
 
 
-def supervise_command(folder: Path) -> list[str]:
-    return ["sh", str(folder / "supervise.sh"), str(folder)]
+def install_supervisor(folder: Path) -> None:
+    """Copies supervise.sh to the machine, so that each boot of it uses the same version."""
+    shutil.copy(Path(__file__).with_name(_SUPERVISOR), folder / _SUPERVISOR)
 
 
-def daemon_command(launch: Launch) -> list[str]:
-    """On a host without systemd the machine is a session of its own, which nobody waits for."""
-    return ["setsid", "--fork", *supervise_command(launch.folder)]
+def supervisor_command(folder: Path) -> list[str]:
+    return ["sh", str(folder / _SUPERVISOR), str(folder)]
+
+
+def session_command(launch: Launch) -> list[str]:
+    """Starts the machine in a session of its own, in the background. For a computer without systemd."""
+    return ["setsid", "--fork", *supervisor_command(launch.folder)]
 
 
 def service_command(launch: Launch) -> list[str]:
-    """On a host with systemd the machine is a unit of its own, outside the session that started it."""
+    """Starts the machine as a unit, outside the session of the user. For a computer with systemd."""
     properties = (
         f"Description=Gantry machine {launch.id}",
         "Delegate=yes",
@@ -80,33 +89,34 @@ def service_command(launch: Launch) -> list[str]:
     return [
         *("systemd-run", "--quiet", "--collect", f"--unit={unit_name(launch.id)}"),
         *(f"--property={setting}" for setting in properties),
-        *supervise_command(launch.folder),
+        *supervisor_command(launch.folder),
     ]
 
 
-def own_cgroups(id: str, root: Path = _CGROUPS) -> list[Path]:
-    """Control groups for a host without systemd: machines that shared one would stop each other's services.
+def machine_cgroups(id: str, root: Path = _CGROUPS) -> list[Path]:
+    """The machine's control groups on a computer without systemd: one for each hierarchy that systemd uses.
 
-    One for cgroup v2, and one for systemd's v1 hierarchy where there still is one.
+    Two machines in one control group would stop each other's services. The hierarchies are cgroup v2, and on a computer
+    with v1 also the one that is named systemd.
     """
     hierarchies = [root] if (root / "cgroup.controllers").exists() else [root / "unified", root / "systemd"]
     return [hierarchy / "gantry" / id for hierarchy in hierarchies if (hierarchy / "cgroup.procs").exists()]
 
 
 def start(launch: Launch) -> None:
-    """Starts the supervisor so that it outlives this process; returns when the machine's init runs."""
-    cgroups = [] if host.has_systemd() else own_cgroups(launch.id)
+    """Starts the machine so that it outlives this process. Returns when the machine's init runs."""
+    cgroups = [] if computer.has_systemd() else machine_cgroups(launch.id)
     for cgroup in cgroups:
         cgroup.mkdir(parents=True, exist_ok=True)
-    (launch.folder / "machine.env").write_text(launch.environment(cgroups))
+    (launch.folder / "machine.env").write_text(launch.variables(cgroups))
     (launch.folder / "process").unlink(missing_ok=True)
-    if host.has_systemd():
+    if computer.has_systemd():
         run(service_command(launch))
     else:
         with (launch.folder / "console.log").open("ab") as console:
-            command = daemon_command(launch)
-            # The machine outlives this program; what is secret in its environment mustn't.
-            env = {name: host.environment()[name] for name in ("LC_ALL", "PATH")}
+            command = session_command(launch)
+            # Secrets in this process's variables must not live as long as the machine.
+            env = {name: computer.command_env()[name] for name in ("LC_ALL", "PATH")}
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=env, check=True)
     _wait_for_init(launch)
 
@@ -114,7 +124,7 @@ def start(launch: Launch) -> None:
 def _wait_for_init(launch: Launch, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if init_of(launch.folder):
+        if init_process(launch.folder):
             return
         if (launch.folder / "process").exists() and not supervisor(launch.folder):
             break
@@ -122,25 +132,28 @@ def _wait_for_init(launch: Launch, seconds: float = 20) -> None:
     log = launch.folder / "console.log"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.is_file() else ""
     raise LocalError(
-        f"The machine {launch.id} did not boot; its console said:\n{tail}\n",
+        f"The machine {launch.id} did not boot. Its console log ends with:\n{tail}\n",
         "systemd-nspawn must be able to start Debian's systemd",
-        "Look for what it complains about; `python -m components.local list` shows what is there",
+        "Fix the cause that the log names; `python -m components.local list` shows all machines",
     )
 
 
 def supervisor(folder: Path) -> int | None:
-    """The process that holds the machine, if it lives: the recorded one, not another with the same number."""
+    """The id of the machine's supervisor process, or None if it doesn't run.
+
+    Its start time and boot are compared with the record, because the kernel may have given its id to another process.
+    """
     try:
-        pid, started, boot = (folder / "process").read_text().split()
+        pid, start_time, boot = (folder / "process").read_text().split()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    if boot != host.boot_id() or started != _started(int(pid)):
+    if boot != computer.boot_id() or start_time != _start_time(int(pid)):
         return None
     return int(pid)
 
 
-def _started(pid: int) -> str | None:
-    """The start time of a living process; a zombie, killed but not yet waited for, doesn't count."""
+def _start_time(pid: int) -> str | None:
+    """The start time of a running process. A zombie, which was killed and not yet waited for, doesn't run."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -158,7 +171,8 @@ def _descendants(pid: int) -> Iterator[int]:
         yield from _descendants(child)
 
 
-def _named(folder: Path, names: set[str]) -> int | None:
+def _process_named(folder: Path, names: set[str]) -> int | None:
+    """The id of the machine's first process with one of these names."""
     if pid := supervisor(folder):
         for process in _descendants(pid):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -167,74 +181,78 @@ def _named(folder: Path, names: set[str]) -> int | None:
     return None
 
 
-def init_of(folder: Path) -> int | None:
-    """The machine's own init, by the number that the host knows it by."""
-    return _named(folder, {"systemd", "init"})
+def init_process(folder: Path) -> int | None:
+    """The process id of the machine's init on this computer, or None if the machine doesn't run."""
+    return _process_named(folder, {"systemd", "init"})
 
 
 def wait_for_services(folder: Path, seconds: float) -> None:
-    """Until everything that starts with the machine has been started, or has failed to."""
-    inside = ["nsenter", "--target", str(init_of(folder)), "--mount", "--pid", "--cgroup", "--ipc", "--uts"]
-    command = [*inside, "timeout", str(seconds), "systemctl", "is-system-running", "--wait"]
+    """Waits until the services of the machine have started or failed. Raises LocalError after the limit."""
+    namespaces = ["nsenter", "--target", str(init_process(folder)), "--mount", "--pid", "--cgroup", "--ipc", "--uts"]
+    command = [*namespaces, "timeout", str(seconds), "systemctl", "is-system-running", "--wait"]
     wait_until(
-        lambda: host.run(command, check=False).stdout.strip() in ("running", "degraded"), "its services", seconds
+        lambda: run(command, check=False).stdout.strip() in ("running", "degraded"),
+        "the services of the machine",
+        seconds,
     )
 
 
-def ask_to_power_off(folder: Path) -> bool:
-    """systemd-nspawn passes a SIGTERM on to the machine's init as the order to power off."""
-    nspawn = _named(folder, {"systemd-nspawn"})
+def request_power_off(folder: Path) -> bool:
+    """Asks the machine's init to power off; returns whether the machine runs. systemd-nspawn forwards the SIGTERM."""
+    nspawn = _process_named(folder, {"systemd-nspawn"})
     if nspawn:
         with contextlib.suppress(ProcessLookupError):
             os.kill(nspawn, signal.SIGTERM)
     return bool(nspawn)
 
 
-def end(id: str, folder: Path, veth: str) -> None:
-    """Ends what is left of the machine's processes and of what the kernel keeps for them."""
+def kill(id: str, folder: Path, veth: str) -> None:
+    """Kills all processes of the machine, and removes its link and its control groups from the kernel."""
     if pid := supervisor(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    if host.has_systemd():
+    if computer.has_systemd():
         run(["systemctl", "kill", "--signal=KILL", unit_name(id)], check=False)
         run(["systemctl", "stop", unit_name(id)], check=False)
-    groups = own_cgroups(id)
-    for process in _members(groups):
+    cgroups = machine_cgroups(id)
+    for process in _members(cgroups):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    wait_until(lambda: not supervisor(folder) and not any(_members(groups)), f"the processes of {id} to end")
+    wait_until(lambda: not supervisor(folder) and not any(_members(cgroups)), f"the end of the processes of {id}")
     if Path(f"/sys/class/net/{veth}").exists():
-        # The kernel may be at it already.
+        # The kernel may be removing it already.
         run(["ip", "link", "delete", veth], check=False)
-    wait_until(lambda: not Path(f"/sys/class/net/{veth}").exists(), f"the link {veth} to go")
-    for group in groups:
-        _remove_cgroup(group)
+    wait_until(lambda: not Path(f"/sys/class/net/{veth}").exists(), f"the removal of the link {veth}")
+    for cgroup in cgroups:
+        _remove_cgroup(cgroup)
     (folder / "process").unlink(missing_ok=True)
 
 
-def _members(groups: list[Path]) -> Iterator[int]:
-    for group in groups:
-        for folder, _, _ in os.walk(group):
+def _members(cgroups: list[Path]) -> Iterator[int]:
+    """The ids of all processes in these control groups and in those below them."""
+    for cgroup in cgroups:
+        for folder, _, _ in os.walk(cgroup):
             with contextlib.suppress(OSError):
                 yield from map(int, Path(folder, "cgroup.procs").read_text().split())
 
 
-def _remove_cgroup(group: Path) -> None:
-    for folder, _, _ in os.walk(group, topdown=False):
+def _remove_cgroup(cgroup: Path) -> None:
+    for folder, _, _ in os.walk(cgroup, topdown=False):
         with contextlib.suppress(OSError):
             Path(folder).rmdir()
-    # The one that all machines share goes with the last of them.
+    # All machines share the parent. It can be removed after the last of them.
     with contextlib.suppress(OSError):
-        group.parent.rmdir()
+        cgroup.parent.rmdir()
 
 
-def wait_until(done: Callable[[], bool], what: str, seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], event: str, seconds: float = 10) -> None:
+    """Waits until the condition holds. Raises LocalError with ``event`` after the limit."""
     deadline = time.monotonic() + seconds
-    while not done():
+    while not condition():
         if time.monotonic() > deadline:
             raise LocalError(
-                f"Waited {seconds:.0f} s in vain for {what}",
-                "A machine is only gone when nothing of it is left",
-                "Try again; `python -m components.local list` shows what is there",
+                f"Waited {seconds:.0f} s for {event}, without success",
+                "Each step of a machine must complete within its limit",
+                "Try again; `python -m components.local list` shows all machines",
             )
         time.sleep(0.02)

@@ -1,29 +1,27 @@
-"""One machine on this computer: created, booted, stopped, inspected, destroyed. Knows nothing of Pulumi."""
+"""One machine on this computer: created, booted, stopped, inspected, destroyed. Needs no Pulumi."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from components.local import bridge, host, image, launch, resolver, store
-from components.local.host import LocalError, run
+from components.local import bridge, computer, disk, image, launch, resolver, store
+from components.local.computer import LocalError, run
+from components.local.disk import DiskKind
 
 Status = Literal["running", "stopped", "unreachable", "half-made", "gone"]
-_SEED = "var/lib/cloud/seed/nocloud"
 _NEEDED_MEBIBYTES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What one machine is, as recorded beside its disk."""
+    """The record of one machine. It is saved in the machine's folder."""
 
     id: str
     owner: str
@@ -31,9 +29,9 @@ class Spec:
     hostname: str
     image: str
     address: str
-    disk: Literal["overlay", "copy"] = "overlay"
+    disk: DiskKind = "overlay"
     complete: bool = False
-    # Whether a later operation has seen it; what was made but never seen again lost its owner to a kill.
+    # Whether a later operation has seen the machine. Without that, a killed `up` has lost it.
     claimed: bool = False
 
     @property
@@ -56,7 +54,7 @@ def folder_of(id: str) -> Path:
 
 
 def veth_of(id: str) -> str:
-    """Link names have 15 characters at most, so an id doesn't fit."""
+    """The name of the machine's network link. It is a digest, because the kernel allows 15 characters."""
     return f"gveth-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
@@ -72,53 +70,101 @@ def create(
     files: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> Spec:
-    """Makes a machine and boots it; returns when its init runs. A failure leaves nothing of it behind.
+    """Creates a machine and boots it. Returns when its init runs; a failure leaves nothing behind.
 
-    It takes a free address unless one is given; ``files``, by path, are on its disk before it boots.
+    Without ``address`` the machine gets a free one. ``files``, by path, are written to its disk before it boots.
     """
-    host.require_root_and_tools()
+    computer.require_root_and_tools()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname):
         raise LocalError(
             f"{hostname!r} is no host name",
-            "It is up to 63 of a-z, 0-9 and -",
+            "It must be up to 63 of a-z, 0-9 and -",
             "Choose another name for the server",
         )
     digest = _base_image(image_digest, progress)
     spec = _reserve(Spec(id=id, owner=owner, network=network, hostname=hostname, image=digest, address=address))
     try:
-        with _locked(id):
-            host.require_room(spec.folder, _NEEDED_MEBIBYTES, "A machine")
-            spec = _make_disk(spec, user_data)
-            for path, content in (files or {}).items():
-                _write(_disk(spec) / path.lstrip("/"), content)
+        with _lock(id):
+            computer.require_disk_space(spec.folder, _NEEDED_MEBIBYTES, "A machine")
+            spec = _create_disk(spec, user_data, files or {})
             _boot(spec)
-            return _record(replace(spec, complete=True))
+            return _save(replace(spec, complete=True))
     except BaseException:
         destroy(id)
         raise
 
 
+def _base_image(digest: str | None, progress: Callable[[str], None]) -> str:
+    if digest is None:
+        return image.ensure(progress)
+    if not image.exists(digest):
+        raise LocalError(
+            f"There is no base image {digest} on this computer",
+            "A pinned image must have been built on this computer",
+            f"Remove the pin to use the current image, or choose: {', '.join(image.digests()) or 'none'}",
+        )
+    return digest
+
+
+def _reserve(spec: Spec) -> Spec:
+    """Creates the machine's folder and record. It gets an address that no other machine of the network has."""
+    with store.lock():
+        network = bridge.require(spec.network)
+        if spec.folder.exists():
+            raise LocalError(
+                f"There is a local machine {spec.id} already",
+                "Each machine has an id of its own",
+                f"Remove it (python -m components.local destroy {spec.id}), or choose another id",
+            )
+        used = [machine.address for machine in on_network(spec.network)]
+        if spec.address in used:
+            raise LocalError(
+                f"Another machine has the address {spec.address}",
+                "Each machine of a network has an address of its own",
+                "Choose another address, or leave it out to get a free one",
+            )
+        address = spec.address or bridge.free_address(network, used)
+        store.MACHINES.mkdir(exist_ok=True)
+        # Users of this computer have the same ids as users of the machine, and must not read its disk.
+        spec.folder.mkdir(mode=0o700)
+        return _save(replace(spec, address=address))
+
+
+def _create_disk(spec: Spec, user_data: bytes, files: Mapping[str, str]) -> Spec:
+    launch.install_supervisor(spec.folder)
+    kind = disk.create(
+        folder=spec.folder,
+        image_root=image.root_of(spec.image),
+        id=spec.id,
+        hostname=spec.hostname,
+        user_data=user_data,
+    )
+    for path, content in files.items():
+        disk.write(spec.folder, path, content)
+    return _save(replace(spec, disk=kind))
+
+
 def boot(id: str) -> None:
-    """Boots the machine with the disk it has; nothing happens where it runs."""
-    with _locked(id):
-        spec = _known(id)
+    """Boots the machine with its disk. A running machine stays as it is."""
+    with _lock(id):
+        spec = _require(id)
         if status(id) != "running":
             _boot(spec)
 
 
 def wait_for_services(id: str, seconds: float = 60) -> None:
-    """Until what the machine starts by itself has been started."""
+    """Waits until the services of the machine have started or failed. Raises LocalError after the limit."""
     launch.wait_for_services(folder_of(id), seconds)
 
 
 def _boot(spec: Spec) -> None:
     network = bridge.ensure_up(spec.network)
-    if launch.init_of(spec.folder):
-        # It runs, and its network was taken down under it.
+    if launch.init_process(spec.folder):
+        # The machine runs, but its network was down and has a new bridge.
         run(["ip", "link", "set", spec.veth, "master", network.id, "up"])
         return
-    launch.end(spec.id, spec.folder, spec.veth)
-    _write(_disk(spec) / "etc/resolv.conf", resolver.resolv_conf())
+    launch.kill(spec.id, spec.folder, spec.veth)
+    disk.write(spec.folder, "etc/resolv.conf", resolver.resolv_conf())
     launch.start(
         launch.Launch(
             id=spec.id,
@@ -134,20 +180,20 @@ def _boot(spec: Spec) -> None:
 
 
 def stop(id: str, seconds: float = 30) -> None:
-    """Powers the machine off, by force where it takes longer; its disk stays."""
-    with _locked(id):
-        spec = _known(id)
-        if launch.ask_to_power_off(spec.folder):
+    """Powers the machine off, and kills it after the limit. Its disk stays."""
+    with _lock(id):
+        spec = _require(id)
+        if launch.request_power_off(spec.folder):
             with suppress(LocalError):
-                launch.wait_until(lambda: not launch.supervisor(spec.folder), f"{id} to power off", seconds)
-        launch.end(id, spec.folder, spec.veth)
+                launch.wait_until(lambda: not launch.supervisor(spec.folder), f"the power-off of {id}", seconds)
+        launch.kill(id, spec.folder, spec.veth)
 
 
 def destroy(id: str) -> None:
-    """Removes every trace of the machine, which may be running, dead, half-made or gone."""
+    """Kills and removes the machine. It may be running, dead, incomplete or gone."""
     folder = folder_of(id)
-    with _locked(id):
-        launch.end(id, folder, veth_of(id))
+    with _lock(id):
+        launch.kill(id, folder, veth_of(id))
         store.remove_tree(folder)
     with store.lock():
         store.sweep(store.MACHINES)
@@ -155,19 +201,28 @@ def destroy(id: str) -> None:
 
 
 def destroy_network(id: str) -> None:
-    """Removes a network, and with it the machines on it whose owners were lost."""
+    """Removes a network and the machines that are still on it."""
     for spec in on_network(id):
         destroy(spec.id)
     bridge.destroy(id)
 
 
+def destroy_orphans(owner: str) -> None:
+    """Removes the leftovers of this owner's killed attempts: machines that aren't complete or were never claimed."""
+    for id in ids():
+        spec = find(id)
+        if spec and spec.owner == owner and not (spec.complete and spec.claimed):
+            destroy(id)
+
+
 def status(id: str) -> Status:
+    """Whether the machine runs. "half-made" is incomplete, and "unreachable" runs without its network."""
     spec = find(id)
     if spec is None:
         return "half-made" if folder_of(id).exists() else "gone"
     if spec.disk == "overlay" and not image.exists(spec.image):
         return "gone"
-    if not launch.init_of(spec.folder):
+    if not launch.init_process(spec.folder):
         return "stopped" if spec.complete else "half-made"
     attached = Path(f"/sys/class/net/{spec.veth}/master").resolve().name == spec.network
     return "running" if attached else "unreachable"
@@ -178,142 +233,42 @@ def find(id: str) -> Spec | None:
     return Spec(**document) if document else None
 
 
-def listed() -> list[str]:
+def ids() -> list[str]:
+    """The ids of all machines on this computer, sorted."""
     return sorted(path.name for path in store.MACHINES.glob("[a-z0-9]*"))
 
 
 def claim(id: str) -> None:
-    """Notes that the machine's owner knows of it."""
-    with _locked(id):
+    """Records that a later operation has seen the machine."""
+    with _lock(id):
         spec = find(id)
         if spec and not spec.claimed:
-            _record(replace(spec, claimed=True))
-
-
-def destroy_orphans(owner: str) -> None:
-    """Removes what earlier attempts of this owner left: half-made machines, and ones never heard of since."""
-    for id in listed():
-        spec = find(id)
-        if spec and spec.owner == owner and not (spec.complete and spec.claimed):
-            destroy(id)
+            _save(replace(spec, claimed=True))
 
 
 def on_network(network: str) -> list[Spec]:
-    return [spec for spec in map(find, listed()) if spec and spec.network == network]
+    return [spec for spec in map(find, ids()) if spec and spec.network == network]
 
 
 def images_used() -> set[str]:
-    return {spec.image for spec in map(find, listed()) if spec}
+    """The digests of all images that a machine was made from."""
+    return {spec.image for spec in map(find, ids()) if spec}
 
 
-def _locked(id: str) -> AbstractContextManager[None]:
+def _lock(id: str) -> AbstractContextManager[None]:
     return store.lock(folder_of(id), create=False)
 
 
-def _known(id: str) -> Spec:
+def _require(id: str) -> Spec:
     if spec := find(id):
         return spec
     raise LocalError(
-        f"The local machine {id} has no disk on this computer",
-        "Only a machine that was made here can be booted here",
-        "Let Pulumi see that it is gone and make a new one: pulumi up --refresh",
+        f"This computer has no local machine {id}",
+        "Only a machine that was created on this computer can boot on it",
+        "Create it again: pulumi up --refresh",
     )
 
 
-def _record(spec: Spec) -> Spec:
+def _save(spec: Spec) -> Spec:
     store.write_json(spec.folder / "spec.json", asdict(spec))
     return spec
-
-
-def _base_image(digest: str | None, progress: Callable[[str], None]) -> str:
-    if digest is None:
-        return image.ensure(progress)
-    if not image.exists(digest):
-        raise LocalError(
-            f"There is no base image {digest} on this computer",
-            "An image that is named must have been built here",
-            f"Leave the image out to use the current one, or choose: {', '.join(image.listed()) or 'none'}",
-        )
-    return digest
-
-
-def _reserve(spec: Spec) -> Spec:
-    """Takes an address that no other machine of the network has."""
-    with store.lock():
-        network = bridge.find(spec.network)
-        if network is None:
-            raise LocalError(
-                f"The local network {spec.network} is not known on this computer",
-                "A machine is made on a network that was made here",
-                "Let Pulumi see that it is gone and make a new one: pulumi up --refresh",
-            )
-        if spec.folder.exists():
-            raise LocalError(
-                f"There is a local machine {spec.id} already",
-                "Each machine has an id of its own",
-                f"Remove it (python -m components.local destroy {spec.id}), or choose another id",
-            )
-        taken = [other.address for other in on_network(spec.network)]
-        if spec.address in taken:
-            raise LocalError(
-                f"The address {spec.address} is another machine's",
-                "Each machine of a network has an address of its own",
-                "Give another one, or none to take one that is free",
-            )
-        address = spec.address or bridge.free_address(network, taken)
-        store.MACHINES.mkdir(exist_ok=True)
-        # Users of this computer have the same numbers as those inside: they must not get at a machine's disk.
-        spec.folder.mkdir(mode=0o700)
-        return _record(replace(spec, address=address))
-
-
-def _disk(spec: Spec) -> Path:
-    return spec.folder / "disk"
-
-
-def _make_disk(spec: Spec, user_data: bytes) -> Spec:
-    """A layer over the image where the kernel can do that, else a copy (sharing blocks where possible)."""
-    for name in ("work", "root", "disk"):
-        (spec.folder / name).mkdir(exist_ok=True)
-    if not _can_overlay(spec):
-        _disk(spec).rmdir()
-        run(["cp", "--archive", "--reflink=auto", image.root_of(spec.image), _disk(spec)])
-        spec = _record(replace(spec, disk="copy"))
-    _disk(spec).chmod(0o755)
-    meta_data = f"instance-id: {spec.id}\nlocal-hostname: {spec.hostname}\n"
-    hosts = f"127.0.0.1 localhost\n127.0.1.1 {spec.hostname}\n::1 localhost ip6-localhost ip6-loopback\n"
-    _write(_disk(spec) / "etc/hosts", hosts)
-    _write(_disk(spec) / "etc/hostname", f"{spec.hostname}\n")
-    _write(_disk(spec) / _SEED / "meta-data", meta_data)
-    _write(_disk(spec) / _SEED / "user-data", user_data, mode=0o600)
-    shutil.copy(Path(__file__).with_name("supervise.sh"), spec.folder / "supervise.sh")
-    return spec
-
-
-def _can_overlay(spec: Spec) -> bool:
-    """Tried on the spot: it depends on the kernel and on the file system below."""
-    options = f"lowerdir={image.root_of(spec.image)},upperdir={_disk(spec)},workdir={spec.folder / 'work'}"
-    trial = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "mount",
-        "-t",
-        "overlay",
-        "trial",
-        "-o",
-        options,
-    ]
-    return subprocess.run([*trial, spec.folder / "root"], capture_output=True, check=False).returncode == 0
-
-
-def _write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Writes into a machine's disk, readable there whatever the umask here."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir()
-        parent.chmod(0o755)
-    path.unlink(missing_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    path.chmod(mode)

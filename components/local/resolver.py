@@ -1,15 +1,15 @@
-"""Which name servers a machine can use: the host's real ones, not a stub that only the host reaches."""
+"""The name servers for machines: real ones, because a machine can't reach a stub on this computer's loopback."""
 
 from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
 
-from components.local.host import LocalError
+from components.local.computer import LocalError
 
-# Written by a person who wants other name servers in machines than the host's.
+# Users write this file if machines should have other name servers than this computer.
 OVERRIDE = Path("/etc/gantry/resolv.conf")
-# The real name servers behind the stub of systemd-resolved and of NetworkManager's dnsmasq.
+# The last two have the real name servers behind the stubs of systemd-resolved and of NetworkManager's dnsmasq.
 _CANDIDATES = (
     OVERRIDE,
     Path("/etc/resolv.conf"),
@@ -19,7 +19,7 @@ _CANDIDATES = (
 
 
 def reachable_servers(text: str) -> list[str]:
-    """The IPv4 name servers of a resolv.conf that aren't the host's own loopback."""
+    """The IPv4 name servers of a resolv.conf, without loopback addresses."""
     servers: list[str] = []
     for words in (line.split() for line in text.splitlines()):
         if len(words) >= 2 and words[0] == "nameserver":
@@ -33,13 +33,14 @@ def reachable_servers(text: str) -> list[str]:
 
 
 def resolv_conf(candidates: tuple[Path, ...] = _CANDIDATES) -> str:
+    """A machine's resolv.conf, from the first candidate with a reachable name server. Raises LocalError without one."""
     for path in candidates:
         text = path.read_text() if path.is_file() else ""
         if servers := reachable_servers(text):
-            kept = [line for line in text.splitlines() if line.split()[:1] in (["search"], ["options"])]
-            return "\n".join([*(f"nameserver {server}" for server in servers), *kept]) + "\n"
+            other_lines = [line for line in text.splitlines() if line.split()[:1] in (["search"], ["options"])]
+            return "\n".join([*(f"nameserver {server}" for server in servers), *other_lines]) + "\n"
     raise LocalError(
-        "No name server in /etc/resolv.conf can be reached from a machine",
-        "A machine needs a name server with an IPv4 address other than the host's own loopback",
+        "A machine can't reach any name server of /etc/resolv.conf",
+        "It needs a name server with an IPv4 address that isn't this computer's loopback",
         f"Name one: echo 'nameserver ADDRESS' | sudo tee {OVERRIDE}",
     )

@@ -1,13 +1,12 @@
 """The dynamic resources of the local target.
 
-Pulumi pickles a provider into the state by the names of its module and class: keep both, and keep the classes
-this small. What they do is in lifecycle.py, so that an edit of it is no change of any resource.
+Pulumi pickles a provider into the state by the names of its module and class, so neither name may change. The classes
+stay small: the work is done in the lifecycle modules, so that an edit there is no change of a resource.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -21,70 +20,56 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.local import lifecycle, machine
-from components.local.host import LocalError
-
-Properties = dict[str, Any]
-
-
-def _checked(check: Callable[[Properties, Properties], Properties], olds: Properties, news: Properties) -> CheckResult:
-    """What can't work here is an answer that the engine shows to the user; an exception would come as a traceback."""
-    try:
-        return CheckResult(check(olds, news), [])
-    except LocalError as error:
-        return CheckResult(news, [CheckFailure("", str(error))])
+from components.local import machine_lifecycle, network_lifecycle
+from components.local.computer import LocalError
+from components.local.lifecycle import Lifecycle, Properties
 
 
-class NetworkProvider(ResourceProvider):
+class _Provider(ResourceProvider):
+    """Calls the operations of ``lifecycle`` for Pulumi."""
+
+    lifecycle: ClassVar[Lifecycle]
     serialize_as_secret_always = False
 
     def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        return _checked(lifecycle.check_network, _olds, news)
+        try:
+            return CheckResult(self.lifecycle.check(_olds, news), [])
+        except LocalError as error:
+            # The engine shows a failed check as text. It would show an exception with its traceback.
+            return CheckResult(news, [CheckFailure("", str(error))])
 
     def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        change = lifecycle.diff_network(_id, _olds, _news)
+        change = self.lifecycle.diff(_id, _olds, _news)
         return DiffResult(changes=change.changes, replaces=list(change.replaces))
 
     def create(self, props: Properties) -> CreateResult:
-        return CreateResult(props["network_id"], lifecycle.create_network(props))
+        return CreateResult(props[self.lifecycle.ID_KEY], self.lifecycle.create(props))
 
     def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        return UpdateResult(lifecycle.update_network(_id, _news))
+        return UpdateResult(self.lifecycle.update(_id, _olds, _news))
 
     def read(self, id_: str, props: Properties) -> ReadResult:
-        outputs = lifecycle.read_network(id_, props)
+        outputs = self.lifecycle.read(id_, props)
         return ReadResult(id_, outputs) if outputs else ReadResult("", {})
 
     def delete(self, _id: str, _props: Properties) -> None:
-        machine.destroy_network(_id)
+        self.lifecycle.delete(_id)
 
 
-class MachineProvider(ResourceProvider):
-    serialize_as_secret_always = False
+class NetworkProvider(_Provider):
+    """The provider of NetworkResource."""
 
-    def check(self, _olds: Properties, news: Properties) -> CheckResult:
-        return _checked(lifecycle.check_machine, _olds, news)
+    lifecycle = network_lifecycle
 
-    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
-        change = lifecycle.diff_machine(_id, _olds, _news)
-        return DiffResult(changes=change.changes, replaces=list(change.replaces))
 
-    def create(self, props: Properties) -> CreateResult:
-        return CreateResult(props["machine_id"], lifecycle.create_machine(props))
+class MachineProvider(_Provider):
+    """The provider of MachineResource."""
 
-    def update(self, _id: str, _olds: Properties, _news: Properties) -> UpdateResult:
-        return UpdateResult(lifecycle.update_machine(_id, _olds))
-
-    def read(self, id_: str, props: Properties) -> ReadResult:
-        outputs = lifecycle.read_machine(id_, props)
-        return ReadResult(id_, outputs) if outputs else ReadResult("", {})
-
-    def delete(self, _id: str, _props: Properties) -> None:
-        machine.destroy(_id)
+    lifecycle = machine_lifecycle
 
 
 class NetworkResource(Resource, module="gantry/local", name="Network"):
-    """A bridge on this computer; its id is the name of the bridge."""
+    """A bridge on this computer. Its id is the name of the bridge."""
 
     range: pulumi.Output[str]
     gateway: pulumi.Output[str]
@@ -96,7 +81,7 @@ class NetworkResource(Resource, module="gantry/local", name="Network"):
 
 
 class MachineResource(Resource, module="gantry/local", name="Machine"):
-    """A booted machine; its id tells it from the one it replaces."""
+    """A running machine. Its id differs from that of a machine that it replaces."""
 
     address: pulumi.Output[str]
     status: pulumi.Output[str]
@@ -114,7 +99,7 @@ class MachineResource(Resource, module="gantry/local", name="Machine"):
         inputs = {
             "network": network,
             "hostname": hostname,
-            # It holds the key that the machine is known by at first contact.
+            # It contains the private host key for the first SSH connection.
             "user_data": pulumi.Output.secret(user_data),
             "image": image,
         }

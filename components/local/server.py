@@ -12,7 +12,7 @@ from components.target import ServerArgs, ServerComponent
 
 
 class Server(ServerComponent):
-    """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again where it was stopped."""
+    """A Debian machine with its own disk, systemd, cloud-init and sshd. `up` boots it again if it was stopped."""
 
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:local:Server", name, None, opts)
@@ -33,5 +33,5 @@ class Server(ServerComponent):
 
 
 def hostname_of(name: str) -> str:
-    """The resource's name, reduced to the characters of a host name."""
+    """A host name made of the resource's name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-") or "server"

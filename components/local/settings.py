@@ -1,4 +1,4 @@
-"""The settings that only the local target knows."""
+"""The settings that only the local target has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.settings.declaration import setting
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSettings(TargetSettings):
-    """Machines on this computer need no more than an address range."""
+    """Machines on this computer need only an address range."""
 
     network: str | None = setting(
         validators.optional(validators.private_network("local", shortest=16, longest=28)),

@@ -1,4 +1,4 @@
-"""Where the local target keeps its records, and the locks that guard them."""
+"""The folders of the local target's records and images, and the locks that guard them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from typing import Any
 STATE = Path(os.environ.get("GANTRY_STATE_DIR", "/var/lib/gantry"))
 CACHE = Path(os.environ.get("GANTRY_CACHE_DIR", "/var/cache/gantry"))
 MACHINES, NETWORKS, IMAGES = STATE / "machines", STATE / "networks", CACHE / "images"
+# A folder with this prefix is being removed.
 _DOOMED = ".doomed-"
 
 
 @contextmanager
 def lock(folder: Path = STATE, *, create: bool = True) -> Generator[None]:
-    """Holds `folder` against other processes; the folder is its own lock, so no lock file is left behind.
+    """Locks ``folder`` against other processes. The lock is on the folder itself, so no lock file is left behind.
 
-    Where it isn't there (any more) and `create` is false, there is nothing to hold.
+    A missing folder is created. Without ``create`` it stays missing, and nothing is locked.
     """
     while True:
         if create:
@@ -35,15 +36,15 @@ def lock(folder: Path = STATE, *, create: bool = True) -> Generator[None]:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            # Whoever held it before may have removed the folder, and another may have made it anew.
-            if _same(handle, folder):
+            # While this process waited, the folder may have been removed and created again.
+            if _is_same(handle, folder):
                 yield
                 return
         finally:
             os.close(handle)
 
 
-def _same(handle: int, folder: Path) -> bool:
+def _is_same(handle: int, folder: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), folder.stat())
     except FileNotFoundError:
@@ -52,12 +53,13 @@ def _same(handle: int, folder: Path) -> bool:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Replaces the file in one step: a reader sees the old document or the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-    fresh.replace(path)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    new.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
+    """The document, or None if there is no such file."""
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -65,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder so that one killed half-way is never taken for whole."""
+    """Removes a folder. It is renamed first, so a killed removal leaves no incomplete folder of that name."""
     if not folder.exists():
         return
     doomed = folder.with_name(f"{_DOOMED}{folder.name}")
@@ -75,13 +77,13 @@ def remove_tree(folder: Path) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Finishes removals that were killed half-way."""
+    """Completes removals that were killed."""
     for doomed in parent.glob(f"{_DOOMED}*"):
         _remove(doomed)
 
 
 def _remove(folder: Path) -> None:
-    # Another process may be removing the same folder: then entries vanish under this one.
+    # Another process may remove the same folder at the same time, so entries can disappear meanwhile.
     for _ in range(5):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -90,7 +92,7 @@ def _remove(folder: Path) -> None:
 
 
 def remove_empty_folders() -> None:
-    """After the last machine and network, nothing is left; the caller holds the lock of STATE."""
+    """Removes the folders after the last machine and network. The caller holds the lock of STATE."""
     for folder in (MACHINES, NETWORKS, STATE):
         with suppress(OSError):
             folder.rmdir()

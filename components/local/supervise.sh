@@ -1,27 +1,28 @@
 #!/bin/sh
-# Runs one machine: `sh supervise.sh FOLDER` prepares and then becomes the first process of namespaces of its own, so
-# that when it ends, by itself or by force, the kernel ends all its processes and takes back its mounts and links.
-# machine.env, written at each boot, tells ID IMAGE VETH BRIDGE ADDRESS GATEWAY CGROUPS and ARGUMENTS.
+# Runs one machine: `sh supervise.sh FOLDER`. The script becomes the first process of new namespaces. When it ends, even
+# when it is killed, the kernel ends all processes of the namespaces and removes their mounts and links.
+# machine.env is written before each boot. It sets ID, IMAGE, VETH, BRIDGE, ADDRESS, HARDWARE_ADDRESS, GATEWAY, CGROUPS
+# and ARGUMENTS.
 set -eu
 cd "$1"
 # shellcheck source=/dev/null
 . ./machine.env
 
-# Where systemd started this, the unit's own control group is ours to divide.
+# If systemd started this script, the machine gets a part of the unit's control group.
 if [ -z "$CGROUPS" ] && [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     CGROUPS=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
     CGROUPS=${CGROUPS%/keeper}
 fi
 
 if [ "${2-}" != inside ]; then
-    # The 22nd field is the time at which the process started; with it a reused number can't be mistaken for this one.
+    # The 22nd field is the start time of the process. It tells this process from a later one with the same number.
     echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $(cat /proc/sys/kernel/random/boot_id)" > process.new
     mv process.new process
-    # Controllers pass to a group's children only while no process is in the group itself.
+    # A group can pass controllers to its children only while no process is in the group itself.
     for cgroup in $CGROUPS; do
         mkdir -p "$cgroup/keeper" "$cgroup/machine"
         echo 0 > "$cgroup/keeper/cgroup.procs"
-        # shellcheck disable=SC2013  # They are words of one line.
+        # shellcheck disable=SC2013  # The controllers are words of one line.
         for controller in $(cat "$cgroup/cgroup.controllers" 2> /dev/null); do
             echo "+$controller" > "$cgroup/cgroup.subtree_control" || true
         done
@@ -41,7 +42,7 @@ if [ -n "$IMAGE" ]; then
 else
     root=disk
 fi
-# systemd-nspawn leaves folders in /run; these end with the machine.
+# systemd-nspawn leaves folders in /run. With a mount of its own they end with the machine.
 mount -t tmpfs -o mode=755 "$ID" /run
 
 ip link set lo up
@@ -60,7 +61,7 @@ boot() (
     SYSTEMD_NSPAWN_API_VFS_WRITABLE=network exec systemd-nspawn --directory="$root" $ARGUMENTS < /dev/null
 )
 
-# 133 is systemd-nspawn's word for "the machine asks for a reboot".
+# systemd-nspawn exits with 133 when the machine wants to reboot.
 status=133
 while [ "$status" -eq 133 ]; do
     status=0

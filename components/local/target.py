@@ -1,4 +1,4 @@
-"""The classes of the target local, as components/target.py describes them."""
+"""The classes of the local target. components/target.py describes them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.local import bridge, image, machine, store
-from components.local.host import run
+from components.local.computer import run
 from tests.clouds import haproxy, metadata_service, nftables
 from tests.clouds.faults import Faults
 from tests.clouds.haproxy import BalancerProcess
@@ -44,11 +44,11 @@ def remove_leftovers() -> None:
     The caller holds the lock of ``FOLDER``.
     """
     haproxy.kill_processes(FOLDER)
-    for id in machine.listed():
+    for id in machine.ids():
         spec = machine.find(id)
         if spec and spec.owner == OWNER:
             machine.destroy(id)
-    for network in bridge.listed():
+    for network in bridge.networks():
         if network.owner == OWNER:
             machine.destroy_network(network.id)
     run(["nft", "-f", "-"], stdin=nftables.removal_script())

@@ -48,10 +48,10 @@ def test_the_next_simulated_cloud_removes_what_a_killed_process_left():
             assert program.stdout.readline() == "running\n"
             os.kill(program.pid, signal.SIGKILL)
         [leftover] = network_ids()
-        assert "i-killed" in machine.listed()
+        assert "i-killed" in machine.ids()
         assert balancer_processes()
         with machine_infrastructure("aws") as infrastructure:
-            assert "i-killed" not in machine.listed()
+            assert "i-killed" not in machine.ids()
             assert network_ids() == balancer_processes() == []
             infrastructure.create_network("vpc", "10.61.0.0/24")
             assert leftover not in network_ids()
@@ -59,7 +59,7 @@ def test_the_next_simulated_cloud_removes_what_a_killed_process_left():
 
 def network_ids() -> list[str]:
     """The networks of simulated clouds, without those of local stacks."""
-    return [network.id for network in bridge.listed() if network.owner == OWNER]
+    return [network.id for network in bridge.networks() if network.owner == OWNER]
 
 
 def balancer_processes() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from components.local.host import LocalError, require_root_and_tools
+from components.local.computer import LocalError, require_root_and_tools
 from tests.clouds.infrastructure import Topology
 from tests.clouds.machine_infrastructure import MachineInfrastructure
 from tests.clouds.simulated_cloud import SimulatedCloud

@@ -22,7 +22,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from components.local.host import LocalError, require_root_and_tools
+from components.local.computer import LocalError, require_root_and_tools
 from host.configure import directives
 from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_stack import simulated_cloud

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.local import host, image
+from components.local import computer, image
 from tests.machine.booted_server import BootedServer
 from tests.machine.leftovers import no_leftovers
 from tests.machine.local_machines import LocalMachines, create_ssh_key
@@ -18,8 +18,8 @@ from tests.stack import Stack
 def base_image() -> str:
     """The base image, which is built at the first use. Skips the test without root or the tools to build it."""
     try:
-        host.require_root_and_tools()
-    except host.LocalError as error:
+        computer.require_root_and_tools()
+    except computer.LocalError as error:
         pytest.skip(str(error))  # the text names what is missing
     return image.ensure()
 

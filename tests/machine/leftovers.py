@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.local import bridge, host, machine, store
+from components.local import bridge, computer, machine, store
 from tests.clouds.machine_infrastructure import EDGE
 from tests.clouds.nftables import TABLE
 
@@ -90,13 +90,13 @@ def _files() -> Iterator[str]:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=host.environment()).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=computer.command_env()).stdout
 
 
 def _names_of_others(test_ids: set[str]) -> set[str]:
     """Names of all else that runs on this computer, such as a developer's own stack or a simulated cloud."""
-    ids = {id for id in machine.listed() if id not in test_ids}
-    networks = {network.id for network in bridge.listed() if network.id not in test_ids}
+    ids = {id for id in machine.ids() if id not in test_ids}
+    networks = {network.id for network in bridge.networks() if network.id not in test_ids}
     return ids | networks | {machine.veth_of(id) for id in ids} | (_simulated_cloud() - test_ids)
 
 

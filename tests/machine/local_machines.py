@@ -90,7 +90,7 @@ class LocalMachines:
 
     def resolves_mirror(self, spec: machine.Spec) -> bool:
         """Whether the machine can resolve the name of the Debian mirror that this computer uses."""
-        mirror = urlsplit(apt.host_mirror().archive).hostname
+        mirror = urlsplit(apt.computer_mirror().archive).hostname
         return self.ssh(spec, f"getent hosts {mirror} > /dev/null && echo resolved") == "resolved"
 
     def ssh_command(self, spec: machine.Spec) -> list[str]:

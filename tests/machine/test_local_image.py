@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.local import image, store
-from components.local.host import LocalError
+from components.local.computer import LocalError
 
 pytestmark = pytest.mark.machine
 

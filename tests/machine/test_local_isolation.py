@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from components.local import host, image, machine
-from components.local.host import LocalError
+from components.local import computer, disk, image, machine
+from components.local.computer import LocalError
 from tests.machine.local_machines import LocalMachines
 
 pytestmark = pytest.mark.machine
@@ -44,19 +44,19 @@ def test_an_address_range_in_use_is_refused_and_nothing_is_created(machines: Loc
 def test_machines_reach_the_mirror_although_this_computer_drops_forwarded_packets(machines: LocalMachines):
     table = f"strict{machines.owner[-6:]}"
     chain = "chain forward {\ntype filter hook forward priority 0; policy drop;\n}"
-    host.run(["nft", "-f", "-"], stdin=f"table inet {table} {{\n{chain}\n}}\n")
+    computer.run(["nft", "-f", "-"], stdin=f"table inet {table} {{\n{chain}\n}}\n")
     try:
         network = machines.create_network()
         spec = machines.create(network.id)
         assert machines.resolves_mirror(spec)
         machines.destroy()
-        assert network.id not in host.run(["nft", "list", "table", "inet", table]).stdout
+        assert network.id not in computer.run(["nft", "list", "table", "inet", table]).stdout
     finally:
-        host.run(["nft", "delete", "table", "inet", table])
+        computer.run(["nft", "delete", "table", "inet", table])
 
 
 def test_the_disk_is_a_copy_where_overlays_do_not_work(machines: LocalMachines, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(machine, "_can_overlay", lambda _: False)
+    monkeypatch.setattr(disk, "_can_overlay", lambda *_: False)
     spec = machines.create()
     assert spec.disk == "copy"
     assert machines.ssh(spec, "cloud-init status --wait; sudo touch /kept") == "status: done"

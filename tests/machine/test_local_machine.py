@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from components.local import bridge, firewall, host, launch, machine
-from components.local.host import LocalError
+from components.local import bridge, computer, firewall, launch, machine
+from components.local.computer import LocalError
 from tests.machine.leftovers import traces
 from tests.machine.local_machines import LocalMachines
 
@@ -47,7 +47,7 @@ def test_services_of_one_machine_are_not_stopped_by_another(machines: LocalMachi
     first, second = machines.create(network.id), machines.create(network.id)
     for spec in (first, second):
         machines.ssh(spec, "sudo systemd-run --unit=same-name sleep 1000")
-        groups = Path(f"/proc/{launch.init_of(spec.folder)}/cgroup").read_text()
+        groups = Path(f"/proc/{launch.init_process(spec.folder)}/cgroup").read_text()
         assert spec.id in groups, "two machines in one control group stop each other's services"
     machines.ssh(first, "sudo systemctl stop same-name && ! pgrep -x sleep")
     assert machines.ssh(second, "systemctl is-active same-name") == "active"
@@ -84,9 +84,9 @@ def test_stopping_a_machine_ends_its_services_in_order(machines: LocalMachines):
 
 def test_booting_a_running_machine_does_nothing(machines: LocalMachines):
     spec = machines.create()
-    before = launch.init_of(spec.folder)
+    before = launch.init_process(spec.folder)
     machine.boot(spec.id)
-    assert before and launch.init_of(spec.folder) == before
+    assert before and launch.init_process(spec.folder) == before
 
 
 def test_a_machine_boots_again_after_a_restart_of_this_computer(machines: LocalMachines):
@@ -94,9 +94,9 @@ def test_a_machine_boots_again_after_a_restart_of_this_computer(machines: LocalM
     network = machines.create_network()
     spec = machines.create(network.id)
     machines.ssh(spec, "sudo touch /kept; sync")
-    launch.end(spec.id, spec.folder, spec.veth)
-    host.run(["ip", "link", "delete", network.id])
-    firewall.forbid(network.id)
+    launch.kill(spec.id, spec.folder, spec.veth)
+    computer.run(["ip", "link", "delete", network.id])
+    firewall.remove_rules(network.id)
     (spec.folder / "process").write_text("1 1 before-the-restart\n")
     assert machine.status(spec.id) == "stopped"
     machine.boot(spec.id)
@@ -116,7 +116,7 @@ def test_a_machine_outlives_the_process_and_the_session_that_created_it(machines
 def test_destroy_removes_everything_of_a_machine_that_was_killed(machines: LocalMachines, victim: str):
     spec = machines.create()
     machines.ssh(spec, "true")
-    supervisor, init = launch.supervisor(spec.folder), launch.init_of(spec.folder)
+    supervisor, init = launch.supervisor(spec.folder), launch.init_process(spec.folder)
     assert supervisor and init
     processes = [line for line in traces() if line.startswith("process") and spec.id in line]
     pids = {
@@ -149,7 +149,7 @@ def test_destroying_a_network_destroys_its_machines(machines: LocalMachines):
     assert machine.status(spec.id) == "gone"
 
 
-@pytest.mark.parametrize("step", ["_make_disk", "_boot"])
+@pytest.mark.parametrize("step", ["_create_disk", "_boot"])
 def test_a_failed_create_leaves_nothing_behind(machines: LocalMachines, monkeypatch: pytest.MonkeyPatch, step: str):
     network = machines.create_network()
     real_step = getattr(machine, step)
@@ -220,10 +220,10 @@ def test_a_machine_whose_network_was_taken_down_is_connected_again_without_a_reb
     network = machines.create_network()
     spec = machines.create(network.id)
     machines.ssh(spec, "true")
-    before = launch.init_of(spec.folder)
-    host.run(["ip", "link", "delete", network.id])
+    before = launch.init_process(spec.folder)
+    computer.run(["ip", "link", "delete", network.id])
     assert bridge.status(network.id) == "down"
     assert machine.status(spec.id) == "unreachable"
     machine.boot(spec.id)
     assert machines.ssh(spec, "uptime")
-    assert launch.init_of(spec.folder) == before
+    assert launch.init_process(spec.folder) == before

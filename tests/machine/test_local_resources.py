@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.local import bridge, host, launch, machine
+from components.local import bridge, computer, launch, machine
 from tests.kills import kill_session
 from tests.machine.leftovers import no_leftovers
 from tests.stack import ROOT, output
@@ -24,11 +24,12 @@ ENGINE = ROOT / ".gantry/engine"
 SECRET = "planted-in-user-data"
 PROGRAM = """\
 import pulumi
+from components.local.settings import LocalSettings
 from components.local.target import Network, Server
 from components.target import NetworkArgs, ServerArgs
 
 config = pulumi.Config()
-network = Network("net", NetworkArgs(cidr=config.get("cidr")))
+network = Network("net", NetworkArgs(settings=LocalSettings(network=config.get("cidr")), public_key="public"))
 for number in range(config.get_int("servers") or 1):
     server = Server(f"web-{number}", ServerArgs(
         network=network,
@@ -58,7 +59,7 @@ class Program:
 
     def env(self) -> dict[str, str]:
         pulumi_env = {
-            "PATH": f"{Path(sys.executable).parent}:{ENGINE}:{host.environment()['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{ENGINE}:{computer.command_env()['PATH']}",
             "PYTHONPATH": str(ROOT),
             "PULUMI_HOME": str(self.folder / "home"),
             "PULUMI_BACKEND_URL": backend.in_folder(self.folder / "state"),
@@ -98,7 +99,7 @@ class Program:
         return self.run("stack", "export")
 
     def networks(self) -> list[str]:
-        return [network.id for network in bridge.listed() if network.owner.endswith(f"@{self.folder}")]
+        return [network.id for network in bridge.networks() if network.owner.endswith(f"@{self.folder}")]
 
     def machines(self) -> list[str]:
         return [spec.id for network in self.networks() for spec in machine.on_network(network)]
@@ -149,8 +150,8 @@ def test_up_boots_everything_again_after_a_restart_of_this_computer(program: Pro
     outputs = program.up()
     spec = machine.find(outputs["id"])
     assert spec
-    launch.end(spec.id, spec.folder, spec.veth)
-    host.run(["ip", "link", "delete", spec.network])
+    launch.kill(spec.id, spec.folder, spec.veth)
+    computer.run(["ip", "link", "delete", spec.network])
     assert program.steps() == {"net": "update", "web-0": "update"}
     assert program.up() == outputs
     assert machine.status(spec.id) == "running"

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.machine
 # Runs on the outer machine. Prints what it has seen of the inner one as JSON.
 PROGRAM = """
 import json, subprocess, sys, time
-from components.local import bridge, host, image, launch, machine
+from components.local import bridge, computer, image, launch, machine
 
 def run(command):
     return subprocess.run(command, shell=True, capture_output=True, text=True).stdout
 
 def run_inside(spec, command):
-    words = ["nsenter", "-t", str(launch.init_of(spec.folder)), "-m", "-u", "-i", "-n", "-p", "-C", *command]
+    words = ["nsenter", "-t", str(launch.init_process(spec.folder)), "-m", "-u", "-i", "-n", "-p", "-C", *command]
     return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 
 traces = "nft list tables; iptables -S FORWARD; ls /var/lib /sys/class/net"

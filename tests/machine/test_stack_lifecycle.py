@@ -28,8 +28,8 @@ def new_stack(tmp_path: Path, base_image: str) -> Iterator[Callable[[str], Stack
         return stacks[-1]
 
     def ids_so_far() -> set[str]:
-        machines = {spec.id for id in machine.listed() if (spec := machine.find(id)) and is_owned(spec.owner, stacks)}
-        networks = {network.id for network in bridge.listed() if is_owned(network.owner, stacks)}
+        machines = {spec.id for id in machine.ids() if (spec := machine.find(id)) and is_owned(spec.owner, stacks)}
+        networks = {network.id for network in bridge.networks() if is_owned(network.owner, stacks)}
         ids.update(machines, networks)
         return ids
 

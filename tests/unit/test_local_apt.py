@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.local import apt
-from components.local.host import LocalError
+from components.local.computer import LocalError
 
 SECURITY = "deb http://mirror.test/debian-security trixie-security main\n"
 
@@ -80,7 +80,7 @@ def test_a_list_of_mirrors_is_read(tmp_path: Path):
     listing = tmp_path / "mirrors.list"
     listing.write_text("# the first is the best\nhttps://near.test/debian/ priority:1\nhttps://far.test/debian\n")
     (tmp_path / "sources.list").write_text(f"deb mirror+file:{listing} trixie main\n{SECURITY}")
-    assert apt.host_mirror(tmp_path).archive == "https://near.test/debian"
+    assert apt.computer_mirror(tmp_path).archive == "https://near.test/debian"
 
 
 def test_a_machines_sources_name_trixie_its_updates_and_its_security_fixes():

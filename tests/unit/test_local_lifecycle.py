@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
-from components.local import lifecycle, machine
+from components.local import machine, machine_lifecycle, network_lifecycle
+from components.local.lifecycle import Change
 
 USER_DATA = "#cloud-config\n"
 OLD = {
     "network": "gantry-a1b2c3",
     "hostname": "web-0",
-    "user_data_sha256": lifecycle.digest(USER_DATA),
+    "user_data_sha256": machine_lifecycle.digest(USER_DATA),
     "built_from": "abc",
 }
 NEW = {"network": "gantry-a1b2c3", "hostname": "web-0", "user_data": USER_DATA}
@@ -23,17 +24,17 @@ NEW = {"network": "gantry-a1b2c3", "hostname": "web-0", "user_data": USER_DATA}
 # Changes
 
 
-def change(news: dict[str, str], status: machine.Status = "running") -> lifecycle.Change:
-    return lifecycle.machine_change(OLD, {**NEW, **news}, status)
+def change(news: dict[str, str], status: machine.Status = "running") -> Change:
+    return machine_lifecycle.change(OLD, {**NEW, **news}, status)
 
 
 def test_a_running_machine_with_the_same_inputs_has_no_change():
-    assert change({}) == lifecycle.Change(changes=False)
+    assert change({}) == Change(changes=False)
 
 
 @pytest.mark.parametrize("status", ["stopped", "unreachable"])
 def test_a_machine_that_is_down_is_repaired_in_place(status: machine.Status):
-    assert change({}, status) == lifecycle.Change(changes=True)
+    assert change({}, status) == Change(changes=True)
 
 
 @pytest.mark.parametrize("status", ["gone", "half-made"])
@@ -43,11 +44,11 @@ def test_a_machine_without_its_disk_is_replaced(status: machine.Status):
 
 @pytest.mark.parametrize("key", ["user_data", "network", "hostname", "image"])
 def test_a_change_of_these_inputs_replaces_the_machine(key: str):
-    assert change({key: "another"}) == lifecycle.Change(changes=True, replaces=(key,))
+    assert change({key: "another"}) == Change(changes=True, replaces=(key,))
 
 
 def test_user_data_that_a_preview_does_not_know_replaces_the_machine():
-    assert change({"user_data": lifecycle.rpc.UNKNOWN}).replaces == ("user_data",)
+    assert change({"user_data": machine_lifecycle.rpc.UNKNOWN}).replaces == ("user_data",)
 
 
 def test_a_newer_base_image_does_not_replace_a_server():
@@ -57,16 +58,16 @@ def test_a_newer_base_image_does_not_replace_a_server():
 
 def test_another_range_replaces_a_network_but_no_range_keeps_it():
     olds = {"range": "10.77.0.0/24"}
-    assert lifecycle.network_change(olds, {"cidr": "10.9.0.0/24"}, "up").replaces == ("cidr",)
-    assert not lifecycle.network_change(olds, {"cidr": "10.77.0.0/24"}, "up").changes
-    assert not lifecycle.network_change(olds, {}, "up").changes
-    assert lifecycle.network_change(olds, {}, "down") == lifecycle.Change(changes=True)
+    assert network_lifecycle.change(olds, {"cidr": "10.9.0.0/24"}, "up").replaces == ("cidr",)
+    assert not network_lifecycle.change(olds, {"cidr": "10.77.0.0/24"}, "up").changes
+    assert not network_lifecycle.change(olds, {}, "up").changes
+    assert network_lifecycle.change(olds, {}, "down") == Change(changes=True)
 
 
 def test_compressed_user_data_is_decoded_from_base64():
     packed = gzip.compress(b"#cloud-config\n")
-    assert lifecycle.decoded(base64.b64encode(packed).decode()) == packed
-    assert lifecycle.decoded("#cloud-config\n") == b"#cloud-config\n"
+    assert machine_lifecycle.decode_user_data(base64.b64encode(packed).decode()) == packed
+    assert machine_lifecycle.decode_user_data("#cloud-config\n") == b"#cloud-config\n"
 
 
 # What the project imports and stores

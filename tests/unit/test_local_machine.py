@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.local import apt, host, image, launch, machine, store
-from components.local.host import LocalError
+from components.local import apt, computer, image, launch, machine, store
+from components.local.computer import LocalError
 
 LAUNCH = launch.Launch(
     id="i-0a1b2c3d",
@@ -41,7 +41,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_machine_has_the_hardware_address_of_its_ip_address():
-    assert "HARDWARE_ADDRESS=02:00:0a:4d:05:02" in LAUNCH.environment([]).splitlines()
+    assert "HARDWARE_ADDRESS=02:00:0a:4d:05:02" in LAUNCH.variables([]).splitlines()
 
 
 # Errors of the computer
@@ -50,24 +50,24 @@ def test_a_machine_has_the_hardware_address_of_its_ip_address():
 def test_without_root_the_error_says_sudo(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LocalError, match=r"user 1000.*sudo"):
-        host.require_root_and_tools()
+        computer.require_root_and_tools()
 
 
 def test_missing_tools_are_named_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(LocalError, match=r"sudo apt-get install no-such-package$"):
-        host.require_root_and_tools({"no-such-tool": "no-such-package", "sh": "dash"})
+        computer.require_root_and_tools({"no-such-tool": "no-such-package", "sh": "dash"})
 
 
 def test_an_error_about_too_little_disk_space_has_both_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, 700 * 2**20))
     with pytest.raises(LocalError, match=r"700 MiB free. A machine needs 1000 MiB.*prune-images"):
-        host.require_room(tmp_path, 1000, "A machine")
+        computer.require_disk_space(tmp_path, 1000, "A machine")
 
 
 def test_the_error_of_a_failed_command_has_its_output():
     with pytest.raises(LocalError, match=r"`sh -c .*` failed: no such thing"):
-        host.run(["sh", "-c", "echo no such thing >&2; exit 3"])
+        computer.run(["sh", "-c", "echo no such thing >&2; exit 3"])
 
 
 # The base image
@@ -86,7 +86,7 @@ def test_every_changed_part_of_the_recipe_makes_another_image():
 
 def test_the_build_runs_in_namespaces_that_end_with_it():
     command = image.bootstrap_command(RECIPE, Path("/x"))
-    assert command[: len(image.contained())] == image.contained()
+    assert command[: len(image.isolation_command())] == image.isolation_command()
     assert "--kill-child" in command
     assert command[-3:] == ["trixie", "/x", "http://m.test/debian"]
 
@@ -122,7 +122,7 @@ def test_a_machine_under_systemd_is_started_with_this_command():
 
 
 def test_without_systemd_a_machine_is_started_in_a_session_of_its_own():
-    assert launch.daemon_command(LAUNCH) == [
+    assert launch.session_command(LAUNCH) == [
         "setsid",
         "--fork",
         "sh",
@@ -136,8 +136,8 @@ def test_without_systemd_a_machine_does_not_inherit_the_variables_of_the_user(
 ):
     environments: list[dict[str, str]] = []
     monkeypatch.setenv("TOKEN", "hunter2")
-    monkeypatch.setattr(host, "has_systemd", lambda: False)
-    monkeypatch.setattr(launch, "own_cgroups", lambda _: [])
+    monkeypatch.setattr(computer, "has_systemd", lambda: False)
+    monkeypatch.setattr(launch, "machine_cgroups", lambda _: [])
     monkeypatch.setattr(launch, "_wait_for_init", lambda _: None)
     monkeypatch.setattr(subprocess, "run", lambda *_, env, **__: environments.append(env))
     launch.start(replace(LAUNCH, folder=tmp_path))
@@ -145,7 +145,7 @@ def test_without_systemd_a_machine_does_not_inherit_the_variables_of_the_user(
 
 
 def test_a_shell_reads_the_supervisors_settings_unchanged():
-    text = launch.Launch(**{**LAUNCH.__dict__, "hostname": "web-0"}).environment([Path("/sys/a b")])
+    text = launch.Launch(**{**LAUNCH.__dict__, "hostname": "web-0"}).variables([Path("/sys/a b")])
     values = subprocess.run(
         ["sh", "-c", f'{text}\nprintf "%s\\n" "$CGROUPS" "$IMAGE" "$ARGUMENTS"'],
         capture_output=True,
@@ -159,17 +159,17 @@ def test_every_argument_of_the_machine_is_one_word():
 
 
 def test_a_copied_disk_needs_no_image():
-    assert "IMAGE=''\n" in replace(LAUNCH, image=None).environment([])
+    assert "IMAGE=''\n" in replace(LAUNCH, image=None).variables([])
 
 
 def test_cgroups_are_created_in_each_hierarchy_of_the_computer(tmp_path: Path):
     for name in ("unified", "systemd", "memory"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").touch()
-    assert launch.own_cgroups("m", tmp_path) == [tmp_path / "unified/gantry/m", tmp_path / "systemd/gantry/m"]
+    assert launch.machine_cgroups("m", tmp_path) == [tmp_path / "unified/gantry/m", tmp_path / "systemd/gantry/m"]
     (tmp_path / "cgroup.procs").touch()
     (tmp_path / "cgroup.controllers").touch()
-    assert launch.own_cgroups("m", tmp_path) == [tmp_path / "gantry/m"]
+    assert launch.machine_cgroups("m", tmp_path) == [tmp_path / "gantry/m"]
 
 
 # Finding the process again
@@ -184,12 +184,12 @@ def start_of_this_process() -> str:
 
 
 def test_the_recorded_process_is_found_while_it_lives(tmp_path: Path):
-    record(tmp_path, pid=os.getpid(), start=start_of_this_process(), boot=host.boot_id())
+    record(tmp_path, pid=os.getpid(), start=start_of_this_process(), boot=computer.boot_id())
     assert launch.supervisor(tmp_path) == os.getpid()
 
 
 def test_another_process_with_the_same_number_is_not_found(tmp_path: Path):
-    record(tmp_path, pid=os.getpid(), start=str(int(start_of_this_process()) - 1), boot=host.boot_id())
+    record(tmp_path, pid=os.getpid(), start=str(int(start_of_this_process()) - 1), boot=computer.boot_id())
     assert launch.supervisor(tmp_path) is None
     record(tmp_path, pid=os.getpid(), start=start_of_this_process(), boot="another-boot")
     assert launch.supervisor(tmp_path) is None
@@ -198,7 +198,7 @@ def test_another_process_with_the_same_number_is_not_found(tmp_path: Path):
 def test_a_process_that_ended_is_not_found(tmp_path: Path):
     process = subprocess.Popen(["true"])
     process.wait()
-    record(tmp_path, pid=process.pid, start="1", boot=host.boot_id())
+    record(tmp_path, pid=process.pid, start="1", boot=computer.boot_id())
     assert launch.supervisor(tmp_path) is None
 
 

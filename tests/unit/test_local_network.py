@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.local import bridge, firewall, resolver, store
-from components.local.host import LocalError
+from components.local import bridge, firewall, forwarding, resolver, store
+from components.local.computer import LocalError
 
 NETWORK = bridge.Network(id="gantry-a1b2c3", owner="test", cidr="10.77.5.0/29")
 
@@ -50,7 +50,7 @@ def test_every_route_of_the_computer_is_a_used_range_except_the_default_route():
         {"dst": "192.0.2.0/24", "dev": "eth0"},
         {"type": "local", "dst": "127.0.0.1", "dev": "lo"},
     ]
-    assert bridge.routed_ranges(routes) == ["192.0.2.0/24", "127.0.0.1/32"]
+    assert list(bridge.ranges_of(routes)) == ["192.0.2.0/24", "127.0.0.1/32"]
 
 
 def test_a_machine_gets_the_first_free_address_after_the_gateway():
@@ -142,24 +142,24 @@ def test_the_error_about_no_name_server_names_the_file_that_fixes_it(tmp_path: P
 
 @pytest.mark.parametrize("before", ["0", "1"])
 def test_forwarding_is_restored_to_its_value_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str):
-    forwarding = tmp_path / "ip_forward"
-    forwarding.write_text(f"{before}\n")
-    monkeypatch.setattr(bridge, "_FORWARDING", forwarding)
-    monkeypatch.setattr(bridge, "_FORWARDING_BEFORE", tmp_path / "before.json")
+    setting = tmp_path / "ip_forward"
+    setting.write_text(f"{before}\n")
+    monkeypatch.setattr(forwarding, "_SETTING", setting)
+    monkeypatch.setattr(forwarding, "_RECORD", tmp_path / "before.json")
     for _ in range(2):
-        bridge._forward()
-        assert forwarding.read_text().strip() == "1"
-    bridge._restore_forwarding()
-    assert forwarding.read_text().strip() == before
+        forwarding.enable()
+        assert setting.read_text().strip() == "1"
+    forwarding.restore()
+    assert setting.read_text().strip() == before
     assert not (tmp_path / "before.json").exists()
 
 
 def test_a_value_of_forwarding_from_before_a_reboot_is_not_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    forwarding = tmp_path / "ip_forward"
-    forwarding.write_text("1\n")
-    monkeypatch.setattr(bridge, "_FORWARDING", forwarding)
-    monkeypatch.setattr(bridge, "_FORWARDING_BEFORE", tmp_path / "before.json")
+    setting = tmp_path / "ip_forward"
+    setting.write_text("1\n")
+    monkeypatch.setattr(forwarding, "_SETTING", setting)
+    monkeypatch.setattr(forwarding, "_RECORD", tmp_path / "before.json")
     store.write_json(tmp_path / "before.json", {"boot": "an earlier one", "value": "0"})
-    bridge._forward()
-    bridge._restore_forwarding()
-    assert forwarding.read_text().strip() == "1"
+    forwarding.enable()
+    forwarding.restore()
+    assert setting.read_text().strip() == "1"

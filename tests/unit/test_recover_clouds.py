@@ -232,5 +232,5 @@ def test_an_error_of_digitalocean_is_reported(simulated_account: SimulatedAccoun
         DigitalOcean("wrong", url).untracked(set(), "prod")
     with serve_api(simulated_account) as url, pytest.raises(SetupError, match="DigitalOcean answered 404 to"):
         DigitalOcean(TOKEN, url).candidates(pending(digitalocean.RECORD, domain="other.org", type="A", value="1"))
-    with pytest.raises(SetupError, match="DigitalOcean can't be asked"):
+    with pytest.raises(SetupError, match="DigitalOcean can't be reached"):
         DigitalOcean(TOKEN, url).untracked(set(), "prod")

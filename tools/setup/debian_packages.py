@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from components.local.host import TOOLS
+from components.local.computer import TOOLS
 from tools.setup.programs import run_logged
 from tools.setup.report import SetupError, say
 

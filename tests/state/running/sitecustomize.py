@@ -9,8 +9,8 @@ import sys
 
 # The process in which the engine runs dynamic providers; no other process asks for a status.
 if "pulumi.dynamic" in sys.orig_argv:
-    from components.local import bridge, host, machine
+    from components.local import bridge, computer, machine
 
     bridge.status = lambda _id: "up"
     machine.status = lambda _id: "running"
-    host.require_root_and_tools = lambda *_tools: None
+    computer.require_root_and_tools = lambda *_tools: None
