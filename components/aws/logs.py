@@ -20,57 +20,52 @@ class AccessLogs(pulumi.ComponentResource):
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
         # With protect, the logs and their settings stay even where somebody removed the protection from the state.
-        child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
+        self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,
             force_destroy=not protect,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=protect)),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=protect)),
         )
-        blocked = aws.s3.BucketPublicAccessBlock(
+        block = aws.s3.BucketPublicAccessBlock(
             name,
             bucket=bucket.bucket,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=child,
+            opts=self._child,
         )
-        by_default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            # The only kind that access logs can have.
-            sse_algorithm="AES256"
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=by_default
-                )
-            ],
-            opts=child,
-        )
-        written = aws.s3.BucketPolicy(
+        self._encrypt(name, bucket)
+        bucket_policy = aws.s3.BucketPolicy(
             name,
             bucket=bucket.bucket,
             policy=bucket.arn.apply(policy),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[blocked])),
-        )
-        expiration = aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=DAYS)
-        every = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
-        expiring = aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketLifecycleConfigurationRuleArgs(
-                    id="expire", status="Enabled", filter=every, expiration=expiration
-                )
-            ],
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[written])),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[block])),
         )
         # The balancer checks that it may write. The provider waits about 30 s until a lifecycle is in force everywhere,
         # and waits for nothing else of a bucket. The policy, made before the lifecycle, is in force by then, too.
-        self.bucket = expiring.bucket
+        self.bucket = self._expire(name, bucket, bucket_policy).bucket
         self.register_outputs({"bucket": self.bucket})
+
+    def _encrypt(self, name: str, bucket: aws.s3.Bucket) -> None:
+        default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+            # Access logs can have no other kind of encryption.
+            sse_algorithm="AES256"
+        )
+        rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(apply_server_side_encryption_by_default=default)
+        aws.s3.BucketServerSideEncryptionConfiguration(name, bucket=bucket.bucket, rules=[rule], opts=self._child)
+
+    def _expire(
+        self, name: str, bucket: aws.s3.Bucket, bucket_policy: aws.s3.BucketPolicy
+    ) -> aws.s3.BucketLifecycleConfiguration:
+        rule = aws.s3.BucketLifecycleConfigurationRuleArgs(
+            id="expire",
+            status="Enabled",
+            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+            expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=DAYS),
+        )
+        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[bucket_policy]))
+        return aws.s3.BucketLifecycleConfiguration(name, bucket=bucket.bucket, rules=[rule], opts=opts)
 
 
 def policy(arn: str) -> str:
