@@ -14,7 +14,7 @@ from gantry_policy.pack import RULES
 from gantry_policy.rule import Resource, Rule, Stack
 from pulumi import _types as types
 
-from tests.mocks import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
+from tests.mocks import AWS, DIGITALOCEAN, SITE, Registration, build_stack, is_secret, short_urn
 
 MANY = {"servers": 2, "balancer": True}
 FULL = {
@@ -68,22 +68,22 @@ def _rules(firewall: dict[str, Any], **sources: list[str]) -> None:
         rule.update(sources)
 
 
-def declared(made: list[Made]) -> list[Resource]:
+def declared(registrations: list[Registration]) -> list[Resource]:
     return [
         Resource(
             urn=f"{each.type}::{each.name}",
             type=each.type,
             name=each.name,
             props=uncovered(each.inputs),
-            uses={key: frozenset(map(short, used.urns)) for key, used in each.request.propertyDependencies.items()},
+            uses={key: frozenset(map(short_urn, used.urns)) for key, used in each.request.propertyDependencies.items()},
         )
-        for each in made
+        for each in registrations
     ]
 
 
 def uncovered(value: Any) -> Any:
     """Without the marks of what is secret, as the engine hands it to a pack."""
-    if secret(value):
+    if is_secret(value):
         return uncovered(value["value"])
     if isinstance(value, dict):
         return {key: uncovered(each) for key, each in typing.cast("dict[str, Any]", value).items()}
@@ -99,16 +99,14 @@ def broken(resources: list[Resource]) -> dict[str, list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_resource_of_every_shape_keeps_every_promise(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert broken(declared(built(tmp_path, monkeypatch, **SHAPES[shape]).made)) == {}
+def test_every_resource_of_every_shape_keeps_every_promise(shape: str, tmp_path: Path):
+    assert broken(declared(build_stack(tmp_path, **SHAPES[shape]).registrations)) == {}
 
 
 @pytest.mark.parametrize("rule", FAULTS)
-def test_a_real_stack_with_a_fault_breaks_the_promise_about_it(
-    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_real_stack_with_a_fault_breaks_the_promise_about_it(rule: str, tmp_path: Path):
     kind, fault = FAULTS[rule]
-    resources = declared(built(tmp_path, monkeypatch, **FULL[rule.partition("-")[0]]).made)
+    resources = declared(build_stack(tmp_path, **FULL[rule.partition("-")[0]]).registrations)
     faulty = [each for each in resources if each.type.endswith(kind)]
     for each in faulty:
         fault(typing.cast("dict[str, Any]", each.props))
@@ -117,8 +115,8 @@ def test_a_real_stack_with_a_fault_breaks_the_promise_about_it(
 
 
 @pytest.mark.parametrize("link", ["vpcSecurityGroupIds", "securityGroupId", "referencedSecurityGroupId"])
-def test_the_links_that_rules_follow_are_there(link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    resources = declared(built(tmp_path, monkeypatch, **FULL["aws"]).made)
+def test_the_links_that_rules_follow_are_there(link: str, tmp_path: Path):
+    resources = declared(build_stack(tmp_path, **FULL["aws"]).registrations)
     assert any(each.uses.get(link) for each in resources)
 
 

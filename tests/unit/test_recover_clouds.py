@@ -11,7 +11,7 @@ import pytest
 from components import naming
 from tests.clouds.digitalocean import DigitalOcean as Account
 from tests.clouds.digitalocean_api import TOKEN, answering
-from tests.mocks import AWS, DIGITALOCEAN, SITE, built
+from tests.mocks import AWS, DIGITALOCEAN, SITE, build_stack
 from tools.recover import asking, aws, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
 from tools.recover.state import Pending
@@ -45,16 +45,16 @@ def tagged(arn: str, name: str | None = None) -> dict[str, Any]:
     "given",
     [AWS, {**AWS, **SITE}, {**AWS, **MANY, "access_logs": True}, DIGITALOCEAN, {**DIGITALOCEAN, **MANY}],
 )
-def test_there_is_a_way_for_every_type_that_a_stack_can_have(
-    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    types = set(built(tmp_path, monkeypatch, **given).counts())
+def test_there_is_a_way_for_every_type_that_a_stack_can_have(given: dict[str, Any], tmp_path: Path):
+    types = set(build_stack(tmp_path, **given).counts())
     assert types - WAYS[given["target"]] == set()
 
 
-def test_names_tell_things_of_one_kind_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    cloud = built(tmp_path, monkeypatch, **{**AWS, **MANY})
-    made = [(aws.TAGGED[each.type], each.inputs["tags"]["Name"]) for each in cloud.made if each.type in aws.TAGGED]
+def test_names_tell_things_of_one_kind_apart(tmp_path: Path):
+    cloud = build_stack(tmp_path, **{**AWS, **MANY})
+    made = [
+        (aws.TAGGED[each.type], each.inputs["tags"]["Name"]) for each in cloud.registrations if each.type in aws.TAGGED
+    ]
     assert len(made) == len(set(made))
 
 
