@@ -142,7 +142,7 @@ def build_stack(folder: Path, *, stack: str = "prod", **changes: Any) -> Recorde
 
 
 def build_fleet(folder: Path, settings: Settings, *, stack: str = "prod") -> Recorder:
-    """Build a stack with all of its settings given."""
+    """Build a stack with exactly these settings."""
     tarball = folder / "app.tar"
     tarball.write_text("app")
 

@@ -90,7 +90,7 @@ def test_the_steps_are_those_of_a_rollout_and_finally_the_first_host_key_is_rest
     ]
 
 
-def test_the_own_host_key_is_not_confirmed_because_the_rollout_needs_the_first_one(server: SshServer, tmp_path: Path):
+def test_the_hook_keeps_the_first_host_key_because_the_rollout_needs_it(server: SshServer, tmp_path: Path):
     assert not [text for text, _ in roll_out(server, tmp_path) if "confirm" in text]
 
 

@@ -55,7 +55,7 @@ def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
         "server_tokens off;",
     ],
 )
-def test_the_site_has(directive: str):
+def test_the_site_has_the_directive(directive: str):
     assert directive in site(domain="rocket.test")
 
 

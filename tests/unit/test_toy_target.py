@@ -159,9 +159,3 @@ def test_a_stack_of_two_servers_has_the_targets_own_balancer(root: Path):
         assert f"set_real_ip_from {balancer};" in stack.one(":Command", f"prod-{number}-configure").inputs["stdin"]
         assert f"prod-{number}-cable" in stack.one(":Command", f"prod-{number}-joined").dependency_names
         assert {"prod-0-joined", "prod-1-joined"} <= stack.one(":Command", f"prod-{number}-closed").dependency_names
-
-
-def test_every_class_of_the_target_is_a_component_of_the_stack(root: Path):
-    stack = build(root, read(root, target="toy", room="attic", servers=2))
-    components = {resource.type for resource in stack.registrations if resource.type.startswith("gantry:toy:")}
-    assert components == {"gantry:toy:Network", "gantry:toy:Server", "gantry:toy:Balancer"}
