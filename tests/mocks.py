@@ -1,132 +1,221 @@
-"""A stack on a cloud as Pulumi's mocks see it: every registration, and what it waits for."""
+"""Runs programs against Pulumi's mocks, and records every registration with its inputs and dependencies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pulumi
-import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 
 from components import fleet
 from components.app.source import Release
-from tests.stack_settings import settings
+from components.settings.common import Settings
+from tests.stack_settings import make_settings
 
 AWS: dict[str, Any] = {"target": "aws", "region": "eu-central-1", "ssh_from": ("203.0.113.7/32", "2001:db8::/48")}
 DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "ssh_from": ("203.0.113.7/32",)}
-# Of subnets of a given VPC, whose first range holds but one of them.
-RANGES = {"subnet-a1": "172.31.0.0/20", "subnet-b1": "100.64.0.0/24"}
-# What a name, a certificate and logs add.
+# With these, a stack gets DNS records, and a certificate if it has a balancer.
 SITE: dict[str, Any] = {"domain": "shop.example.org", "zone": "example.org"}
+# The ranges of an existing VPC's subnets. The VPC's own first range contains only one of them.
+SUBNET_RANGES = {"subnet-a1": "172.31.0.0/20", "subnet-b1": "100.64.0.0/24"}
 
 
-@dataclass
-class Made:
-    """One registration."""
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """One registered resource. ``request`` is the engine's message, with the resource's options."""
 
     type: str
     name: str
+    id: str
     inputs: dict[str, Any]
     custom: bool
     request: Any
 
     @property
-    def waits_for(self) -> set[str]:
-        """As type::name."""
-        return set(map(short, self.request.dependencies))
+    def dependencies(self) -> set[str]:
+        """The resources that the engine finishes before this one, as type::name."""
+        return set(map(short_urn, self.request.dependencies))
+
+    @property
+    def dependency_names(self) -> set[str]:
+        return {dependency.rpartition("::")[2] for dependency in self.dependencies}
+
+    def waits_for(self, type_end: str, name: str | None = None) -> bool:
+        """Whether it depends on a resource whose type ends with ``type_end``, such as ``:Instance``."""
+        pairs = [dependency.rpartition("::") for dependency in self.dependencies]
+        return any(type_.endswith(type_end) and name in (None, other_name) for type_, _, other_name in pairs)
 
 
 @dataclass
-class Cloud(Mocks):
-    """Answers as the clouds do, and writes everything down."""
+class Recorder(Mocks):
+    """Answers as the targets' providers would, and records everything."""
 
-    made: list[Made] = field(default_factory=list[Made])
-    asked: list[MockCallArgs] = field(default_factory=list[MockCallArgs])
+    registrations: list[Registration] = field(default_factory=list[Registration])
+    lookups: list[MockCallArgs] = field(default_factory=list[MockCallArgs])
+    # What the program's last output resolved to.
+    output: Any = None
     requests: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
-    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        request = self.requests[args.typ, args.name]
-        self.made.append(Made(args.typ, args.name, args.inputs, bool(args.custom), request))
-        number = len(self.made)
-        known = {
-            "private_key": "key", "public_key": f"ssh-ed25519 {args.name}", "stdout": f"ssh-ed25519 OWN-{args.name}\n",
-            "publicIp": f"198.51.100.{number}", "privateIp": f"10.77.0.{number}", "arn": f"arn:{args.name}",
-            "dnsName": "lb.example.net", "zoneId": "Z1", "fqdn": "proof", "ip": "198.51.100.99", "bucket": args.name,
-            "ipAddress": "198.51.100.98", "fingerprint": "aa:bb", "ipv4Address": f"198.51.100.{number}",
-            "ipv4AddressPrivate": f"10.77.0.{number}", "ipRange": "10.110.0.0/20", "reservedIpUrn": "do:reservedip:1",
-            "loadBalancerUrn": "do:loadbalancer:1", "keyName": args.name, "name": f"{args.name}-0a1b2c3",
-            "domainValidationOptions": [
-                {"domainName": name, "resourceRecordName": f"_p.{name}", "resourceRecordType": "CNAME",
-                 "resourceRecordValue": f"v.{name}"}
-                for name in ("www.shop.example.org", "shop.example.org")
-            ],
-        }  # fmt: skip
-        return f"{1000 + number}", {**known, **args.inputs}
+        number = len(self.registrations) + 1
+        registration = Registration(
+            type=args.typ,
+            name=args.name,
+            id=f"{1000 + number}",
+            inputs=args.inputs,
+            custom=bool(args.custom),
+            request=self.requests[args.typ, args.name],
+        )
+        self.registrations.append(registration)
+        return registration.id, {**_outputs(args.name, number), **args.inputs}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        self.asked.append(args)
-        subnet = str(args.args.get("id"))
-        answers: dict[str, dict[str, Any]] = {
-            "aws:ec2/getAmi:getAmi": {"id": "ami-1"},
-            "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-1b", "eu-1c", "eu-1a"]},
-            "aws:ec2/getSubnets:getSubnets": {"ids": ["subnet-a2", "subnet-b1", "subnet-a1"]},
-            "aws:ec2/getSubnet:getSubnet": {
-                "availabilityZone": f"eu-1{subnet[7:8]}",
-                "cidrBlock": RANGES.get(subnet, ""),
-            },
-            "aws:route53/getZone:getZone": {"zoneId": "Z0EXAMPLE"},
-            "digitalocean:index/getVpc:getVpc": {"id": args.args.get("id"), "ipRange": "10.9.0.0/16"},
-        }
-        return answers[args.token], []
+        self.lookups.append(args)
+        return _lookup_results(args)[args.token], []
 
-    def of(self, type_: str) -> list[Made]:
-        """Those whose type ends like this, such as ``:Instance``."""
-        return [each for each in self.made if each.type.endswith(type_)]
+    def of_type(self, type_end: str) -> list[Registration]:
+        """The resources whose type ends with ``type_end``, such as ``:Instance``."""
+        return [resource for resource in self.registrations if resource.type.endswith(type_end)]
 
-    def one(self, type_: str, name: str | None = None) -> Made:
-        found = [each for each in self.of(type_) if name is None or each.name == name]
-        assert len(found) == 1, f"{len(found)} of {type_}, not one: {[each.name for each in found]}"
-        return found[0]
+    def one(self, type_end: str, name: str | None = None) -> Registration:
+        """The only resource of the type, or the only one with this name."""
+        resources = [resource for resource in self.of_type(type_end) if name in (None, resource.name)]
+        names = [resource.name for resource in resources]
+        assert len(resources) == 1, f"there must be one {type_end}, but there are {len(resources)}: {names}"
+        return resources[0]
+
+    def custom(self, name: str) -> Registration:
+        """The only resource with this name that isn't a component."""
+        resources = [resource for resource in self.registrations if resource.custom and resource.name == name]
+        types = [resource.type for resource in resources]
+        assert len(resources) == 1, f"there must be one resource {name}, but there are {len(resources)}: {types}"
+        return resources[0]
+
+    def custom_names(self) -> list[str]:
+        """The names of all resources that aren't components, in the order of their registration."""
+        return [resource.name for resource in self.registrations if resource.custom]
 
     def counts(self) -> dict[str, int]:
-        """How many of each type of the clouds' own."""
-        clouds = [each.type for each in self.made if each.type.startswith(("aws:", "digitalocean:"))]
-        return {type_: clouds.count(type_) for type_ in sorted(set(clouds))}
+        """How many resources of each type the clouds' providers have."""
+        types = [
+            resource.type for resource in self.registrations if resource.type.startswith(("aws:", "digitalocean:"))
+        ]
+        return {type_: types.count(type_) for type_ in sorted(set(types))}
 
 
-def short(urn: str) -> str:
-    """As type::name: the mocks' URNs leave some of the parents out."""
+class RecordingMonitor(MockMonitor):
+    """Hands each request to the recorder: Pulumi's mocks don't show dependencies and options."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:
+        self._recorder.requests[request.type, request.name] = request
+        return super().RegisterResource(request)
+
+
+def run_program(program: Callable[[], pulumi.Output[Any]], *, stack: str = "prod") -> Recorder:
+    """Run ``program`` until the output that it returns is known, and all its resources are registered."""
+    recorder = Recorder()
+    monitor = RecordingMonitor(recorder)
+    pulumi.runtime.set_mocks(recorder, project="gantry", stack=stack, preview=False, monitor=monitor)
+
+    def keep(output: Any) -> None:
+        recorder.output = output
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[Any]:
+        return program().apply(keep)
+
+    run()
+    return recorder
+
+
+def build_stack(folder: Path, *, stack: str = "prod", **changes: Any) -> Recorder:
+    """Build a stack with these settings. ``output`` has its url, release and servers."""
+    return build_fleet(folder, make_settings(**changes), stack=stack)
+
+
+def build_fleet(folder: Path, settings: Settings, *, stack: str = "prod") -> Recorder:
+    """Build a stack with exactly these settings."""
+    tarball = folder / "app.tar"
+    tarball.write_text("app")
+
+    def program() -> pulumi.Output[Any]:
+        stack_fleet = fleet.build(stack, settings, Release(name="3f2a91c0ffee", tarball=tarball), folder)
+        return pulumi.Output.all(url=stack_fleet.url, release=stack_fleet.release, servers=stack_fleet.servers)
+
+    return run_program(program, stack=stack)
+
+
+def stdout_of(name: str) -> str:
+    """What a remote command prints: its server's own host key if it is the first one, else a text of its own."""
+    return f"ssh-ed25519 OWN-{name}\n" if name.endswith("-ready") else f"{name} has run\n"
+
+
+def short_urn(urn: str) -> str:
+    """The end of a URN, as type::name. Some parents are missing in the mocks' URNs."""
     return "::".join(urn.split("::")[-2:]).rpartition("$")[2]
 
 
-def secret(value: Any) -> bool:
+def is_secret(value: Any) -> bool:
     return isinstance(value, dict) and rpc._special_sig_key in value
 
 
-def built(folder: Path, monkeypatch: pytest.MonkeyPatch, stack: str = "prod", **changed: Any) -> Cloud:
-    """The stack that settings ask for, when everything has drained."""
-    cloud = Cloud()
-    register = MockMonitor.RegisterResource
+def _outputs(name: str, number: int) -> dict[str, Any]:
+    """Outputs that a resource of any type may have; ``number`` counts the resources."""
+    return {
+        # SSH key pairs and remote commands.
+        "private_key": "key",
+        "public_key": f"ssh-ed25519 {name}",
+        "stdout": stdout_of(name),
+        # Machines and networks of the local target.
+        "address": f"10.0.0.{number}",
+        "range": "10.0.0.0/24",
+        # AWS.
+        "publicIp": f"198.51.100.{number}",
+        "privateIp": f"10.77.0.{number}",
+        "arn": f"arn:{name}",
+        "dnsName": "lb.example.net",
+        "zoneId": "Z1",
+        "fqdn": "proof",
+        "bucket": name,
+        "keyName": name,
+        "domainValidationOptions": [
+            {
+                "domainName": domain,
+                "resourceRecordName": f"_p.{domain}",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": f"v.{domain}",
+            }
+            for domain in ("www.shop.example.org", "shop.example.org")
+        ],
+        # DigitalOcean.
+        "name": f"{name}-0a1b2c3",
+        "ip": "198.51.100.99",
+        "ipAddress": "198.51.100.98",
+        "fingerprint": "aa:bb",
+        "ipv4Address": f"198.51.100.{number}",
+        "ipv4AddressPrivate": f"10.77.0.{number}",
+        "ipRange": "10.110.0.0/20",
+        "reservedIpUrn": "do:reservedip:1",
+        "loadBalancerUrn": "do:loadbalancer:1",
+    }
 
-    def noted(monitor: MockMonitor, request: Any) -> Any:
-        cloud.requests[request.type, request.name] = request
-        return register(monitor, request)
 
-    monkeypatch.setattr(MockMonitor, "RegisterResource", noted)
-    pulumi.runtime.set_mocks(cloud, project="gantry", stack=stack, preview=False)
-    (folder / "app.tar").write_text("app")
-
-    @pulumi.runtime.test
-    def build() -> pulumi.Output[Any]:
-        made = fleet.build(stack, settings(**changed), Release(name="3f2a91c0ffee", tarball=folder / "app.tar"), folder)
-        return pulumi.Output.all(made.url, made.release, made.servers).apply(remember)
-
-    def remember(outputs: list[Any]) -> None:
-        cloud.outputs = {"url": outputs[0], "release": outputs[1], "servers": outputs[2]}
-
-    build()
-    return cloud
+def _lookup_results(lookup: MockCallArgs) -> dict[str, dict[str, Any]]:
+    """The results of the functions that look something up, by their tokens."""
+    id = str(lookup.args.get("id"))
+    return {
+        "aws:ec2/getAmi:getAmi": {"id": "ami-1"},
+        "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-1b", "eu-1c", "eu-1a"]},
+        "aws:ec2/getSubnets:getSubnets": {"ids": ["subnet-a2", "subnet-b1", "subnet-a1"]},
+        "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"eu-1{id[7:8]}", "cidrBlock": SUBNET_RANGES.get(id, "")},
+        "aws:route53/getZone:getZone": {"zoneId": "Z0EXAMPLE"},
+        "digitalocean:index/getVpc:getVpc": {"id": id, "ipRange": "10.9.0.0/16"},
+    }

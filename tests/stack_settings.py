@@ -1,11 +1,12 @@
-"""Settings as a stack would have them, for tests that change a few, and settings as they are read."""
+"""Settings of a stack: made directly, with a few changes, or read from a configuration."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 import pytest
@@ -13,29 +14,38 @@ import pytest
 from components import target_loader
 from components.app.source import Source
 from components.settings import reader
-from components.settings.common import Settings
+from components.settings.common import Settings, TargetSettings
 from components.settings.reader import SettingsError
 
+S = TypeVar("S", bound=TargetSettings)
 
-def settings(**changed: Any) -> Settings:
-    """The settings of one small server without a watch; ``changed`` has fields, also of the target's settings."""
-    target_type = target_loader.settings_type(changed.get("target", "local"))
+
+def make_settings(**changes: Any) -> Settings:
+    """The settings of one small server without a watch. ``changes`` has fields of them or of the target's settings."""
+    target_type = target_loader.settings_type(changes.get("target", "local"))
     names = {field.name for field in fields(target_type)}
-    of_target = target_type(**{name: value for name, value in changed.items() if name in names})
-    common = {name: value for name, value in changed.items() if name not in names}
+    of_target = target_type(**{name: value for name, value in changes.items() if name in names})
+    common = {name: value for name, value in changes.items() if name not in names}
     return Settings(**{"app": Path(), "health_path": "/healthz", "watch": 0, **common}, of_target=of_target)
 
 
-def read(root: Path, secret: list[str] | None = None, **values: object) -> Settings:
-    """The settings of a stack with these values in its file, some of them secret."""
+def read(root: Path, *, secret: Sequence[str] = (), **values: Any) -> Settings:
+    """Read settings whose file has these ``values``, by key. ``secret`` has the keys of secret ones."""
     config = {f"gantry:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-    pulumi.runtime.set_all_config(config, [f"gantry:{key}" for key in secret or []])
+    pulumi.runtime.set_all_config(config, [f"gantry:{key}" for key in secret])
     draft = reader.read(root, pulumi.Config("gantry"))
     return draft.check(Source(draft.settings.app, draft.settings.release).procfile())
 
 
-def mistakes(root: Path, secret: list[str] | None = None, **values: object) -> str:
+def read_for_target(root: Path, settings_type: type[S], **values: Any) -> S:
+    """Read settings, and return those that only their target knows."""
+    of_target = read(root, **values).of_target
+    assert isinstance(of_target, settings_type)
+    return of_target
+
+
+def mistakes(root: Path, *, secret: Sequence[str] = (), **values: Any) -> str:
     """The text of the error for these values, with all mistakes."""
     with pytest.raises(SettingsError) as error:
-        read(root, secret, **values)
+        read(root, secret=secret, **values)
     return str(error.value)

@@ -14,7 +14,7 @@ from components.server import commands
 from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer, release_of
 from tests.stack import get
-from tests.stack_settings import settings
+from tests.stack_settings import make_settings
 
 STOP_SECONDS = 20
 WEB = 'import os\n\n\ndef app(environ, start):\n    start("200 OK", [])\n    return [os.environ["RELEASE"].encode()]\n'
@@ -77,7 +77,7 @@ class EditableAppServer(BootedServer):
         app.mkdir()
         for name, text in FILES.items():
             (app / name).write_text(text)
-        return settings(
+        return make_settings(
             app=app, health_path="/", workers=1, threads=2, processes={"worker": 2},
             release_timeout=5, stop_timeout=STOP_SECONDS,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from components.server import commands
 from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer
 from tests.machine.clients import PATHS, Clients, running_clients, send_request
-from tests.stack_settings import settings
+from tests.stack_settings import make_settings
 
 HEALTHZ = '\n@app.route("/healthz")\ndef healthz():\n    return "ok"\n'
 PAGE = "import os, threading, time\nfrom flask import Flask\napp = Flask(__name__)\n{extra}\n"
@@ -71,7 +71,7 @@ class PageAppServer(BootedServer):
 
     @classmethod
     def first_settings(cls, folder: Path) -> Settings:
-        return settings(health_timeout=8, workers=2)
+        return make_settings(health_timeout=8, workers=2)
 
     def start_release(
         self, release: str, *, watch: float = 0, variables: dict[str, str] | None = None, **changes: Any

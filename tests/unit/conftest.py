@@ -1,4 +1,4 @@
-"""Fixtures for the tests with Pulumi's mocks and for those of the settings."""
+"""Fixtures for tests with Pulumi's mocks, and for tests of the settings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def hooks_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pulumi's mocks refuse hooks, because they can't call back: https://github.com/pulumi/pulumi (_callbacks.py)."""
+def accept_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs register hooks: Pulumi's mocks refuse them, because they can't call back."""
 
     def register(hook: object) -> asyncio.Future[None]:
         future = asyncio.get_event_loop().create_future()
@@ -25,11 +25,25 @@ def hooks_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    """A project's folder with an empty example app."""
     (tmp_path / "examples/rocket").mkdir(parents=True)
     return tmp_path
 
 
 @pytest.fixture(autouse=True)
-def config_is_reset() -> Iterator[None]:
+def clear_config() -> Iterator[None]:
+    """Remove the configuration that a test has set, so that no other test reads it."""
     yield
     pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A folder with a small app."""
+    folder = tmp_path / "app"
+    (folder / "static").mkdir(parents=True)
+    (folder / "requirements.txt").write_text("flask\n")
+    (folder / "Procfile").write_text("web: gunicorn hello:app\n")
+    (folder / "hello.py").write_text("app = None\n")
+    (folder / "static/style.css").write_text("a {}")
+    return folder

@@ -4,59 +4,64 @@ from pathlib import Path
 
 import pytest
 
-from tests.mocks import AWS, SITE, Cloud, built
+from tests.mocks import AWS, SITE, Recorder, build_stack
 
 
 @pytest.fixture
-def single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """One server with an address."""
-    return built(tmp_path, monkeypatch, **AWS)
+def single(tmp_path: Path) -> Recorder:
+    """One server with an Elastic IP."""
+    return build_stack(tmp_path, **AWS)
 
 
-def test_the_address_moves_only_after_the_hook_that_delivers_the_release(single: Cloud):
+def test_the_address_moves_only_after_the_rollout_hook(single: Recorder):
     association = single.one(":EipAssociation")
-    assert "pulumi-python:dynamic/gantry:Handover::prod-address-handover" in association.waits_for
+    assert "pulumi-python:dynamic/gantry:Handover::prod-address-handover" in association.dependencies
     assert association.inputs["allowReassociation"] is True
 
 
-def test_the_hook_belongs_to_what_outlasts_the_association(single: Cloud):
-    [handover] = [each for each in single.made if each.name == "prod-address-handover"]
-    assert list(handover.request.hooks.before_create) == ["prod-address-handover"]
-    assert handover.inputs["instance_id"] == single.outputs["servers"][0]["instance_id"]
+def test_the_hook_belongs_to_a_resource_that_outlasts_the_association(single: Recorder):
+    [rollout_hook] = [resource for resource in single.registrations if resource.name == "prod-address-handover"]
+    assert list(rollout_hook.request.hooks.before_create) == ["prod-address-handover"]
+    assert rollout_hook.inputs["instance_id"] == single.output["servers"][0]["instance_id"]
     assert not single.one(":EipAssociation").request.hooks.before_create
 
 
-def test_every_command_goes_to_the_address_that_stays_and_waits_until_it_leads_to_the_server(single: Cloud):
-    address = single.outputs["url"].removeprefix("http://").rstrip("/")
-    commands = [each for each in single.made if each.type.startswith("command:remote:")]
+def test_every_command_uses_the_elastic_ip_and_waits_for_its_association(single: Recorder):
+    address = single.output["url"].removeprefix("http://").rstrip("/")
+    commands = [resource for resource in single.registrations if resource.type.startswith("command:remote:")]
     assert len(commands) == 5
     for command in commands:
         assert command.inputs["connection"]["value"]["host"] == address, command.name
-        assert any(":EipAssociation::" in each for each in command.waits_for), command.name
-    assert single.outputs["servers"][0]["address"] == address
+        assert command.waits_for(":EipAssociation"), command.name
+    assert single.output["servers"][0]["address"] == address
 
 
-def test_the_association_is_of_a_known_server_and_its_id_is_no_secret(single: Cloud):
-    assert single.one(":EipAssociation").inputs["instanceId"] == single.outputs["servers"][0]["instance_id"]
+def test_the_association_names_its_server_in_an_input_that_is_no_secret(single: Recorder):
+    assert single.one(":EipAssociation").inputs["instanceId"] == single.output["servers"][0]["instance_id"]
 
 
-def test_with_a_zone_the_names_lead_to_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    cloud = built(tmp_path, monkeypatch, **AWS, **SITE)
-    records = {each.inputs["name"]: each.inputs for each in cloud.of(":Record")}
+def test_with_a_zone_the_domain_and_www_point_to_the_address(tmp_path: Path):
+    stack = build_stack(tmp_path, **AWS, **SITE)
+    records = {record.inputs["name"]: record.inputs for record in stack.of_type(":Record")}
     assert set(records) == {"shop.example.org", "www.shop.example.org"}
-    assert {each["type"] for each in records.values()} == {"A"}
-    assert cloud.outputs["url"] == "http://shop.example.org/"
-    assert not cloud.of(":Certificate")
+    assert {inputs["type"] for inputs in records.values()} == {"A"}
+    assert stack.output["url"] == "http://shop.example.org/"
+    assert not stack.of_type(":Certificate")
 
 
-def test_protect_keeps_the_address_and_lets_servers_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    cloud = built(tmp_path, monkeypatch, **AWS, protect=True)
-    assert {each.type for each in cloud.made if each.request.protect} == {"aws:ec2/eip:Eip"}
+def test_protect_keeps_the_address_and_lets_servers_be_replaced(tmp_path: Path):
+    stack = build_stack(tmp_path, **AWS, protect=True)
+    protected = {resource.type for resource in stack.registrations if resource.request.protect}
+    assert protected == {"aws:ec2/eip:Eip"}
 
 
-def test_nothing_is_protected_unless_asked(single: Cloud):
-    assert not [each.name for each in single.made if each.request.protect]
+def test_without_the_setting_nothing_is_protected(single: Recorder):
+    assert not [resource.name for resource in single.registrations if resource.request.protect]
 
 
-def test_a_single_server_is_in_no_balancer(single: Cloud):
-    assert not [each.name for each in single.made if each.type.startswith("aws:lb/") or "leaving" in each.name]
+def test_a_single_server_has_no_balancer_and_no_drain(single: Recorder):
+    assert not [
+        resource.name
+        for resource in single.registrations
+        if resource.type.startswith("aws:lb/") or "leaving" in resource.name
+    ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ from components.rollout import steps
 from components.rollout.steps import RolloutArgs
 from components.server import commands as server_commands
 from components.server.host_program import HostProgram
+from tests.mocks import run_program
 
 SECRET = "correct-horse-battery-staple"
+FIRST_LOGIN = ssh.Login("198.51.100.7", "deploy", "FIRST", "key")
 
 
-FIRST = ssh.Login("198.51.100.7", "deploy", "FIRST", "key")
-
-
-def arguments(folder: Path, *, tarball: bool = True) -> RolloutArgs:
+def rollout_args(folder: Path, *, tarball: bool = True) -> RolloutArgs:
     (folder / "host.pyz").write_text("program")
     (folder / "app.tar").write_text("app")
     return RolloutArgs(
@@ -38,8 +38,8 @@ def arguments(folder: Path, *, tarball: bool = True) -> RolloutArgs:
     )
 
 
-class Server:
-    """Answers commands in their order; a number is the exit status of a failing command."""
+class SshServer:
+    """Answers one command after the other; a number is the exit status of a failing command."""
 
     def __init__(self, *answers: bytes | int) -> None:
         self.answers = list(answers)
@@ -58,22 +58,22 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    server = Server(b"OWN\n")
+def server(monkeypatch: pytest.MonkeyPatch) -> SshServer:
+    server = SshServer(b"OWN\n")
     monkeypatch.setattr(ssh, "run", server.run)
     return server
 
 
-def commands(server: Server, folder: Path, *, tarball: bool = True) -> list[tuple[str, bytes]]:
-    """The commands and standard inputs that a server gets after READY."""
-    args = arguments(folder, tarball=tarball)
-    rollout_hook.roll_out(FIRST, steps.single_server(args, configure=server_commands.CONFIGURE))
+def roll_out(server: SshServer, folder: Path, *, tarball: bool = True) -> list[tuple[str, bytes]]:
+    """Roll out to the server. Returns the commands after READY, with their standard input."""
+    args = rollout_args(folder, tarball=tarball)
+    rollout_hook.roll_out(FIRST_LOGIN, steps.single_server(args, configure=server_commands.CONFIGURE))
     return server.commands[1:]
 
 
-def test_the_steps_are_those_of_a_rollout_and_end_with_the_first_host_key(server: Server, tmp_path: Path):
+def test_the_steps_are_those_of_a_rollout_and_finally_the_first_host_key_is_restored(server: SshServer, tmp_path: Path):
     program = "/opt/gantry/incoming/host-1.pyz"
-    assert commands(server, tmp_path) == [
+    assert roll_out(server, tmp_path) == [
         (
             f"cat > {program}.partial && mv {program}.partial {program} || {{ rm -f {program}.partial; false; }}",
             b"program",
@@ -90,46 +90,16 @@ def test_the_steps_are_those_of_a_rollout_and_end_with_the_first_host_key(server
     ]
 
 
-def test_the_first_host_key_stays_valid_because_the_rollout_begins_with_it(server: Server, tmp_path: Path):
-    assert not [text for text, _ in commands(server, tmp_path) if "confirm" in text]
+def test_the_hook_keeps_the_first_host_key_because_the_rollout_needs_it(server: SshServer, tmp_path: Path):
+    assert not [text for text, _ in roll_out(server, tmp_path) if "confirm" in text]
 
 
-def test_a_kept_release_is_not_uploaded(server: Server, tmp_path: Path):
-    assert not [text for text, _ in commands(server, tmp_path, tarball=False) if ".tar" in text]
+def test_a_kept_release_is_not_uploaded(server: SshServer, tmp_path: Path):
+    assert not [text for text, _ in roll_out(server, tmp_path, tarball=False) if ".tar" in text]
 
 
-def test_no_command_holds_a_secret(server: Server, tmp_path: Path):
-    assert not [text for text, _ in commands(server, tmp_path) if SECRET in text]
-
-
-@pytest.fixture
-def run_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs the hook of a server with an Elastic IP against a ``Server``."""
-
-    def run(server: Server) -> None:
-        monkeypatch.setattr(ssh, "run", server.run)
-        monkeypatch.setattr(rollout_hook, "PAUSE_SECONDS", 0)
-        hooks: list[rollout_hook.RolloutHook] = []
-
-        @pulumi.runtime.test
-        def create() -> pulumi.Output[str]:
-            hooks.append(rollout_hook.RolloutHook("a", NewServer(), arguments(tmp_path)))
-            return hooks[0].instance_id
-
-        class Echo(pulumi.runtime.Mocks):
-            def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
-                return "i-1", args.inputs
-
-            def call(self, args: Any) -> Any: ...
-
-        pulumi.runtime.set_mocks(Echo(), preview=False)
-        create()
-        hook_args: Any = None
-        # Not asyncio.run, which would take Pulumi's own loop away.
-        with contextlib.closing(asyncio.new_event_loop()) as loop:
-            loop.run_until_complete(hooks[0]._run(hook_args))
-
-    return run
+def test_no_command_contains_a_secret(server: SshServer, tmp_path: Path):
+    assert not [text for text, _ in roll_out(server, tmp_path) if SECRET in text]
 
 
 class NewServer:
@@ -139,19 +109,41 @@ class NewServer:
     connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")
 
 
-def test_only_the_first_connection_trusts_the_key_of_the_user_data(run_hook: Any):
-    server = Server(b"OWN\n")
+@pytest.fixture
+def run_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[SshServer], None]:
+    """Runs the hook of a server with an Elastic IP against an ``SshServer``."""
+
+    def run(server: SshServer) -> None:
+        monkeypatch.setattr(ssh, "run", server.run)
+        monkeypatch.setattr(rollout_hook, "PAUSE_SECONDS", 0)
+        hooks: list[rollout_hook.RolloutHook] = []
+
+        def program() -> pulumi.Output[str]:
+            hooks.append(rollout_hook.RolloutHook("a", NewServer(), rollout_args(tmp_path)))
+            return hooks[0].instance_id
+
+        run_program(program)
+        hook_args: Any = None
+        # asyncio.run would replace Pulumi's own event loop.
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(hooks[0]._run(hook_args))
+
+    return run
+
+
+def test_only_the_first_connection_trusts_the_host_key_of_the_user_data(run_hook: Callable[[SshServer], None]):
+    server = SshServer(b"OWN\n")
     run_hook(server)
     assert server.host_keys == ["FIRST", *["OWN"] * 5]
 
 
-def test_a_server_that_does_not_answer_yet_is_tried_again(run_hook: Any):
-    server = Server(255, 255, b"OWN\n", 255)
+def test_the_hook_tries_again_while_the_server_cannot_be_reached(run_hook: Callable[[SshServer], None]):
+    server = SshServer(255, 255, b"OWN\n", 255)
     run_hook(server)
     assert len(server.commands) == 6 + 3
 
 
-def test_a_release_that_fails_keeps_the_address_where_it_is_and_says_why(run_hook: Any):
-    server = Server(b"OWN\n", b"", b"", b"", 1)
+def test_after_a_failed_release_the_address_stays_and_the_error_says_why(run_hook: Callable[[SshServer], None]):
+    server = SshServer(b"OWN\n", b"", b"", b"", 1)
     with pytest.raises(UserError, match=r"gantry release 3f2a91c0ffee.*the address stays where it is\nwhat went wrong"):
         run_hook(server)

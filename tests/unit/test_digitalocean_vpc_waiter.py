@@ -1,4 +1,4 @@
-"""A VPC on DigitalOcean goes when nothing is in it any more."""
+"""A VPC on DigitalOcean is deleted only when it has no members."""
 
 from __future__ import annotations
 
@@ -31,54 +31,52 @@ def api(cloud: SimulatedDigitalOcean) -> Iterator[Api]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch, cloud: SimulatedDigitalOcean) -> list[int]:
-    """How many were there at each wait, after which one more is gone."""
-    seen: list[int] = []
+    """How many members the VPC had at each wait. Each wait removes one."""
+    counts: list[int] = []
 
     def sleep(_seconds: float) -> None:
-        seen.append(len(cloud.vpc_members("v1")))
+        counts.append(len(cloud.vpc_members("v1")))
         cloud.documents("droplet").popitem()
 
     monkeypatch.setattr(vpc_waiter.time, "sleep", sleep)
-    return seen
+    return counts
 
 
-def fill(cloud: SimulatedDigitalOcean, *ids: str) -> None:
+def add_droplets(cloud: SimulatedDigitalOcean, *ids: str) -> None:
     for id in ids:
         cloud.add("droplet", {"name": f"prod-{id}", "vpcUuid": "v1", "dropletUrn": f"do:droplet:{id}"}, id)
 
 
-def test_it_waits_until_the_last_one_on_whatever_page_has_left(
-    cloud: SimulatedDigitalOcean, api: Api, waits: list[int]
-):
-    fill(cloud, "1", "2", "3")
+def test_it_waits_for_the_members_on_all_pages(cloud: SimulatedDigitalOcean, api: Api, waits: list[int]):
+    add_droplets(cloud, "1", "2", "3")
     vpc_waiter.wait_until_empty(api, "v1")
     assert waits == [3, 2, 1]
 
 
-def test_what_is_empty_or_gone_is_not_waited_for(api: Api, waits: list[int]):
+def test_it_doesnt_wait_for_an_empty_or_a_deleted_vpc(api: Api, waits: list[int]):
     vpc_waiter.wait_until_empty(api, "v1")
     vpc_waiter.wait_until_empty(api, "v2")
     assert waits == []
 
 
-def test_after_the_limit_it_says_what_still_is_there(
+def test_after_the_limit_the_error_lists_the_remaining_members(
     cloud: SimulatedDigitalOcean, api: Api, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(vpc_waiter, "LIMIT_SECONDS", -1)
-    fill(cloud, "1", "2")
+    add_droplets(cloud, "1", "2")
     with pytest.raises(
         TimeoutError, match=r"the VPC v1 still has members: do:droplet:1 \(prod-1\), do:droplet:2 \(prod-2\)"
     ):
         vpc_waiter.wait_until_empty(api, "v1")
 
 
-def test_another_answer_than_that_it_is_gone_is_an_error(api: Api):
+def test_every_status_other_than_404_is_an_error(api: Api):
     with pytest.raises(ApiError, match="401"):
         vpc_waiter.wait_until_empty(Api("wrong", api.url), "v1")
 
 
 @pytest.mark.parametrize(
-    ("config", "environ", "found"),
+    ("config", "environ", "api"),
     [
         ({}, {"DIGITALOCEAN_TOKEN": "a"}, Api("a", "https://api.digitalocean.com")),
         ({}, {"DIGITALOCEAN_ACCESS_TOKEN": "b", "DIGITALOCEAN_API_URL": "http://it"}, Api("b", "http://it")),
@@ -89,27 +87,29 @@ def test_another_answer_than_that_it_is_gone_is_an_error(api: Api):
         ),
     ],
 )
-def test_the_account_is_that_of_the_stacks_own_provider(config: dict[str, str], environ: dict[str, str], found: Api):
-    assert vpc_waiter.account(Config(config, "gantry"), environ) == found
+def test_the_account_is_the_one_that_the_stacks_provider_uses(
+    config: dict[str, str], environ: dict[str, str], api: Api
+):
+    assert vpc_waiter.account(Config(config, "gantry"), environ) == api
 
 
-def test_without_a_token_it_says_how_to_set_it():
+def test_without_a_token_the_error_says_how_to_set_one():
     with pytest.raises(ApiError, match="set DIGITALOCEAN_TOKEN"):
         vpc_waiter.account(Config({}, "gantry"), {})
 
 
-def test_the_deletion_of_the_resource_is_the_wait(
+def test_deleting_the_resource_waits_for_the_members(
     cloud: SimulatedDigitalOcean, api: Api, waits: list[int], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
-    fill(cloud, "1")
+    add_droplets(cloud, "1")
     provider = vpc_waiter.VpcWaiterProvider()
     provider.configure(ConfigureRequest(Config({"digitalocean:token": TOKEN}, "gantry")))
     provider.delete("v1", {"vpc_id": "v1"})
     assert waits == [1]
 
 
-def test_only_another_vpc_is_another_emptying():
+def test_only_another_vpc_replaces_the_waiter():
     provider = vpc_waiter.VpcWaiterProvider()
     assert provider.create({"vpc_id": "v1"}).id == "v1"
     assert provider.diff("v1", {"vpc_id": "v1"}, {"vpc_id": "v1", "__provider": "new"}).changes is False
@@ -117,9 +117,9 @@ def test_only_another_vpc_is_another_emptying():
 
 
 def test_the_provider_process_of_every_up_imports_little():
-    asked = (
+    program = (
         "import sys, pulumi.dynamic, components.emptying, components.digitalocean.vpc_waiter; "
         "print([name for name in sys.modules if 'jinja' in name or 'pulumi_' in name])"
     )
-    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""docs/clouds.md lists every resource of each shape."""
+"""docs/clouds.md lists every resource of each shape of a stack."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Any
 
 import pytest
 
-from tests.mocks import AWS as EVERY_AWS
-from tests.mocks import DIGITALOCEAN, SITE, Cloud, built
+from tests.mocks import AWS as AWS_WITH_IPV6
+from tests.mocks import DIGITALOCEAN, SITE, build_stack
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/clouds.md"
-# SSH from one network.
-AWS = {**EVERY_AWS, "ssh_from": EVERY_AWS["ssh_from"][:1]}
-MANY = {"servers": 2, "balancer": True}
+# The tables count the rules for one network that may reach SSH.
+AWS = {**AWS_WITH_IPV6, "ssh_from": AWS_WITH_IPV6["ssh_from"][:1]}
+BALANCED = {"servers": 2, "balancer": True}
 SHAPES: dict[str, dict[str, dict[str, Any]]] = {
     "AWS": {
         "one server": AWS,
         "one server, zone": {**AWS, **SITE},
-        "two servers": {**AWS, **MANY},
-        "two servers, zone, logs": {**AWS, **MANY, **SITE, "access_logs": True},
+        "two servers": {**AWS, **BALANCED},
+        "two servers, zone, logs": {**AWS, **BALANCED, **SITE, "access_logs": True},
     },
     "DigitalOcean": {
         "one server": DIGITALOCEAN,
         "one server, zone": {**DIGITALOCEAN, **SITE},
-        "two servers": {**DIGITALOCEAN, **MANY},
-        "two servers, zone": {**DIGITALOCEAN, **MANY, **SITE},
+        "two servers": {**DIGITALOCEAN, **BALANCED},
+        "two servers, zone": {**DIGITALOCEAN, **BALANCED, **SITE},
     },
 }
 
 
-def short(type_: str) -> str:
-    """As the SDK's page calls it: ec2.Instance, Droplet."""
+def short_type(type_: str) -> str:
+    """The name of a type in the SDK's documentation, such as ec2.Instance or Droplet."""
     _, module, name = type_.split(":")
     area = module.partition("/")[0]
     return name if area == "index" else f"{area}.{name}"
 
 
-def counted(cloud: Cloud) -> dict[str, int]:
-    return {short(type_): count for type_, count in cloud.counts().items()}
+def resource_counts(folder: Path, shape: dict[str, Any]) -> dict[str, int]:
+    return {short_type(type_): count for type_, count in build_stack(folder, **shape).counts().items()}
 
 
-def table(section: str) -> dict[str, dict[str, int]]:
+def counts_in_table(section: str) -> dict[str, dict[str, int]]:
     """The counts of a section's table, by shape and resource."""
     text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
     head, _, *rows = [
@@ -55,8 +55,6 @@ def table(section: str) -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize("section", SHAPES)
-def test_the_page_lists_every_resource_of_each_shape_and_no_other(
-    section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    made = {shape: counted(built(tmp_path, monkeypatch, **given)) for shape, given in SHAPES[section].items()}
-    assert table(section) == made
+def test_the_page_lists_every_resource_of_each_shape_and_no_other(section: str, tmp_path: Path):
+    counts = {name: resource_counts(tmp_path, shape) for name, shape in SHAPES[section].items()}
+    assert counts_in_table(section) == counts

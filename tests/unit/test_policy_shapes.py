@@ -14,7 +14,7 @@ from gantry_policy.pack import RULES
 from gantry_policy.rules import Resource, Rule, Stack
 from pulumi import _types as types
 
-from tests.mocks import AWS, DIGITALOCEAN, SITE, Made, built, secret, short
+from tests.mocks import AWS, DIGITALOCEAN, SITE, Registration, build_stack, is_secret, short_urn
 
 MANY = {"servers": 2, "balancer": True}
 FULL = {
@@ -68,7 +68,7 @@ def _rules(firewall: dict[str, Any], **sources: list[str]) -> None:
         rule.update(sources)
 
 
-def declared(registrations: list[Made]) -> list[Resource]:
+def declared(registrations: list[Registration]) -> list[Resource]:
     return [
         Resource(
             urn=f"{registration.type}::{registration.name}",
@@ -76,7 +76,8 @@ def declared(registrations: list[Made]) -> list[Resource]:
             name=registration.name,
             props=without_secret_marks(registration.inputs),
             uses={
-                key: frozenset(map(short, used.urns)) for key, used in registration.request.propertyDependencies.items()
+                key: frozenset(map(short_urn, used.urns))
+                for key, used in registration.request.propertyDependencies.items()
             },
         )
         for registration in registrations
@@ -85,7 +86,7 @@ def declared(registrations: list[Made]) -> list[Resource]:
 
 def without_secret_marks(value: Any) -> Any:
     """The plain value, as the engine passes it to a policy pack."""
-    if secret(value):
+    if is_secret(value):
         return without_secret_marks(value["value"])
     if isinstance(value, dict):
         return {key: without_secret_marks(item) for key, item in typing.cast("dict[str, Any]", value).items()}
@@ -104,14 +105,14 @@ def violations(resources: list[Resource]) -> dict[str, list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_resource_of_any_shape_violates_a_rule(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert violations(declared(built(tmp_path, monkeypatch, **SHAPES[shape]).made)) == {}
+def test_no_resource_of_any_shape_violates_a_rule(shape: str, tmp_path: Path):
+    assert violations(declared(build_stack(tmp_path, **SHAPES[shape]).registrations)) == {}
 
 
 @pytest.mark.parametrize("rule", FAULTS)
-def test_a_rule_finds_its_fault_in_a_real_stack(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_rule_finds_its_fault_in_a_real_stack(rule: str, tmp_path: Path):
     kind, fault = FAULTS[rule]
-    resources = declared(built(tmp_path, monkeypatch, **FULL[rule.partition("-")[0]]).made)
+    resources = declared(build_stack(tmp_path, **FULL[rule.partition("-")[0]]).registrations)
     faulty = [resource for resource in resources if resource.type.endswith(kind)]
     for resource in faulty:
         fault(typing.cast("dict[str, Any]", resource.props))
@@ -120,8 +121,8 @@ def test_a_rule_finds_its_fault_in_a_real_stack(rule: str, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("link", ["vpcSecurityGroupIds", "securityGroupId", "referencedSecurityGroupId"])
-def test_the_links_that_rules_follow_exist(link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    resources = declared(built(tmp_path, monkeypatch, **FULL["aws"]).made)
+def test_the_links_that_rules_follow_exist(link: str, tmp_path: Path):
+    resources = declared(build_stack(tmp_path, **FULL["aws"]).registrations)
     assert any(resource.uses.get(link) for resource in resources)
 
 

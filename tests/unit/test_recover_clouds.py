@@ -11,7 +11,7 @@ import pytest
 from components import naming
 from tests.clouds.digitalocean import SimulatedDigitalOcean as SimulatedAccount
 from tests.clouds.digitalocean_api import TOKEN, serve_api
-from tests.mocks import AWS, DIGITALOCEAN, SITE, built
+from tests.mocks import AWS, DIGITALOCEAN, SITE, build_stack
 from tools.recover import aws, aws_lookup, digitalocean, state
 from tools.recover.digitalocean import DigitalOcean
 from tools.recover.state import Pending
@@ -45,16 +45,14 @@ def tagged(arn: str, name: str | None = None) -> dict[str, Any]:
     "stack_settings",
     [AWS, {**AWS, **SITE}, {**AWS, **MANY, "access_logs": True}, DIGITALOCEAN, {**DIGITALOCEAN, **MANY}],
 )
-def test_every_type_that_a_stack_can_have_is_found_in_some_way(
-    stack_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    types = set(built(tmp_path, monkeypatch, **stack_settings).counts())
+def test_every_type_that_a_stack_can_have_is_found_in_some_way(stack_settings: dict[str, Any], tmp_path: Path):
+    types = set(build_stack(tmp_path, **stack_settings).counts())
     assert types - TYPES_WITH_A_WAY[stack_settings["target"]] == set()
 
 
-def test_no_two_tagged_resources_of_one_kind_have_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    cloud = built(tmp_path, monkeypatch, **{**AWS, **MANY})
-    tagged_resources = [resource for resource in cloud.made if resource.type in aws.TAGGED]
+def test_no_two_tagged_resources_of_one_kind_have_the_same_name(tmp_path: Path):
+    cloud = build_stack(tmp_path, **{**AWS, **MANY})
+    tagged_resources = [resource for resource in cloud.registrations if resource.type in aws.TAGGED]
     names_by_kind = [(aws.TAGGED[resource.type], resource.inputs["tags"]["Name"]) for resource in tagged_resources]
     assert len(names_by_kind) == len(set(names_by_kind))
 

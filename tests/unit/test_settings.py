@@ -1,36 +1,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from components.app.source import Source
+from components.local.settings import LocalSettings
 from components.settings.common import MAX_SERVERS
 from components.settings.declaration import default_text
 from components.settings.reader import all_declarations
 from components.targets import TARGETS
 from host.cron import Entry
-from tests.stack_settings import mistakes, read, settings
+from tests.stack_settings import make_settings, mistakes, read, read_for_target
 from tools.settings import page, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 REGIONS = {"aws": "eu-central-1", "digitalocean": "fra1"}
 
 
-def test_without_any_setting_the_example_app_goes_to_this_computer(root: Path):
-    found = read(root)
-    assert (found.target, found.app, found.domain, found.health_path) == ("local", root / "examples/rocket", None, "/")
-    assert (found.workers, found.threads, found.of_target.network, found.release) == (None, 4, None, None)
-    assert (found.health_status, found.health_timeout, found.watch) == (None, 30, 10)
+def test_without_any_setting_the_example_app_runs_on_this_computer(root: Path):
+    settings = read(root)
+    assert (settings.target, settings.app) == ("local", root / "examples/rocket")
+    assert (settings.domain, settings.health_path, settings.release) == (None, "/", None)
+    assert (settings.workers, settings.threads) == (None, 4)
+    assert (settings.health_status, settings.health_timeout, settings.watch) == (None, 30, 10)
+    assert read_for_target(root, LocalSettings).network is None
 
 
-def test_an_empty_string_and_zero_workers_mean_the_default(root: Path):
-    found = read(root, domain="", network="", workers="0")
-    assert (found.domain, found.of_target.network, found.workers) == (None, None, None)
+def test_an_empty_text_and_zero_workers_mean_the_default(root: Path):
+    settings = read(root, domain="", workers="0")
+    assert (settings.domain, settings.workers) == (None, None)
+    assert read_for_target(root, LocalSettings, network="").network is None
 
 
-def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
+def test_a_health_status_is_a_number_or_the_words_of_the_default(root: Path):
     assert read(root, healthStatus="204").health_status == 204
     assert read(root, healthStatus="2xx or 3xx").health_status is None
 
@@ -66,25 +71,25 @@ def test_a_health_status_is_one_number_or_the_default_in_words(root: Path):
         ("network", "10.0.0.0/30", "at least /28"),
     ],
 )
-def test_a_value_that_cannot_work_is_named_with_its_rule_and_remedy(root: Path, key: str, value: str, rule: str):
-    text = mistakes(root, None, **{key: value})
+def test_the_error_for_a_wrong_value_has_key_value_rule_and_remedy(root: Path, key: str, value: str, rule: str):
+    text = mistakes(root, **{key: value})
     assert f"{key} is {value!r}" in text
     assert rule in text
     assert f"pulumi config set {key}" in text
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: str):
-    cloud = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]} if target in REGIONS else {}
+def test_fifty_or_more_servers_need_one_setting(root: Path, target: str):
+    of_target: dict[str, Any] = {"network": "10.77.5.0/24"}
+    if target in REGIONS:
+        of_target = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]}
     for servers in (50, MAX_SERVERS):
-        found = read(
-            root, target=target, servers=servers, batch=servers, network="10.77.5.0/24" if not cloud else "", **cloud
-        )
-        assert (found.servers, found.batch, found.balancer) == (servers, servers, True)
+        settings = read(root, target=target, servers=servers, batch=servers, **of_target)
+        assert (settings.servers, settings.batch, settings.balancer) == (servers, servers, True)
 
 
 @pytest.mark.parametrize(
-    ("target", "network", "most"),
+    ("target", "network", "capacity"),
     [
         ("local", "10.77.5.0/28", 5),
         ("local", "10.77.5.0/24", 125),
@@ -92,21 +97,20 @@ def test_fifty_servers_and_more_are_a_matter_of_one_setting(root: Path, target: 
         ("aws", "10.77.5.0/27", 2),
     ],
 )
-def test_a_network_has_room_for_servers_that_are_all_replaced_at_once(target: str, network: str, most: int):
+def test_a_network_must_have_room_to_replace_all_servers_at_once(target: str, network: str, capacity: int):
     def conflicts(servers: int, network: str | None) -> list[str]:
-        stack_settings = settings(target=target, network=network, servers=servers)
-        return [line for key, line in stack_settings.of_target.conflicts(stack_settings) if key == "servers"]
+        settings = make_settings(target=target, network=network, servers=servers)
+        return [line for key, line in settings.of_target.conflicts(settings) if key == "servers"]
 
-    assert conflicts(most, network) == []
-    [mistake] = conflicts(most + 1, network)
-    assert f"servers is {most + 1}, but network {network} has room for {most} " in mistake
-    assert conflicts(most + 1, None) == []
+    assert conflicts(capacity, network) == []
+    [mistake] = conflicts(capacity + 1, network)
+    assert f"servers is {capacity + 1}, but network {network} has room for {capacity} " in mistake
+    assert conflicts(capacity + 1, None) == []
 
 
-def test_a_network_that_is_too_small_is_told_before_anything_is_touched(root: Path):
-    assert "servers is 6, but network 10.77.5.0/28 has room for 5" in mistakes(
-        root, servers="6", network="10.77.5.0/28"
-    )
+def test_a_network_that_is_too_small_is_one_of_the_mistakes(root: Path):
+    text = mistakes(root, servers="6", network="10.77.5.0/28")
+    assert "servers is 6, but network 10.77.5.0/28 has room for 5" in text
 
 
 def test_all_mistakes_come_at_once(root: Path):
@@ -114,11 +118,11 @@ def test_all_mistakes_come_at_once(root: Path):
     assert [line.split()[1] for line in text.splitlines()[1:]] == ["target", "domain", "threads"]
 
 
-def test_the_interval_of_questions_is_left_open_or_given_in_seconds(root: Path):
-    assert [read(root, healthInterval=each).health_interval for each in (0, "0.5", 60)] == [None, 0.5, 60.0]
+def test_the_interval_of_health_checks_is_in_seconds_and_0_means_automatic(root: Path):
+    assert [read(root, healthInterval=value).health_interval for value in (0, "0.5", 60)] == [None, 0.5, 60.0]
 
 
-def test_an_unknown_key_suggests_the_one_that_was_meant(root: Path):
+def test_the_error_for_an_unknown_key_suggests_a_similar_one(root: Path):
     assert "healtPath is no setting (did you mean healthPath?)" in mistakes(root, healtPath="/")
 
 
@@ -132,7 +136,7 @@ def test_an_unknown_key_suggests_the_one_that_was_meant(root: Path):
         ("threads", "hunter2"),
     ],
 )
-def test_the_value_of_a_secret_is_never_shown_not_even_in_the_words_of_its_rule(root: Path, key: str, value: str):
+def test_no_error_shows_the_value_of_a_secret_setting(root: Path, key: str, value: str):
     text = mistakes(root, secret=[key], **{key: value})
     assert "hunter2" not in text
     assert f"{key} is [secret]" in text
@@ -144,15 +148,16 @@ def with_worker(root: Path) -> Path:
     return root
 
 
-def test_processes_are_counts_and_cron_is_a_list_of_entries(with_worker: Path):
-    found = read(with_worker, processes={"worker": 2}, cron=[{"schedule": "@daily", "command": "a b"}], stopTimeout=5)
-    assert found.processes == {"worker": 2}
-    assert found.cron == (Entry("@daily", "a b"),)
-    assert (found.release_timeout, found.stop_timeout) == (600, 5)
+def test_processes_and_cron_are_read(with_worker: Path):
+    cron = [{"schedule": "@daily", "command": "a b"}]
+    settings = read(with_worker, processes={"worker": 2}, cron=cron, stopTimeout=5)
+    assert settings.processes == {"worker": 2}
+    assert settings.cron == (Entry("@daily", "a b"),)
+    assert (settings.release_timeout, settings.stop_timeout) == (600, 5)
 
 
 @pytest.mark.parametrize(
-    ("given", "rule"),
+    ("processes", "rule"),
     [
         ([], "processes must be a map"),
         ({"web": 2}, "the setting workers"),
@@ -163,56 +168,55 @@ def test_processes_are_counts_and_cron_is_a_list_of_entries(with_worker: Path):
         ({"worker": 65}, "must be a whole number from 0 to 64"),
     ],
 )
-def test_a_count_that_cannot_work_is_named_with_its_rule(with_worker: Path, given: object, rule: str):
-    assert rule in mistakes(with_worker, processes=given)
+def test_the_error_for_a_wrong_count_has_its_rule(with_worker: Path, processes: object, rule: str):
+    assert rule in mistakes(with_worker, processes=processes)
 
 
-def test_counts_are_for_the_processes_of_the_pinned_revision_not_of_the_folder(
+def test_counts_are_checked_against_the_procfile_of_the_pinned_revision(
     with_worker: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    pinned = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
-    monkeypatch.setattr(Source, "procfile", lambda source: pinned[source.setting])
+    procfiles = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
+    monkeypatch.setattr(Source, "procfile", lambda source: procfiles[source.setting])
     assert read(with_worker, release="v1", processes={"clock": 2}).processes == {"clock": 2}
     assert "its Procfile has only clock" in mistakes(with_worker, release="v1", processes={"worker": 2})
     for unknown in ("v9", "3f2a91c0ffee"):
         assert read(with_worker, release=unknown, processes={"clock": 2}).processes == {"clock": 2}
 
 
-def test_every_mistake_in_processes_and_cron_comes_at_once(with_worker: Path):
+def test_all_mistakes_in_processes_and_cron_come_at_once(with_worker: Path):
     entries = [{"schedule": "daily", "command": "a"}, {"command": "a"}, {"schedule": "@daily", "command": "a && b"}]
     text = mistakes(with_worker, processes={"web": 1, "clock": 1}, cron=entries)
-    assert [line.split()[1].rstrip(":") for line in text.splitlines()[1:]] == [
-        "processes.web", "processes.clock", "cron[0]", "cron[1]", "cron[2]",
-    ]  # fmt: skip
+    keys = [line.split()[1].rstrip(":") for line in text.splitlines()[1:]]
+    assert keys == ["processes.web", "processes.clock", "cron[0]", "cron[1]", "cron[2]"]
     assert "cron must be a list" in mistakes(with_worker, cron={"schedule": "@daily"})
 
 
-def test_cron_must_not_be_secret_because_commands_are_shown(root: Path):
+def test_cron_cannot_be_secret_because_previews_show_commands(root: Path):
     text = mistakes(root, secret=["cron"], cron=[{"schedule": "@daily", "command": "login hunter2"}])
     assert "hunter2" not in text
     assert "put secrets into env" in text
 
 
 def test_variables_keep_their_text_and_scalars_become_text(root: Path):
-    found = read(root, env={"A": 'x"$\n', "B": 3, "C": True})
-    assert found.env == {"A": 'x"$\n', "B": "3", "C": "true"}
+    settings = read(root, env={"A": 'x"$\n', "B": 3, "C": True})
+    assert settings.env == {"A": 'x"$\n', "B": "3", "C": "true"}
 
 
-def test_a_variable_with_a_bad_name_is_refused_without_its_value(root: Path):
+def test_the_error_for_a_wrong_name_of_a_variable_doesnt_show_its_value(root: Path):
     text = mistakes(root, env={"MY-KEY": "hunter2"})
     assert "env.MY-KEY" in text
     assert "hunter2" not in text
 
 
-def test_variables_that_are_no_map_are_refused_without_their_value(root: Path):
+def test_the_error_for_variables_that_are_no_map_doesnt_show_them(root: Path):
     text = mistakes(root, env='"hunter2"')
     assert "env must be a map" in text
     assert "hunter2" not in text
 
 
-def test_the_schema_in_the_project_file_and_the_settings_page_are_those_of_the_declarations():
+def test_the_schema_in_the_project_file_and_the_settings_page_match_the_declarations():
     project = (ROOT / "Pulumi.yaml").read_text()
-    assert schema.project_file(project) == project, "write it anew with: python -m tools.settings"
+    assert schema.project_file(project) == project, "write it with: python -m tools.settings"
     assert page.settings_page() == (ROOT / "docs/settings.md").read_text(), "write it with: python -m tools.settings"
 
 
@@ -226,7 +230,7 @@ def test_every_setting_has_a_type_a_default_and_a_help_in_the_project_file():
 
 
 @pytest.mark.parametrize("key", all_declarations())
-def test_the_example_and_the_default_of_every_setting_keep_its_rule(key: str):
+def test_the_example_and_the_default_of_every_setting_follow_its_rule(key: str):
     for declaration in all_declarations()[key].values():
         example = default_text(declaration.example)
         value, mistakes = declaration.read(example)
@@ -235,6 +239,6 @@ def test_the_example_and_the_default_of_every_setting_keep_its_rule(key: str):
             assert declaration.read("") == (declaration.default_value, []), key
 
 
-def test_targets_that_know_a_setting_agree_on_its_type():
+def test_targets_with_the_same_setting_agree_on_its_type():
     for key, by_owner in all_declarations().items():
         assert len({declaration.validator.type for declaration in by_owner.values()}) == 1, key

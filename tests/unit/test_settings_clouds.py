@@ -6,54 +6,54 @@ from typing import Any
 
 import pytest
 
+from components.aws.settings import AwsSettings
+from components.digitalocean.settings import DigitalOceanSettings
 from components.settings.reader import all_declarations
-from tests.stack_settings import mistakes, read
+from tests.stack_settings import mistakes, read_for_target
 
 AWS: dict[str, Any] = {"target": "aws", "region": "eu-central-1", "sshFrom": ["203.0.113.7/32"]}
 DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "sshFrom": ["203.0.113.7/32"]}
 
 
-def said(root: Path, **given: object) -> list[str]:
-    """The mistakes, one a line."""
-    return mistakes(root, None, **given).splitlines()[1:]
+def mistake_lines(root: Path, **values: Any) -> list[str]:
+    return mistakes(root, **values).splitlines()[1:]
 
 
-def test_a_cloud_needs_a_region_and_where_ssh_may_come_from(root: Path):
+def test_a_cloud_needs_a_region_and_the_networks_that_may_reach_ssh(root: Path):
     for target in ("aws", "digitalocean"):
-        lines = said(root, target=target)
+        lines = mistake_lines(root, target=target)
         assert [line.split()[1] for line in lines] == ["region", "sshFrom"]
         assert all("pulumi config set" in line for line in lines)
 
 
 def test_settings_of_a_cloud_are_read(root: Path):
-    found = read(root, **AWS, size="c8g.large", protect=True, zone="example.org", domain="shop.example.org")
-    own = found.of_target
-    assert (own.region, own.size, own.protect, own.zone) == ("eu-central-1", "c8g.large", True, "example.org")
-    assert own.ssh_from == ("203.0.113.7/32",)
-    assert read(root, **DIGITALOCEAN, backups=True, sshKey="12345").of_target.backups
+    values = {**AWS, "size": "c8g.large", "protect": True, "zone": "example.org", "domain": "shop.example.org"}
+    aws = read_for_target(root, AwsSettings, **values)
+    assert (aws.region, aws.size, aws.protect, aws.zone) == ("eu-central-1", "c8g.large", True, "example.org")
+    assert aws.ssh_from == ("203.0.113.7/32",)
+    assert read_for_target(root, DigitalOceanSettings, **DIGITALOCEAN, backups=True, sshKey="12345").backups
 
 
-def test_a_network_that_is_named_twice_counts_once(root: Path):
-    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "203.0.113.7/32"]}).of_target.ssh_from == ("203.0.113.7/32",)
+def test_a_network_that_is_listed_twice_counts_once(root: Path):
+    values = {**AWS, "sshFrom": ["203.0.113.7", "203.0.113.7/32"]}
+    assert read_for_target(root, AwsSettings, **values).ssh_from == ("203.0.113.7/32",)
 
 
-def test_an_address_alone_is_a_network_of_one(root: Path):
-    assert read(root, **{**AWS, "sshFrom": ["203.0.113.7", "2001:db8::/48"]}).of_target.ssh_from == (
-        "203.0.113.7/32",
-        "2001:db8::/48",
-    )
+def test_an_address_without_a_prefix_is_a_network_of_one_address(root: Path):
+    values = {**AWS, "sshFrom": ["203.0.113.7", "2001:db8::/48"]}
+    assert read_for_target(root, AwsSettings, **values).ssh_from == ("203.0.113.7/32", "2001:db8::/48")
 
 
 @pytest.mark.parametrize("world", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "2000::/3"])
 def test_ssh_is_never_open_to_the_world(root: Path, world: str):
-    lines = said(root, **{**AWS, "sshFrom": ["203.0.113.7/32", world]})
+    lines = mistake_lines(root, **{**AWS, "sshFrom": ["203.0.113.7/32", world]})
     assert len(lines) == 1
     assert f"sshFrom[1] is '{world}'" in lines[0] and "never open to the world" in lines[0]
     assert "pulumi config set --path 'sshFrom[1]'" in lines[0]
 
 
 @pytest.mark.parametrize(
-    ("usual", "key", "value", "rule"),
+    ("cloud", "key", "value", "rule"),
     [
         (AWS, "region", "fra1", "a region such as eu-central-1"),
         (AWS, "region", "us-gov-west-1", "region is 'us-gov-west-1', but must be of the partition aws"),
@@ -75,35 +75,43 @@ def test_ssh_is_never_open_to_the_world(root: Path, world: str):
         (AWS, "zone", "example.org", "domain is empty"),
     ],
 )
-def test_what_the_cloud_would_refuse_is_said_before(
-    root: Path, usual: dict[str, Any], key: str, value: object, rule: str
+def test_the_error_for_a_value_that_the_cloud_would_refuse_has_rule_and_remedy(
+    root: Path, cloud: dict[str, Any], key: str, value: object, rule: str
 ):
-    text = "\n".join(said(root, **{**usual, key: value}))
+    text = mistakes(root, **{**cloud, key: value})
     assert rule in text
     assert re.search("pulumi config (set|rm)", text)
 
 
-def test_the_domain_must_be_in_the_zone_and_not_only_end_like_it(root: Path):
-    assert read(root, **AWS, zone="example.org", domain="example.org").of_target.zone == "example.org"
-    assert "in another zone" in said(root, **AWS, zone="example.org", domain="badexample.org")[0]
+def test_the_domain_must_be_in_the_zone_and_not_only_end_with_its_letters(root: Path):
+    aws = read_for_target(root, AwsSettings, **AWS, zone="example.org", domain="example.org")
+    assert aws.zone == "example.org"
+    assert "in another zone" in mistake_lines(root, **AWS, zone="example.org", domain="badexample.org")[0]
 
 
-def test_a_given_vpc_has_its_range_already(root: Path):
-    assert "remove one of them" in said(root, **AWS, vpc="vpc-0a1b", network="10.1.0.0/16")[0]
+def test_an_existing_vpc_excludes_a_network_range(root: Path):
+    assert "remove one of them" in mistake_lines(root, **AWS, vpc="vpc-0a1b", network="10.1.0.0/16")[0]
 
 
-def test_the_local_target_knows_none_of_them(root: Path):
-    given = {
-        "region": "fra1", "size": "a.b", "sshFrom": ["10.0.0.0/8"], "protect": True, "zone": "example.org",
-        "vpc": "vpc-1", "accessLogs": True, "backups": True, "sshKey": "1",
-    }  # fmt: skip
-    lines = said(root, **given)
-    assert {line.split()[1] for line in lines} == _keys_of_clouds() == set(given)
+def test_the_local_target_refuses_every_setting_of_the_clouds(root: Path):
+    values: dict[str, object] = {
+        "region": "fra1",
+        "size": "a.b",
+        "sshFrom": ["10.0.0.0/8"],
+        "protect": True,
+        "zone": "example.org",
+        "vpc": "vpc-1",
+        "accessLogs": True,
+        "backups": True,
+        "sshKey": "1",
+    }
+    lines = mistake_lines(root, **values)
+    assert {line.split()[1] for line in lines} == _keys_of_clouds() == set(values)
     assert all("not of local; remove it with: pulumi config rm" in line for line in lines)
 
 
-def test_a_name_at_the_cloud_is_no_secret_and_is_not_shown_where_it_was_made_one(root: Path):
-    text = mistakes(root, ["vpc"], **AWS, vpc="hunter2")
+def test_the_id_of_a_vpc_cannot_be_secret_and_the_error_doesnt_show_it(root: Path):
+    text = mistakes(root, secret=["vpc"], **AWS, vpc="hunter2")
     assert "vpc is secret" in text
     assert "hunter2" not in text
 

@@ -6,18 +6,18 @@ from components.settings.env import MAX_BYTES, RESERVED, read
 
 
 def mistake(name: str, value: object) -> str:
-    found, mistakes = read({name: value})
-    assert not found
+    variables, mistakes = read({name: value})
+    assert not variables
     return "\n".join(mistakes)
 
 
-def test_text_stays_as_it_is_and_whole_numbers_and_truth_values_become_text():
-    given: dict[str, object] = {"A": ' x"$\\\n\t', "B": 3, "C": True, "EMPTY": "", "_u": "ü€"}
-    assert read(given) == ({"A": ' x"$\\\n\t', "B": "3", "C": "true", "EMPTY": "", "_u": "ü€"}, [])
+def test_text_is_not_changed_and_whole_numbers_and_booleans_become_text():
+    variables: dict[str, object] = {"A": ' x"$\\\n\t', "B": 3, "C": True, "EMPTY": "", "_u": "ü€"}
+    assert read(variables) == ({"A": ' x"$\\\n\t', "B": "3", "C": "true", "EMPTY": "", "_u": "ü€"}, [])
 
 
 @pytest.mark.parametrize("name", ["1A", "MY-KEY", "A B", "", "Ü", "A\n", "A=B"])
-def test_a_name_that_no_program_could_read_is_refused_with_the_command_that_removes_it(name: str):
+def test_an_invalid_name_is_refused_with_the_command_that_removes_it(name: str):
     assert "letters, digits and _" in mistake(name, "hunter2")
     assert "pulumi config rm --path 'env[" in mistake(name, "hunter2")
 
@@ -41,7 +41,7 @@ def test_a_variable_that_would_break_the_unit_is_refused_with_the_reason(name: s
         ("x" * MAX_BYTES, f"Linux takes at most {MAX_BYTES}"),
     ],
 )
-def test_a_value_that_cannot_arrive_is_refused_without_being_shown(value: object, reason: str):
+def test_the_error_for_an_invalid_value_doesnt_show_it(value: object, reason: str):
     text = mistake("TOKEN", value)
     assert text.startswith("env.TOKEN: ")
     assert reason in text
@@ -53,6 +53,6 @@ def test_the_longest_value_that_linux_takes_is_accepted():
     assert read({"TOKEN": value}) == ({"TOKEN": value}, [])
 
 
-def test_more_than_a_program_takes_in_all_is_refused():
+def test_variables_that_are_too_long_together_are_refused():
     _, mistakes = read({f"V{number}": "x" * 100_000 for number in range(11)})
     assert [line for line in mistakes if "1100" in line and "files of the app" in line]

@@ -11,8 +11,8 @@ from components.app.repository import RevisionError
 from components.app.source import Release, Source
 from components.errors import UserError
 
-# What the owner of another computer may prefer.
-OTHER_TASTE = {
+# Git settings that another computer may have.
+OTHER_GIT_SETTINGS = {
     "GIT_CONFIG_COUNT": "2",
     "GIT_CONFIG_KEY_0": "core.autocrlf",
     "GIT_CONFIG_VALUE_0": "true",
@@ -37,10 +37,17 @@ def app(tmp_path: Path) -> Path:
     (repository / ".gitignore").write_text("*.log\n")
     (repository / ".gitattributes").write_text("*.bat text eol=crlf\n")
     (app / ".gitattributes").write_text("tests.py export-ignore\nversion.py export-subst ident\n")
-    for name, text in {
-        "requirements.txt": "flask\n", "Procfile": "web: gunicorn a:b\n", "a.py": "b = 1\n", "run.bat": "echo\n",
-        "tests.py": "", "version.py": "# $Format:%H$ $Id$\n", "tracked.log": "ignored, but tracked\n", "ü\n.txt": "",
-    }.items():  # fmt: skip
+    files = {
+        "requirements.txt": "flask\n",
+        "Procfile": "web: gunicorn a:b\n",
+        "a.py": "b = 1\n",
+        "run.bat": "echo\n",
+        "tests.py": "",
+        "version.py": "# $Format:%H$ $Id$\n",
+        "tracked.log": "ignored, but tracked\n",
+        "ü\n.txt": "",
+    }
+    for name, text in files.items():
         (app / name).write_text(text)
     (app / "bin/run").write_text("#!/bin/sh\n")
     (app / "bin/run").chmod(0o755)
@@ -76,7 +83,7 @@ def test_an_app_at_the_top_of_its_repository_is_packed_too(tmp_path: Path, app: 
     assert Source(top, "main").pack(tmp_path / "out").name == clean
 
 
-def test_the_history_gets_the_commit_and_the_name_that_it_had(app: Path, tmp_path: Path):
+def test_the_history_gets_the_commit_and_its_branch_or_tag(app: Path, tmp_path: Path):
     commit = git(app, "rev-parse", "HEAD")
     revisions = [Source(app, name).pack(tmp_path / "out").revision for name in ("v1", commit[:7], commit, None)]
     assert revisions == [f"v1 at {commit[:12]}", commit, commit, None]
@@ -88,17 +95,15 @@ def test_branch_tag_and_commit_short_or_long_are_the_same_release(app: Path):
     assert len({digest(app, name) for name in names}) == 1
 
 
-def test_the_taste_of_another_computer_and_the_repository_of_a_hook_change_nothing(
-    app: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_git_settings_git_variables_and_umask_dont_change_the_digest(app: Path, monkeypatch: pytest.MonkeyPatch):
     before = digest(app, "v1")
-    for name, value in {**OTHER_TASTE, "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index"}.items():
+    for name, value in {**OTHER_GIT_SETTINGS, "GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/index"}.items():
         monkeypatch.setenv(name, value)
     os.umask(os.umask(0o077))
     assert digest(app, "v1") == before
 
 
-def test_packing_a_revision_leaves_the_repository_and_the_folder_alone(app: Path):
+def test_packing_a_revision_changes_neither_the_repository_nor_the_folder(app: Path):
     def state() -> tuple[str, str, bytes]:
         status = git(app, "status", "--porcelain")  # refreshes the index
         return status, (app / "a.py").read_text(), (app.parents[1] / ".git/index").read_bytes()
@@ -108,7 +113,7 @@ def test_packing_a_revision_leaves_the_repository_and_the_folder_alone(app: Path
     assert state() == before
 
 
-def test_twelve_digits_are_always_a_kept_release_and_never_a_commit(app: Path, tmp_path: Path):
+def test_twelve_digits_always_mean_a_kept_release_and_never_a_commit_or_tag(app: Path, tmp_path: Path):
     twelve = git(app, "rev-parse", "HEAD")[:12]
     git(app, "tag", "202611230945")
     for name in (twelve, "202611230945"):
@@ -116,7 +121,7 @@ def test_twelve_digits_are_always_a_kept_release_and_never_a_commit(app: Path, t
     assert digest(app, "refs/tags/202611230945") == digest(app, "v1")
 
 
-def test_the_procfile_is_that_of_the_revision_and_of_a_kept_release_it_is_not_known(app: Path):
+def test_the_procfile_is_the_revisions_and_unknown_for_a_kept_release(app: Path):
     (app / "Procfile").write_text("web: gunicorn a:b\nworker: a\n")
     assert Source(app, None).procfile() == "web: gunicorn a:b\nworker: a\n"
     assert Source(app, "v1").procfile() == "web: gunicorn a:b\n"
@@ -132,12 +137,12 @@ def test_a_kept_release_needs_neither_git_nor_a_repository(tmp_path: Path, monke
     assert Source(tmp_path, "3f2a91c0ffee").pack(tmp_path).tarball is None
 
 
-def test_a_revision_that_is_not_there_is_named_with_the_command_that_fetches_it(app: Path):
+def test_the_error_for_an_unknown_revision_has_the_command_that_fetches_it(app: Path):
     with pytest.raises(RevisionError, match=r"'v9', but .*repository has no such .*git -C .* fetch --all --tags"):
         digest(app, "v9")
 
 
-def test_a_shallow_clone_is_told_from_a_misspelt_name(app: Path, tmp_path: Path):
+def test_the_error_for_a_revision_outside_a_shallow_clone_has_the_command_that_fetches_it(app: Path, tmp_path: Path):
     first = git(app, "rev-parse", "HEAD")
     git(app, "commit", "--quiet", "--all", "--message", "two")
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{app.parents[1]}", "shallow")
@@ -146,7 +151,7 @@ def test_a_shallow_clone_is_told_from_a_misspelt_name(app: Path, tmp_path: Path)
         digest(shallow, first)
 
 
-def test_an_app_outside_of_any_repository_is_told_what_else_works(tmp_path: Path):
+def test_the_error_for_an_app_outside_of_any_repository_says_which_settings_work(tmp_path: Path):
     with pytest.raises(RevisionError, match=r"in no git repository; leave release empty .* 12 digits"):
         Source(tmp_path, "v1").pack(tmp_path)
 
@@ -157,7 +162,7 @@ def test_without_git_a_revision_is_refused(app: Path, monkeypatch: pytest.Monkey
         digest(app, "v1")
 
 
-def test_a_revision_from_before_the_app_says_so(app: Path):
+def test_the_error_for_a_revision_without_the_app_names_the_folder(app: Path):
     git(app, "checkout", "--quiet", "--orphan", "early")
     git(app, "rm", "-r", "-f", "--quiet", "--cached", ".")
     git(app, "commit", "--quiet", "--allow-empty", "--message", "nothing")
@@ -165,7 +170,7 @@ def test_a_revision_from_before_the_app_says_so(app: Path):
         digest(app, "early")
 
 
-def test_a_submodule_in_the_app_is_refused_since_no_revision_holds_it(app: Path, tmp_path: Path):
+def test_a_submodule_in_the_app_is_refused_because_no_revision_contains_its_files(app: Path, tmp_path: Path):
     git(tmp_path, "clone", "--quiet", str(app.parents[1]), "other")
     git(app, "submodule", "--quiet", "add", str(tmp_path / "other"), "lib")
     git(app, "commit", "--quiet", "--all", "--message", "two")
@@ -173,7 +178,7 @@ def test_a_submodule_in_the_app_is_refused_since_no_revision_holds_it(app: Path,
         digest(app, "main")
 
 
-def test_a_mistake_in_the_app_names_the_revision_and_no_temporary_folder(app: Path):
+def test_an_error_about_a_revision_names_the_app_and_the_revision_but_no_temporary_folder(app: Path):
     git(app, "rm", "--quiet", "--cached", "requirements.txt")
     git(app, "commit", "--quiet", "--message", "two")
     with pytest.raises(UserError, match=r"at main can't be installed") as caught:

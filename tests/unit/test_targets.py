@@ -1,4 +1,4 @@
-"""The targets are of one shape, and only the chosen one is loaded."""
+"""All targets have the same shape, and only the chosen one's SDK is loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from components.targets import TARGETS
-from tests.mocks import AWS, DIGITALOCEAN, SITE, built
+from tests.mocks import AWS, DIGITALOCEAN, SITE, build_stack, stdout_of
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADED = """
+LIST_LOADED_SDKS = """
 import sys
 from components import fleet, target_loader
 from components.settings import reader
@@ -26,34 +26,29 @@ print(*sorted(name for name in ("pulumi_aws", "pulumi_digitalocean") if name in 
 
 
 @pytest.mark.parametrize(
-    ("target", "loaded"), [("local", ""), ("aws", "pulumi_aws"), ("digitalocean", "pulumi_digitalocean")]
+    ("target", "sdk"), [("local", ""), ("aws", "pulumi_aws"), ("digitalocean", "pulumi_digitalocean")]
 )
-def test_the_sdk_of_an_unused_cloud_is_never_loaded(target: str, loaded: str):
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED.replace("TARGET", target)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == loaded
+def test_the_sdk_of_an_unused_cloud_is_never_loaded(target: str, sdk: str):
+    program = LIST_LOADED_SDKS.replace("TARGET", target)
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == sdk
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_target_has_the_same_nouns_with_the_same_arguments(target: str):
+def test_every_target_has_the_same_classes_with_the_same_arguments(target: str):
     module = importlib.import_module(f"components.{target}.target")
-    for noun in ("Network", "Server", "Balancer", "Address"):
-        made = getattr(module, noun)
-        args = list(inspect.signature(made).parameters.values())[1]
-        assert args.annotation.partition("[")[0] == f"{noun}Args"
+    for name in ("Network", "Server", "Balancer", "Address"):
+        args = list(inspect.signature(getattr(module, name)).parameters.values())[1]
+        assert args.annotation.partition("[")[0] == f"{name}Args"
     for entrypoint in (module.Balancer, module.Address):
         assert callable(entrypoint.connection_to) and callable(entrypoint.attach)
 
 
 @pytest.mark.parametrize("cloud", [AWS, DIGITALOCEAN], ids=["aws", "digitalocean"])
-def test_a_server_is_closed_to_others_once_visitors_are_led_to_the_balancer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any]
-):
-    fleet = built(tmp_path, monkeypatch, **cloud, **SITE, servers=2, balancer=True)
+def test_a_server_is_closed_to_others_after_dns_points_to_the_balancer(tmp_path: Path, cloud: dict[str, Any]):
+    fleet = build_stack(tmp_path, **cloud, **SITE, servers=2, balancer=True)
     for number in (0, 1):
-        closed = fleet.one(":Command", f"prod-{number}-closed")
-        assert closed.inputs["create"] == ("sudo gantry close --patience 60" if number == 0 else "sudo gantry close")
-        assert closed.inputs["stdin"] == f"ssh-ed25519 OWN-prod-{number}-configure\n", "due after each configuration"
-        waits = {each.rpartition("::")[2] for each in closed.waits_for}
-        assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= waits
+        close = fleet.one(":Command", f"prod-{number}-closed")
+        assert close.inputs["create"] == ("sudo gantry close --patience 60" if number == 0 else "sudo gantry close")
+        assert close.inputs["stdin"] == stdout_of(f"prod-{number}-configure"), "runs again after each configuration"
+        assert {"prod-0-joined", "prod-1-joined", SITE["domain"], f"www.{SITE['domain']}"} <= close.dependency_names

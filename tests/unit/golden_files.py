@@ -1,0 +1,38 @@
+"""Renders the templates that have golden files. Write these with: python3 -m tests.unit.golden_files"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.server.configuration import PATHS, WEB_UNIT, configuration
+from tests.stack_settings import make_settings
+
+FOLDER = Path(__file__).parent / "golden"
+COMMAND = "python3 -m tests.unit.golden_files"
+BALANCER = ("10.77.0.0/24",)
+
+
+def rendered_files() -> dict[str, str]:
+    """The texts of all cases, by the name of the golden file."""
+    return {
+        "site-single.txt": _file(PATHS.site),
+        "site-domain.txt": _file(PATHS.site, domain="example.org"),
+        "site-balanced.txt": _file(PATHS.site, balancer=BALANCER, domain="example.org"),
+        "site-maintenance.txt": _file(PATHS.site, maintenance=True),
+        "site-balanced-maintenance.txt": _file(PATHS.site, balancer=BALANCER, maintenance=True),
+        "web-unit.txt": _file(WEB_UNIT),
+        "gunicorn.txt": _file(PATHS.gunicorn_settings),
+        "gunicorn-workers.txt": _file(PATHS.gunicorn_settings, workers=7, threads=3),
+    }
+
+
+def _file(path: Path | str, *, balancer: Sequence[str] = (), **changes: Any) -> str:
+    return configuration(make_settings(**changes), "/opt/gantry/incoming/host-1.pyz", balancer).files[str(path)]
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in rendered_files().items():
+        (FOLDER / name).write_text(text)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.server import commands
+from components.server.configuration import configuration
+from components.settings.common import Settings
+from host.cron import Entry
+from tests.stack_settings import make_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(app=tmp_path, domain="rocket.test", watch=10)
+
+
+def release_command(settings: Settings) -> str:
+    return commands.release("3f2a91c0ffee", configuration(settings, "/h.pyz"), settings)
+
+
+def test_the_release_command_shows_process_counts_and_cron_so_that_a_preview_does_too(settings: Settings):
+    with_processes = replace(settings, processes={"worker": 2, "a": 0}, cron=(Entry("0 3 * * *", "python it's.py"),))
+    words = shlex.split(release_command(with_processes))
+    flags = ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
+    assert words[6:13] == flags
+    config = configuration(with_processes, "/h.pyz")
+    prepare = shlex.split(commands.prepare_first("3f2a91c0ffee", config, with_processes))
+    assert prepare == ["sudo", "gantry", "prepare", *words[3:6], *flags, "--first"]
+    assert config == configuration(settings, "/h.pyz")
+
+
+def test_the_release_command_changes_with_gunicorns_settings_but_not_with_the_site(settings: Settings):
+    def command(changed: Settings) -> str:
+        return commands.release("3f2a91c0ffee", configuration(changed, "/h.pyz"), settings)
+
+    assert command(settings) != command(replace(settings, threads=5))
+    assert command(settings) == command(replace(settings, domain="other.test"))
+
+
+def test_a_health_path_with_a_query_is_one_word_of_the_command(settings: Settings):
+    words = shlex.split(release_command(replace(settings, health_path="/health?a=1&b=$(x)")))
+    assert words[words.index("--health") + 1] == "/health?a=1&b=$(x)"
+
+
+def test_the_release_command_shows_health_check_and_watch(settings: Settings):
+    flags = "--health /healthz --host rocket.test --timeout 30 --watch 10"
+    assert release_command(settings).endswith(flags)
+    strict = replace(settings, health_status=204, health_timeout=5, watch=0, health_interval=2.5)
+    flags = "--health /healthz --host rocket.test --timeout 5 --watch 0 --expect 204 --interval 2.5"
+    assert release_command(strict).endswith(flags)
+
+
+def test_the_release_input_adds_release_and_stack_to_the_apps_variables():
+    stdin = json.loads(commands.release_input({"A": "b"}, release="3f2a91c0ffee", stack="dev"))
+    variables = {"A": "b", "RELEASE": "3f2a91c0ffee", "GANTRY_STACK": "dev"}
+    assert stdin == {"variables": variables, "revision": None}
+    stdin = json.loads(commands.release_input({}, release="3f2a91c0ffee", stack="dev", revision="v2"))
+    assert stdin["revision"] == "v2"

@@ -1,0 +1,93 @@
+"""Units and Gunicorn settings of a server, and the document with its configuration. test_site.py has the site."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.server.configuration import WEB_UNIT, configuration
+from components.settings.common import Settings
+from tests.stack_settings import make_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return make_settings(app=tmp_path, domain="rocket.test", watch=10)
+
+
+def units(settings: Settings) -> dict[str, list[str]]:
+    """The lines of the services that run the app's code, by kind."""
+    files = configuration(settings, "/h.pyz").files
+    return {
+        kind: files[f"/etc/systemd/system/gantry-{kind}@.service"].splitlines()
+        for kind in ("web", "release", "process", "cron")
+    }
+
+
+def gunicorn_settings(settings: Settings) -> str:
+    return configuration(settings, "/h.pyz").files["/etc/gantry/gunicorn.conf.py"]
+
+
+def test_gunicorn_listens_on_a_unix_socket_and_nowhere_else(settings: Settings):
+    unit = configuration(settings, "/h.pyz").files[WEB_UNIT]
+    assert re.findall(r"--bind (\S+)", unit) == ['unix:/run/gantry/%i.sock"']
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "User=app",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "PrivateTmp=yes",
+        "CapabilityBoundingSet=",
+    ],
+)
+def test_the_web_unit_is_sandboxed(settings: Settings, directive: str):
+    assert directive in units(settings)["web"]
+
+
+def test_all_units_that_run_the_apps_code_have_the_same_sandbox(settings: Settings):
+    def sandbox(lines: list[str]) -> list[str]:
+        return lines[lines.index("UMask=0007") : lines.index("SystemCallErrorNumber=EPERM") + 1]
+
+    lines_by_kind = units(settings)
+    assert len(sandbox(lines_by_kind["web"])) > 15
+    for kind, lines in lines_by_kind.items():
+        assert sandbox(lines) == sandbox(lines_by_kind["web"]), kind
+
+
+def test_only_the_web_process_and_crons_lock_may_write_to_the_folder_of_sockets(settings: Settings):
+    kinds = {kind for kind, lines in units(settings).items() if "ReadWritePaths=/run/gantry" in lines}
+    assert kinds == {"web", "cron"}
+
+
+def test_the_time_limits_of_processes_are_those_of_the_settings(settings: Settings):
+    lines_by_kind = units(replace(settings, release_timeout=77, stop_timeout=88))
+    assert "TimeoutStartSec=77" in lines_by_kind["release"]
+    assert "TimeoutStopSec=88" in lines_by_kind["process"]
+    assert "TimeoutStopSec=88" in lines_by_kind["cron"]
+
+
+def test_systemd_waits_longer_for_in_flight_requests_than_gunicorn(settings: Settings):
+    graceful = int(re.findall(r"graceful_timeout = (\d+)", gunicorn_settings(settings))[0])
+    stop = int(re.findall(r"TimeoutStopSec=(\d+)", configuration(settings, "/h.pyz").files[WEB_UNIT])[0])
+    assert stop > graceful
+
+
+def test_gunicorns_settings_are_python_with_the_numbers_of_the_settings(settings: Settings):
+    text = gunicorn_settings(replace(settings, workers=7, threads=3))
+    compile(text, "gunicorn.conf.py", "exec")
+    assert "workers = 7\nthreads = 3\n" in text
+
+
+def test_the_document_has_a_line_for_each_line_of_a_file(settings: Settings):
+    config = configuration(settings, "/h.pyz")
+    document = json.loads(config.document())
+    assert {path: "\n".join(lines) for path, lines in document["files"].items()} == config.files
+    assert any("return 301" in line and line.count(";") == 1 for line in config.document().splitlines())
