@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from components.server.configuration import MAX_UPLOAD
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -15,3 +17,8 @@ def test_the_reliability_page_names_every_fault_test_and_only_tests_that_exist()
 def _tests_in(pattern: str) -> set[str]:
     text = "\n".join(file.read_text() for file in (ROOT / "tests").glob(f"*/{pattern}"))
     return set(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
+
+
+def test_the_page_about_apps_names_the_upload_limit():
+    limit = MAX_UPLOAD.removesuffix("m")
+    assert f"| size of an upload | {limit} MB |" in (ROOT / "docs/your-app.md").read_text()
