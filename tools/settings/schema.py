@@ -17,7 +17,7 @@ NOTE = "  # Written by `python -m tools.settings` from the declarations in compo
 
 def project_file(text: str) -> str:
     """The text of Pulumi.yaml with the schema of today's declarations."""
-    config = yaml.safe_dump(schema(), sort_keys=False, width=1000, allow_unicode=True)
+    config = yaml.safe_dump(schema(), sort_keys=False, width=110, allow_unicode=True)
     indented = "".join(f"  {line}\n" for line in config.splitlines())
     return _CONFIG.sub(lambda _: f"config:\n{NOTE}{indented}", text, count=1)
 
