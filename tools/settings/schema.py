@@ -40,8 +40,12 @@ def _holds_text(declaration: Declaration) -> bool:
 
 
 def description(by_owner: Mapping[str, Declaration]) -> str:
-    """The help of a setting, with the names of the targets that know it unless all do."""
+    """The help of a setting, with the names of the targets that know it unless all do.
+
+    It names a target's default where that can't stand in the schema, because another target has another default.
+    """
     helps: dict[str, list[str]] = {}
     for owner, declaration in by_owner.items():
-        helps.setdefault(declaration.help, []).append(owner)
+        own_default = "" if declaration.default == schema_default(by_owner) else f" Empty means {declaration.default}."
+        helps.setdefault(f"{declaration.help}{own_default}", []).append(owner)
     return " ".join(f"{', '.join(owners)}: {help}" if owners != [""] else help for help, owners in helps.items())
