@@ -192,7 +192,7 @@ def test_an_app_may_have_a_lock_or_a_project_file_instead_but_not_one_that_stays
     (app / "uv.lock").write_text("version = 1\n")
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
-    with pytest.raises(DependencyError, match=r"uv\.lock is there without its pyproject\.toml"):
+    with pytest.raises(DependencyError, match=r"the app has uv\.lock, but no pyproject\.toml"):
         tarball(app)
 
 
