@@ -136,7 +136,7 @@ def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target
 @pytest.mark.parametrize(
     ("ignored", "reason"),
     [
-        ("*.txt", r"no requirements\.txt .*what \.gitignore excludes doesn't count"),
+        ("*.txt", r"no requirements\.txt .*files that \.gitignore excludes don't count"),
         ("hello.py\nProcfile", "no Procfile"),
     ],
 )
@@ -232,7 +232,7 @@ def test_no_procfile_and_no_app_to_find_is_refused_with_an_example(app: Path):
         ("web: gunicorn a:b && true", "one command"),
         ("web: waitress-serve a:b", "waitress-serve --unix-socket=.GANTRY_SOCKET yourmodule:app"),
         ("web: env/bin/uvicorn --port 80 a:b", "uvicorn --uds .GANTRY_SOCKET"),
-        ("web: python serve.py $PORT", "there are no ports"),
+        ("web: python serve.py $PORT", "a server gives the app no port"),
         ("web: flask run", "start the app with 'gunicorn yourmodule:app'"),
         ("web: python manage.py runserver", "start the app with 'gunicorn yourproject.wsgi'"),
         ("web: gunicorn", "names no app: start it with 'gunicorn yourmodule:app'"),

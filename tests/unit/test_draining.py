@@ -69,6 +69,7 @@ def test_only_another_server_is_another_leaving():
 
 
 def test_the_provider_process_of_every_up_imports_little():
-    asked = "import sys, pulumi.dynamic, components.leaving, components.draining; print([name for name in sys.modules if 'jinja' in name])"
-    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    program = "import sys, pulumi.dynamic, components.leaving, components.draining;"
+    program += " print([name for name in sys.modules if 'jinja' in name])"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
