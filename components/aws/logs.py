@@ -43,7 +43,7 @@ class AccessLogs(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[block])),
         )
         # The balancer checks that it may write. The provider waits about 30 s until a lifecycle is in force everywhere,
-        # and waits for nothing else of a bucket. The policy, made before the lifecycle, is in force by then, too.
+        # and waits for nothing else of a bucket. The policy is created before the lifecycle, so it is in force by then.
         self.bucket = self._expire(name, bucket, bucket_policy).bucket
         self.register_outputs({"bucket": self.bucket})
 
