@@ -20,7 +20,7 @@ from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# A new process counts as started after so many seconds without a restart.
+# A new process counts as started after this many seconds without a restart.
 STAY_SECONDS = 3.0
 _NO_SERVICES = ("web", "release")
 _SERVICES = systemd.PROCESS_UNIT.format("*")
@@ -30,7 +30,7 @@ _ALL = (_SERVICES, _JOBS, _TIMERS)
 
 @dataclass(frozen=True)
 class Plan:
-    """What this server runs beside web: the number of services of each type (1 by default), and cron entries.
+    """The processes of this server except web: the number of services of each type (1 by default), and cron entries.
 
     ``first`` is set on one server of a rollout: only that one runs cron entries and the release phase. ``migrated``
     says that its release phase has already run, in the preparation.

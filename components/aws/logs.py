@@ -19,7 +19,7 @@ class AccessLogs(pulumi.ComponentResource):
 
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
-        # With protect, the logs and their settings stay even where somebody removed the protection from the state.
+        # With protect, the logs and their settings stay even if somebody removed the protection from the state.
         self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,

@@ -198,7 +198,7 @@ def wait_for_services(folder: Path, seconds: float) -> None:
 
 
 def request_power_off(folder: Path) -> bool:
-    """Asks the machine's init to power off; returns whether the machine runs. systemd-nspawn forwards the SIGTERM."""
+    """Requests a power-off from the machine's init; returns whether the machine runs. systemd-nspawn forwards the SIGTERM."""
     nspawn = _process_named(folder, {"systemd-nspawn"})
     if nspawn:
         with contextlib.suppress(ProcessLookupError):

@@ -37,7 +37,7 @@ def prepare_first(name: str, configuration: Configuration, settings: Settings) -
 
 
 def _deployment(name: str, configuration: Configuration, settings: Settings) -> list[str]:
-    """The arguments that describe a deployment and the processes beside it."""
+    """The arguments that describe a deployment and the other processes of the app."""
     words = [name, "--settings", configuration.digest()]
     for process, count in sorted(settings.processes.items()):
         words += ["--process", f"{process}={count}"]

@@ -41,7 +41,7 @@ NAMED: dict[str, Callable[[Document], str]] = {
 }
 # Found in its route table.
 ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-# Found in its zone, by its values too: a record of the same name may be somebody else's.
+# Found in its zone, by its values, too: a record of the same name may not be this stack's.
 RECORD = "aws:route53/record:Record"
 # Not looked for: creating them a second time changes nothing.
 REPEATABLE = {
