@@ -18,7 +18,7 @@ draft = reader.read(ROOT, pulumi.Config())
 source = Source(draft.settings.app, draft.settings.release)
 settings = draft.check(source.procfile())
 release = source.pack(GENERATED)
-stack_fleet = fleet.build(stack, settings, release, GENERATED)
+stack_fleet = fleet.build(stack, settings, release, generated=GENERATED)
 
 first = stack_fleet.servers[0]["name"]
 pulumi.export("url", stack_fleet.url)

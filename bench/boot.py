@@ -41,7 +41,7 @@ LIMIT_SECONDS = 60
 
 
 def measure(runs: int) -> None:
-    """The key "by hand" in the results is the manual set-up."""
+    """Times both boots ``runs`` times, in turn. In the results, the key "by hand" is the manual set-up."""
     image.ensure()
     with_up, manual = Times(), Times()
     with stacks.stack("boot") as stack:

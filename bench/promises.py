@@ -78,7 +78,7 @@ def app_update(update: dict[str, Any]) -> Measurement:
 
 
 def four_servers(servers: dict[str, Any]) -> Measurement:
-    """Kept if the strategy with all servers in parallel keeps it, with the usual watch. The others are shown, too."""
+    """Only the strategy with all servers in parallel and the usual watch decides. The others are shown, too."""
     texts: list[str] = []
     ratios: list[float] = []
     for strategy, watch in itertools.product(STRATEGIES, reversed(WATCHES)):

@@ -1,4 +1,4 @@
-"""The record of a load, and what follows from it. Pure functions, besides writing and reading the record."""
+"""The record of a load and its evaluation. Pure functions, except for writing and reading the record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Request:
 
     @property
     def latency(self) -> float:
-        """The wait of a client that comes when the request is due, whatever makes it wait."""
+        """The seconds from the due time to the end of the response, including a wait before the request is sent."""
         return self.ended - self.due
 
     @property

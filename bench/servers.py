@@ -17,7 +17,10 @@ WATCHES = (0, 10)
 
 
 def measure(runs: int) -> None:
-    """All in turn, with and without a watch. With a canary the watch happens twice: for it and for the others."""
+    """Times each strategy ``runs`` times, in turn, with and without a watch.
+
+    With a canary the watch happens twice: for the canary, and for the other servers.
+    """
     times = {f"1 watch {watch}": Times() for watch in WATCHES}
     times |= {f"4 {strategy} watch {watch}": Times() for strategy in STRATEGIES for watch in WATCHES}
     with stacks.stack("one") as one, stacks.stack("four", servers=4) as four:
@@ -29,7 +32,7 @@ def measure(runs: int) -> None:
             _release(one, next(numbers), times[f"1 watch {watch}"])
             for strategy, settings in STRATEGIES.items():
                 four.configure(watch=watch, **settings)
-                # A new strategy changes the command of each server, so an `up` before keeps it out of the time.
+                # A new strategy changes the command of each server. This `up` keeps that out of the measured time.
                 four.up()
                 _release(four, next(numbers), times[f"4 {strategy} watch {watch}"])
     results.save("servers", {**times})

@@ -32,7 +32,7 @@ COMMANDS = {"preview": ("preview",), "up": ("up", "--yes", "--skip-preview")}
 GANTRY, MINIMAL = "ours", "alike"
 PROGRAMS = (GANTRY, MINIMAL)
 UNITS = {"seconds": "by the clock", "busy": "of a processor"}
-# Without writing the state after each step, which takes long with 50 servers. Only the set-up runs in this way.
+# The engine doesn't write the state after each step, because that takes long with 50 servers. Only the set-up runs so.
 WITHOUT_CHECKPOINTS = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 # Everything that logs in without the command plugin starts `ssh`. This one only records that it was started.
 RECORDING_SSH = """#!/bin/sh
@@ -65,7 +65,7 @@ def _busy_seconds() -> float:
 
 
 def measure(runs: int) -> None:
-    """All in turn, with the number of calls to the cloud, commands and logins meanwhile, which should be 0."""
+    """Times all programs ``runs`` times, in turn. Meanwhile it counts cloud calls, commands and logins: 0 each."""
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="gantry-bench-")))
         cloud = opened.enter_context(simulated_cloud("aws", folder))

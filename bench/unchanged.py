@@ -19,7 +19,7 @@ LOGINS = "journalctl --unit=ssh --output=cat --no-pager --grep='^Accepted ' | wc
 
 
 def measure(runs: int) -> None:
-    """All four in turn, with the number of logins on the first server meanwhile."""
+    """Times all four ``runs`` times, in turn, and counts the logins on the first server meanwhile."""
     with ExitStack() as opened:
         gantry = {number: opened.enter_context(stacks.stack(f"same-{number}", servers=number)) for number in SERVERS}
         for stack in gantry.values():

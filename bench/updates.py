@@ -30,7 +30,10 @@ cd / && sudo rm -rf "$folder"
 
 
 def update(runs: int) -> None:
-    """No change, a changed app, and a manual release ("by hand" in the results), in turn and without a watch."""
+    """Times an `up` with no change, one with a changed app, and a manual release ("by hand" in the results), in turn.
+
+    The stack has no watch.
+    """
     unchanged, changed, manual = Times(), Times(), Times()
     with stacks.stack("update") as stack:
         stacks.write_release(stack, 0)
@@ -47,16 +50,16 @@ def update(runs: int) -> None:
 
 def rollback(runs: int) -> None:
     """Switches between two kept releases with different packages, while the server can't reach any registry."""
-    unchanged, back = Times(), Times()
+    unchanged, rollbacks = Times(), Times()
     with stacks.stack("rollback") as stack:
         digests = [_release(stack, 0, "flask\n"), _release(stack, 1, "flask\nsix==1.17.0\n")]
         stack.script(f"nft -f - <<'END'\n{BLOCK_OUTGOING.decode()}END\n")
         for number in range(runs):
             unchanged.time(stack.up)
             stack.configure(release=digests[number % 2])
-            back.time(stack.up)
+            rollbacks.time(stack.up)
             stacks.require_page(stack, number % 2)
-    results.save("rollback", {"unchanged": unchanged, "back": back})
+    results.save("rollback", {"unchanged": unchanged, "back": rollbacks})
 
 
 def _release(stack: Stack, number: int, requirements: str) -> str:

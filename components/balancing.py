@@ -40,7 +40,8 @@ def wait_until_healthy(
 ) -> remote.Command:
     """Wait until the balancer counts the server as healthy. Until then no other server is drained.
 
-    ``balancer`` has the addresses and ranges of its checks. They expect ``status``, or any 2xx or 3xx for None.
+    ``balancer`` has the addresses and ranges that its checks come from. A check expects ``status``; None is any 2xx or
+    3xx.
     """
     words = f"sudo gantry wait-for-balancer --settle {times.SETTLE_SECONDS} --limit {times.FIRST_CHECK_SECONDS}"
     words += f" --expect {status}" if status else ""
@@ -57,7 +58,7 @@ def close(
     opts: pulumi.ResourceOptions | None = None,
     dns_seconds: int = 0,
 ) -> None:
-    """Close the servers to HTTP requests of everybody but the balancer, which gets the traffic by now.
+    """Make the servers reject HTTP requests that don't come from the balancer, which already has the traffic.
 
     The first server may have served alone: DNS resolvers may remember its address for ``dns_seconds``.
     """
@@ -65,7 +66,7 @@ def close(
         command = "sudo gantry close"
         if dns_seconds and server is servers[0]:
             command += f" --patience {dns_seconds}"
-        # A configuration for one server opens it again, so this runs after each configuration.
+        # The configuration of a stack without a balancer opens a server again, so this runs after each configuration.
         _run(server, role="closed", command=command, depends_on=depends_on, opts=opts, stdin=server.configured)
 
 

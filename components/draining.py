@@ -13,7 +13,7 @@ from components import ssh
 from components.providers import MarkerProvider
 from host.paths import Paths
 
-# A server that is about to be deleted may be gone already.
+# Few attempts, because a server that is about to be deleted may not exist any more.
 ATTEMPTS = 2
 CONNECT_SECONDS = 10
 
@@ -28,9 +28,11 @@ class DrainProvider(MarkerProvider):
 def drain(inputs: dict[str, Any]) -> None:
     """Let the server fail the balancer's checks, then wait ``inputs["seconds"]`` for requests to end.
 
-    A server that doesn't answer serves nobody, so nothing is waited for.
+    Doesn't wait if the server can't be reached, because then it serves no requests.
     """
-    login = ssh.Login(*(inputs[key] for key in ("host", "user", "host_key", "private_key")))
+    login = ssh.Login(
+        address=inputs["host"], user=inputs["user"], host_key=inputs["host_key"], private_key=inputs["private_key"]
+    )
     if _fail_health_checks(login):
         time.sleep(inputs["seconds"])
 

@@ -1,4 +1,4 @@
-"""Files on this computer whose names hold the digest of their content."""
+"""Files on this computer whose names contain the digest of their content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_once(path: Path, content: bytes) -> None:
-    """Write ``content`` unless the file exists. Readers never see a part of it."""
+    """Write ``content`` unless the file exists. Readers never see an incomplete file."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a stack consists of, and in which order it is made: network, servers, entrypoint, rollout."""
+"""Builds the resources of a stack in this order: network, servers, entrypoint, rollout."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """What the stack's outputs show. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``."""
+    """The stack's outputs. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``."""
 
     url: pulumi.Output[str]
     release: pulumi.Output[str]
@@ -48,7 +48,10 @@ class Fleet:
 
 
 def build(stack: str, settings: Settings, release: Release, generated: Path) -> Fleet:
-    """The servers that ``settings`` ask for, all of them serving ``release``. ``generated`` is a folder for uploads."""
+    """The servers and the entrypoint that ``settings`` describe, with ``release`` on every server.
+
+    ``generated`` is the folder on this computer for files to upload.
+    """
     target = target_loader.load(settings.target)
     key = SshKeyPair(f"{stack}-deploy")
     network = target.Network(stack, NetworkArgs(settings=settings.of_target, public_key=key.public_key))
@@ -69,7 +72,7 @@ def build(stack: str, settings: Settings, release: Release, generated: Path) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts(Generic[N]):
-    """Makes the parts of a fleet that need the same things."""
+    """Creates the parts of a fleet from the values that they share."""
 
     stack: str
     settings: Settings
@@ -151,9 +154,12 @@ def _roll_out(
     machine = entrypoint.attach(released, rollout.finished)
     outputs = [
         _output(
-            each.name, address=each.connection.host, instance_id=each.instance_id, host_key=rollout.host_keys[each.name]
+            server.name,
+            address=server.connection.host,
+            instance_id=server.instance_id,
+            host_key=rollout.host_keys[server.name],
         )
-        for each in released
+        for server in released
     ]
     balancer = None
     if machine:

@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
 
 class _Provider(ResourceProvider):
-    # Pulumi pickles it into the state with each key. It stays small and never reports a change.
+    # Pulumi pickles this class into the state with each key, so it must stay small and never report a change.
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from cryptography.hazmat.primitives import serialization
@@ -35,6 +35,5 @@ class SshKeyPair(Resource, module="gantry", name="SshKeyPair"):
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         secret = pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
-        super().__init__(
-            _Provider(), name, {"private_key": None, "public_key": None}, pulumi.ResourceOptions.merge(secret, opts)
-        )
+        outputs = {"private_key": None, "public_key": None}
+        super().__init__(_Provider(), name, outputs, pulumi.ResourceOptions.merge(secret, opts))

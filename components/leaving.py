@@ -1,4 +1,4 @@
-"""The old name of a module: providers in the states of running stacks are pickled by it."""
+"""The old name of a module. Providers in the states of running stacks are pickled under it."""
 
 from components.draining import DrainProvider as Leaver
 

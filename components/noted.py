@@ -1,4 +1,4 @@
-"""The old name of a module: providers in the states of running stacks are pickled by it."""
+"""The old name of a module. Providers in the states of running stacks are pickled under it."""
 
 from components.providers import MarkerProvider as Noted
 

@@ -1,7 +1,7 @@
 """Base provider for marker resources: they record what they belong to and do nothing else.
 
-Pulumi pickles a provider into the state by the names of its module and class. What subclasses do is in functions of
-their modules, so that an edit of it is no change of a resource.
+Pulumi pickles a provider into the state by the names of its module and class. A subclass only calls functions of its
+module, so an edit of these functions doesn't change a resource.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider, UpdateRes
 
 
 class MarkerProvider(ResourceProvider):
-    """A marker is replaced when the input that ``about`` names changes, and updated when another one does."""
+    """A change of the input that ``about`` names replaces a marker. A change of another input updates it."""
 
     about = "instance_id"
     serialize_as_secret_always = False

@@ -9,7 +9,7 @@ _OPERATORS = re.compile(r"^[;|&<>]+$")
 
 
 def one_command(name: str, command: str, remedy: str = "put several into a script") -> list[str]:
-    """The words of a command; raises ValueError where only a shell could run it.
+    """The words of a command; raises ValueError for a command that needs a shell.
 
     ``name`` begins the error, ``remedy`` ends it.
     """

@@ -1,4 +1,4 @@
-"""An ssh command that trusts one host key and offers one key. The key is on no disk for longer than a login takes.
+"""Runs ssh with one trusted host key and one private key. The private key is never on a disk longer than a login takes.
 
 bin/ssh imports this module without Pulumi.
 """
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# The exit status of ssh itself where there was no connection.
+# The exit status of ssh itself if it can't connect.
 NO_CONNECTION = 255
 
 
@@ -31,9 +31,11 @@ class Login:
 def run(login: Login, words: list[str], *, timeout: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run a command on the server; ``timeout`` in seconds. Raises OSError or subprocess.TimeoutExpired."""
     with offering(login.private_key) as identity:
-        ssh, *rest = command(login.address, login.user, host_key=login.host_key, identity=identity, words=words)
+        program, *arguments = command(
+            login.address, login.user, host_key=login.host_key, identity=identity, words=words
+        )
         flags = ["-o", "ConnectTimeout=5", "-o", "BatchMode=yes"]
-        return subprocess.run([ssh, *flags, *rest], input=stdin, capture_output=True, timeout=timeout)
+        return subprocess.run([program, *flags, *arguments], input=stdin, capture_output=True, timeout=timeout)
 
 
 def command(address: str, user: str, *, host_key: str, identity: Sequence[str], words: Sequence[str]) -> list[str]:

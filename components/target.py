@@ -56,7 +56,7 @@ class ServerArgs(Generic[N]):
     private_key: pulumi.Input[str]  # of that user, in OpenSSH's format
     host_key: pulumi.Input[str]  # public key that the server must show at the first connection
     number: int = 0  # among the stack's servers
-    image: str | None = None  # pins one; None is the target's usual image
+    image: str | None = None  # pins an image; None is the target's usual one
     balanced: bool = False  # whether it stands behind a balancer
 
 
@@ -172,7 +172,7 @@ def first_connection(host: pulumi.Input[str], args: ServerArgs[N]) -> remote.Con
 
 
 def identity(hostname: str, key: SshKeyPair, host_key: SshKeyPair) -> pulumi.Output[Identity]:
-    """What the user-data of one server holds; ``key`` is the deploy user's."""
+    """The values in the user-data of one server; ``key`` is the deploy user's."""
     values = pulumi.Output.all(key.public_key, host_key.private_key, host_key.public_key)
     return values.apply(
         lambda keys: Identity(hostname=hostname, public_key=keys[0], host_private_key=keys[1], host_public_key=keys[2])

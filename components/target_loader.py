@@ -1,7 +1,7 @@
 """Imports the modules of a target: ``settings`` declares its settings, ``target`` has its classes.
 
-The settings of every target are imported, to say which target knows a key. The module ``target`` loads a cloud's SDK,
-so only the chosen target's is imported.
+The settings of every target are imported: an error names the targets that have a key. The module ``target`` loads a
+cloud's SDK, so only that of the chosen target is imported.
 """
 
 from __future__ import annotations

@@ -24,8 +24,9 @@ def wait_for_balancer(
 ) -> None:
     """Wait for a successful health check of the balancer, then ``settle`` seconds for its further checks.
 
-    ``sources`` are the addresses and ranges that its checks come from. A check is successful if it was answered with
-    the status ``expect``, or without that with any 2xx or 3xx. Raises ReleaseError after ``limit`` seconds.
+    ``sources`` are the addresses and ranges that its checks come from. Nginx logs a forwarded request with the
+    visitor's address, so only checks have these addresses. A check is successful if the response has the status
+    ``expect``, or any 2xx or 3xx if that is None. Raises ReleaseError after ``limit`` seconds.
     """
     ranges = [ip_network(source) for source in sources]
 

@@ -21,7 +21,7 @@ Run = Callable[[list[str]], None]
 
 
 class RefusedError(ReleaseError):
-    """Nginx or nft refuses its file."""
+    """Nginx or nft rejects its file."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Configuration:
 def configure(paths: Paths, configuration: Configuration, run: Run | None = None) -> None:
     """Write the files and links that differ, and reload the services that read them.
 
-    If Nginx or nft refuses its file, everything is put back and ReleaseError is raised. ``run`` replaces the execution
-    of commands in tests.
+    If Nginx or nft rejects its file, all old files and links are restored and ReleaseError is raised. ``run`` replaces
+    the execution of commands in tests.
     """
     run = run or _run
     # While this file exists, the services may not have read the files of a run that was killed.
@@ -44,7 +44,7 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
         changed = _changed(paths.root, configuration)
         before = {name: _content(_below(paths.root, name)) for name in changed}
-        unread = list(configuration.files) if pending.exists() else _with_newdirectives(configuration, before)
+        unread = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
         if not changed and not unread:
             notes.append("unchanged")
             return
@@ -54,7 +54,7 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
             _reload(unread, run)
         except RefusedError:
             for name, content in before.items():
-                _put_back(_below(paths.root, name), content)
+                _restore(_below(paths.root, name), content)
             raise
         pending.unlink()
         notes.append(f"{len(changed)} changed")
@@ -88,10 +88,10 @@ def _apply(root: Path, configuration: Configuration) -> None:
         files.point(_below(root, link), target)
 
 
-def _with_newdirectives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
-    """The changed paths without Nginx files in which only comments or blank lines differ.
+def _with_new_directives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
+    """The changed paths, except Nginx files in which only comments or blank lines differ.
 
-    For them, Nginx isn't reloaded: a reload closes connections on which a request may be arriving.
+    Nginx isn't reloaded for those: a reload closes connections on which a request may be arriving.
     """
     return [
         name
@@ -140,7 +140,7 @@ def _content(path: Path) -> bytes | str | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _put_back(path: Path, content: bytes | str | None) -> None:
+def _restore(path: Path, content: bytes | str | None) -> None:
     if content is None:
         path.unlink(missing_ok=True)
     elif isinstance(content, str):

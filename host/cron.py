@@ -27,7 +27,7 @@ _CALENDAR = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """A command and the schedule that it runs at."""
+    """A command and its schedule."""
 
     schedule: str
     command: str

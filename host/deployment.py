@@ -30,8 +30,8 @@ class Deployment:
     @property
     def name(self) -> str:
         """``<release>-<6 hex digits of settings and variables>``: the same inputs have the same name."""
-        rest = json.dumps([self.settings, sorted(self.variables.items())]).encode()
-        return f"{self.release}-{hashlib.sha256(rest).hexdigest()[:6]}"
+        inputs = json.dumps([self.settings, sorted(self.variables.items())]).encode()
+        return f"{self.release}-{hashlib.sha256(inputs).hexdigest()[:6]}"
 
 
 def unit(name: str) -> str:
@@ -72,7 +72,10 @@ def _escape(value: str) -> str:
 
 
 def start(name: str) -> None:
-    """Start the web process and wait until it has imported the app; raises ReleaseError with its last lines."""
+    """Start the web process and wait until it is ready: the app is imported, or the web server listens.
+
+    Raises ReleaseError with the last lines of its journal.
+    """
     if systemd.systemctl("start", unit(name)).returncode != 0:
         raise ReleaseError(f"the app doesn't start:\n{journal(name)}")
 

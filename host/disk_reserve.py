@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 
 from host.paths import Paths
 
-# The start of a deployment writes a few small files and links. Each of them needs an inode, too.
+# A rollback starts a deployment, which writes a few small files and links. Each of them needs an inode, too.
 FILES, BYTES = 24, 64 * 1024
 
 
 @contextmanager
-def lent(paths: Paths) -> Generator[None]:
+def available(paths: Paths) -> Generator[None]:
     """Free the reserve for the block if the disk is full, and fill it again afterwards. The caller holds the lock."""
     free_if_full(paths)
     try:

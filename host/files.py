@@ -44,7 +44,7 @@ def sync(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that nobody must see half removed. If this is killed, a hidden folder stays for ``prune``."""
+    """Remove a folder without ever showing an incomplete one. If this is killed, ``prune`` removes the hidden rest."""
     hidden = _temporary(folder)
     folder.rename(hidden)
     shutil.rmtree(hidden)

@@ -13,7 +13,7 @@ from host.errors import ReleaseError
 
 # If no status is configured, any answer except an error is healthy.
 HEALTHY_STATUSES = frozenset(map(str, range(200, 400)))
-# Seconds between two checks until the first one succeeds. A person waits for that.
+# Seconds between two checks until the first one succeeds. They are few, because a person waits for the result.
 INTERVAL_SECONDS = 0.25
 
 
@@ -61,7 +61,10 @@ def check_socket(path: Path, check: HealthCheck) -> str:
 
 
 def check_nginx(check: HealthCheck) -> str:
-    """The same through Nginx, as a visitor's request goes."""
+    """Check the site through Nginx, the way of a visitor's request, until it is healthy; returns the status.
+
+    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds.
+    """
     return _wait(_nginx, check, "the site")
 
 
@@ -74,7 +77,7 @@ def _nginx(timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
 
 
-def _wait(connect: Callable[[float], http.client.HTTPConnection], check: HealthCheck, what: str) -> str:
+def _wait(connect: Callable[[float], http.client.HTTPConnection], check: HealthCheck, subject: str) -> str:
     deadline, pause = time.monotonic() + check.timeout, check.interval or INTERVAL_SECONDS
     while True:
         # An app that hangs must not delay the release beyond the deadline.
@@ -82,7 +85,7 @@ def _wait(connect: Callable[[float], http.client.HTTPConnection], check: HealthC
         if check.is_healthy(answer):
             return answer
         if time.monotonic() + pause >= deadline:
-            raise ReleaseError(f"{what} isn't healthy: GET {check.path} answered {answer}, not {check.expected}")
+            raise ReleaseError(f"{subject} isn't healthy: GET {check.path} answered {answer}, not {check.expected}")
         time.sleep(pause)
 
 

@@ -13,7 +13,7 @@ from host.unpack import unpack
 def install(paths: Paths, release: str, seconds: dict[str, float] | None = None) -> Path:
     """Unpack the release and install its packages; returns the folder of its virtual environment.
 
-    ``require_space`` comes first. The durations are stored in ``seconds``.
+    The caller has called ``require_space``. The durations are stored in ``seconds``.
     """
     with phase("unpack", seconds) as notes:
         notes.append(unpack(paths, release))

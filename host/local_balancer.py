@@ -1,4 +1,4 @@
-"""What the balancer of the local target needs besides its configuration."""
+"""Drains a server that was removed from the configuration of the local target's balancer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from host import times
 from host.console import phase
 
-# Nginx connects to addresses of this network, and the firewall replaces them by the servers' addresses:
-# https://www.rfc-editor.org/rfc/rfc5737
+# Nginx connects to addresses of this network, which is reserved for documentation. The firewall replaces them by the
+# servers' addresses: https://www.rfc-editor.org/rfc/rfc5737
 PLACES = "192.0.2.{}"
 _NETWORK = socket.inet_aton(PLACES.format(0))[:3]
 

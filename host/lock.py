@@ -17,7 +17,7 @@ WAIT_SECONDS = 4.0
 
 @contextmanager
 def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[None]:
-    """Hold the lock at ``path`` for the block. ``holder`` says for what, for others that wait.
+    """Hold the lock at ``path`` for the block. ``holder`` names this run in the error of a run that waits.
 
     Raises ReleaseError with the present holder if the lock isn't free within ``wait`` seconds. The kernel frees the
     lock of a process that ends.
@@ -27,7 +27,7 @@ def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[
     try:
         _acquire(descriptor, wait)
         os.ftruncate(descriptor, 0)
-        # On a full disk, others are told of "another process".
+        # On a full disk, a run that waits names "another process" instead.
         with suppress(OSError):
             os.pwrite(descriptor, f"{holder} (process {os.getpid()})".encode(), 0)
         yield

@@ -1,7 +1,8 @@
 """A release on one of several servers: it is on probation until every server serves it.
 
 The proven deployment keeps running beside the new one. If another server fails, ``rollback`` moves the traffic back at
-once. If nobody confirms the release, for example because the operator's computer lost its connection, a timer does it.
+once. If nobody confirms the release, for example because the operator's computer lost its connection, a timer runs
+``rollback``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WAIT_SECONDS = 150.0
 
 @dataclass(frozen=True)
 class ReleasePhase:
-    """What the one server that runs the release phase needs for it."""
+    """The inputs of the release phase, for the one server that runs it."""
 
     deployment: Deployment
     processes: processes.Plan
@@ -37,11 +38,11 @@ class ReleasePhase:
 
 
 def prepare(paths: Paths, release: str, release_phase: ReleasePhase | None = None) -> None:
-    """Unpack the release and install its requirements. What is left then takes seconds and can hardly fail.
+    """Unpack the release and install its requirements. The remaining steps take seconds and can hardly fail.
 
     With ``release_phase``, run that, too: it must succeed before any server switches.
     """
-    with exclusive(paths.lock, f"the preparation of {release}"), disk_reserve.lent(paths):
+    with exclusive(paths.lock, f"the preparation of {release}"), disk_reserve.available(paths):
         with phase("space"):
             require_space(paths, release)
         folder = paths.releases / release
@@ -107,7 +108,7 @@ def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
     A server without a proven deployment serves nothing: a release that the other servers don't have must not get
     requests from the balancer.
     """
-    with exclusive(paths.lock, "a rollback", wait), disk_reserve.lent(paths):
+    with exclusive(paths.lock, "a rollback", wait), disk_reserve.available(paths):
         name, proven = state.current(paths), state.proven(paths)
         if name and name != proven and (proven or paths.probation.exists()):
             entry = history.new_entry(deployment.release_of(name), name)
@@ -156,7 +157,8 @@ def arm(seconds: float) -> None:
 def disarm(paths: Paths, *units: str) -> None:
     """Stop the timer, if there is one, and ``units``.
 
-    The timer's own service calls this as well. It must not stop itself, so it isn't stopped by default.
+    A release also stops the timer's service, which may be waiting for the lock or for its next attempt. A rollback
+    doesn't: it may itself be that service.
     """
     if paths.probation.exists():
         systemd.systemctl("stop", systemd.ROLLBACK_TIMER, *units)

@@ -1,4 +1,4 @@
-"""Everything beside the web process: the Procfile's other types as services, and cron entries as timers.
+"""Runs everything besides the web process: the Procfile's other types as services, and cron entries as timers.
 
 Each process is named by its deployment, so those of two releases can run side by side. Its files never change.
 ``Paths.processes_record`` lists the units that should run. Every other unit is stopped and removed.
@@ -20,7 +20,7 @@ from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# A new process counts as started after so many seconds without a restart.
+# A new process counts as started after this many seconds without a restart.
 STAY_SECONDS = 3.0
 _NO_SERVICES = ("web", "release")
 _SERVICES = systemd.PROCESS_UNIT.format("*")
@@ -30,7 +30,7 @@ _ALL = (_SERVICES, _JOBS, _TIMERS)
 
 @dataclass(frozen=True)
 class Plan:
-    """What this server runs beside web: the number of services of each type (1 by default), and cron entries.
+    """The processes of this server except web: the number of services of each type (1 by default), and cron entries.
 
     ``first`` is set on one server of a rollout: only that one runs cron entries and the release phase. ``migrated``
     says that its release phase has already run, in the preparation.
@@ -70,7 +70,7 @@ def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
     planned = _planned(paths, deployment, plan)
     states = systemd.listed(*_ALL)
     recorded = _recorded(paths)
-    # systemd restarts a recorded process that has crashed. That is no concern of this release.
+    # systemd restarts a recorded process that has crashed. It has stayed up before, so it doesn't fail this release.
     restarting = {unit for unit, status in states.items() if status == "activating" and unit in recorded}
     healthy = restarting | {unit for unit, status in states.items() if status == "active"}
     new = [process for process in planned if process.unit not in healthy]
@@ -129,7 +129,7 @@ def save_for_rollback(paths: Paths) -> None:
 
 
 def delete_saved(paths: Paths) -> None:
-    """After this, ``roll_back`` has nothing to return to."""
+    """Delete the saved list. After this, ``roll_back`` keeps the recorded units."""
     paths.processes_before.unlink(missing_ok=True)
 
 
@@ -191,7 +191,7 @@ def _start(paths: Paths, deployment: Deployment, *, new: list[Process], services
     for process in started:
         if systemd.systemctl("start", process.unit).returncode != 0:
             raise _failure(process)
-    _wait_that_they_stay_up(started)
+    _check_that_they_stay_up(started)
     for process in new:
         if process.schedule and systemd.systemctl("start", process.unit).returncode != 0:
             raise _failure(process)
@@ -206,7 +206,7 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
     files.point(folder / "environment", paths.env_files / deployment.name)
     locking: list[str] = []
     if process.schedule:
-        # Each release has units of its own, so systemd alone would let the jobs of two releases run at once.
+        # Each release has units of its own. Without this lock, systemd would let the jobs of two releases run at once.
         lock = Paths().cron_lock(hashlib.sha256(process.command.encode()).hexdigest()[:12])
         skip = "flock --nonblock 9 || { echo 'skipped: the previous run is still running'; exit 0; }"
         locking = [f"exec 9>{lock}", skip]
@@ -216,7 +216,7 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
     files.write(folder / "run", procfile.script(process.command, *locking), 0o755)
 
 
-def _wait_that_they_stay_up(processes: list[Process]) -> None:
+def _check_that_they_stay_up(processes: list[Process]) -> None:
     deadline = time.monotonic() + STAY_SECONDS
     while processes:
         for process in processes:

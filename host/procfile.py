@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
-# Anywhere in the command, because tracers and profilers wrap it. What Gunicorn serves may be in a gunicorn.conf.py.
+# Anywhere in the command, because tracers and profilers wrap it. The command may lack an app: gunicorn.conf.py can name
+# it.
 _GUNICORN = re.compile(r"(^|[\s/])gunicorn(\s|$)")
 
 

@@ -21,23 +21,23 @@ def prune(paths: Paths, current: str) -> str:
     in_use = {current, *state.needed(paths), *deployment.running(), *processes.in_use()}
     (paths.releases / deployment.release_of(current)).touch()
     newest = state.kept_releases(paths)[-KEPT_RELEASES:]
-    kept = {*newest, *(deployment.release_of(name) for name in in_use)}
+    releases = {*newest, *(deployment.release_of(name) for name in in_use)}
     for folder in _folders(paths.deployments):
         if folder.name not in in_use:
             deployment.remove(paths, folder.name)
     processes.remove_unused(paths)
-    _keep_only(paths.releases, kept)
-    _prune_venvs(paths, kept, in_use)
+    _keep_only(paths.releases, releases)
+    _prune_venvs(paths, releases, in_use)
     _prune_uploads(paths)
-    return f"{len(kept)} kept"
+    return f"{len(releases)} kept"
 
 
-def _prune_venvs(paths: Paths, kept: set[str], in_use: set[str]) -> None:
+def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> None:
     # The packages of every kept release stay, so that a rollback to it needs no package registry.
     for link in paths.venv_links.glob("*"):
-        if link.name not in kept:
+        if link.name not in releases:
             link.unlink()
-    links = [*paths.venv_links.glob("*"), *(paths.deployments / name / "venv" for name in in_use)]
+    links = [*paths.venv_links.glob("*"), *(paths.deployments / name / "venv" for name in deployments)]
     _keep_only(paths.venvs, {link.resolve().name for link in links})
 
 
@@ -56,7 +56,7 @@ def _keep_only(parent: Path, names: set[str]) -> None:
     for folder in _folders(parent):
         if folder.name not in names:
             files.remove_tree(folder)
-    # What killed runs have left.
+    # Leftovers of runs that were killed.
     for hidden in parent.glob(".*"):
         shutil.rmtree(hidden)
 

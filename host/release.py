@@ -39,7 +39,7 @@ from host.venv import is_built
 # Enough to see that the app doesn't answer, ends, or fails every request. Slower faults are unlikely, because this
 # deployment passed its full watch on this server before.
 PROVEN_WATCH_SECONDS = 2.0
-# After a start of the server: a release may have begun sooner.
+# How long the start of the server waits for a release that has already begun.
 RESUME_WAIT_SECONDS = 900.0
 
 
@@ -88,12 +88,12 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
 
 @contextmanager
 def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[history.Entry]:
-    """No other run changes the server meanwhile, and the history gets the entry that the block receives."""
+    """Hold the server's lock for the block, and write the entry that the block receives to the history."""
     name, seconds = options.deployment.release, dict[str, float]()
     with ExitStack() as stack:
         with phase("lock", seconds):
             stack.enter_context(lock.exclusive(paths.lock, f"a release of {name}", options.wait))
-        stack.enter_context(disk_reserve.lent(paths))
+        stack.enter_context(disk_reserve.available(paths))
         entry = history.new_entry(name, options.deployment.name, options.revision)
         stack.enter_context(history.recording(paths, entry))
         entry.phases.update(seconds)
@@ -113,15 +113,15 @@ def _serves(paths: Paths, options: ReleaseOptions) -> bool:
 def _watch_seconds(paths: Paths, options: ReleaseOptions) -> float:
     """The seconds to watch: fewer for a deployment that passed its watch here before, with the same packages."""
     folder = paths.releases / options.deployment.release
-    kept = folder.is_dir() and is_built(paths, folder)
-    if options.watch <= PROVEN_WATCH_SECONDS or not kept:
+    is_installed = folder.is_dir() and is_built(paths, folder)
+    if options.watch <= PROVEN_WATCH_SECONDS or not is_installed:
         return options.watch
     passed = history.passed_watch(paths, options.deployment.name, options.watch)
     return PROVEN_WATCH_SECONDS if passed else options.watch
 
 
 def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:
-    """Everything before the switch. Afterwards the deployment runs and is healthy, and has no visitors yet."""
+    """Everything before the switch. Afterwards the deployment runs and is healthy, and gets no traffic yet."""
     name = options.deployment.name
     with phase("space", entry.phases):
         require_space(paths, options.deployment.release)
@@ -156,7 +156,8 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
             served_before = state.current(paths)
             state.serve(paths, name)
             if served_before:
-                # Until then a kept connection may lead a request, also the next check, to the old deployment.
+                # Until then, a connection that Nginx keeps open may carry a request to the old deployment. The next
+                # check could be such a request.
                 time.sleep(times.MOVED_SECONDS)
         with phase("verify", entry.phases) as notes, _last_lines(name):
             notes.append(health.check_nginx(options.health_check))
@@ -261,7 +262,7 @@ def _remove_release_folder(paths: Paths, failed: str) -> None:
     release = deployment.release_of(failed)
     others = {deployment.release_of(name) for name in state.needed(paths)}
     folder = paths.releases / release
-    # While its upload exists, nothing is lost.
+    # Only if the upload still exists: the release can be unpacked from it again.
     if release not in others and paths.tarball(release).exists() and folder.exists():
         files.remove_tree(folder)
 
@@ -269,13 +270,13 @@ def _remove_release_folder(paths: Paths, failed: str) -> None:
 def resume(paths: Paths) -> None:
     """Serve again after a start of the server. A deployment that wasn't proven is replaced by the proven one."""
     turn = lock.exclusive(paths.lock, "the start of the server", RESUME_WAIT_SECONDS)
-    with turn, disk_reserve.lent(paths):
+    with turn, disk_reserve.available(paths):
         proven = state.proven(paths)
         name = proven or state.current(paths)
         if name is None or (proven is None and paths.probation.exists()):
             _resume_nothing(paths)
             return
-        # A shutdown may have come between the two links of a switch. Nginx follows this one.
+        # A shutdown may have come between the two links of a switch. Nginx uses this one.
         files.point(paths.socket, paths.deployment_socket(name))
         if name != state.current(paths):
             files.point(paths.current, paths.deployments / name)

@@ -48,20 +48,20 @@ def _succeeds(unit: str) -> bool:
     """Start the unit and print its output until it has ended; returns whether it succeeded."""
     with tempfile.TemporaryDirectory() as folder:
         # journalctl keeps its position in this file. It begins at the end of the journal.
-        read = ["journalctl", "--no-pager", "--quiet", f"--cursor-file={folder}/cursor"]
-        subprocess.run([*read, "--lines=0"], capture_output=True)
-        read += ["--output=cat", f"_SYSTEMD_UNIT={unit}"]
+        new_lines = ["journalctl", "--no-pager", "--quiet", f"--cursor-file={folder}/cursor"]
+        subprocess.run([*new_lines, "--lines=0"], capture_output=True)
+        new_lines += ["--output=cat", f"_SYSTEMD_UNIT={unit}"]
         with subprocess.Popen(["systemctl", "start", unit], stderr=subprocess.DEVNULL) as start:
             while start.poll() is None:
                 time.sleep(0.2)
-                _print_new_lines(read)
+                _print(new_lines)
         subprocess.run(["journalctl", "--sync"], capture_output=True)
-        _print_new_lines(read)
+        _print(new_lines)
         return start.returncode == 0
 
 
-def _print_new_lines(read: list[str]) -> None:
-    for line in subprocess.run(read, capture_output=True, text=True, errors="replace").stdout.splitlines():
+def _print(journal_command: list[str]) -> None:
+    for line in subprocess.run(journal_command, capture_output=True, text=True, errors="replace").stdout.splitlines():
         say(f"  {line[:LINE_LENGTH]}")
 
 

@@ -28,13 +28,13 @@ def choose(read: Read) -> str:
     metadata = project(read)
     if read(LOCK) is not None:
         if not metadata:
-            raise ValueError(f"{LOCK} is there without its {PROJECT} with a [project]: add it, or remove {LOCK}")
+            raise ValueError(f"the app has {LOCK}, but no {PROJECT} with a [project] table: add one, or remove {LOCK}")
         return LOCK
     if read(LIST) is not None:
         return LIST
     if not metadata:
         raise ValueError(
-            f"there is no {LOCK}, no {LIST} and no {PROJECT} with a [project]: add a {LIST} that lists at least your"
+            f"the app has no {LOCK}, no {LIST} and no {PROJECT} with a [project] table: add a {LIST} with at least your"
             " web framework"
         )
     if "dependencies" in metadata.get("dynamic", ()):
@@ -43,7 +43,7 @@ def choose(read: Read) -> str:
 
 
 def project(read: Read) -> dict[str, Any]:
-    """The [project] table of pyproject.toml, empty if there is none. The file may hold only other tools' settings."""
+    """The [project] table of pyproject.toml. It is empty if the file is missing or holds only other tools' settings."""
     return table(read, "project")
 
 

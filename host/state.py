@@ -1,4 +1,4 @@
-"""What the server remembers: the current deployment, the proven deployment, and the releases that it keeps."""
+"""The state of the server: the current deployment, the proven deployment, and the releases that it keeps."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ CRON_SERVICE = "gantry-cron@{}.service"
 CRON_TIMER = "gantry-cron@{}.timer"
 # Serves the current release after a start of the server.
 RESUME_UNIT = "gantry.service"
-# The rollback timer makes these. They keep the name that running servers know.
+# The units of the rollback timer. Servers may still have them from an earlier version, so the name stays.
 ROLLBACK_SERVICE = "gantry-revert.service"
 ROLLBACK_TIMER = "gantry-revert.timer"
 

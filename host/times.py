@@ -9,7 +9,7 @@ from __future__ import annotations
 
 # How long a request may go on after its deployment was replaced: Gunicorn's graceful_timeout, and a balancer's drain.
 GRACEFUL_SECONDS = 30
-# systemd kills the web process after this time (TimeoutStopSec). The server needs some seconds more than its requests.
+# systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
 WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
 # --- The start of a web process.
@@ -32,7 +32,8 @@ BALANCER_READ_SECONDS = REQUEST_SECONDS + 15
 # Nginx to the app (keepalive_timeout, keepalive_time). A stopping Gunicorn keeps idle connections for 2 s.
 APP_IDLE_MILLISECONDS = 50
 APP_CONNECTION_MILLISECONDS = 100
-# After a switch, Nginx may use a connection to the old deployment for both times together. 50 ms are for a busy server.
+# After a switch, Nginx may use a connection to the old deployment for both times together. 50 ms more allow for a busy
+# server.
 MOVED_SECONDS = (APP_IDLE_MILLISECONDS + APP_CONNECTION_MILLISECONDS + 50) / 1000
 # Gunicorn's keepalive: far longer than Nginx keeps its connections to the app.
 GUNICORN_KEEPALIVE_SECONDS = 75
@@ -55,11 +56,11 @@ LOG_FLUSH_MILLISECONDS = 200
 # --- Health checks of a balancer.
 
 CHECK_SECONDS = 5
-# So many checks in a row make a server healthy or unhealthy.
+# This many equal results in a row make a server healthy or unhealthy.
 CHECKS = 2
 # A check without an answer after this time has failed. The next check must not begin before that.
 CHECK_TIMEOUT_SECONDS = CHECK_SECONDS - 2
-# After this time a balancer has counted a changed health check and has acted on it.
+# After this time, a balancer has noticed that a server's health changed, and has moved the traffic.
 SETTLE_SECONDS = CHECK_SECONDS * CHECKS + 5
 # Limit for the first check of a server: a new balancer takes minutes until it works.
 FIRST_CHECK_SECONDS = 300

@@ -13,7 +13,7 @@ from host import files, state, venv
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# Bytes and files of the packages, if nothing tells their size: a small set with its bytecode.
+# Bytes and files of packages whose size isn't known: those of a small set with its bytecode.
 PACKAGES = (120_000_000, 6_000)
 # Bytes and files besides the release itself: logs, folders and the like.
 MARGIN = (10_000_000, 200)
@@ -60,10 +60,10 @@ def unpack(paths: Paths, release: str) -> str:
         return "already here"
     tarball = paths.tarball(release)
     if not tarball.is_file():
-        kept = ", ".join(sorted(state.kept_releases(paths))) or "none"
+        releases = ", ".join(sorted(state.kept_releases(paths))) or "none"
         raise ReleaseError(
-            f"release {release} is neither kept on this server (kept: {kept}) nor uploaded to {tarball}; to release a"
-            " git commit, set release to more or fewer than 12 of its digits"
+            f"release {release} is neither kept on this server (kept: {releases}) nor uploaded to {tarball}; to release"
+            " a git commit, set release to more or fewer than 12 of its digits"
         )
     partial = paths.releases / f".{release}.partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -24,7 +24,7 @@ from host.requirements import LIST, LOCK, Read
 # The build of a package runs its code. This user owns the virtual environments and nothing else.
 BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
-# Of uv's errors, the first lines name the package and the last ones the cause. Between them may be a hundred hashes.
+# The first lines of an error of uv name the package, and the last ones the cause. Between them may be a hundred hashes.
 FIRST_LINES, LAST_LINES, COLUMNS = 5, 8, 300
 # A line that names another file of requirements or constraints by its path. A file at a URL isn't followed.
 _NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
@@ -111,24 +111,26 @@ def _inputs(release: Path, read: Read) -> list[bytes]:
     return [*parts, source.encode(), json.dumps(relevant, sort_keys=True, default=str).encode(), read(LOCK) or b""]
 
 
-def _listed(release: Path, read: Read, *, name: str = LIST, seen: dict[str, list[bytes]] | None = None) -> list[bytes]:
+def _listed(
+    release: Path, read: Read, *, name: str = LIST, contents: dict[str, list[bytes]] | None = None
+) -> list[bytes]:
     """The contents of a requirements file and of the files that it names, each once.
 
     A file that names a package of the app adds the release: then no other release can share the virtual environment.
-    ``seen`` collects the contents by file name.
+    ``contents`` collects the contents by file name.
     """
-    seen = {} if seen is None else seen
+    contents = {} if contents is None else contents
     content = read(name)
     if content is None:
         raise ReleaseError(f"the requirements name {name}, which doesn't exist: add it to the app, or remove the line")
-    seen[name] = [content]
+    contents[name] = [content]
     for line in content.decode(errors="replace").splitlines():
         file = _NAMED_FILE.match(line)
-        if file and (other := posixpath.normpath(posixpath.join(posixpath.dirname(name), file[1]))) not in seen:
-            _listed(release, read, name=other, seen=seen)
+        if file and (other := posixpath.normpath(posixpath.join(posixpath.dirname(name), file[1]))) not in contents:
+            _listed(release, read, name=other, contents=contents)
         elif not file and _OWN_PACKAGE.match(line):
-            seen[name].append(str(release).encode())
-    return [part for parts in seen.values() for part in parts]
+            contents[name].append(str(release).encode())
+    return [part for parts in contents.values() for part in parts]
 
 
 def _build(paths: Paths, release: Path, *, source: str, folder: Path) -> str:
@@ -140,7 +142,7 @@ def _build(paths: Paths, release: Path, *, source: str, folder: Path) -> str:
     if source == LOCK:
         _install_lock(paths, release, folder)
     else:
-        # Without this, uv accepts packages that have no hash. A missing hash is as bad as a wrong one.
+        # Without this option, uv doesn't verify the packages that have no hash in the list.
         hashed = source == LIST and any(b"--hash=" in part for part in _listed(release, reader(release)))
         enforce = ["--require-hashes"] if hashed else []
         _run([*_pip(paths, folder, "install"), *enforce, "--requirement", source], release)
@@ -206,7 +208,10 @@ def _run(command: list[str], release: Path) -> None:
             env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise ReleaseError(f"installing the requirements took over {TIMEOUT_SECONDS} s: {' '.join(command)}") from None
+        raise ReleaseError(
+            f"installing the requirements took more than {TIMEOUT_SECONDS} s, which is the limit: check that the server"
+            f" can reach the package registry, then run the command again ({' '.join(command)})"
+        ) from None
     if result.returncode != 0:
         raise ReleaseError(f"the requirements can't be installed:\n{shortened(result.stderr or result.stdout)}")
 

@@ -13,7 +13,7 @@ from host.errors import ReleaseError
 
 # A health check that takes longer has failed.
 ANSWER_SECONDS = 5.0
-# A single failure may be chance.
+# A single failure may be a coincidence.
 FAILED_CHECKS = 2
 CRASHED_WORKERS = 2
 # With fewer failed requests, their share says nothing.
@@ -25,7 +25,7 @@ _CRASH = re.compile(r"Worker \(pid:\d+\) (?:exited with code|was sent) .*")
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What one look at the new release found. The counts are for the whole watch so far."""
+    """The results of one look at the new release. The counts are for the whole watch so far."""
 
     failed_checks: int
     answer: str

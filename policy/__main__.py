@@ -34,13 +34,13 @@ def for_resources(rule: Rule) -> Policy:
 
 def for_stacks(rule: StackRule) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        for resource, message in rule.check(Stack([declared(resource) for resource in args.resources])):
+        for resource, message in rule.check(Stack([declared_resource(resource) for resource in args.resources])):
             report(message, resource.urn)
 
     return StackValidationPolicy(name=rule.name, description=rule.description, validate=validate)
 
 
-def declared(resource: PolicyResource) -> Resource:
+def declared_resource(resource: PolicyResource) -> Resource:
     uses = {
         key: frozenset(used.urn for used in dependencies)
         for key, dependencies in resource.property_dependencies.items()

@@ -49,7 +49,9 @@ def tarball(app: Path) -> bytes:
     """The tarball's bytes. It isn't compressed: compressors differ between computers, and so would the digest."""
     app = app.resolve()
     if not app.is_dir():
-        raise ArtifactError(f"{app} is not a folder")
+        raise ArtifactError(
+            f"{app} is not a folder, and the setting app must name one; set it with: pulumi config set app <folder>"
+        )
     contents = {name: _content(app, name) for name in app_files(app)}
     dependencies.check(app, contents)
     if "Procfile" not in contents:

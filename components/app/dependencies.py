@@ -17,11 +17,16 @@ class DependencyError(UserError):
 
 
 def check(app: Path, contents: Mapping[str, bytes]) -> None:
-    """Refuse an app in ``app`` whose packages a server can't install; ``contents`` are its files by name."""
+    """Check that a server can install the packages of the app in the folder ``app``; raises DependencyError.
+
+    ``contents`` has the app's files by name.
+    """
     try:
         source = requirements.choose(contents.get)
     except ValueError as error:
-        raise DependencyError(f"{app} can't be installed ({error}); what .gitignore excludes doesn't count") from None
+        raise DependencyError(
+            f"{app} can't be installed ({error}); files that .gitignore excludes don't count"
+        ) from None
     if source == requirements.LIST:
         _check_list(contents[source].decode("utf-8-sig", errors="replace"))
 

@@ -1,4 +1,4 @@
-"""Which files of an app's folder belong to the app: all that neither .gitignore nor Gantry excludes."""
+"""Lists the files of an app: all files in its folder that neither .gitignore nor Gantry excludes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Rules:
         )
 
     def excludes(self, entry: Path, *, is_folder: bool) -> bool | None:
-        """None where no pattern matches."""
+        """Whether the patterns exclude the entry; None if no pattern matches it."""
         name = entry.relative_to(self.folder).as_posix()
         if is_folder:
             return self.for_folders.check_file(f"{name}/").include
@@ -49,11 +49,12 @@ def app_files(app: Path) -> list[str]:
     Raises UserError for an entry that is neither a file, a link nor a folder.
     """
     names: list[str] = []
-    _walk(app, app, _rules_above(app), names)
+    _walk(app, app, rules=_rules_above(app), names=names)
     return names
 
 
-def _walk(app: Path, folder: Path, rules: list[_Rules], names: list[str]) -> None:
+def _walk(app: Path, folder: Path, *, rules: list[_Rules], names: list[str]) -> None:
+    """Adds the app's files in ``folder`` to ``names``."""
     gitignore = folder / ".gitignore"
     if gitignore.is_file():
         rules = [*rules, _Rules.of(folder, gitignore.read_text().splitlines())]
@@ -63,7 +64,7 @@ def _walk(app: Path, folder: Path, rules: list[_Rules], names: list[str]) -> Non
             continue
         if is_folder:
             if not (entry / "pyvenv.cfg").exists():  # a virtual environment of any name
-                _walk(app, entry, rules, names)
+                _walk(app, entry, rules=rules, names=names)
         elif entry.is_file() or entry.is_symlink():
             names.append(entry.relative_to(app).as_posix())
         else:
@@ -72,7 +73,7 @@ def _walk(app: Path, folder: Path, rules: list[_Rules], names: list[str]) -> Non
 
 def _ignored(entry: Path, rules: list[_Rules], *, is_folder: bool) -> bool:
     """Git's rule: the last matching pattern decides, and deeper .gitignore files come later."""
-    decisions = [each.excludes(entry, is_folder=is_folder) for each in rules]
+    decisions = [file.excludes(entry, is_folder=is_folder) for file in rules]
     return next((decision for decision in reversed(decisions) if decision is not None), False)
 
 

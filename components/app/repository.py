@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.errors import UserError
 
-# Set by a hook or by another git, these would lead to another repository than the app's.
+# A hook or another git may have set these variables. With them, git would use another repository than the app's.
 _VARIABLES_OF_GIT = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
 )  # fmt: skip
@@ -45,7 +45,7 @@ class Repository:
         )
 
     def content(self, commit: str, name: str) -> str:
-        """The text of one of the app's files at the commit; empty where there is no such file."""
+        """The text of one of the app's files at the commit; empty if there is no such file."""
         return self._git("show", f"{commit}:{self.folder}/{name}" if self.folder else f"{commit}:{name}").stdout
 
     def check_out(self, commit: str, tree: Path) -> None:
@@ -57,9 +57,11 @@ class Repository:
         (tree / ".git").mkdir(parents=True)  # the search for .gitignore files ends here
         with_own_index = replace(self, env={**self.env, "GIT_INDEX_FILE": str(tree.parent / "index")})
         with_own_index._run("read-tree", commit)
-        # Line endings and links as the repository has them, whatever this computer's git prefers.
-        same = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true")
-        with_own_index._run(*same, f"--work-tree={tree}", "checkout-index", "-z", "--stdin", stdin="\0".join(names))
+        # Line endings and links as the repository has them, whatever the settings of this computer's git are.
+        unchanged = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.symlinks=true")
+        with_own_index._run(
+            *unchanged, f"--work-tree={tree}", "checkout-index", "-z", "--stdin", stdin="\0".join(names)
+        )
 
     def _tracked(self, commit: str) -> list[str]:
         """The app's files at the commit, and the .gitignore and .gitattributes files above them."""
@@ -78,7 +80,8 @@ class Repository:
         names = [path for _, path in entries]
         if not any(name.startswith(f"{self.folder}/" if self.folder else "") for name in names):
             raise RevisionError(
-                f"{self.top} has no folder {self.folder} at the commit {commit[:10]}: choose a later one"
+                f"{self.top} has no folder {self.folder} at the commit {commit[:10]}: set release to"
+                " a commit that has this folder"
             )
         return names
 

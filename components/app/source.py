@@ -11,16 +11,16 @@ from components.app import artifact
 from components.app.repository import Repository, RevisionError, repository_of
 from components.errors import UserError
 
-# Only a kept release is named by exactly so many digits: a commit is written with more or fewer.
+# Exactly this many digits always name a kept release. A commit must be written with more or fewer digits.
 _KEPT_RELEASE = re.compile(rf"[0-9a-f]{{{artifact.DIGEST_DIGITS}}}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What the servers should serve.
+    """The release to serve.
 
-    ``name`` is the digest's first 12 digits. ``tarball`` is None where the servers keep the release.
-    ``revision`` is what the history on the servers shows of a git revision.
+    ``name`` is the first 12 digits of its digest. ``tarball`` is None if the servers keep the release. ``revision`` is
+    the git revision as the history on the servers shows it; None if the release isn't from git.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Source:
     setting: str | None
 
     def procfile(self) -> str | None:
-        """The text of the Procfile, empty where there is none.
+        """The text of the Procfile; empty if the app has none.
 
-        None where only the servers know it, or where it can't be read: then packing says why.
+        None if only the servers have it, or if it can't be read. In the second case, ``pack`` raises the error.
         """
         if self._is_kept:
             return None

@@ -1,4 +1,4 @@
-"""The command of the web process: guessed where there is no Procfile, refused where it can't work on a server."""
+"""The command of the web process: guessed if there is no Procfile, rejected if it can't work on a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESERVED_OPTIONS = {
     r"-D$|--daemon\b": "leave it out, systemd keeps the process",
 }
 _SOCKET = "$GANTRY_SOCKET"
-# How other web servers are told to listen on a Unix socket.
+# Commands with which other web servers listen on a Unix socket.
 _OTHER_SERVERS = {
     "waitress-serve": "waitress-serve --unix-socket=$GANTRY_SOCKET yourmodule:app",
     "uvicorn": "uvicorn --uds $GANTRY_SOCKET yourmodule:app",
@@ -34,7 +34,7 @@ _OTHER_SERVERS = {
     "flask": "gunicorn yourmodule:app",
     "runserver": "gunicorn yourproject.wsgi",
 }
-# Options and files that may hold the socket, too.
+# Options and files that may name the socket, too.
 _SETTINGS_FILE = re.compile(r"(-c|--config|--ini|--xml|--ya?ml|--json)\b|.*\.(ini|toml)$")
 
 
@@ -58,9 +58,9 @@ def guess(app: Path) -> str:
 
 
 def check(procfile: str, *, has_gunicorn_settings: bool) -> str:
-    """The web command of a Procfile; raises WebCommandError where it can't work behind Nginx on a Unix socket.
+    """The web command of a Procfile; raises WebCommandError if it can't work behind Nginx on a Unix socket.
 
-    With Gunicorn settings in the app, these may name the app object instead of the command.
+    If the app has Gunicorn settings, these may name the app object instead of the command.
     """
     try:
         command = processes(procfile).get("web")
@@ -89,23 +89,23 @@ def _check_gunicorn(command: str, words: list[str], *, has_gunicorn_settings: bo
 
 
 def _check_other(command: str, words: list[str]) -> None:
-    """The command of a known web server must name the socket, or a settings file. The app's own program may read it."""
+    """The command of a known web server must name the socket or a settings file. Other programs may know it."""
     if any(re.search(r"\$\{?PORT\b", word) for word in words):
         raise WebCommandError(
-            f"web: {command!r} has $PORT, and there are no ports: let it listen on the Unix socket {_SOCKET}"
+            f"web: {command!r} has $PORT, but a server gives the app no port: listen on the Unix socket {_SOCKET}"
         )
     server = next((name for word in words if (name := Path(word).name) in _OTHER_SERVERS), None)
     if any(_SETTINGS_FILE.match(word) for word in words):
         return
     if server and not any(re.search(r"\$\{?GANTRY_SOCKET\b", word) for word in words):
         raise WebCommandError(
-            f"web: {command!r} isn't told to listen on the Unix socket {_SOCKET}:"
+            f"web: {command!r} doesn't listen on the Unix socket {_SOCKET}:"
             f" start the app with '{_OTHER_SERVERS[server]}'"
         )
 
 
 def _top_level(path: Path) -> set[str]:
-    """The names that a module defines at its top level; raises WebCommandError where it isn't Python."""
+    """The names that a module defines at its top level; raises WebCommandError if it isn't Python."""
     names: set[str] = set()
     try:
         body = ast.parse(path.read_bytes(), str(path)).body

@@ -14,7 +14,7 @@ from components.target import NetworkArgs
 EVERYWHERE = "0.0.0.0/0"
 # The names of security groups can't begin like their ids.
 RESERVED_PREFIXES = ("sg-",)
-# Session Manager is the way in when SSH isn't: https://docs.aws.amazon.com/systems-manager/
+# With Session Manager, an operator can still log in if SSH doesn't work: https://docs.aws.amazon.com/systems-manager/
 POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 TRUST = {
     "Version": "2012-10-17",

@@ -33,7 +33,7 @@ class Address(pulumi.ComponentResource):
         elastic_ip = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=protected)
         # The association takes the server's own address away, so all later steps use this one. A new server gets the
         # release before that: docs/decisions/0011-the-address-moves-after-the-release.md
-        hook = RolloutHook(name, args.server, args.rollout, pulumi.ResourceOptions(parent=self))
+        hook = RolloutHook(name, args.server, args.rollout, opts=pulumi.ResourceOptions(parent=self))
         association = aws.ec2.EipAssociation(
             label, instance_id=hook.instance_id, allocation_id=elastic_ip.id, allow_reassociation=True, opts=child
         )

@@ -9,7 +9,8 @@ import pulumi_aws as aws
 
 # Debian's own account: https://wiki.debian.org/Cloud/AmazonEC2Image
 OWNER = "136693071363"
-# Of Debian 13. Another build replaces every server: the new one is released before the old one is deleted.
+# The build of Debian 13. Another build replaces every server. A new server serves the release before the old one is
+# deleted.
 BUILD = "20251117-2299"
 
 

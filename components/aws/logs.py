@@ -19,7 +19,7 @@ class AccessLogs(pulumi.ComponentResource):
 
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
-        # With protect, the logs and their settings stay even where somebody removed the protection from the state.
+        # With protect, the logs and their settings stay even if somebody removed the protection from the state.
         self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,
@@ -43,7 +43,7 @@ class AccessLogs(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[block])),
         )
         # The balancer checks that it may write. The provider waits about 30 s until a lifecycle is in force everywhere,
-        # and waits for nothing else of a bucket. The policy, made before the lifecycle, is in force by then, too.
+        # and waits for nothing else of a bucket. The policy is created before the lifecycle, so it is in force by then.
         self.bucket = self._expire(name, bucket, bucket_policy).bucket
         self.register_outputs({"bucket": self.bucket})
 

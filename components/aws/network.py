@@ -44,7 +44,7 @@ class Network(pulumi.ComponentResource):
             self._use_existing(args.settings.vpc)
         else:
             self._create(naming.label(name), args.settings.network or DEFAULT_RANGE)
-        self.access = Access(name, self.vpc_id, args, self._child)
+        self.access = Access(name, self.vpc_id, args, opts=self._child)
         self.register_outputs({"vpc_id": self.vpc_id, "ranges": self.ranges, "subnets": self.subnets})
 
     def image(self, size: str) -> str:
@@ -99,7 +99,7 @@ class Network(pulumi.ComponentResource):
             vpc_id=vpc,
             cidr_block=cidr,
             availability_zone=zone,
-            # An instance's own flag would replace stopped instances, which have no address.
+            # The same flag of an instance would replace a stopped instance, because that has no public address.
             map_public_ip_on_launch=True,
             tags={"Name": name},
             # The look-up leaves out a zone that is down. That must not move existing subnets.

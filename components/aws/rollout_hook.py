@@ -19,12 +19,12 @@ from components.rollout.steps import READY, RolloutArgs, Step, Upload
 from components.server import commands
 from components.target import Server
 
-# Enough for a new server to boot, and for its host keys, which take turns by the minute.
+# Enough for a new server to boot. It alternates between two host keys each minute, so the right one may come later.
 CONNECT_SECONDS = 300
 PAUSE_SECONDS = 2
 # As much as the slowest release may need. A lost connection must not keep `up` waiting for ever.
 COMMAND_SECONDS = 3600
-# Removes an upload that arrives in part, so that it doesn't fill the disk.
+# Deletes an incomplete upload, so that it doesn't fill the disk.
 UPLOAD = "cat > {path}.partial && mv {path}.partial {path} || {{ rm -f {path}.partial; false; }}"
 # The rollout that follows begins with the host key of the user-data, as it does on every server.
 RESTORE_FIRST_HOST_KEY = (
@@ -36,7 +36,8 @@ RESTORE_FIRST_HOST_KEY = (
 class RolloutHook(Resource, module="gantry", name="Handover"):
     """A before-create hook runs the whole rollout. If it fails, dependent resources aren't created.
 
-    The resource stays when the address is lost in another way: a server that had its rollout shows its own host key.
+    The resource isn't created again if the server loses the address in another way. After its rollout, the server shows
+    only its own host key, so the hook couldn't log in.
     """
 
     # Known only after the rollout.
@@ -66,7 +67,7 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
         return instance_id
 
     async def _run(self, _args: pulumi.ResourceHookArgs) -> None:
-        # Pulumi's own work goes on meanwhile.
+        # In a thread, because Pulumi's event loop must go on meanwhile.
         await asyncio.to_thread(roll_out, self._login, self._steps)
 
 
@@ -89,7 +90,10 @@ def _run_command(login: ssh.Login, command: str, stdin: bytes = b"") -> bytes:
         try:
             result = ssh.run(login, [command], timeout=COMMAND_SECONDS, stdin=stdin)
         except subprocess.TimeoutExpired:
-            raise UserError(f"{login.address}: {command} took more than {COMMAND_SECONDS} s") from None
+            raise UserError(
+                f"{login.address}: {command} took more than {COMMAND_SECONDS} s, so the address stays where it"
+                " is; check the server, then run the command again"
+            ) from None
         if result.returncode == 0:
             return result.stdout
         if result.returncode != ssh.NO_CONNECTION or time.monotonic() > deadline:

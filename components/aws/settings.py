@@ -14,7 +14,7 @@ from components.settings.declaration import Scalar, setting
 UNHEALTHY_FROM_STATUS = 500
 # Other partitions have other policies, services and accounts of images: access.py, image.py, logs.py.
 _OTHER_PARTITIONS = ("us-gov-", "cn-", "us-iso")
-# AWS keeps 5 addresses of a subnet, and a load balancer wants 8:
+# AWS keeps 5 addresses of a subnet, and a load balancer needs 8:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
 _TAKEN_ADDRESSES = 5 + 8
 
@@ -36,7 +36,7 @@ def region() -> Scalar[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class AwsSettings(TargetSettings):
-    """EC2 instances, and what is around them."""
+    """The settings of EC2 instances and of the resources around them."""
 
     region: str = setting(
         region(),
@@ -94,7 +94,10 @@ class AwsSettings(TargetSettings):
 
 
 def capacity(network: str) -> int:
-    """How many servers fit into a VPC of this range, in turns in two subnets of a quarter each."""
+    """How many servers fit into a VPC of this range, with as many replacements.
+
+    They alternate between two subnets, each of which has a quarter of the range.
+    """
     addresses = ipaddress.IPv4Network(network).num_addresses
     return 2 * ((max(addresses // 4, 16) - _TAKEN_ADDRESSES) // 2)
 

@@ -19,17 +19,17 @@ URL = "https://api.digitalocean.com"
 TOKEN_VARIABLES = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
 URL_VARIABLE = "DIGITALOCEAN_API_URL"
 TIMEOUT_SECONDS = 30
-# Before the next attempts, when the API is overloaded or the connection was lost.
+# Seconds before the second and the third attempt, if the API is overloaded or the connection was lost.
 PAUSES_SECONDS = (1, 5)
 
 
 def token_in(environ: Mapping[str, str]) -> str:
-    """The API token among environment variables; empty where there is none."""
+    """The API token among environment variables; empty if there is none."""
     return next(filter(None, map(environ.get, TOKEN_VARIABLES)), "")
 
 
 class ApiError(Exception):
-    """Why there is no answer. ``status`` is the HTTP status, if there was one."""
+    """A request to the API failed; the text says why. ``status`` is the HTTP status, if there was a response."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
         super().__init__(text)
@@ -44,7 +44,7 @@ class Api:
     url: str = URL
 
     def listed(self, path: str, key: str) -> list[dict[str, Any]]:
-        """All pages of the list at ``path``. Answers hold it as ``key``. Raises ApiError."""
+        """The items of all pages of the list at ``path``; ``key`` is the list's key in a response. Raises ApiError."""
         return [item for page in self._pages(path) for item in page[key]]
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:

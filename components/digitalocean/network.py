@@ -14,12 +14,12 @@ from components.digitalocean.vpc_waiter import VpcWaiterProvider
 from components.target import NetworkArgs
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
-# For deletions that wait for other resources to go. The provider's own limits are between one and three minutes.
+# For deletions that must wait for other deletions. The provider's own limits are between one and three minutes.
 LONG_DELETE = pulumi.CustomTimeouts(delete="15m")
 
 
 class VpcWaiter(Resource, module="gantry", name="Emptying"):
-    """Does nothing while the VPC exists. Its deletion waits until all members have left the VPC.
+    """Does nothing while the VPC exists. Its deletion waits until the VPC has no members.
 
     It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members, and
     the provider doesn't try again:
@@ -56,7 +56,7 @@ class Network(pulumi.ComponentResource):
             vpc = do.Vpc(label, region=self.region, ip_range=self.settings.network, opts=long_delete)
             self.vpc_id, self.cidr = vpc.id, vpc.ip_range
             VpcWaiter(name, vpc.id, child)
-        # Tags belong to the whole account. Its random suffix keeps it apart from other stacks'.
+        # Tags belong to the whole account. The random suffix of this one separates it from those of other stacks.
         self.tag = do.Tag(label, opts=child).name
         # Without a key, DigitalOcean would mail a password.
         self.key = (

@@ -14,7 +14,7 @@ UNHEALTHY_FROM_STATUS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class DigitalOceanSettings(TargetSettings):
-    """Droplets, and what is around them."""
+    """The settings of droplets and of the resources around them."""
 
     region: str = clouds.name(
         r"[a-z]{3}[0-9]", "a region such as fra1", example="fra1", help="Region of the servers.", required=True

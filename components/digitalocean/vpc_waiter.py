@@ -41,7 +41,10 @@ def account(config: Config, environ: Mapping[str, str]) -> Api:
 
 
 def wait_until_empty(api: Api, vpc: str) -> None:
-    """Wait until the VPC has no members: they leave some minutes after their own deletion. Raises TimeoutError."""
+    """Wait until the VPC has no members; raises TimeoutError.
+
+    DigitalOcean removes a member from the VPC some minutes after the member's own deletion.
+    """
     deadline = time.monotonic() + LIMIT_SECONDS
     while members := _members(api, vpc):
         if time.monotonic() > deadline:

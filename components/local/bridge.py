@@ -64,7 +64,7 @@ def create(*, owner: str, cidr: str | None = None, id: str | None = None) -> Net
 
 
 def ensure_up(id: str) -> Network:
-    """Brings the network up where it is down, for example after this computer was restarted."""
+    """Brings the network up if it is down, for example after this computer was restarted."""
     with store.lock():
         network = require(id)
         _bring_up(network)

@@ -92,7 +92,7 @@ def require_disk_space(folder: Path, mebibytes: int, purpose: str) -> None:
 
 
 def boot_id() -> str:
-    """Differs after each boot of this computer, and so tells records of earlier boots apart."""
+    """The id of this computer's present boot. Records of earlier boots have another id."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

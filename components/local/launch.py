@@ -198,7 +198,7 @@ def wait_for_services(folder: Path, seconds: float) -> None:
 
 
 def request_power_off(folder: Path) -> bool:
-    """Asks the machine's init to power off; returns whether the machine runs. systemd-nspawn forwards the SIGTERM."""
+    """Requests the power-off of the machine; returns whether it runs. systemd-nspawn forwards SIGTERM to its init."""
     nspawn = _process_named(folder, {"systemd-nspawn"})
     if nspawn:
         with contextlib.suppress(ProcessLookupError):

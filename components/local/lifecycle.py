@@ -1,4 +1,4 @@
-"""What the lifecycles of the local target's two resources have in common."""
+"""The operations and changes that both resources of the local target share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Lifecycle(Protocol):
         ...
 
     def check(self, olds: Properties, news: Properties) -> Properties:
-        """The complete inputs. They get an id for a new resource, and what is known of an existing one."""
+        """The complete inputs: with a new id for a new resource, or with the address and status of an existing one."""
         ...
 
     def diff(self, id: str, olds: Properties, news: Properties) -> Change: ...

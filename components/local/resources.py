@@ -1,7 +1,7 @@
 """The dynamic resources of the local target.
 
 Pulumi pickles a provider into the state by the names of its module and class, so neither name may change. The classes
-stay small: the work is done in the lifecycle modules, so that an edit there is no change of a resource.
+only call the lifecycle modules, so an edit of those doesn't change a resource.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from pulumi_command import remote
 
 from components.rollout.steps import READY, Command, Step, Upload
 
-# Enough attempts for two minutes. Until its own host key is confirmed, a server shows that one and the first in turns.
+# Enough attempts for two minutes. Until its own host key is confirmed, a server alternates between that key and the
+# first one.
 DIAL_ATTEMPTS = 30
 
 

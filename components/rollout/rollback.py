@@ -34,14 +34,14 @@ class RollbackHook:
         self.hook = pulumi.ErrorHook(f"{name}-revert", self._run)
 
     def _run(self, args: pulumi.ErrorHookArgs) -> bool:
-        """Tells the engine not to try again, whatever the rollback comes to."""
+        """Returns False: the engine must not try again, whatever the result of the rollback is."""
         with ThreadPoolExecutor(max_workers=len(self._logins) or 1) as pool:
             for line in pool.map(self._roll_back, self._logins, self._logins.values()):
                 pulumi.log.warn(f"{args.name} failed; {line}")
         return False
 
     def _roll_back(self, server: str, login: ssh.Login) -> str:
-        """The result in a line."""
+        """The result, in one line with the server's name."""
         command = commands.ROLL_BACK.format(seconds=self._wait_seconds)
         try:
             result = ssh.run(login, [command], timeout=self._wait_seconds + EXTRA_SECONDS)

@@ -31,7 +31,7 @@ class ReleasedServer:
 
 
 class Rollout(pulumi.ComponentResource):
-    """Afterwards every server serves the release. Otherwise `up` fails, names the first that doesn't, and none does."""
+    """Brings every server to the release. If one fails, `up` names it and fails, and no server serves the release."""
 
     release: pulumi.Output[str]
     host_keys: dict[str, pulumi.Output[str]]
@@ -103,8 +103,8 @@ def batches(servers: Sequence[str], size: int | None = None, *, canary: bool = T
     The usual size with a canary is one for up to three servers, else a third of all, rounded up. Without a canary it is
     all servers.
     """
-    alone, rest = list(servers[:1] if canary else ()), list(servers[1:] if canary else servers)
+    first, others = list(servers[:1] if canary else ()), list(servers[1:] if canary else servers)
     usual_with_canary = 1 if len(servers) <= 3 else math.ceil(len(servers) / 3)
     step = size or (usual_with_canary if canary else len(servers))
-    groups = [rest[start : start + step] for start in range(0, len(rest), step)]
-    return [alone, *groups] if alone else groups
+    groups = [others[start : start + step] for start in range(0, len(others), step)]
+    return [first, *groups] if first else groups

@@ -1,6 +1,6 @@
 """The steps of a rollout, defined once. Pure functions.
 
-bootstrap.py and rollout.py make Pulumi resources of them. aws/rollout_hook.py runs them itself.
+bootstrap.py and rollout.py make Pulumi resources from them. aws/rollout_hook.py runs them itself.
 An upload needs only a connection. A command waits for all steps before it.
 """
 
@@ -42,7 +42,7 @@ Step = Upload | Command
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutArgs:
-    """What every server should be, and how several servers get there."""
+    """The inputs of a rollout: the files and commands for every server, and how many servers switch at a time."""
 
     host_program: HostProgram
     configuration: pulumi.Input[str]
@@ -79,7 +79,7 @@ def bootstrap(
 
 
 def artifact(release: Release) -> list[Step]:
-    """The upload of the tarball; no step where the servers keep the release."""
+    """The upload of the tarball; no step if the servers keep the release."""
     if release.tarball is None:
         return []
     return [Upload(role="artifact", file=release.tarball, path=str(Paths().tarball(release.name)))]
@@ -104,8 +104,8 @@ def prepare(args: RolloutArgs, *, first: bool) -> Command:
 def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation: int = 0) -> Command:
     """Switches a server to the release.
 
-    The ``first`` server runs cron, and the release phase unless that has run in ``prepare`` (``migrated``). After
-    ``probation`` seconds the server rolls back by itself, unless 0 is given or the release is confirmed.
+    The ``first`` server runs cron, and the release phase unless that has run in ``prepare`` (``migrated``). The server
+    rolls back by itself after ``probation`` seconds unless the release is confirmed; 0 means no probation.
     """
     return Command(
         role="release",

@@ -1,1 +1,1 @@
-"""What one server should be: its first boot, its configuration, the program on it and its commands. Pure functions."""
+"""Describes one server: its first boot, its configuration, the program on it and its commands. Pure functions."""

@@ -10,10 +10,10 @@ from components.server.configuration import Configuration
 from components.settings.common import Settings
 
 # The first connection prints the server's own host key. Its script came with the user-data and its text never changes:
-# an update would use the first host key, which the server no longer accepts.
+# an update would expect the first host key, which the server no longer shows.
 READY = "sudo /usr/local/lib/gantry/ready"
 CONFIGURE = "sudo python3 -I {host_program} configure"
-# After this the server no longer accepts the first host key.
+# After this the server no longer shows the first host key.
 CONFIRM_HOST_KEY = "sudo /usr/local/lib/gantry/host-key confirm"
 CONFIGURE_AND_CONFIRM = f"{CONFIGURE} && {CONFIRM_HOST_KEY}"
 PREPARE = "sudo gantry prepare {release}"
@@ -37,7 +37,7 @@ def prepare_first(name: str, configuration: Configuration, settings: Settings) -
 
 
 def _deployment(name: str, configuration: Configuration, settings: Settings) -> list[str]:
-    """The arguments that describe a deployment and the processes beside it."""
+    """The arguments that describe a deployment and the other processes of the app."""
     words = [name, "--settings", configuration.digest()]
     for process, count in sorted(settings.processes.items()):
         words += ["--process", f"{process}={count}"]
@@ -47,7 +47,7 @@ def _deployment(name: str, configuration: Configuration, settings: Settings) -> 
 
 
 def release_input(variables: dict[str, str], *, release: str, stack: str, revision: str | None = None) -> str:
-    """The standard input of a release command, as JSON. It is secret: the app's variables are in it.
+    """The standard input of a release command, as JSON. It is secret, because it contains the app's variables.
 
     ``revision`` is for the history on the server.
     """

@@ -42,8 +42,8 @@ class Configuration:
 def configuration(settings: Settings, host_program: str, balancer: Sequence[str] = ()) -> Configuration:
     """The configuration for ``settings``; ``host_program`` is the uploaded program's path on the server.
 
-    ``balancer`` has the addresses and ranges of a balancer. They may send HTTP requests. Everybody else may, too, until
-    the server is closed to them.
+    ``balancer`` has the addresses and ranges of a balancer, which may send HTTP requests. All other clients may, too,
+    until `gantry close` has run.
     """
     return Configuration(
         files={
@@ -83,7 +83,7 @@ def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
 
 
 def _units(settings: Settings) -> dict[str, str]:
-    """The units that run the app's code. Web and release phase have a folder per deployment, the others one each."""
+    """The units that run the app's code. Web and release phase share a deployment's folder, others have their own."""
     deployment = {"folder": PATHS.deployments / "%i", "env_file": PATHS.env_files / "%i"}
     process = {"folder": PATHS.processes / "%i", "env_file": PATHS.processes / "%i/environment"}
     web = render(
@@ -110,7 +110,7 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         paths=PATHS,
         max_upload=MAX_UPLOAD,
         balancer=balancer,
-        # A balancer always sends HTTP to the server: only it knows how the visitor came.
+        # A balancer always sends HTTP to the server. Only its header tells whether the visitor uses HTTPS.
         scheme="$visitors_scheme" if balancer else "$scheme",
         maintenance=settings.maintenance,
         health_path=settings.health_path,

@@ -19,7 +19,7 @@ _environment = jinja2.Environment(
 
 
 def render(name: str, **values: object) -> str:
-    """The template ``name`` of cloud-init/ with ``values``; raises jinja2.UndefinedError where one is missing."""
+    """The template ``name`` of cloud-init/ with ``values``; raises jinja2.UndefinedError if one is missing."""
     return _environment.get_template(name).render(**values)
 
 

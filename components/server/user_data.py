@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from components.server.templates import render, text
 
-# The login that delivers releases; the same on every target.
+# The user that Gantry logs in as; the same on every target.
 USER = "deploy"
 # cloud-init installs these first; install.sh adds Nginx and the firewall.
 PACKAGES = ("python3-pip-whl",)
@@ -44,7 +44,7 @@ FILES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What differs between the user-data of two servers. ``host_private_key`` is a secret."""
+    """The values that differ between the user-data of two servers. ``host_private_key`` is a secret."""
 
     hostname: str
     public_key: str  # of the deploy user, in OpenSSH's format
@@ -58,6 +58,6 @@ def user_data(identity: Identity, files: Sequence[BootFile] = FILES, packages: S
         "user-data.yaml.j2",
         user=USER,
         packages=packages,
-        files=[{"path": each.path, "permissions": each.permissions, "content": text(each.source)} for each in files],
+        files=[{"path": file.path, "permissions": file.permissions, "content": text(file.source)} for file in files],
         **vars(identity),
     )

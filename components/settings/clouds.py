@@ -11,7 +11,7 @@ from components.settings.common import SERVERS, CommonSettings
 from components.settings.declaration import Structured, setting
 
 GROUP = "Clouds"
-# A shorter prefix than this isn't a place where an operator sits, but a part of the internet.
+# A network with a shorter prefix is too large to belong to one operator.
 _SHORTEST_PREFIX = {4: 8, 6: 32}
 
 
@@ -71,7 +71,7 @@ def ssh_from() -> tuple[str, ...]:
 
 
 def domain_outside_zone(zone: str | None, domain: str | None) -> Iterator[tuple[str, str]]:
-    """A mistake where ``zone`` is set and the domain isn't in it."""
+    """A mistake if ``zone`` is set and the domain isn't in it."""
     if zone and (domain is None or not f".{domain}".endswith(f".{zone}")):
         yield (
             "zone",
@@ -81,7 +81,7 @@ def domain_outside_zone(zone: str | None, domain: str | None) -> Iterator[tuple[
 
 
 def network_of_existing_vpc(network: str | None, vpc: str | None) -> Iterator[tuple[str, str]]:
-    """A mistake where both are set: an existing VPC has its range already."""
+    """A mistake if both are set: an existing VPC has its range already."""
     if network and vpc:
         yield (
             "network",
@@ -91,12 +91,12 @@ def network_of_existing_vpc(network: str | None, vpc: str | None) -> Iterator[tu
 
 
 def status_the_balancer_refuses(target: str, common: CommonSettings, limit: int) -> Iterator[tuple[str, str]]:
-    """A mistake where the target's balancer takes only statuses below ``limit`` for healthy."""
+    """A mistake if the target's balancer can't count ``healthStatus`` as healthy, because that is ``limit`` or more."""
     if common.balancer and common.health_status and common.health_status >= limit:
         yield (
             "healthStatus",
-            f"healthStatus is {common.health_status}, but must be below {limit}: the balancer of target {target} takes"
-            " nothing else for healthy; set it with: pulumi config set healthStatus <value>",
+            f"healthStatus is {common.health_status}, but must be below {limit}: the balancer of target {target}"
+            " counts no other status as healthy; set it with: pulumi config set healthStatus <value>",
         )
 
 
@@ -122,6 +122,6 @@ def _network(value: object) -> str:
     shortest = _SHORTEST_PREFIX[network.version]
     if network.prefixlen < shortest:
         raise ValueError(
-            f"must be one of the networks that you come from, /{shortest} or smaller: SSH is never open to the world"
+            f"must be one of your own networks, /{shortest} or smaller, because SSH is never open to the world"
         )
     return str(network)

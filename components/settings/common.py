@@ -13,7 +13,7 @@ from components.settings.processes import counts, schedule
 from components.targets import TARGETS
 from host.cron import Entry
 
-# A local network of its own (/24) has room for so many, and for as many replacements. The clouds allow more:
+# The local target's usual network (/24) has room for this many servers and as many replacements. The clouds allow more:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
 # https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
 MAX_SERVERS = 120

@@ -21,7 +21,7 @@ _METADATA_KEY = "declaration"
 
 @dataclass(frozen=True, kw_only=True)
 class Scalar(Generic[T]):
-    """What one plain value must be, in words, and its parser. ``parse`` raises ValueError with the broken rule."""
+    """The validator of one plain value: its rule in words and its parser. ``parse`` raises ValueError with the rule."""
 
     type: SchemaType
     rule: str
@@ -30,9 +30,9 @@ class Scalar(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Structured(Generic[T]):
-    """What a map or a list must be. ``read`` takes the decoded JSON, None where the text isn't JSON.
+    """The validator of a map or a list. ``read`` takes the decoded JSON, or None if the text isn't JSON.
 
-    It gives the value and the mistakes: whole sentences, each with its key and the command that fixes it.
+    It returns the value and the mistakes: whole sentences, each with its key and the command that fixes it.
     """
 
     type: SchemaType
@@ -64,7 +64,7 @@ class Declaration:
 
     @property
     def default_value(self) -> Any:
-        """The value where nothing is set; None where an empty default breaks the rule, since a value is needed."""
+        """The value if nothing is set; None if the empty default breaks the rule, because a value is required."""
         return self._value(self.default_text)[0]
 
     @property
@@ -73,10 +73,7 @@ class Declaration:
         return self.command or f"pulumi config set {self.key} <value>"
 
     def read(self, text: str, *, is_secret: bool = False) -> tuple[Any, list[str]]:
-        """The value of ``text`` and what is wrong with it. A broken value is replaced by the default.
-
-        An empty text is the default.
-        """
+        """The value of ``text`` and its mistakes. The default replaces an empty text and a wrong value."""
         if is_secret and self.secret == "refused":
             return self.default_value, [self._refused_as_secret()]
         value, mistakes = self._value(text or self.default_text)
@@ -86,8 +83,12 @@ class Declaration:
 
     def broken(self, text: str, rule: str, *, is_secret: bool) -> str:
         """The error for a value that breaks a rule."""
-        # The words of a rule may hold a part of the value.
-        reason = "[secret], but not what its help in Pulumi.yaml asks for" if is_secret else f"{text!r}, but {rule}"
+        # The text of a rule may contain a part of the value.
+        reason = (
+            "[secret], but breaks the rule that its help in Pulumi.yaml describes"
+            if is_secret
+            else f"{text!r}, but {rule}"
+        )
         return f"{self.key} is {reason}; set it with: {self.set_command}"
 
     def _value(self, text: str) -> tuple[Any, list[str]]:
@@ -119,9 +120,9 @@ def setting(
     """Declare a setting: ``domain: str | None = setting(...)`` in a dataclass declares the key ``domain``.
 
     ``default`` and ``example`` are written as in Pulumi's configuration; an empty default means that nothing is set.
-    ``group`` is its heading in docs/settings.md. ``command`` sets it where `pulumi config set <key> <value>` doesn't.
+    ``group`` is its heading in docs/settings.md. ``command`` sets it if `pulumi config set <key> <value>` doesn't.
 
-    ``secret`` decides what happens where a user sets it with --secret. "hidden": an error never shows the value.
+    ``secret`` decides what happens if a user sets it with --secret. "hidden": an error never shows the value.
     "refused": the value becomes part of commands, which previews show. "allowed": the validator never shows values.
     """
     declaration = Declaration(
@@ -140,8 +141,8 @@ def setting(
 
 def declarations(settings: type[Any]) -> dict[str, Declaration]:
     """The declared settings of a dataclass by the names of their fields, in the order of the fields."""
-    declared = {each.name: each.metadata.get(_METADATA_KEY) for each in fields(settings)}
-    return {name: replace(each, key=key_of(name)) for name, each in declared.items() if each}
+    by_field = {field.name: field.metadata.get(_METADATA_KEY) for field in fields(settings)}
+    return {name: replace(declaration, key=key_of(name)) for name, declaration in by_field.items() if declaration}
 
 
 def default_text(default: Default) -> str:

@@ -83,7 +83,7 @@ def _broken_value(name: str, value: object, text: str) -> str | None:
     if value is None or isinstance(value, (dict, list)):
         return f"its value isn't text; {remedy}"
     if isinstance(value, float):
-        # Pulumi has read 1.10 as 1.1 by now.
+        # Pulumi has already turned 1.10 into 1.1.
         return f"its value is a number with a fraction, which may lose digits: put it in quotes, or {remedy}"
     if "\0" in text:
         return f"its value has a NUL, which no variable can hold; encode it, in base64 for example, and {remedy}"

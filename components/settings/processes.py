@@ -1,4 +1,4 @@
-"""The settings ``processes`` and ``cron``: what runs beside the web process."""
+"""The settings ``processes`` and ``cron``: the processes that run in addition to the web process."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def schedule() -> Structured[tuple[cron.Entry, ...]]:
 def undeclared(processes: Mapping[str, int], procfile_text: str | None) -> list[str]:
     """A mistake for each counted process type that the Procfile doesn't declare.
 
-    None stands for a Procfile that isn't known here. Then the server reports types that it lacks.
+    ``procfile_text`` is None if this computer doesn't have the Procfile. Then the server reports types that it lacks.
     """
     types = _types(procfile_text)
     if types is None:
         return []
-    declared = f"only {', '.join(sorted(types))}" if types else "no process beside web and release"
+    declared = f"only {', '.join(sorted(types))}" if types else "no process other than web and release"
     return [
         f"processes.{name} counts a process that the app doesn't have: its Procfile has {declared};"
         f" remove it with: pulumi config rm --path processes.{name}"
@@ -44,7 +44,7 @@ def undeclared(processes: Mapping[str, int], procfile_text: str | None) -> list[
 
 
 def _types(procfile_text: str | None) -> set[str] | None:
-    """The process types beside web and release; None where the Procfile can't be read (packing says why)."""
+    """The process types except web and release; None if the Procfile can't be read: packing then says why."""
     if procfile_text is None:
         return None
     try:

@@ -33,7 +33,7 @@ class Draft:
     mistakes: tuple[tuple[str, str], ...]
 
     def check(self, procfile_text: str | None) -> Settings:
-        """The settings for an app with this Procfile, None where it isn't known; raises SettingsError."""
+        """The settings for an app with this Procfile, None if it isn't known; raises SettingsError."""
         undeclared = processes.undeclared(self.settings.processes, procfile_text)
         mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
         if mistakes:
@@ -48,7 +48,7 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     values = reader.values(CommonSettings)
     target = values["target"]
     of_target = TargetSettings()
-    # Without a valid target, nobody can say which keys it knows.
+    # The target decides which keys are valid, so it must be valid itself.
     if "target" not in reader.broken_keys():
         of_target = _target_settings(reader, target)
         reader.refuse_settings_of_other_targets(target)
@@ -78,7 +78,7 @@ def all_declarations() -> dict[str, dict[str, Declaration]]:
 
 
 def schema_default(by_owner: Mapping[str, Declaration]) -> Default:
-    """The default in Pulumi.yaml, which Pulumi passes where nothing is set: empty where targets differ."""
+    """The default in Pulumi.yaml, which Pulumi passes if nothing is set: empty if the targets' defaults differ."""
     first, *others = by_owner.values()
     return first.default if all(other.default == first.default for other in others) else ""
 

@@ -28,7 +28,7 @@ def text(rule: str, fits: Callable[[str], bool]) -> Scalar[str]:
 
 
 def optional(validator: Scalar[str]) -> Scalar[str | None]:
-    """The same, or None where nothing is set."""
+    """The same, or None if nothing is set."""
     return Scalar(
         type=validator.type,
         rule=f"{validator.rule}, or empty",
@@ -37,12 +37,12 @@ def optional(validator: Scalar[str]) -> Scalar[str | None]:
 
 
 def matching(pattern: str, rule: str) -> Scalar[str]:
-    """A text of which all matches the regular expression ``pattern``."""
+    """A text that matches the regular expression ``pattern`` from its first to its last character."""
     return text(rule, lambda value: re.fullmatch(pattern, value) is not None)
 
 
 def one_of(choices: Collection[str]) -> Scalar[str]:
-    """One of ``choices``, as they are when a value is parsed."""
+    """One of ``choices``. They are looked up at each parse, because a target may be added after this call."""
 
     def parse(value: str) -> str:
         if value not in choices:
@@ -94,7 +94,7 @@ def seconds_or_automatic() -> Scalar[float | None]:
 
 
 def revision() -> Scalar[str]:
-    """What git takes neither for an option nor for a file of a revision (``revision:path``)."""
+    """A revision that git can't read as an option, nor as the path of a file (``revision:path``)."""
     return text(
         "a branch, tag or commit of git, or the 12 digits of a kept release",
         lambda value: not value.startswith("-") and not any(character in value for character in " \t\n:"),
@@ -145,7 +145,7 @@ def private_network(target: str, *, shortest: int, longest: int) -> Scalar[str]:
             network = ipaddress.IPv4Network(value)
         except ValueError as error:
             raise ValueError(f"must be an IPv4 network such as 10.77.5.0/24 ({error})") from None
-        private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in PRIVATE_RANGES)
+        private = any(network.subnet_of(ipaddress.IPv4Network(cidr)) for cidr in PRIVATE_RANGES)
         if not private or not shortest <= network.prefixlen <= longest:
             raise ValueError(f"must be {rule}")
         return value
@@ -154,7 +154,7 @@ def private_network(target: str, *, shortest: int, longest: int) -> Scalar[str]:
 
 
 def no_room(servers: int, network: str | None, capacity: int) -> list[tuple[str, str]]:
-    """A mistake where ``servers`` don't fit into a chosen network, also while all of them are replaced at once."""
+    """A mistake if ``servers`` and as many replacements don't fit into a chosen network; None is not chosen."""
     if network is None or servers <= capacity:
         return []
     return [

@@ -10,7 +10,8 @@ from typing import Any
 
 from gantry_policy.rules import Props
 
-# Whoever may do anything to any role controls the account. Two samples each: a pattern that matches both matches all.
+# A statement that allows all actions on all roles gives control over the account. A pattern that matches both samples
+# counts as a pattern that matches everything.
 IAM_ACTIONS = ("iam:anything", "iam:zero")
 ROLES = ("arn:aws:iam::000000000000:role/anything", "arn:aws:iam::000000000000:role/zero")
 _ACCOUNT_ID = re.compile(r"\d{12}")

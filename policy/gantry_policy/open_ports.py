@@ -12,7 +12,7 @@ SSH = 22
 HTTP_AND_HTTPS = (80, 443)
 # Protocols without ports, by name and by number. Every other protocol, and "all protocols", counts as one with ports.
 WITHOUT_PORTS = ("icmp", "icmpv6", "1", "58")
-# The shortest prefix, by IP version, that can be somebody's own network. A shorter one is a part of the internet.
+# The shortest prefix, by IP version, of a network that can belong to one operator.
 SHORTEST_PREFIX = {4: 8, 6: 32}
 
 

@@ -35,8 +35,8 @@ def kinds_in(text: str) -> list[str]:
 def kinds_in_user_data(user_data: str) -> list[str]:
     """The kinds of secrets in cloud-init's user-data, without the host key for the bootstrap.
 
-    The bootstrap replaces that key. docs/decisions/0004-replace-the-host-key-in-the-bootstrap.md says why it must be in
-    the user-data.
+    The bootstrap replaces that key. It must be in the user-data for this reason:
+    docs/decisions/0004-replace-the-host-key-in-the-bootstrap.md
     """
     kinds = {kind for text in _texts(user_data) for kind in kinds_in(text)}
     return [kind for kind in _KINDS if kind in kinds]

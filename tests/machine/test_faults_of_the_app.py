@@ -163,7 +163,7 @@ def test_after_a_failed_first_release_the_server_answers_503_until_a_good_one(ma
     server = PageAppServer.boot(machines, tmp_path)
     result = server.release(app("bad", later(1, "os._exit(3)")), watch=10)
     assert result.exit_code == 1
-    assert "there is no earlier release to go back to" in result.output
+    assert "there is no earlier release to roll back to" in result.output
     status, _ = server.get()
     assert status == 503
     assert server.deployments() == []

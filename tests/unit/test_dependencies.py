@@ -36,5 +36,5 @@ def test_a_project_file_or_a_lock_replaces_requirements_but_a_lock_needs_its_pro
     (app / "uv.lock").write_text("version = 1\n")
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
-    with pytest.raises(DependencyError, match=r"uv\.lock is there without its pyproject\.toml"):
+    with pytest.raises(DependencyError, match=r"the app has uv\.lock, but no pyproject\.toml"):
         tarball(app)

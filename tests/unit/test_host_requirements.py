@@ -25,8 +25,8 @@ def test_a_lock_comes_before_a_requirements_file_and_that_before_the_project_fil
     [
         ({}, "add a requirements.txt"),
         ({"pyproject_toml": "[tool.ruff]\n"}, r"no pyproject.toml with a \[project\]"),
-        ({"uv_lock": LOCK}, "without its pyproject.toml"),
-        ({"uv_lock": LOCK, "pyproject_toml": "[tool.ruff]\n"}, "without its pyproject.toml"),
+        ({"uv_lock": LOCK}, "has uv.lock, but no pyproject.toml"),
+        ({"uv_lock": LOCK, "pyproject_toml": "[tool.ruff]\n"}, "has uv.lock, but no pyproject.toml"),
         ({"pyproject_toml": '[project]\nname = "a"\ndynamic = ["dependencies"]\n'}, "dynamic"),
         ({"pyproject_toml": "[project\n"}, "pyproject.toml can't be read: "),
     ],

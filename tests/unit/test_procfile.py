@@ -51,7 +51,7 @@ def test_a_syntax_error_in_the_app_is_reported_with_its_line(app: Path):
         ("web: gunicorn a:b && true", "one command"),
         ("web: waitress-serve a:b", "waitress-serve --unix-socket=.GANTRY_SOCKET yourmodule:app"),
         ("web: env/bin/uvicorn --port 80 a:b", "uvicorn --uds .GANTRY_SOCKET"),
-        ("web: python serve.py $PORT", "there are no ports"),
+        ("web: python serve.py $PORT", "a server gives the app no port"),
         ("web: flask run", "start the app with 'gunicorn yourmodule:app'"),
         ("web: python manage.py runserver", "start the app with 'gunicorn yourproject.wsgi'"),
         ("web: gunicorn", "names no app: start it with 'gunicorn yourmodule:app'"),

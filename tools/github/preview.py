@@ -40,10 +40,10 @@ def shortened(text: str, room: int) -> str:
     if len(text) <= room:
         return text
     note = "\n\n[... {} characters left out; the run's log has them ...]\n\n"
-    kept = room - len(note.format(len(text)))
-    head = kept // 2
-    tail = kept - head
-    return text[:head] + note.format(len(text) - kept) + text[len(text) - tail :]
+    shown = room - len(note.format(len(text)))
+    head = shown // 2
+    tail = shown - head
+    return text[:head] + note.format(len(text) - shown) + text[len(text) - tail :]
 
 
 def _last_part(output: str) -> str:

@@ -15,7 +15,7 @@ from tools.pictures import svg
 CELL_WIDTH, CELL_HEIGHT, FONT_SIZE = 8.0, 19.0, 13.5
 MARGIN, HEAD_LENGTH = 14.0, 9.0
 RIGHT, LEFT, DOWN, UP = (1, 0), (-1, 0), (0, 1), (0, -1)
-# Of each character: its kind of line, and where it leads.
+# The kind of line of each character, and the directions in which it goes on.
 LINES = {
     "─": ("line", RIGHT, LEFT),
     "│": ("line", UP, DOWN),
@@ -98,7 +98,7 @@ class Box:
 
 
 class Drawing:
-    """A grid of characters; what lies outside of it is blank."""
+    """A grid of characters. The characters outside of it are blank."""
 
     def __init__(self, source: str) -> None:
         self.rows = source.rstrip("\n").split("\n")
@@ -111,7 +111,7 @@ class Drawing:
         return self.rows[y][x] if 0 <= y < len(self.rows) and 0 <= x < len(self.rows[y]) else " "
 
     def _boxes(self) -> list[Box]:
-        """The largest first, so that what is inside is drawn on top."""
+        """The boxes, the largest first, so that inner boxes are drawn on top. Raises ValueError for an open box."""
         boxes: list[Box] = []
         for y, row in enumerate(self.rows):
             for top in _TOP.finditer(row):
@@ -120,7 +120,8 @@ class Drawing:
                     bottom += 1
                 if (self.at((left, bottom)), self.at((right, bottom))) != ("└", "┘"):
                     raise ValueError(f"the box at line {y + 1}, column {left + 1} isn't closed")
-                boxes.append(Box(left, y, right, bottom, "".join(re.findall("[a-z]", top[0])) or "box"))
+                kind = "".join(re.findall("[a-z]", top[0])) or "box"
+                boxes.append(Box(left=left, top=y, right=right, bottom=bottom, kind=kind))
         return sorted(boxes, key=Box.area, reverse=True)
 
     def lines(self) -> dict[str, list[str]]:
@@ -153,7 +154,7 @@ class Drawing:
                 " " if (x, y) in self.edges or character in LINES or character in ARROWS else character
                 for x, character in enumerate(row)
             )
-            elements += [self._text(run.start(), run.end() - 1, y, run[0]) for run in _RUN.finditer(words)]
+            elements += [self._text(run.start(), run.end() - 1, y=y, words=run[0]) for run in _RUN.finditer(words)]
         return elements
 
     def _cells(self) -> list[tuple[Place, str]]:
@@ -176,23 +177,23 @@ class Drawing:
         baseline = _middle((0, y))[1] + FONT_SIZE * 0.35
         if around and first - around[-1].left > 2 and abs((first - around[-1].left) - (around[-1].right - last)) <= 1:
             middle = (_middle((around[-1].left, y))[0] + _middle((around[-1].right, y))[0]) / 2
-            return svg.text(middle, baseline, _spans(words), "middle")
+            return svg.text(middle, baseline, _spans(words), kind="middle")
         return svg.text(_middle((first, y))[0] - CELL_WIDTH / 2, baseline, _spans(words))
 
 
 def draw(source: str) -> str:
     """The picture of a text whose first line is its title."""
-    title, _, rest = source.partition("\n")
-    drawing = Drawing(rest.strip("\n"))
+    title, _, grid = source.partition("\n")
+    drawing = Drawing(grid.strip("\n"))
     width = drawing.width * CELL_WIDTH + 2 * MARGIN
     height = len(drawing.rows) * CELL_HEIGHT + 2 * MARGIN
-    elements = [svg.rectangle(0.5, 0.5, width - 1, height - 1, "page", 8)]
+    elements = [svg.rectangle(0.5, 0.5, width=width - 1, height=height - 1, kind="page", radius=8)]
     for box in drawing.boxes:
         (x, y), (right, bottom) = _middle((box.left, box.top)), _middle((box.right, box.bottom))
-        elements.append(svg.rectangle(x, y, right - x, bottom - y, box.kind, 6))
+        elements.append(svg.rectangle(x, y, width=right - x, height=bottom - y, kind=box.kind, radius=6))
     elements += [svg.path("".join(data), kind) for kind, data in drawing.lines().items() if data]
     elements += [svg.path(data, f"head-{kind}") for data, kind in drawing.arrows()]
-    return svg.page(width, height, title, _style(), [*elements, *drawing.texts()])
+    return svg.page(width, height, title=title, style=_style(), elements=[*elements, *drawing.texts()])
 
 
 def _style() -> str:

@@ -27,7 +27,7 @@ CHUNK_BYTES = 65536
 
 
 class Recording:
-    """Output with the second at which it came."""
+    """Pieces of output, each with the second at which it came."""
 
     def __init__(self) -> None:
         self.events: list[tuple[float, str]] = []
@@ -42,7 +42,7 @@ class Recording:
         file.write_text("\n".join(lines) + "\n")
 
     def _joined(self) -> list[tuple[float, str]]:
-        """One event for what comes at nearly the same time."""
+        """The events. Output that came at nearly the same time is one event."""
         joined: list[tuple[float, str]] = []
         for seconds, output in self.events:
             if joined and seconds - joined[-1][0] < TOGETHER_SECONDS:

@@ -12,8 +12,8 @@ SANS = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, A
 MONOSPACE = "ui-monospace, SFMono-Regular, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 
 
-def page(width: float, height: float, title: str, style: str, elements: Iterable[str]) -> str:
-    """A whole file; ``title`` is what a screen reader says."""
+def page(width: float, height: float, *, title: str, style: str, elements: Iterable[str]) -> str:
+    """The text of a whole file. A screen reader reads ``title`` aloud."""
     size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>\n{style}</style>", *elements, "</svg>", ""])
@@ -32,7 +32,7 @@ def circle(x: float, y: float, radius: float, kind: str) -> str:
 
 
 def text(x: float, y: float, spans: Iterable[str], kind: str = "") -> str:
-    """``spans`` come from span()."""
+    """A line of text that begins at a point; ``spans`` come from span()."""
     opening = f'<text x="{number(x)}" y="{number(y)}"' + (f' class="{kind}"' if kind else "")
     return f"{opening}>{''.join(spans)}</text>"
 

@@ -1,7 +1,7 @@
 """A moving picture of a terminal, from a recording by record.py.
 
-Each line of the screen is shown for as long as it stood there. Where nothing moves (a reader who prefers that, a
-program that knows no CSS), the last screen is shown.
+The picture shows each line for as long as it was on the screen. A reader who prefers no motion gets the last screen. A
+program without CSS gets it, too.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tools.pictures import svg
 
 CELL_WIDTH, CELL_HEIGHT, FONT_SIZE = 7.83, 17.0, 13.0
 MARGIN, BAR = 16.0, 30.0
-# The last screen stays for so long before it all begins again.
+# The last screen stays this long before the picture starts again.
 PAUSE_SECONDS = 6.0
-# What changes in between isn't seen.
+# Changes within this time are shown together.
 FRAME_SECONDS = 0.1
-# Of the 16 and the 256 colours of a terminal, those that Pulumi uses; in GitHub's dark palette.
+# The colours that Pulumi uses, by their numbers among a terminal's 16 or 256. The values are GitHub's dark palette.
 COLOURS = {
     "1": "#ff7b72",
     "2": "#3fb950",
@@ -110,7 +110,7 @@ class Terminal:
 
 @dataclass(frozen=True)
 class Shown:
-    """A line of the screen, and from when to when it is there; None is to the end."""
+    """A line of the screen, and the seconds at which it appears and disappears; None is the end of the recording."""
 
     row: int
     line: Line
@@ -126,18 +126,18 @@ def draw(recording: str) -> str:
     total = events[-1][0] + PAUSE_SECONDS
     width = header["width"] * CELL_WIDTH + 2 * MARGIN
     height = rows * CELL_HEIGHT + BAR + 2 * MARGIN
-    times = sorted({(each.start, each.end) for each in shown}, key=lambda time: (time[0], time[1] or total))
+    times = sorted({(line.start, line.end) for line in shown}, key=lambda time: (time[0], time[1] or total))
     names = {time: f"t{number}" for number, time in enumerate(times)}
     elements = [
-        svg.rectangle(0.5, 0.5, width - 1, height - 1, "window", 10),
-        *(svg.circle(MARGIN + 6 + 20 * number, BAR / 2 + 3, 6, "button") for number in range(3)),
-        *(_text(each, names[each.start, each.end]) for each in shown),
+        svg.rectangle(0.5, 0.5, width=width - 1, height=height - 1, kind="window", radius=10),
+        *(svg.circle(MARGIN + 6 + 20 * number, BAR / 2 + 3, radius=6, kind="button") for number in range(3)),
+        *(_text(line, names[line.start, line.end]) for line in shown),
     ]
-    return svg.page(width, height, str(header["title"]), _style(names, total), elements)
+    return svg.page(width, height, title=str(header["title"]), style=_style(names, total), elements=elements)
 
 
 def _screens(events: Iterable[tuple[float, str, str]], columns: int, rows: int) -> list[tuple[float, tuple[Line, ...]]]:
-    """What is on the screen from each time on."""
+    """Each screen, with the second at which it appears."""
     terminal, screens = Terminal(columns), list[tuple[float, tuple[Line, ...]]]()
     for seconds, _, output in events:
         terminal.write(output)
@@ -149,18 +149,18 @@ def _screens(events: Iterable[tuple[float, str, str]], columns: int, rows: int) 
 
 
 def _shown(screens: list[tuple[float, tuple[Line, ...]]]) -> Iterable[Shown]:
-    there: dict[int, tuple[Line, float]] = {}
+    visible: dict[int, tuple[Line, float]] = {}
     for time, screen in screens:
-        for row in range(max(len(screen), *there, 0) if there else len(screen)):
+        for row in range(max(len(screen), *visible, 0) if visible else len(screen)):
             line = screen[row] if row < len(screen) else ()
-            before, since = there.get(row, ((), 0.0))
+            before, since = visible.get(row, ((), 0.0))
             if line != before:
                 if before:
-                    yield Shown(row, before, since, time)
-                there[row] = (line, time)
-    for row, (line, since) in there.items():
+                    yield Shown(row, before, start=since, end=time)
+                visible[row] = (line, time)
+    for row, (line, since) in visible.items():
         if line:
-            yield Shown(row, line, since, None)
+            yield Shown(row, line, start=since, end=None)
 
 
 def _text(shown: Shown, time: str) -> str:
@@ -177,7 +177,7 @@ def _text(shown: Shown, time: str) -> str:
         for run in _WORDS.finditer(words):
             spans.append(svg.span(run[0], kind, MARGIN + (column + run.start()) * CELL_WIDTH))
         column = end
-    return svg.text(MARGIN, y, spans, time if shown.end is None else f"o {time}")
+    return svg.text(MARGIN, y, spans, kind=time if shown.end is None else f"o {time}")
 
 
 def _style(names: dict[tuple[float, float | None], str], total: float) -> str:

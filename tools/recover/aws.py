@@ -1,4 +1,4 @@
-"""How to find resources that AWS created but Pulumi didn't record: one way for each type."""
+"""Finds resources that AWS created but Pulumi didn't record, in one way for each type."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NAMED: dict[str, Callable[[Document], str]] = {
 }
 # Found in its route table.
 ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-# Found in its zone, by its values too: a record of the same name may be somebody else's.
+# Found in its zone, by its values, too: a record of the same name may not be this stack's.
 RECORD = "aws:route53/record:Record"
 # Not looked for: creating them a second time changes nothing.
 REPEATABLE = {
@@ -89,7 +89,7 @@ def query_for(deployment: Mapping[str, Any], creates: list[Pending]) -> Query | 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What AWS has, as tools/recover/lookup wrote it down."""
+    """The resources in AWS, as tools/recover/lookup has recorded them."""
 
     tagged: list[Document] = field(default_factory=list[Document])
     associations: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])

@@ -1,4 +1,4 @@
-"""Looks up in AWS what a killed `up` may have created.
+"""Looks up the resources in AWS that a killed `up` may have created.
 
 A separate temporary stack does the look-up, so the stack that is recovered isn't touched.
 """
@@ -25,7 +25,10 @@ STACK = "lookup"
 
 
 def look_up(pulumi: str, env: Mapping[str, str], query: aws.Query, known_ids: set[str]) -> aws.Inventory:
-    """What AWS has for the query, without resources that are deleted already; ``pulumi`` is the engine's path."""
+    """The resources in AWS for the query, except those that are already deleted; ``pulumi`` is the engine's path.
+
+    Raises SetupError with the engine's output.
+    """
     with tempfile.TemporaryDirectory() as parent:
         shutil.copytree(PROGRAM, folder := Path(parent, "program"))
         stack_env = {**env, "PULUMI_BACKEND_URL": backend.in_folder(Path(parent)), "PULUMI_CONFIG_PASSPHRASE": ""}
@@ -43,7 +46,7 @@ class _LookupStack:
     env: Mapping[str, str]
 
     def inventory(self, query: aws.Query) -> aws.Inventory:
-        """The answers that a preview of the look-up program writes down."""
+        """The inventory that a preview of the look-up program writes to a file."""
         (self.folder / "query.json").write_text(json.dumps(asdict(query)))
         self._run("stack", "init", STACK)
         self._run("preview", "--stack", STACK)

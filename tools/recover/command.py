@@ -57,8 +57,11 @@ class Pulumi:
 
 
 def recover(pulumi: Pulumi) -> int:
-    """Unlocks the stack, adds to its state what the killed `up` created, and says what only the operator can decide."""
-    # `cancel` fails where the stack isn't locked; then there is nothing to do.
+    """Unlocks the stack, adds to its state what the killed `up` created, and reports what only the operator can decide.
+
+    Returns the exit status: that of the refresh.
+    """
+    # `cancel` fails if the stack isn't locked. Then there is nothing to unlock.
     pulumi.output("cancel", "--yes", check=False)
     exported = pulumi.export_state()
     deployment = cast("dict[str, Any]", exported.get("deployment") or {})
@@ -73,7 +76,7 @@ def recover(pulumi: Pulumi) -> int:
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(create)} for n, create in enumerate(creates)}
     assigned = state.assign_ids(creates, candidates, known_ids)
     adoptable = {n: id for n, id in assigned.items() if state.has_references_of(deployment, creates[n])}
-    # The import below removes the creates under way from the state, so the operator must hear of them before.
+    # The import below removes the creates under way from the state, so they are reported before.
     for n, id in assigned.items():
         if n not in adoptable:
             say(f"{creates[n]}: created as {id}, but resources that it needs aren't in the state: delete it manually")
@@ -85,7 +88,7 @@ def recover(pulumi: Pulumi) -> int:
     if adoptable or missing:
         pulumi.import_state({**exported, "deployment": deployment})
     if code := pulumi.refresh():
-        say("the refresh failed. What was found is in the state; run `make recover` again to continue")
+        say("the refresh failed. The resources that were found are in the state; run `make recover` again to continue")
         return code
     existing_ids = state.ids(pulumi.export_state().get("deployment") or {})
     _report(creates, {n: id for n, id in adoptable.items() if id in existing_ids})
@@ -170,10 +173,10 @@ def _clouds(
     return clouds
 
 
-def _untracked(what: str, untracked: Sequence[str]) -> str:
+def _untracked(sign: str, untracked: Sequence[str]) -> str:
     listed = "\n".join(f"  {resource}" for resource in untracked)
     return (
-        f"there are resources with this stack's {what} that aren't in its state.\n"
+        f"there are resources with this stack's {sign} that aren't in its state.\n"
         f"A lost reply may have left them, or they belong to another stack of this name.\n"
         f"Delete only those that you know nobody needs:\n{listed}"
     )

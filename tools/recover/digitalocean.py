@@ -1,4 +1,4 @@
-"""How to find resources that DigitalOcean created but Pulumi didn't record: one way for each type."""
+"""Finds resources that DigitalOcean created but Pulumi didn't record, in one way for each type."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tools.setup.report import SetupError
 
 AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
-# The provider fails to read a project that is deleted, and an assignment whose address is deleted. So the API must be
-# asked whether they exist.
+# The provider fails to read a project that is deleted, and an assignment whose address is deleted. So this program
+# requests from the API whether they exist.
 PROJECT = f"{_PREFIX}project:Project"
 ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
 # Found by name in a list of the API, https://docs.digitalocean.com/reference/api/. The seven digits that Pulumi adds

@@ -1,4 +1,4 @@
-"""Reads and changes a stack's exported state: the creates under way, and what was found of them. Pure functions."""
+"""Reads and changes a stack's exported state: its creates under way and their resources. Pure functions."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def assign_ids(creates: Sequence[Pending], candidates: Mapping[int, set[str]], k
     A create gets none if there are more free candidates than creates of its URN: nobody can tell which one is right.
     """
     assigned: dict[int, str] = {}
-    taken = set(known_ids)
+    used_ids = set(known_ids)
     for index, create in enumerate(creates):
-        free = sorted(candidates.get(index, set()) - taken)
+        free = sorted(candidates.get(index, set()) - used_ids)
         same_urn = [other for other in creates[index:] if other.urn == create.urn]
         if free and len(free) <= len(same_urn):
             assigned[index] = free[0]
-            taken.add(free[0])
+            used_ids.add(free[0])
     return assigned
 
 
@@ -107,9 +107,9 @@ def adopt(deployment: Mapping[str, Any], created: Iterable[tuple[Pending, str]])
 
 def without(deployment: Mapping[str, Any], missing: Sequence[Document]) -> Document:
     """The state without these resources, and without references to them."""
-    kept = [resource for resource in resources(deployment) if resource not in missing]
-    removed_urns = {resource["urn"] for resource in missing} - {resource["urn"] for resource in kept}
-    return {**deployment, "resources": [_without_references(resource, removed_urns) for resource in kept]}
+    remaining = [resource for resource in resources(deployment) if resource not in missing]
+    removed_urns = {resource["urn"] for resource in missing} - {resource["urn"] for resource in remaining}
+    return {**deployment, "resources": [_without_references(resource, removed_urns) for resource in remaining]}
 
 
 def _without_references(resource: Document, removed_urns: set[str]) -> Document:

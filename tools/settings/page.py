@@ -16,7 +16,7 @@ _HEAD = """\
 <!-- Written by `python -m tools.settings` from components/settings/common.py and components/*/settings.py. -->
 
 A setting belongs to a stack, and lives in `Pulumi.<stack>.yaml`. Each one has an example below, for the stack `dev`.
-`bin/pulumi config` lists what is set. `bin/pulumi config rm <key>` goes back to the default.
+`bin/pulumi config` lists what is set. `bin/pulumi config rm <key>` restores the default.
 
 Gantry checks all settings before it touches anything. It reports all mistakes at once, each with the rule and the
 command that fixes it.

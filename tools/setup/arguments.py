@@ -1,4 +1,4 @@
-"""Reads from a Pulumi command line which stack and which project folder it is about."""
+"""Reads the stack and the project folder from a Pulumi command line."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class CommandLine(NamedTuple):
 
 
 def read(words: Sequence[str]) -> CommandLine:
+    """The parts of the command line ``pulumi <words>`` that the set-up needs."""
     values, positional, flags = _split(words)
     command = positional[0] if positional else None
     stack = values.get("stack")
@@ -40,7 +41,12 @@ def read(words: Sequence[str]) -> CommandLine:
     only_prints = bool(flags & {"--help", "-h", "--version"}) or (
         command == "new" and bool(flags & {"--list-templates", "-l", "--generate-only", "-g"})
     )
-    return CommandLine(command, stack, values.get("cwd"), command not in WITHOUT_BACKEND and not only_prints)
+    return CommandLine(
+        command=command,
+        stack=stack,
+        folder=values.get("cwd"),
+        needs_backend=command not in WITHOUT_BACKEND and not only_prints,
+    )
 
 
 def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
@@ -48,19 +54,19 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
     values: dict[str, str] = {}
     positional: list[str] = []
     flags: set[str] = set()
-    rest = iter(words)
-    for word in rest:
+    remaining = iter(words)
+    for word in remaining:
         if word == "--":
             break
         if word.startswith("--"):
             flag, equals, value = word.partition("=")
             if not equals and flag in LONG_WITH_VALUE:
-                value = next(rest, "")
+                value = next(remaining, "")
             flags.add(flag)
             if flag in {"--stack", "--cwd"}:
                 values[flag[2:]] = value
         elif word.startswith("-") and len(word) > 1:
-            letter, value = _read_short(word[1:], rest)
+            letter, value = _read_short(word[1:], remaining)
             flags |= {f"-{character}" for character in word[1:]}
             if letter in SHORT_NAMES:
                 values[SHORT_NAMES[letter]] = value
@@ -69,10 +75,10 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
     return values, positional, flags
 
 
-def _read_short(letters: str, rest: Iterator[str]) -> tuple[str, str]:
+def _read_short(letters: str, following: Iterator[str]) -> tuple[str, str]:
     """The last flag of a group such as `-ys dev`, `-ysdev` or `-ys=dev`, and its value."""
     for index, letter in enumerate(letters):
         if letter in SHORT_WITH_VALUE:
             joined_value = letters[index + 1 :].removeprefix("=")
-            return letter, joined_value or next(rest, "")
+            return letter, joined_value or next(following, "")
     return letters[-1], ""

@@ -30,7 +30,7 @@ def in_folder(folder: Path) -> str:
 
 
 def remove_empty_sidecars(url: str, stack: str) -> list[Path]:
-    """Removes the stack's empty sidecars in a backend of files, and returns their paths. The engine can do without."""
+    """Removes the stack's empty sidecars in a backend of files; returns their paths. The engine doesn't need them."""
     scheme, _, folder = url.partition("?")[0].partition("://")
     if scheme != "file":
         return []

@@ -54,9 +54,9 @@ def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, s
         or backend.selected_stack(Path(env["PULUMI_HOME"]), project, url or local_url)
         or backend.DEV
     )
-    defaults = backend.defaults(stack, url, local_url, env)
+    defaults = backend.defaults(stack, url, local_url=local_url, environ=env)
     if defaults.get("PULUMI_BACKEND_URL") == local_url:
-        # The dev stack's passphrase is empty: whoever can read its state has its keys.
+        # The dev stack's passphrase is empty: a user who can read its state has its keys.
         LOCAL_STATE.mkdir(parents=True, exist_ok=True)
         LOCAL_STATE.chmod(0o700)
     return env | defaults | plugin_downloads(stack, project, env)

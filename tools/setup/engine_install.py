@@ -16,7 +16,7 @@ RECORD = "made.json"
 
 
 def install(pins: str, fault: str, environ: Mapping[str, str]) -> str:
-    """Installs the engine, unless it is there and was made from the same pins.
+    """Installs the engine, unless it exists and was made from the same pins.
 
     `fault` says why the pulumi on PATH can't be used. Returns the reason for this engine as one line.
     """
@@ -31,16 +31,16 @@ def install(pins: str, fault: str, environ: Mapping[str, str]) -> str:
 def _fill(folder: Path, fault: str, environ: Mapping[str, str]) -> str:
     platform = download.release_platform()
     go = find_go(environ)
-    method, why = choose_method(fault, platform, download.reachable, go)
+    method, why = choose_method(fault, platform, reachable=download.reachable, go=go)
     if method == "download" and platform:
         say(f"downloading Pulumi {versions.PULUMI}")
         try:
             download.release_into(folder, versions.PULUMI, platform)
         except download.DownloadError as error:
             say(f"the download failed: {error}")
-            method, why = choose_method(fault, platform, lambda: False, go)
+            method, why = choose_method(fault, platform, reachable=lambda: False, go=go)
     if method == "build" and go:
-        build_into(folder, versions.PULUMI, go, environ)
+        build_into(folder, versions.PULUMI, compiler=go, environ=environ)
     return why
 
 

@@ -23,8 +23,8 @@ DOWNLOAD_SECONDS = 120
 def decide(*, installed: bool, record: Mapping[str, str], sources: str, retry: bool) -> str:
     """What to do: `keep`, `download` (with the offline plugin as a fallback) or `install offline`.
 
-    `record` is what an earlier set-up did, `sources` the digest of the offline plugin's sources as they are now, and
-    `retry` asks for the official plugin once more.
+    `record` is what an earlier set-up did, `sources` the digest of the offline plugin's sources as they are now.
+    `retry` tries to download the official plugin although the offline one is installed.
     """
     is_offline = record.get("source") == OFFLINE_PLUGIN
     if installed and (not is_offline or (record.get("digest") == sources and not retry)):
@@ -69,7 +69,7 @@ def _next_action(environ: Mapping[str, str], *, retry: bool) -> str:
 
 
 def install(engine: Engine, environ: Mapping[str, str], *, retry: bool) -> None:
-    """Installs the plugin into the PULUMI_HOME of `environ`. `retry` asks for the official plugin once more."""
+    """Installs the plugin into the PULUMI_HOME of `environ`. `retry` tries to download the official one again."""
     action = _next_action(environ, retry=retry)
     if action == "download":
         if _download(engine, environ):

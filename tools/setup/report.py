@@ -15,5 +15,5 @@ def say(message: str) -> None:
 
 def elapsed(seconds: float) -> str:
     """The duration as minutes and seconds, such as 3:05."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    minutes, remainder = divmod(int(seconds), 60)
+    return f"{minutes}:{remainder:02d}"

@@ -71,7 +71,7 @@ def run(command: str, stack: str, environ: Mapping[str, str]) -> int:
     env = for_command([command, "--stack", stack], environ)
     target = target_of(stack)
     local = target == "local"
-    if fault := root_fault(command, stack, local, os.geteuid()):
+    if fault := root_fault(command, stack, local=local, user=os.geteuid()):
         raise SetupError(fault)
     if local:
         install_packages(LOCAL_TARGET, environ)
@@ -89,7 +89,7 @@ def run(command: str, stack: str, environ: Mapping[str, str]) -> int:
 def recover(stack: str, environ: Mapping[str, str], config_file: str | None = None) -> int:
     """Repairs the stack's state after a killed `up`, so that state and cloud agree. Returns the exit status."""
     env = for_command(["refresh", "--stack", stack], environ)
-    if fault := root_fault("recover", stack, is_local(stack, config_file=config_file), os.geteuid()):
+    if fault := root_fault("recover", stack, local=is_local(stack, config_file=config_file), user=os.geteuid()):
         raise SetupError(fault)
     program = str(set_up(environ).program)
     url = backend.chosen_backend(env, backend.project_file(ROOT), Path(env["PULUMI_CREDENTIALS_PATH"]))

@@ -1,4 +1,4 @@
-"""Makes the virtual environments, from requirements files that are locked with hashes."""
+"""Creates the virtual environments, from requirements files that are locked with hashes."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def authenticate(transport: Any, target: Endpoint) -> None:
             continue
         if transport.is_authenticated():
             return
-    methods = ", ".join(tried) or "none: give privateKey, password or an agent"
+    methods = ", ".join(tried) or "none: set privateKey, password or an agent"
     raise paramiko.AuthenticationException(
         f"unable to authenticate as {target.user} at {target.address}: tried {methods}"
     )

@@ -33,12 +33,14 @@ def dial(operation: Operation, connection: Properties) -> Link:
     target = _endpoint(connection)
     proxy = connection.get("proxy")
     if not isinstance(proxy, dict):
-        return _retry(operation, "Dial", target, lambda: _connect(operation, target))
+        return _retry(operation, "Dial", target=target, attempt=lambda: _connect(operation, target))
     try:
         bastion = _endpoint(proxy)
-        link = _retry(operation, "Dial proxy", bastion, lambda: _connect(operation, bastion))
+        link = _retry(operation, "Dial proxy", target=bastion, attempt=lambda: _connect(operation, bastion))
         try:
-            return _retry(operation, "Dial from proxy", target, lambda: _connect_through(operation, link, target))
+            return _retry(
+                operation, "Dial from proxy", target=target, attempt=lambda: _connect_through(operation, link, target)
+            )
         except BaseException:
             link.close()
             raise
@@ -63,7 +65,7 @@ def _endpoint(connection: Properties) -> Endpoint:
     )
 
 
-def _retry(operation: Operation, activity: str, target: Endpoint, attempt: Callable[[], T]) -> T:
+def _retry(operation: Operation, activity: str, *, target: Endpoint, attempt: Callable[[], T]) -> T:
     pause, failures = _FIRST_PAUSE, 0
     while True:
         operation.raise_if_cancelled()
@@ -85,7 +87,7 @@ def _connect(operation: Operation, target: Endpoint) -> Link:
         stream = socket.create_connection((target.host, target.port), target.timeout)
     except OSError as error:
         raise DialError(f"dial tcp {target.address}: {error.strerror or error}") from None
-    return _handshake(operation, stream, target, None)
+    return _handshake(operation, stream, target=target, bastion=None)
 
 
 def _connect_through(operation: Operation, bastion: Link, target: Endpoint) -> Link:
@@ -95,10 +97,10 @@ def _connect_through(operation: Operation, bastion: Link, target: Endpoint) -> L
         )
     except (ssh.paramiko().SSHException, EOFError) as error:
         raise DialError(f"dial tcp {target.address}: {error}") from None
-    return _handshake(operation, stream, target, bastion)
+    return _handshake(operation, stream, target=target, bastion=bastion)
 
 
-def _handshake(operation: Operation, stream: Any, target: Endpoint, bastion: Link | None) -> Link:
+def _handshake(operation: Operation, stream: Any, *, target: Endpoint, bastion: Link | None) -> Link:
     paramiko = ssh.paramiko()
     transport: Any = None
     try:

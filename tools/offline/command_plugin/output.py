@@ -26,19 +26,19 @@ class _Lines:
     def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
+        self._incomplete = ""
 
     def feed(self, data: bytes, *, final: bool = False) -> None:
-        text = self._rest + self._decoder.decode(data, final)
-        *lines, rest = text.split("\n")
+        text = self._incomplete + self._decoder.decode(data, final)
+        *lines, incomplete = text.split("\n")
         for line in lines:
             self._emit_in_pieces(line.removesuffix("\r"))
-        while len(rest) > _LONGEST_LINE:
-            self._emit(rest[:_LONGEST_LINE])
-            rest = rest[_LONGEST_LINE:]
-        if final and rest:
-            self._emit(rest)
-        self._rest = rest
+        while len(incomplete) > _LONGEST_LINE:
+            self._emit(incomplete[:_LONGEST_LINE])
+            incomplete = incomplete[_LONGEST_LINE:]
+        if final and incomplete:
+            self._emit(incomplete)
+        self._incomplete = incomplete
 
     def _emit_in_pieces(self, line: str) -> None:
         for start in range(0, max(len(line), 1), _LONGEST_LINE):

@@ -113,7 +113,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             outputs = previewed_outputs(resource, state, inputs)
             return provider_pb2.UpdateResponse(properties=to_struct({**inputs, **outputs}))
-        new = self._run(request, context, lambda operation: resources.update(operation, token, state, inputs))
+        new = self._run(
+            request, context, lambda operation: resources.update(operation, token, state=state, inputs=inputs)
+        )
         return provider_pb2.UpdateResponse(properties=to_struct(new))
 
     def Delete(self, request: Any, context: Any) -> Any:

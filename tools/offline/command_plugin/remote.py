@@ -135,14 +135,14 @@ def _set(channel: Any, name: str, value: str) -> bool:
     """Sends an environment variable and waits for the server's answer. paramiko's own method doesn't wait."""
     try:
         channel._event_pending()
-        channel.transport._send_user_message(_request(channel, "env", True, name, value))
+        channel.transport._send_user_message(_request(channel, "env", name, value, wants_reply=True))
         channel._wait_for_event()
     except (ssh.paramiko().SSHException, EOFError):
         return False
     return True
 
 
-def _request(channel: Any, kind: str, wants_reply: bool, *words: str) -> Any:
+def _request(channel: Any, kind: str, *words: str, wants_reply: bool) -> Any:
     paramiko = ssh.paramiko()
     message = paramiko.Message()
     message.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
@@ -162,7 +162,7 @@ def _stop(link: Link, channel: Any) -> None:
         link.close()
 
     try:
-        channel.transport._send_user_message(_request(channel, "signal", False, "TERM"))
+        channel.transport._send_user_message(_request(channel, "signal", "TERM", wants_reply=False))
     except (ssh.paramiko().SSHException, OSError, EOFError):
         pass
     threading.Thread(target=disconnect, daemon=True).start()

@@ -26,16 +26,16 @@ def new_id(token: str, name: str) -> str:
 
 def create(operation: Operation, token: str, inputs: Properties) -> Properties:
     if token in _COMMANDS:
-        return {**inputs, **_run(operation, token, inputs.get("create"), inputs, _NO_OUTPUT)}
+        return {**inputs, **_run(operation, token, command=inputs.get("create"), properties=inputs, last=_NO_OUTPUT)}
     _copy(operation, token, inputs)
     return inputs
 
 
-def update(operation: Operation, token: str, state: Properties, inputs: Properties) -> Properties:
+def update(operation: Operation, token: str, *, state: Properties, inputs: Properties) -> Properties:
     if token in _COMMANDS:
         last = {**_NO_OUTPUT, **_outputs(state)}
         command = inputs.get("update") if inputs.get("update") is not None else inputs.get("create")
-        return {**inputs, **_run(operation, token, command, inputs, last)}
+        return {**inputs, **_run(operation, token, command=command, properties=inputs, last=last)}
     if _needs_copy(state, inputs):
         _copy(operation, token, inputs)
     return inputs
@@ -43,12 +43,15 @@ def update(operation: Operation, token: str, state: Properties, inputs: Properti
 
 def delete(operation: Operation, token: str, state: Properties) -> None:
     if token in _COMMANDS:
-        _run(operation, token, state.get("delete"), state, {**_NO_OUTPUT, **_outputs(state)})
+        last = {**_NO_OUTPUT, **_outputs(state)}
+        _run(operation, token, command=state.get("delete"), properties=state, last=last)
 
 
 def run(operation: Operation, arguments: Properties) -> Properties:
     """The function command:local:run."""
-    return {**arguments, **_run(operation, LOCAL_COMMAND, arguments.get("command"), arguments, _NO_OUTPUT)}
+    command = arguments.get("command")
+    outputs = _run(operation, LOCAL_COMMAND, command=command, properties=arguments, last=_NO_OUTPUT)
+    return {**arguments, **outputs}
 
 
 def source_failures(inputs: Properties) -> list[Failure]:
@@ -67,7 +70,7 @@ def _outputs(state: Properties) -> Properties:
     return {name: state[name] for name in ("stdout", "stderr", "assets", "archive") if name in state}
 
 
-def _run(operation: Operation, token: str, command: Value, properties: Properties, last: Properties) -> Properties:
+def _run(operation: Operation, token: str, *, command: Value, properties: Properties, last: Properties) -> Properties:
     """Runs the command and returns the outputs. Without a command these are the last ones."""
     plain = revealed(properties)
     assert isinstance(plain, dict)
@@ -141,9 +144,9 @@ def _copy(operation: Operation, token: str, inputs: Properties) -> None:
     plain = cast("dict[str, Properties]", revealed(inputs))
     remote_path = str(plain["remotePath"])
     if token == COPY_FILE:
-        copy_file(operation, plain["connection"], str(plain["localPath"]), remote_path)
+        copy_file(operation, plain["connection"], local_path=str(plain["localPath"]), remote_path=remote_path)
     else:
-        copy_to_remote(operation, plain["connection"], plain["source"], remote_path)
+        copy_to_remote(operation, plain["connection"], source=plain["source"], remote_path=remote_path)
 
 
 def _needs_copy(state: Properties, inputs: Properties) -> bool:

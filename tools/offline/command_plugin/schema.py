@@ -112,12 +112,12 @@ class Failure:
 def checked(inputs: Properties, properties: dict[str, Property]) -> tuple[Properties, list[Failure]]:
     """The inputs with defaults and secret marks, and the failures of their check."""
     failures: list[Failure] = []
-    result = _check_fields(inputs, properties, "", failures)
+    result = _check_fields(inputs, properties, prefix="", failures=failures)
     return result, failures
 
 
 def _check_fields(
-    inputs: Properties, properties: dict[str, Property], prefix: str, failures: list[Failure]
+    inputs: Properties, properties: dict[str, Property], *, prefix: str, failures: list[Failure]
 ) -> Properties:
     result: Properties = {}
     for name, value in inputs.items():
@@ -126,7 +126,7 @@ def _check_fields(
             failures.append(Failure(prefix + name, f"unrecognized property '{name}'"))
             result[name] = value
         else:
-            result[name] = _check_value(value, schema, prefix + name, failures)
+            result[name] = _check_value(value, schema, path=prefix + name, failures=failures)
     for name, schema in properties.items():
         if inputs.get(name) is not None:
             continue
@@ -137,28 +137,32 @@ def _check_fields(
     return result
 
 
-def _check_value(value: Value, schema: Property, path: str, failures: list[Failure]) -> Value:
+def _check_value(value: Value, schema: Property, *, path: str, failures: list[Failure]) -> Value:
     inner = unwrapped(value)
     if inner is not None and not is_unknown(inner):
         if not _fits(inner, schema.kind):
             # The path and not the top-level name: the engine prints the value of a property with that name.
             failures.append(Failure(path, f"expected {schema.kind.value}"))
         else:
-            inner = _check_inside(inner, schema, path, failures)
+            inner = _check_inside(inner, schema, path=path, failures=failures)
     return secret(inner) if schema.secret or is_secret(value) else inner
 
 
-def _check_inside(value: Value, schema: Property, path: str, failures: list[Failure]) -> Value:
+def _check_inside(value: Value, schema: Property, *, path: str, failures: list[Failure]) -> Value:
     if schema.kind is Kind.OBJECT and isinstance(value, dict):
-        return _check_fields(value, schema.fields, f"{path}.", failures)
+        return _check_fields(value, schema.fields, prefix=f"{path}.", failures=failures)
     if schema.element is None:
         return value
     if isinstance(value, list):
         return [
-            _check_value(element, schema.element, f"{path}[{index}]", failures) for index, element in enumerate(value)
+            _check_value(element, schema.element, path=f"{path}[{index}]", failures=failures)
+            for index, element in enumerate(value)
         ]
     if isinstance(value, dict):
-        return {key: _check_value(element, schema.element, f"{path}.{key}", failures) for key, element in value.items()}
+        return {
+            key: _check_value(element, schema.element, path=f"{path}.{key}", failures=failures)
+            for key, element in value.items()
+        }
     return value
 
 

@@ -69,9 +69,9 @@ def _signer(openssh: str, kind: str) -> Any:
 
 def _key_problem(error: Exception, password: str | None) -> str:
     if isinstance(error, TypeError) and not password:
-        return "ssh: the private key is encrypted: give privateKeyPassword"
+        return "ssh: the private key is encrypted: set privateKeyPassword"
     if isinstance(error, TypeError):
-        return "ssh: privateKeyPassword is given, but the private key is not encrypted"
+        return "ssh: privateKeyPassword is set, but the private key is not encrypted: remove privateKeyPassword"
     if password:
         return "ssh: the private key cannot be decrypted with privateKeyPassword, or is no private key"
     return "ssh: the private key cannot be read: it must be RSA, ECDSA or Ed25519 in PEM or OpenSSH form"

@@ -20,7 +20,7 @@ from .values import Properties
 _CHUNK = 256 * 1024
 
 
-def copy_to_remote(operation: Operation, connection: Properties, source: Properties, remote_path: str) -> None:
+def copy_to_remote(operation: Operation, connection: Properties, *, source: Properties, remote_path: str) -> None:
     """Copies the asset or archive. An archive file is not unpacked.
 
     ======== ==================== =================== =============
@@ -33,18 +33,18 @@ def copy_to_remote(operation: Operation, connection: Properties, source: Propert
     ======== ==================== =================== =============
     """
     with dial(operation, connection) as link:
-        _through_sftp(operation, link, remote_path, lambda remote: _copy(remote, source, remote_path))
+        _through_sftp(operation, link, remote_path, copy=lambda remote: _copy(remote, source, remote_path))
 
 
-def copy_file(operation: Operation, connection: Properties, local_path: str, remote_path: str) -> None:
+def copy_file(operation: Operation, connection: Properties, *, local_path: str, remote_path: str) -> None:
     """command:remote:CopyFile, the older resource: copies one file to exactly that path."""
     path = Path(local_path)
     _open(path).close()
     with dial(operation, connection) as link:
-        _through_sftp(operation, link, remote_path, lambda remote: remote.put_file(path, remote_path))
+        _through_sftp(operation, link, remote_path, copy=lambda remote: remote.put_file(path, remote_path))
 
 
-def _through_sftp(operation: Operation, link: Link, remote_path: str, copy: Callable[[_Remote], None]) -> None:
+def _through_sftp(operation: Operation, link: Link, remote_path: str, *, copy: Callable[[_Remote], None]) -> None:
     library = ssh.paramiko()
     try:
         with operation.stopping(link.close):
