@@ -16,7 +16,8 @@ GENERATED = ROOT / ".gantry/artifacts"
 stack = pulumi.get_stack()
 draft = reader.read(ROOT, pulumi.Config())
 source = Source(draft.settings.app, draft.settings.release)
-settings = draft.check(source.procfile())
+# Only counts of processes need the Procfile, and for a revision it comes from git.
+settings = draft.check(source.procfile() if draft.settings.processes else None)
 release = source.pack(GENERATED)
 stack_fleet = fleet.build(stack, settings, release, generated=GENERATED)
 
