@@ -103,6 +103,7 @@ def test_one_of_eight_concurrent_releases_wins_and_the_others_name_it_within_fiv
 
 
 def test_a_second_release_fails_within_five_seconds_and_names_the_first(server: PageAppServer):
+    server.serve("good")
     first, second = (server.upload(tarball(app(page))) for page in ("first", "second"))
     process = server.start_release(first, watch=9)
     server.wait_for_page("first")
@@ -113,6 +114,7 @@ def test_a_second_release_fails_within_five_seconds_and_names_the_first(server: 
 
 
 def test_the_lock_is_free_after_its_holder_is_killed(server: PageAppServer):
+    server.serve("good")
     process = server.start_release(server.upload(tarball(app("held"))), watch=60)
     server.wait_for_page("held")
     server.kill_release()
