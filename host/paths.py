@@ -36,11 +36,17 @@ class Paths:
     gantry_command = _Below("usr/local/bin/gantry")
     """The command that starts ``host_program``."""
 
+    host_keys = _Below("etc/gantry/host-keys")
+    """The first SSH host key, from the user-data, and the server's own."""
+
     scripts = _Below("usr/local/lib/gantry")
     """The scripts of the first boot: install, ready and host-key."""
 
     gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
     """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
+
+    uv_requirements = _Below("opt/gantry/uv.txt")
+    """The locked requirements of uv."""
 
     uv = _Below("opt/gantry/venv/bin/uv")
     """The program that installs an app's packages."""

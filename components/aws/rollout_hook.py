@@ -18,6 +18,7 @@ from components.rollout.login import with_login
 from components.rollout.steps import READY, RolloutArgs, Step, Upload
 from components.server import commands
 from components.target import Server
+from host.paths import Paths
 
 # Enough for a new server to boot. It alternates between two host keys each minute, so the right one may come later.
 CONNECT_SECONDS = 300
@@ -28,8 +29,8 @@ COMMAND_SECONDS = 3600
 UPLOAD = "cat > {path}.partial && mv {path}.partial {path} || {{ rm -f {path}.partial; false; }}"
 # The rollout that follows begins with the host key of the user-data, as it does on every server.
 RESTORE_FIRST_HOST_KEY = (
-    "if sudo cmp -s /etc/gantry/host-keys/own /etc/ssh/ssh_host_ed25519_key;"
-    " then sudo /usr/local/lib/gantry/host-key swap; fi"
+    f"if sudo cmp -s {Paths().host_keys}/own /etc/ssh/ssh_host_ed25519_key;"
+    f" then sudo {Paths().scripts}/host-key swap; fi"
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.settings import clouds, validators
-from components.settings.common import CommonSettings, TargetSettings
+from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import Scalar, setting
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
@@ -79,13 +79,13 @@ class AwsSettings(TargetSettings):
     )
     access_logs: bool = clouds.flag(help="Whether the balancer's access logs are kept for 90 days, in a bucket.")
 
-    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+    def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
         yield from clouds.network_of_existing_vpc(self.network, self.vpc)
         yield from clouds.domain_outside_zone(self.zone, common.domain)
         yield from clouds.status_the_balancer_refuses("aws", common, UNHEALTHY_FROM_STATUS)
         if self.access_logs and not common.balancer:
             yield (
-                "accessLogs",
+                ("accessLogs", "balancer", "servers"),
                 "accessLogs are logs of the balancer, and this stack has none; get one with:"
                 " pulumi config set balancer true",
             )

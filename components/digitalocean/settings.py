@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.settings import clouds, validators
-from components.settings.common import CommonSettings, TargetSettings
+from components.settings.common import CommonSettings, Conflict, TargetSettings
 
 # https://docs.digitalocean.com/products/networking/load-balancers/details/features/
 UNHEALTHY_FROM_STATUS = 400
@@ -56,7 +56,7 @@ class DigitalOceanSettings(TargetSettings):
         help="Fingerprint or id of an SSH key of the account, for root. Empty uploads the stack's key.",
     )
 
-    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+    def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
         yield from clouds.network_of_existing_vpc(self.network, self.vpc)
         yield from clouds.domain_outside_zone(self.zone, common.domain)
         yield from clouds.status_the_balancer_refuses("digitalocean", common, UNHEALTHY_FROM_STATUS)

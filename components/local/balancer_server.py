@@ -17,7 +17,7 @@ PACKAGES = ("nginx", "nftables", "python3")
 _ONLY_FOR_APPS = {"install.sh", "gunicorn.txt", "uv.txt", "tmpfiles.conf"}
 FILES = (
     *(file for file in server_user_data.FILES if file.source.rpartition("/")[2] not in _ONLY_FOR_APPS),
-    BootFile("/usr/local/lib/gantry/install", "0755", "balancer/install.sh"),
+    BootFile(f"{PATHS.scripts}/install", "0755", "balancer/install.sh"),
 )
 # `drain` waits for the end of older connections. After that, a server that isn't listed gets no requests, and can be
 # deleted.

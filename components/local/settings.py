@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.settings import common, validators
-from components.settings.common import CommonSettings, TargetSettings
+from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import setting
 
 
@@ -21,7 +21,7 @@ class LocalSettings(TargetSettings):
         group=common.SERVERS,
     )
 
-    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+    def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
         if self.network:
             yield from validators.no_room(common.servers, self.network, validators.capacity(self.network))
 

@@ -6,15 +6,15 @@ import hashlib
 import json
 import shlex
 
-from components.server.configuration import Configuration
+from components.server.configuration import PATHS, Configuration
 from components.settings.common import Settings
 
 # The first connection prints the server's own host key. Its script came with the user-data and its text never changes:
 # an update would expect the first host key, which the server no longer shows.
-READY = "sudo /usr/local/lib/gantry/ready"
+READY = f"sudo {PATHS.scripts}/ready"
 CONFIGURE = "sudo python3 -I {host_program} configure"
 # After this the server no longer shows the first host key.
-CONFIRM_HOST_KEY = "sudo /usr/local/lib/gantry/host-key confirm"
+CONFIRM_HOST_KEY = f"sudo {PATHS.scripts}/host-key confirm"
 CONFIGURE_AND_CONFIRM = f"{CONFIGURE} && {CONFIRM_HOST_KEY}"
 PREPARE = "sudo gantry prepare {release}"
 ROLL_BACK = "sudo gantry rollback --wait {seconds}"

@@ -52,7 +52,7 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
             **_firewall_rules(balancer),
             str(PATHS.gunicorn_settings): _gunicorn(settings),
             **_units(settings),
-            str(PATHS.units / systemd.RESUME_UNIT): text("gantry.service"),
+            str(PATHS.units / systemd.RESUME_UNIT): render("gantry.service.j2", gantry_command=PATHS.gantry_command),
         },
         links={
             str(PATHS.site_link): "../sites-available/gantry",
@@ -84,8 +84,9 @@ def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
 
 def _units(settings: Settings) -> dict[str, str]:
     """The units that run the app's code. Web and release phase share a deployment's folder, others have their own."""
-    deployment = {"folder": PATHS.deployments / "%i", "env_file": PATHS.env_files / "%i"}
-    process = {"folder": PATHS.processes / "%i", "env_file": PATHS.processes / "%i/environment"}
+    shared = {"app_home": PATHS.app_home, "sockets": PATHS.sockets}
+    deployment = {**shared, "folder": PATHS.deployments / "%i", "env_file": PATHS.env_files / "%i"}
+    process = {**shared, "folder": PATHS.processes / "%i", "env_file": PATHS.processes / "%i/environment"}
     web = render(
         "web.service.j2",
         **deployment,

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.server.templates import render, text
+from host.paths import Paths
+
+PATHS = Paths()
 
 # The user that Gantry logs in as; the same on every target.
 USER = "deploy"
@@ -23,21 +26,21 @@ class BootFile:
 
 
 FILES = tuple(
-    BootFile(path, permissions, f"first-boot/{source}")
+    BootFile(str(path), permissions, f"first-boot/{source}")
     for path, permissions, source in (
         ("/etc/ssh/sshd_config.d/gantry.conf", "0644", "sshd.conf"),
-        ("/etc/nftables.conf", "0755", "firewall.nft"),
+        (PATHS.firewall, "0755", "firewall.nft"),
         ("/etc/tmpfiles.d/gantry.conf", "0644", "tmpfiles.conf"),
-        ("/etc/nginx/sites-available/gantry", "0644", "placeholder.nginx.conf"),
-        ("/etc/systemd/system/gantry-host-key.service", "0644", "gantry-host-key.service"),
-        ("/etc/systemd/system/gantry-host-key.timer", "0644", "gantry-host-key.timer"),
-        ("/etc/systemd/system/nginx.service.d/gantry.conf", "0644", "nginx.service.conf"),
-        ("/opt/gantry/gunicorn.txt", "0644", "gunicorn.txt"),
-        ("/opt/gantry/uv.txt", "0644", "uv.txt"),
-        ("/usr/local/bin/gantry", "0755", "gantry.sh"),
-        ("/usr/local/lib/gantry/host-key", "0755", "host-key.sh"),
-        ("/usr/local/lib/gantry/install", "0755", "install.sh"),
-        ("/usr/local/lib/gantry/ready", "0755", "ready.sh"),
+        (PATHS.site, "0644", "placeholder.nginx.conf"),
+        (PATHS.units / "gantry-host-key.service", "0644", "gantry-host-key.service"),
+        (PATHS.units / "gantry-host-key.timer", "0644", "gantry-host-key.timer"),
+        (PATHS.units / "nginx.service.d/gantry.conf", "0644", "nginx.service.conf"),
+        (PATHS.gunicorn_requirements, "0644", "gunicorn.txt"),
+        (PATHS.uv_requirements, "0644", "uv.txt"),
+        (PATHS.gantry_command, "0755", "gantry.sh"),
+        (PATHS.scripts / "host-key", "0755", "host-key.sh"),
+        (PATHS.scripts / "install", "0755", "install.sh"),
+        (PATHS.scripts / "ready", "0755", "ready.sh"),
     )
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from components.settings import validators
-from components.settings.common import SERVERS, CommonSettings
+from components.settings.common import SERVERS, CommonSettings, Conflict
 from components.settings.declaration import Structured, setting
 
 GROUP = "Clouds"
@@ -70,31 +70,31 @@ def ssh_from() -> tuple[str, ...]:
     )
 
 
-def domain_outside_zone(zone: str | None, domain: str | None) -> Iterator[tuple[str, str]]:
+def domain_outside_zone(zone: str | None, domain: str | None) -> Iterator[Conflict]:
     """A mistake if ``zone`` is set and the domain isn't in it."""
     if zone and (domain is None or not f".{domain}".endswith(f".{zone}")):
         yield (
-            "zone",
+            ("zone", "domain"),
             f"domain is {'in another zone' if domain else 'empty'}, but must be {zone} (the setting zone) or in it;"
             " set it with: pulumi config set domain <value>",
         )
 
 
-def network_of_existing_vpc(network: str | None, vpc: str | None) -> Iterator[tuple[str, str]]:
+def network_of_existing_vpc(network: str | None, vpc: str | None) -> Iterator[Conflict]:
     """A mistake if both are set: an existing VPC has its range already."""
     if network and vpc:
         yield (
-            "network",
+            ("network", "vpc"),
             "network is the range of a new VPC, but vpc names an existing one; remove one of them with:"
             " pulumi config rm network, or pulumi config rm vpc",
         )
 
 
-def status_the_balancer_refuses(target: str, common: CommonSettings, limit: int) -> Iterator[tuple[str, str]]:
+def status_the_balancer_refuses(target: str, common: CommonSettings, limit: int) -> Iterator[Conflict]:
     """A mistake if the target's balancer can't count ``healthStatus`` as healthy, because that is ``limit`` or more."""
     if common.balancer and common.health_status and common.health_status >= limit:
         yield (
-            "healthStatus",
+            ("healthStatus", "balancer", "servers"),
             f"healthStatus is {common.health_status}, but must be below {limit}: the balancer of target {target}"
             " counts no other status as healthy; set it with: pulumi config set healthStatus <value>",
         )

@@ -18,6 +18,9 @@ from host.cron import Entry
 # https://docs.digitalocean.com/products/networking/load-balancers/details/limits/
 MAX_SERVERS = 120
 
+# A mistake that shows only when several settings are read: their keys, and a sentence with the remedy.
+Conflict = tuple[tuple[str, ...], str]
+
 APP, HEALTH, PROCESSES, SERVERS = "App and release", "Health checks", "Processes", "Servers"
 
 
@@ -25,8 +28,8 @@ APP, HEALTH, PROCESSES, SERVERS = "App and release", "Health checks", "Processes
 class TargetSettings:
     """Base of the settings that only one target knows."""
 
-    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
-        """Mistakes that show only when several settings are read: pairs of a key and a sentence with the remedy."""
+    def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
+        """Mistakes between these settings and the common ones. The first key of each is the one to sort by."""
         yield from ()
 
 

@@ -136,7 +136,9 @@ def setting(
         command=command,
     )
     metadata = {_METADATA_KEY: declaration}
-    return cast(T, field(default_factory=lambda: declaration.default_value, metadata=metadata))
+    # Values that may be secrets must not get into a traceback or a log.
+    shown = secret != "allowed"
+    return cast(T, field(default_factory=lambda: declaration.default_value, metadata=metadata, repr=shown))
 
 
 def declarations(settings: type[Any]) -> dict[str, Declaration]:

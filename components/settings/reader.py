@@ -37,7 +37,10 @@ class Draft:
         undeclared = processes.undeclared(self.settings.processes, procfile_text)
         mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
         if mistakes:
-            lines = [f"  - {line}" for _, line in sorted(mistakes, key=_place)]
+            place = {key: index for index, key in enumerate(all_declarations())}
+            # Sorted as the settings are declared; unknown keys come last.
+            ordered = sorted(mistakes, key=lambda mistake: place.get(mistake[0], len(place)))
+            lines = [f"  - {line}" for _, line in ordered]
             raise SettingsError("\n".join(["the stack's settings can't work:", *lines]))
         return self.settings
 
@@ -49,7 +52,9 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     target = values["target"]
     of_target = TargetSettings()
     # The target decides which keys are valid, so it must be valid itself.
-    if "target" not in reader.broken_keys():
+    if "target" in reader.broken_keys():
+        reader.refuse_values_that_no_target_takes()
+    else:
         of_target = _target_settings(reader, target)
         reader.refuse_settings_of_other_targets(target)
     app = root / values["app"]
@@ -57,7 +62,9 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     # Several servers need a balancer.
     balancer = values["balancer"] or values["servers"] > 1
     settings = Settings(**{**values, "app": app, "balancer": balancer}, of_target=of_target)
-    reader.mistakes += of_target.conflicts(settings)
+    # A broken value is its default here, and says nothing about the others.
+    broken = reader.broken_keys()
+    reader.mistakes += [(keys[0], line) for keys, line in of_target.conflicts(settings) if not broken & set(keys)]
     reader.refuse_unknown_keys()
     return Draft(settings=settings, mistakes=tuple(reader.mistakes))
 
@@ -81,12 +88,6 @@ def schema_default(by_owner: Mapping[str, Declaration]) -> Default:
     """The default in Pulumi.yaml, which Pulumi passes if nothing is set: empty if the targets' defaults differ."""
     first, *others = by_owner.values()
     return first.default if all(other.default == first.default for other in others) else ""
-
-
-def _place(mistake: tuple[str, str]) -> int:
-    """Mistakes are sorted as the settings are declared; unknown keys come last."""
-    keys = list(all_declarations())
-    return keys.index(mistake[0]) if mistake[0] in keys else len(keys)
 
 
 @dataclass
@@ -117,6 +118,16 @@ class _Reader:
                 owners = " and ".join(by_owner)
                 line = f"{key} is a setting of target {owners}, not of {target}; remove it with: pulumi config rm {key}"
                 self.mistakes.append((key, line))
+
+    def refuse_values_that_no_target_takes(self) -> None:
+        """For settings of targets, if it isn't known which target is meant."""
+        for key, by_owner in all_declarations().items():
+            text = self.config.get(key) or ""
+            if "" in by_owner or text in ("", default_text(schema_default(by_owner))):
+                continue
+            readings = [each.read(text, is_secret=self._is_secret(key))[1] for each in by_owner.values()]
+            if all(readings):
+                self.mistakes += [(key, line) for line in readings[0]]
 
     def refuse_unknown_keys(self) -> None:
         declared, project = all_declarations(), self.config.full_key("")

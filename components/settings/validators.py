@@ -153,13 +153,13 @@ def private_network(target: str, *, shortest: int, longest: int) -> Scalar[str]:
     return Scalar(type="string", rule=rule, parse=parse)
 
 
-def no_room(servers: int, network: str | None, capacity: int) -> list[tuple[str, str]]:
+def no_room(servers: int, network: str | None, capacity: int) -> list[tuple[tuple[str, ...], str]]:
     """A mistake if ``servers`` and as many replacements don't fit into a chosen network; None is not chosen."""
     if network is None or servers <= capacity:
         return []
     return [
         (
-            "servers",
+            ("servers", "network"),
             f"servers is {servers}, but network {network} has room for {capacity} that can all be replaced at once;"
             " set a larger one with: pulumi config set network <value>",
         )

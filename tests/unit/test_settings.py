@@ -100,7 +100,7 @@ def test_fifty_or_more_servers_need_one_setting(root: Path, target: str):
 def test_a_network_must_have_room_to_replace_all_servers_at_once(target: str, network: str, capacity: int):
     def conflicts(servers: int, network: str | None) -> list[str]:
         settings = make_settings(target=target, network=network, servers=servers)
-        return [line for key, line in settings.of_target.conflicts(settings) if key == "servers"]
+        return [line for keys, line in settings.of_target.conflicts(settings) if keys[0] == "servers"]
 
     assert conflicts(capacity, network) == []
     [mistake] = conflicts(capacity + 1, network)
@@ -242,3 +242,25 @@ def test_the_example_and_the_default_of_every_setting_follow_its_rule(key: str):
 def test_targets_with_the_same_setting_agree_on_its_type():
     for key, by_owner in all_declarations().items():
         assert len({declaration.validator.type for declaration in by_owner.values()}) == 1, key
+
+
+def test_the_variables_are_not_in_the_representation_of_the_settings():
+    assert "hunter2" not in repr(make_settings(env={"TOKEN": "hunter2"}))
+
+
+def test_a_broken_value_is_not_also_reported_as_a_conflict(root: Path):
+    text = mistakes(
+        root,
+        target="aws",
+        region="eu-central-1",
+        sshFrom=["203.0.113.7/32"],
+        domain="www.example.org",
+        zone="example.org",
+    )
+    assert [line.split()[1] for line in text.splitlines()[1:]] == ["domain"]
+    assert "bare domain" in text
+
+
+def test_values_that_no_target_takes_are_reported_even_if_the_target_is_unknown(root: Path):
+    text = mistakes(root, target="azure", network="10.0.0.0/29", sshFrom=["0.0.0.0/0"], region="fra1")
+    assert [line.split()[1] for line in text.splitlines()[1:]] == ["target", "network", "sshFrom[0]"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.settings import validators
-from components.settings.common import CommonSettings, TargetSettings
+from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import setting
 
 GROUP = "Toy"
@@ -31,10 +31,10 @@ class ToySettings(TargetSettings):
         group=GROUP,
     )
 
-    def conflicts(self, common: CommonSettings) -> Iterator[tuple[str, str]]:
+    def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
         if self.box_size > 5 and common.servers > 1:
             yield (
-                "boxSize",
+                ("boxSize",),
                 f"boxSize is {self.box_size}, but must be at most 5 for several servers;"
                 " set it with: pulumi config set boxSize <value>",
             )
