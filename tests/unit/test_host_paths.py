@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from host.paths import Paths
 
-FIRST_BOOT = Path(__file__).resolve().parents[2] / "cloud-init/first-boot"
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_BOOT = ROOT / "cloud-init/first-boot"
 PATHS = Paths()
+# Paths of this computer, which only look like those of a server.
+LOCAL_STATE = {"components/local/store.py", "components/local/resolver.py"}
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,14 @@ def test_no_path_of_a_test_server_is_outside_of_its_root(tmp_path: Path):
     assert len(names) > 30
     assert all(getattr(paths, name).is_relative_to(tmp_path) for name in names)
     assert len({getattr(paths, name) for name in names}) == len(names)
+
+
+def test_components_and_templates_take_server_paths_from_the_host_program():
+    prefixes = re.compile(r"/opt/gantry|/(var/lib|etc|run|usr/local/lib)/gantry|/var/lib/app")
+    templates = [*(ROOT / "cloud-init").glob("*.*"), *(ROOT / "cloud-init/site").iterdir()]
+    sources = {
+        file.relative_to(ROOT).as_posix(): file.read_text()
+        for file in (*(ROOT / "components").rglob("*.py"), *templates)
+        if file.name != "user-data.yaml.j2"
+    }
+    assert {name for name, text in sources.items() if prefixes.search(text)} == LOCAL_STATE
