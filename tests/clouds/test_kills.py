@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,36 +23,12 @@ from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_commands import simulated_commands
 from tests.clouds.simulated_stack import LARGER_SIZES, ids_in_state, new_stack, simulated_cloud
 from tests.clouds.test_shapes import DOMAIN_SETTINGS, create_zone
+from tests.clouds.transitions import DESTROY, TRANSITIONS, TWO_SERVERS, UP, Settings, Transition
 from tests.kills import kill_session
 from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.engine
 
-Settings = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Transition:
-    """From a stack with some settings (or no stack) to one with others (or none), and the operation to kill at."""
-
-    before: Settings | None
-    after: Settings | None
-    operation: str
-
-
-UP = ("up", "--yes", "--skip-preview")
-DESTROY = ("destroy", "--yes", "--skip-preview")
-TWO_SERVERS: Settings = {"servers": 2, "balancer": True}
-TRANSITIONS = {
-    "create two servers": Transition(None, TWO_SERVERS, "create"),
-    "create a single server": Transition(None, {"servers": 1}, "create"),
-    "replace servers": Transition(TWO_SERVERS, {**TWO_SERVERS, "size": LARGER_SIZES}, "create"),
-    "update in place": Transition(
-        {**TWO_SERVERS, "healthPath": "/"}, {**TWO_SERVERS, "healthPath": "/healthz"}, "update"
-    ),
-    "remove a server": Transition(TWO_SERVERS, {**TWO_SERVERS, "servers": 1}, "delete"),
-    "destroy": Transition(TWO_SERVERS, None, "delete"),
-}
 # Kills of each transition on each cloud. Thirty on a cloud take half an hour:
 # KILLS=30 python -m pytest tests/clouds/test_kills.py
 KILLS = max(1, int(os.environ.get("KILLS", "0")) // len(TRANSITIONS))
