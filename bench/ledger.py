@@ -19,7 +19,7 @@ from tests.stack import ROOT, Stack
 
 WATCH_SECONDS = 2
 STEADY_SECONDS = 20.0
-# Between two releases, so that the long requests to the old release end in this time.
+# Between two releases. With the watch before it, it is longer than the long requests to the old release.
 PAUSE_SECONDS = 2.0
 
 
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def steady(self) -> list[Request]:
-        """The requests before the first `up`, and those after the last release has ended."""
+        """The requests before the first measured `up`, and those after the last release has ended."""
         end = self.seconds - STEADY_SECONDS
         return within(self.requests, 0, STEADY_SECONDS) + within(self.requests, end, self.seconds)
 
@@ -103,7 +103,7 @@ def load(url: str, file: Path, rate: float) -> Generator[None]:
             time.sleep(3)
             yield
             if process.poll() is not None:
-                raise SystemExit("the load ended before the measurement")
+                raise SystemExit("the load stopped during the measurement")
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=120)

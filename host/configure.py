@@ -39,7 +39,7 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     the execution of commands in tests.
     """
     run = run or _run
-    # While this file exists, the services may not have read the files of a run that was killed.
+    # While this file exists, an earlier run didn't finish. Perhaps a service hasn't read its files.
     pending = paths.configuration_pending
     with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
         changed = _changed(paths.root, configuration)

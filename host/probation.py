@@ -33,7 +33,7 @@ class ReleasePhase:
 
     deployment: Deployment
     processes: processes.Plan
-    # The source of the release, for the history.
+    # The git revision that the history shows, or None.
     revision: str | None
 
 

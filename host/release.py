@@ -53,7 +53,7 @@ class ReleaseOptions:
     watch: float = 0.0
     # Seconds after which the server rolls back unless the release is confirmed; 0 confirms it at once.
     probation: float = 0.0
-    # The source of the release, for the history.
+    # The git revision that the history shows, or None.
     revision: str | None = None
     processes: processes.Plan = field(default_factory=processes.Plan)
     # Seconds to wait for another release in progress on this server.
@@ -61,7 +61,7 @@ class ReleaseOptions:
 
 
 def release(paths: Paths, options: ReleaseOptions) -> None:
-    """Make ``options.deployment`` serve. Raises ReleaseError when the old deployment serves instead."""
+    """Make ``options.deployment`` serve. Raises ReleaseError if that fails; its message says what serves now."""
     name = options.deployment.name
     with _locked_and_recorded(paths, options) as entry:
         options = replace(options, watch=_watch_seconds(paths, options))
@@ -73,7 +73,7 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
             processes.start(paths, options.deployment, options.processes)
             probation.settle(paths, name, options.probation)
         else:
-            # Also for a deployment that serves already: the run that switched to it was killed during the watch.
+            # A deployment that serves already comes here too, if its run was killed during the watch.
             _switch_and_watch(paths, options, entry)
         _clean_up(paths, name, entry)
         if name != state.proven(paths):
@@ -103,7 +103,7 @@ def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[his
 def _serves(paths: Paths, options: ReleaseOptions) -> bool:
     """Whether the deployment serves already and is healthy."""
     name, check = options.deployment.name, options.health_check
-    # Both links: a run may have been killed between them.
+    # Both links are checked: a run may have been killed after it changed only the first.
     linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.deployment_socket(name)
     if not (linked and state.current(paths) == name and deployment.is_active(name)):
         return False

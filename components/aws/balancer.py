@@ -16,9 +16,9 @@ from components.rollout.rollout import ReleasedServer
 from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses
 from host import times
 
-# Load balancers and target groups have the shortest names: 32 characters.
+# Load balancers and target groups have the shortest limit for names.
 NAME_LIMIT = 32
-# AWS keeps "internal-" for load balancers that aren't on the internet. The security group has the balancer's name.
+# AWS reserves "internal-" for load balancers that aren't on the internet. The security group has the same name.
 RESERVED_PREFIXES = ("internal-", *access.RESERVED_PREFIXES)
 # TLS 1.2 with forward secrecy, and TLS 1.3. Without it, a listener made through the API gets a policy of 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
@@ -79,7 +79,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             target_group_arn=self._targets.arn,
             target_id=server.instance_id,
             port=80,
-            # It is deleted before the drain begins.
+            # It depends on the drain, so Pulumi deletes it before the drain begins.
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])),
         )
 

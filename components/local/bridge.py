@@ -27,7 +27,7 @@ class Network:
     id: str
     owner: str
     cidr: str
-    # Whether a later operation has seen the network. Without that, a killed `up` has lost it.
+    # Whether Pulumi has checked the network after its creation. If not, a killed `up` may not have it in the state.
     claimed: bool = False
 
     @property

@@ -31,7 +31,7 @@ class Spec:
     address: str
     disk: DiskKind = "overlay"
     complete: bool = False
-    # Whether a later operation has seen the machine. Without that, a killed `up` has lost it.
+    # Whether Pulumi has checked the machine after its creation. If not, a killed `up` may not have it in the state.
     claimed: bool = False
 
     @property
@@ -77,7 +77,7 @@ def create(
     computer.require_root_and_tools()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname):
         raise LocalError(
-            f"{hostname!r} is no host name",
+            f"{hostname!r} isn't a valid host name",
             "It must be up to 63 of a-z, 0-9 and -",
             "Choose another name for the server",
         )
@@ -125,7 +125,7 @@ def _reserve(spec: Spec) -> Spec:
             )
         address = spec.address or bridge.free_address(network, used)
         store.MACHINES.mkdir(exist_ok=True)
-        # Users of this computer have the same ids as users of the machine, and must not read its disk.
+        # User 1000 of this computer is also user 1000 in the machine. It must not read the machine's disk.
         spec.folder.mkdir(mode=0o700)
         return _save(replace(spec, address=address))
 

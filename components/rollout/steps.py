@@ -1,7 +1,7 @@
 """The steps of a rollout, defined once. Pure functions.
 
 bootstrap.py and rollout.py make Pulumi resources from them. aws/rollout_hook.py runs them itself.
-An upload needs only a connection. A command waits for all steps before it.
+An upload waits only for READY. A command waits for all steps before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Runs ``text`` on a server. ``logging`` says which of its output `up` shows and an error holds."""
+    """Runs ``text`` on a server. ``logging`` says which output streams `up` shows and an error contains."""
 
     role: str
     text: str
@@ -53,20 +53,20 @@ class RolloutArgs:
     release_input: pulumi.Input[str]  # a secret
     # Whether the first server switches alone, before the others.
     canary: bool = True
-    # Servers at a time; None is the usual number.
+    # Servers at a time; None lets ``rollout.batches`` choose.
     batch: int | None = None
-    # Limit for health checks, watch and the end of older processes on one server.
+    # The longest time on one server for health checks, the watch, and stopping the processes of a failed deployment.
     switch_seconds: int = 0
 
 
-# The first connection, checked against the host key of the user-data. It prints the server's own host key.
+# The first command. Its connection is checked against the host key of the user-data. It prints the server's own.
 READY = Command(role="ready", text=commands.READY, logging=Logging.STDERR)
 
 
 def bootstrap(
     program: HostProgram, configuration: pulumi.Input[str], *, configure: str = commands.CONFIGURE_AND_CONFIRM
 ) -> list[Step]:
-    """The steps between READY and a release: the host program, and the configuration that it applies."""
+    """The steps of the bootstrap after READY: the host program, and the configuration that it applies."""
     return [
         Upload(role="host-program", file=program.file, path=program.path),
         Command(
@@ -115,10 +115,10 @@ def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation
 
 
 def confirm(args: RolloutArgs, *, first: bool, release_output: pulumi.Output[str]) -> Command:
-    """Ends the probation: the release command without one. A server that has rolled back meanwhile is released again.
+    """Ends the probation. A server that has rolled back meanwhile gets the release again.
 
-    It runs again after each run of the release command, whose output is ``release_output``: an earlier confirmation may
-    have been lost.
+    It runs again after each run of the release command, whose output is ``release_output``: each of these runs starts a
+    new probation.
     """
     stdin = pulumi.Output.all(args.release_input, release_output).apply(lambda values: commands.confirm_input(*values))
     return Command(

@@ -27,13 +27,16 @@ class SettingsError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """Settings that were read. ``mistakes`` has pairs of a key and a sentence; broken values are the defaults."""
+    """Settings that were read. A broken value is replaced by its default.
+
+    ``mistakes`` has pairs of a key and a sentence.
+    """
 
     settings: Settings
     mistakes: tuple[tuple[str, str], ...]
 
     def check(self, procfile_text: str | None) -> Settings:
-        """The settings for an app with this Procfile, None if it isn't known; raises SettingsError."""
+        """Returns the settings, or raises SettingsError. ``procfile_text`` is None if the Procfile isn't known."""
         undeclared = processes.undeclared(self.settings.processes, procfile_text)
         mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
         if mistakes:
@@ -75,7 +78,7 @@ def _target_settings(reader: _Reader, target: str) -> TargetSettings:
 
 
 def all_declarations() -> dict[str, dict[str, Declaration]]:
-    """Every setting by its key: its declaration by each target that knows it, or by "" where all do."""
+    """For each key a map from owner to declaration. The owner is a target's name, or "" for all targets."""
     by_key: dict[str, dict[str, Declaration]] = {}
     owners = {"": CommonSettings, **{name: target_loader.settings_type(name) for name in TARGETS}}
     for owner, settings in owners.items():

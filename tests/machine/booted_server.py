@@ -1,6 +1,6 @@
 """A server that waits for its first release: booted with the real user-data, configured, and reached over SSH.
 
-Tests do without the engine here: they send over SSH what Pulumi would send.
+These tests don't run Pulumi: they send over SSH what Pulumi would send.
 """
 
 from __future__ import annotations

@@ -70,13 +70,13 @@ def recover(pulumi: Pulumi) -> int:
 
     missing = [resource for cloud in clouds for resource in cloud.missing(state.resources(deployment))]
     for resource in missing:
-        say(f"{Pending(resource)}: {resource['id']} doesn't exist any more, removed from the state")
+        say(f"{Pending(resource)}: {resource['id']} no longer exists; it will be removed from the state")
     deployment = state.without(deployment, missing)
 
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(create)} for n, create in enumerate(creates)}
     assigned = state.assign_ids(creates, candidates, known_ids)
     adoptable = {n: id for n, id in assigned.items() if state.has_references_of(deployment, creates[n])}
-    # The import below removes the creates under way from the state, so they are reported before.
+    # The import and the refresh below remove pending creates from the state, so they are reported before.
     for n, id in assigned.items():
         if n not in adoptable:
             say(f"{creates[n]}: created as {id}, but resources that it needs aren't in the state: delete it manually")

@@ -71,7 +71,10 @@ def target_in(config: str) -> str:
 
 
 def chosen_backend(environ: Mapping[str, str], project: Path | None, credentials: Path) -> str | None:
-    """The URL of the backend that the user has chosen, or None. The order of the sources is the engine's."""
+    """The URL of the backend that the user has chosen, or None.
+
+    It looks in the same places and in the same order as the engine.
+    """
     if url := environ.get("PULUMI_BACKEND_URL"):
         return url
     if project and (url := backend_in(project.read_text())):
