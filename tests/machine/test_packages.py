@@ -82,7 +82,7 @@ def test_releases_with_the_same_lock_share_one_compiled_venv(server: DiagnosticA
     before = venvs(server)
     (app / "app.py").write_text(APP.replace('"one"', '"two"'))
     append_to(app / "pyproject.toml", "[tool.ruff]\nline-length = 100\n")
-    assert re.search(r"environment +0\.0\d s  unchanged", server.release(server.upload_app(app)))
+    assert re.search(r"venv +0\.0\d s  unchanged", server.release(server.upload_app(app)))
     assert venvs(server) == before
     assert server.ssh("find /opt/gantry/venvs/*/lib -path '*markupsafe/__pycache__/*.pyc' | wc -l") != "0"
 

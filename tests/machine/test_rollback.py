@@ -106,7 +106,7 @@ def test_a_tag_has_the_same_digest_as_its_clean_checkout(stack: Stack, releases:
         assert stack.outputs()["release"] == digest
         assert serves(stack, page)
         assert re.search(r"unpack +0\.\d\d s  already here", result.stdout)
-        assert re.search(r"environment +0\.0\d s  unchanged", result.stdout)
+        assert re.search(r"venv +0\.0\d s  unchanged", result.stdout)
     git(stack.app, "checkout", "--quiet", ".")
 
 
