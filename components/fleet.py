@@ -54,7 +54,7 @@ def build(stack: str, settings: Settings, release: Release, generated: Path) -> 
     """
     target = target_loader.load(settings.target)
     key = SshKeyPair(f"{stack}-deploy")
-    network = target.Network(stack, NetworkArgs(settings=settings.of_target, public_key=key.public_key))
+    network = target.Network(stack, NetworkArgs(settings=settings.target_settings, public_key=key.public_key))
     parts = _Parts(
         stack=stack,
         settings=settings,
@@ -116,7 +116,9 @@ class _Parts(Generic[N]):
         config = configuration(settings, program)
         document: pulumi.Input[str] = config.document()
         if balancer:
-            document = balancer.source.apply(lambda sources: configuration(settings, program, sources).document())
+            document = balancer.sender_ranges.apply(
+                lambda senders: configuration(settings, program, senders).document()
+            )
         release_input = commands.release_input(
             settings.env, release=release.name, stack=self.stack, revision=release.revision
         )

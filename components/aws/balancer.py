@@ -30,12 +30,12 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     address: pulumi.Output[str]
     url: pulumi.Output[str]
     # The address ranges that its requests come from.
-    source: pulumi.Output[list[str]]
+    sender_ranges: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
         self._args, self._label = args, naming.label(name, NAME_LIMIT, RESERVED_PREFIXES)
-        self._child = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
+        self._child_opts = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
         zone = args.network.settings.zone
         self._zone = Zone(args.network, zone) if zone else None
         certificate = self._zone.certificate(args.domain) if self._zone and args.domain else None
@@ -46,7 +46,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
         # It may use any address in its subnets.
-        self.source = args.network.ranges
+        self.sender_ranges = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
 
     def attach(
@@ -56,7 +56,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         healthy: list[pulumi.Resource] = [
             balancing.wait_until_healthy(
                 server,
-                balancer=self.source,
+                balancer=self.sender_ranges,
                 status=self._args.health_status,
                 depends_on=[self._attachment(server, depends_on), *self._listeners],
                 opts=child,
@@ -80,7 +80,9 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             target_id=server.instance_id,
             port=80,
             # It is deleted before the drain begins.
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])),
+            opts=pulumi.ResourceOptions.merge(
+                self._child_opts, pulumi.ResourceOptions(depends_on=[*depends_on, drain])
+            ),
         )
 
     def _security_group(self, ports: list[int]) -> pulumi.Output[str]:
@@ -91,10 +93,10 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             vpc_id=self._args.network.vpc_id,
             description=f"Balancer {label}",
             tags={"Name": label},
-            opts=self._child,
+            opts=self._child_opts,
         )
         for port in ports:
-            access.web_rule(f"{label}-{port}", group=group.id, port=port, opts=self._child)
+            access.web_rule(f"{label}-{port}", group=group.id, port=port, opts=self._child_opts)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
@@ -104,9 +106,9 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             referenced_security_group_id=servers,
             description="The servers",
             tags={"Name": f"{label}-out"},
-            opts=self._child,
+            opts=self._child_opts,
         )
-        access.web_rule(f"{label}-in", group=servers, port=80, opts=self._child, source_group=group.id)
+        access.web_rule(f"{label}-in", group=servers, port=80, opts=self._child_opts, source_group=group.id)
         return group.id
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:
@@ -114,7 +116,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         # Without this block, the provider would leave access logs as they are.
         logs = aws.lb.LoadBalancerAccessLogsArgs(bucket="", enabled=False)
         if settings.access_logs:
-            bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child).bucket
+            bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child_opts).bucket
             logs = aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket, enabled=True)
         return aws.lb.LoadBalancer(
             self._label,
@@ -129,7 +131,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             access_logs=logs,
             tags={"Name": self._label},
             opts=pulumi.ResourceOptions.merge(
-                self._child,
+                self._child_opts,
                 # It can't move to the subnets of another network.
                 pulumi.ResourceOptions(protect=settings.protect, replacement_trigger=args.network.vpc_id),
             ),
@@ -155,7 +157,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                 unhealthy_threshold=times.CHECKS,
             ),
             tags={"Name": self._label},
-            opts=self._child,
+            opts=self._child_opts,
         )
 
     def _listen(self, certificate: pulumi.Output[str] | None) -> None:
@@ -171,7 +173,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             protocol="HTTP",
             default_actions=[to_https if certificate else forward],
             tags={"Name": f"{self._label}-http"},
-            opts=self._child,
+            opts=self._child_opts,
         )
         self._listeners = [plain]
         if certificate:
@@ -185,6 +187,6 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                     certificate_arn=certificate,
                     default_actions=[forward],
                     tags={"Name": f"{self._label}-https"},
-                    opts=self._child,
+                    opts=self._child_opts,
                 )
             )
