@@ -16,11 +16,13 @@ from components.rollout.rollout import ReleasedServer
 from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses
 from host import times
 
-# Load balancers and target groups have the shortest names: 32 characters.
+# Load balancers and target groups have the shortest limit for names: 32 characters.
 NAME_LIMIT = 32
-# AWS keeps "internal-" for load balancers that aren't on the internet. The security group has the balancer's name.
+# AWS reserves the prefix "internal-" for load balancers that aren't on the internet. The security group has the same
+# name, so its reserved prefixes count, too.
 RESERVED_PREFIXES = ("internal-", *access.RESERVED_PREFIXES)
-# TLS 1.2 with forward secrecy, and TLS 1.3. Without it, a listener made through the API gets a policy of 2016.
+# TLS 1.2 with forward secrecy, and TLS 1.3. Without `ssl_policy`, a listener made through the API gets a policy of
+# 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 
@@ -45,7 +47,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         self.address = self._balancer.dns_name
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
-        # It may use any address in its subnets.
+        # The load balancer may use any address of its subnets.
         self.sender_ranges = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
 
@@ -79,7 +81,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             target_group_arn=self._targets.arn,
             target_id=server.instance_id,
             port=80,
-            # It is deleted before the drain begins.
+            # The attachment depends on the drain, so Pulumi deletes the attachment first.
             opts=pulumi.ResourceOptions.merge(
                 self._child_opts, pulumi.ResourceOptions(depends_on=[*depends_on, drain])
             ),

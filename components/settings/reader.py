@@ -85,7 +85,7 @@ def all_declarations() -> dict[str, dict[str, Declaration]]:
 
 
 def schema_default(by_owner: Mapping[str, Declaration]) -> Default:
-    """The default in Pulumi.yaml, which Pulumi passes if the key isn't set. It is empty if the targets' defaults differ."""
+    """The default in Pulumi.yaml, which Pulumi passes if the key isn't set. Empty if the targets differ."""
     first, *others = by_owner.values()
     return first.default if all(other.default == first.default for other in others) else ""
 
