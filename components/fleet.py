@@ -1,4 +1,4 @@
-"""Builds the resources of a stack in this order: network, servers, entrypoint, rollout."""
+"""What a stack consists of: network, servers, entrypoint (a balancer or an address) and rollout. Traffic moves last."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The stack's outputs. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``."""
+    """The stack's outputs. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``.
+
+    ``balancer`` is None without a balancer, and also with a cloud's balancer, which isn't a machine of the stack.
+    """
 
     url: pulumi.Output[str]
     release: pulumi.Output[str]
@@ -48,14 +51,14 @@ class Fleet:
 
 
 def build(stack: str, settings: Settings, release: Release, generated: Path) -> Fleet:
-    """The servers and the entrypoint that ``settings`` describe, with ``release`` on every server.
+    """Declares the resources that ``settings`` describe, with ``release`` on every server.
 
-    ``generated`` is the folder on this computer for files to upload.
+    ``generated`` is a folder on this computer for files that are uploaded later.
     """
     target = target_loader.load(settings.target)
     key = SshKeyPair(f"{stack}-deploy")
-    network = target.Network(stack, NetworkArgs(settings=settings.of_target, public_key=key.public_key))
-    parts = _Parts(
+    network = target.Network(stack, NetworkArgs(settings=settings.target_settings, public_key=key.public_key))
+    builder = _FleetBuilder(
         stack=stack,
         settings=settings,
         target=target,
@@ -63,16 +66,16 @@ def build(stack: str, settings: Settings, release: Release, generated: Path) -> 
         key=key,
         program=host_program.pack(generated),
     )
-    balancer = parts.balancer() if settings.balancer else None
-    servers = {f"{stack}-{number}": parts.server(number) for number in range(settings.servers)}
-    rollout = parts.rollout_args(release, balancer)
-    entrypoint = balancer or parts.address(servers[f"{stack}-0"], rollout)
+    balancer = builder.balancer() if settings.balancer else None
+    servers = {f"{stack}-{number}": builder.server(number) for number in range(settings.servers)}
+    rollout = builder.rollout_args(release, balancer)
+    entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout)
     return _roll_out(stack, servers, entrypoint=entrypoint, args=rollout, key=key)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Parts(Generic[N]):
-    """Creates the parts of a fleet from the values that they share."""
+class _FleetBuilder(Generic[N]):
+    """Declares balancer, servers and address, which share these values."""
 
     stack: str
     settings: Settings
@@ -116,7 +119,9 @@ class _Parts(Generic[N]):
         config = configuration(settings, program)
         document: pulumi.Input[str] = config.document()
         if balancer:
-            document = balancer.source.apply(lambda sources: configuration(settings, program, sources).document())
+            document = balancer.sender_ranges.apply(
+                lambda senders: configuration(settings, program, senders).document()
+            )
         release_input = commands.release_input(
             settings.env, release=release.name, stack=self.stack, revision=release.revision
         )
@@ -136,11 +141,11 @@ class _Parts(Generic[N]):
 def _roll_out(
     stack: str, servers: Mapping[str, Server], *, entrypoint: Entrypoint, args: RolloutArgs, key: SshKeyPair
 ) -> Fleet:
-    new = [
+    new_servers = [
         NewServer(name=name, instance_id=server.instance_id, connection=entrypoint.connection_to(server))
         for name, server in servers.items()
     ]
-    rollout = Rollout("rollout", new, args)
+    rollout = Rollout("rollout", new_servers, args)
     released = [
         ReleasedServer(
             name=name,

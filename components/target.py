@@ -157,7 +157,7 @@ class Balancer(Entrypoint, Protocol):
     """Distributes requests over several servers."""
 
     # The addresses and ranges that its requests come from.
-    source: pulumi.Output[list[str]]
+    sender_ranges: pulumi.Output[list[str]]
 
 
 def first_connection(host: pulumi.Input[str], args: ServerArgs[N]) -> remote.ConnectionArgs:

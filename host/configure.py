@@ -15,13 +15,15 @@ from host.paths import Paths
 
 FIREWALL = str(Paths().firewall)
 # The path of a file tells which service reads it.
-NGINX, UNITS, FIREWALLS = ("/etc/nginx/",), ("/etc/systemd/",), (FIREWALL, f"{Paths().firewall_rules}/")
+NGINX_PREFIXES = ("/etc/nginx/",)
+UNIT_PREFIXES = ("/etc/systemd/",)
+FIREWALL_PREFIXES = (FIREWALL, f"{Paths().firewall_rules}/")
 
 Run = Callable[[list[str]], None]
 
 
 class RefusedError(ReleaseError):
-    """Nginx or nft rejects its file."""
+    """Nginx or nft refused its file; nothing was reloaded."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,19 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     the execution of commands in tests.
     """
     run = run or _run
-    # While this file exists, an earlier run didn't finish. Perhaps a service hasn't read its files.
+    # While this file exists, perhaps a service hasn't read its files: the run that wrote them was killed or failed.
     pending = paths.configuration_pending
-    with exclusive(paths.lock, "a change of its configuration"), phase("configure") as notes:
+    with exclusive(paths.lock, "`gantry configure`"), phase("configure") as notes:
         changed = _changed(paths.root, configuration)
         before = {name: _content(_below(paths.root, name)) for name in changed}
-        unread = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
-        if not changed and not unread:
+        to_reload = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
+        if not changed and not to_reload:
             notes.append("unchanged")
             return
         files.write(pending, b"", 0o600)
         _apply(paths.root, configuration)
         try:
-            _reload(unread, run)
+            _reload(to_reload, run)
         except RefusedError:
             for name, content in before.items():
                 _restore(_below(paths.root, name), content)
@@ -89,15 +91,15 @@ def _apply(root: Path, configuration: Configuration) -> None:
 
 
 def _with_new_directives(configuration: Configuration, before: Mapping[str, bytes | str | None]) -> list[str]:
-    """The changed paths, except Nginx files in which only comments or blank lines differ.
+    """The changed paths, except Nginx files in which only comments, blank lines or indentation changed.
 
-    Nginx isn't reloaded for those: a reload closes connections on which a request may be arriving.
+    For such files Nginx isn't reloaded: a reload closes connections on which a request may be arriving.
     """
     return [
         name
         for name, content in before.items()
         if not (
-            name.startswith(NGINX)
+            name.startswith(NGINX_PREFIXES)
             and isinstance(content, bytes)
             and directives(content.decode(errors="replace")) == directives(configuration.files.get(name, ""))
         )
@@ -112,7 +114,9 @@ def directives(text: str) -> list[str]:
 
 def _reload(changed: Sequence[str], run: Run) -> None:
     """Check the changed files and reload the services that read them. Raises RefusedError if a check fails."""
-    nginx, firewall = (any(path.startswith(prefixes) for path in changed) for prefixes in (NGINX, FIREWALLS))
+    nginx, firewall = (
+        any(path.startswith(prefixes) for path in changed) for prefixes in (NGINX_PREFIXES, FIREWALL_PREFIXES)
+    )
     try:
         if nginx:
             run(["nginx", "-t", "-q"])
@@ -120,7 +124,7 @@ def _reload(changed: Sequence[str], run: Run) -> None:
             run(["nft", "--check", "--file", FIREWALL])
     except ReleaseError as error:
         raise RefusedError(str(error)) from None
-    if any(path.startswith(UNITS) for path in changed):
+    if any(path.startswith(UNIT_PREFIXES) for path in changed):
         run(["systemctl", "daemon-reload"])
     if firewall:
         reload_firewall(run)

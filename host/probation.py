@@ -1,8 +1,8 @@
 """A release on one of several servers: it is on probation until every server serves it.
 
 The proven deployment keeps running beside the new one. If another server fails, ``rollback`` moves the traffic back at
-once. If nobody confirms the release, for example because the operator's computer lost its connection, a timer runs
-``rollback``.
+once. If nobody confirms the release, for example because the operator's computer lost its connection, a timer on
+the server runs ``rollback``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from host.lock import exclusive
 from host.paths import Paths
 from host.unpack import require_space
 
-# How long the timer's rollback waits for a release in progress; it tries again after that. Other callers of
-# ``rollback`` say how long a release may take.
+# How long the timer's rollback waits for a release in progress; it tries again after that. The rollout passes
+# its own ``wait``: how long a release may take.
 WAIT_SECONDS = 150.0
 
 
@@ -77,7 +77,10 @@ def _run_release_phase(paths: Paths, options: ReleasePhase, venv: Path) -> None:
 
 
 def begin(paths: Paths, seconds: float) -> None:
-    """Make sure that a rollback is possible before anything is switched; ``seconds`` is 0 without a probation."""
+    """Prepare a rollback before the switch. With a probation, a timer rolls back after ``seconds``.
+
+    ``seconds`` is 0 if the release needs no confirmation. Then no timer starts.
+    """
     processes.save_for_rollback(paths)
     if seconds:
         disarm(paths, systemd.ROLLBACK_SERVICE)
@@ -87,13 +90,13 @@ def begin(paths: Paths, seconds: float) -> None:
 
 
 def passed(paths: Paths, name: str) -> bool:
-    """Whether the deployment has passed its watch on this server."""
+    """Whether the deployment has passed its watch on this server: it is proven, or on probation since its watch."""
     on_probation = paths.probation.read_text() if paths.probation.exists() else ""
     return name in (state.proven(paths), on_probation)
 
 
 def settle(paths: Paths, name: str, seconds: float) -> None:
-    """After the watch: the deployment is on probation for ``seconds``, or with 0 it is the proven one from now on."""
+    """After the watch: put the deployment on probation, or, if ``seconds`` is 0, make it the proven one."""
     if seconds and paths.probation.exists():
         files.write(paths.probation, name.encode(), 0o600)
         return
@@ -103,7 +106,9 @@ def settle(paths: Paths, name: str, seconds: float) -> None:
 
 
 def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
-    """Serve the proven deployment again; does nothing if it serves. Waits ``wait`` seconds for a release in progress.
+    """Serve the proven deployment again. If it serves already, only drain others and end the probation.
+
+    Waits at most ``wait`` seconds for a release in progress; then raises ReleaseError.
 
     A server without a proven deployment serves nothing: a release that the other servers don't have must not get
     requests from the balancer.
@@ -119,12 +124,12 @@ def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
         processes.roll_back(paths)
         disarm(paths)
     serves = state.current(paths)
-    say(f"release {deployment.release_of(serves)} is serving" if serves else "no release yet")
+    say(f"release {deployment.release_of(serves)} is serving" if serves else "this server serves no release")
 
 
 def _serve_again(paths: Paths, proven: str | None) -> None:
     if proven is None:
-        # The balancer may already send requests here, and does so until its health checks have failed.
+        # The balancer may send requests to this server until the server's health checks have failed.
         files.write(paths.draining, b"", 0o644)
         time.sleep(times.SETTLE_SECONDS)
         state.serve_nothing(paths)
@@ -158,7 +163,7 @@ def disarm(paths: Paths, *units: str) -> None:
     """Stop the timer, if there is one, and ``units``.
 
     A release also stops the timer's service, which may be waiting for the lock or for its next attempt. A rollback
-    doesn't: it may itself be that service.
+    doesn't stop the service, because the service may be running this very rollback.
     """
     if paths.probation.exists():
         systemd.systemctl("stop", systemd.ROLLBACK_TIMER, *units)

@@ -1,8 +1,8 @@
-"""A release on one server, from the tarball to the switch.
+"""A release on one server: install, start, check, switch, watch, roll back. Also serves it again after a boot.
 
-A failure before the switch leaves the old release untouched. A failure after it rolls back: the old release runs until
-the new one has passed its watch. Every step can be repeated, so a run that was killed at any point needs no repair: the
-next run does the steps that are missing.
+A failure before the switch leaves the old deployment untouched. A failure after the switch rolls back. For that, the
+old deployment runs until the new one has passed its watch. With several servers, it runs until the rollout confirms the
+release. Every step can be repeated. So a run that was killed needs no repair: the next run does the missing steps.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from host.paths import Paths
 from host.unpack import require_space
 from host.venv import is_built
 
-# Enough to see that the app doesn't answer, ends, or fails every request. Slower faults are unlikely, because this
-# deployment passed its full watch on this server before.
-PROVEN_WATCH_SECONDS = 2.0
-# How long the start of the server waits for a release that has already begun.
+# The watch of a deployment that has passed its full watch on this server before. It is enough to see that the app
+# doesn't answer, ends, or fails every request. Slower faults are unlikely.
+REPEATED_WATCH_SECONDS = 2.0
+# After a boot: how long `gantry resume` waits for a release that has taken the lock already.
 RESUME_WAIT_SECONDS = 900.0
 
 
@@ -61,7 +61,10 @@ class ReleaseOptions:
 
 
 def release(paths: Paths, options: ReleaseOptions) -> None:
-    """Make ``options.deployment`` serve. Raises ReleaseError if that fails; its message says what serves now."""
+    """Make ``options.deployment`` serve. Raises ReleaseError if the release fails.
+
+    If it fails after the switch, the error says which release serves now.
+    """
     name = options.deployment.name
     with _locked_and_recorded(paths, options) as entry:
         options = replace(options, watch=_watch_seconds(paths, options))
@@ -73,7 +76,8 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
             processes.start(paths, options.deployment, options.processes)
             probation.settle(paths, name, options.probation)
         else:
-            # A deployment that serves already comes here too, if its run was killed during the watch.
+            # A deployment that serves already is switched to again if it hasn't passed its watch: the run that
+            # switched to it was killed.
             _switch_and_watch(paths, options, entry)
         _clean_up(paths, name, entry)
         if name != state.proven(paths):
@@ -82,13 +86,13 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
             entry.result = "unchanged" if already_serves and was_proven else "serving"
         if options.probation:
             until = history.utc_microseconds(time.time() + options.probation)
-            say(f"rolls back by itself at {until} unless the release is confirmed")
+            say(f"this server rolls back at {until} unless the release is confirmed before")
     say(f"release {options.deployment.release} is serving{' already' if already_serves else ''}")
 
 
 @contextmanager
 def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[history.Entry]:
-    """Hold the server's lock for the block, and write the entry that the block receives to the history."""
+    """Hold the server's lock during the block. The block fills in the yielded entry, which is then in the history."""
     name, seconds = options.deployment.release, dict[str, float]()
     with ExitStack() as stack:
         with phase("lock", seconds):
@@ -103,7 +107,7 @@ def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[his
 def _serves(paths: Paths, options: ReleaseOptions) -> bool:
     """Whether the deployment serves already and is healthy."""
     name, check = options.deployment.name, options.health_check
-    # Both links are checked: a run may have been killed after it changed only the first.
+    # Check both links: they differ if a run was killed between changing the first and the second.
     linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.deployment_socket(name)
     if not (linked and state.current(paths) == name and deployment.is_active(name)):
         return False
@@ -111,17 +115,19 @@ def _serves(paths: Paths, options: ReleaseOptions) -> bool:
 
 
 def _watch_seconds(paths: Paths, options: ReleaseOptions) -> float:
-    """The seconds to watch: fewer for a deployment that passed its watch here before, with the same packages."""
+    """The seconds to watch. They are fewer if the deployment passed this watch before and its packages are still
+    installed.
+    """
     folder = paths.releases / options.deployment.release
     is_installed = folder.is_dir() and is_built(paths, folder)
-    if options.watch <= PROVEN_WATCH_SECONDS or not is_installed:
+    if options.watch <= REPEATED_WATCH_SECONDS or not is_installed:
         return options.watch
     passed = history.passed_watch(paths, options.deployment.name, options.watch)
-    return PROVEN_WATCH_SECONDS if passed else options.watch
+    return REPEATED_WATCH_SECONDS if passed else options.watch
 
 
 def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:
-    """Everything before the switch. Afterwards the deployment runs and is healthy, and gets no traffic yet."""
+    """Does everything before the switch. Afterwards the deployment runs and is healthy, but gets no traffic yet."""
     name = options.deployment.name
     with phase("space", entry.phases):
         require_space(paths, options.deployment.release)
@@ -134,7 +140,7 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         if state.current(paths) != name or previous in (None, name):
             _remove_failed(paths, name)
             raise
-        # It serves: an earlier run switched to it and was killed during the watch.
+        # The failed deployment serves: an earlier run switched to it and was killed during the watch.
         _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
@@ -143,7 +149,7 @@ def _start(paths: Paths, options: ReleaseOptions, *, venv: Path, seconds: dict[s
     with phase("start", seconds):
         deployment.write_files(paths, options.deployment, venv)
         deployment.start(name)
-    with phase("check", seconds) as notes, _last_lines(name):
+    with phase("check", seconds) as notes, _with_journal(name):
         notes.append(health.check_socket(paths.deployment_socket(name), options.health_check))
 
 
@@ -156,13 +162,13 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
             served_before = state.current(paths)
             state.serve(paths, name)
             if served_before:
-                # Until then, a connection that Nginx keeps open may carry a request to the old deployment. The next
-                # check could be such a request.
+                # For this long, a connection that Nginx keeps open may carry a request to the old deployment. The next
+                # check must not be such a request.
                 time.sleep(times.MOVED_SECONDS)
-        with phase("verify", entry.phases) as notes, _last_lines(name):
+        with phase("verify", entry.phases) as notes, _with_journal(name):
             notes.append(health.check_nginx(options.health_check))
         if options.watch:
-            with phase("watch", entry.phases) as notes, _last_lines(name):
+            with phase("watch", entry.phases) as notes, _with_journal(name):
                 notes.append(watch.watch(_watch_options(paths, options)))
                 notes.append(f"{options.watch:g} s")
             entry.watched = options.watch
@@ -186,8 +192,8 @@ def _clean_up(paths: Paths, name: str, entry: history.Entry) -> None:
     """Drain everything that is no longer needed, and remove old files."""
     with phase("drain", entry.phases) as notes:
         processes.drain(paths)
-        # Not just the previous deployment: a run that was killed may have left another one running.
-        notes.append(f"{probation.drain_others(paths)} finishing requests")
+        # A run that was killed may have left other deployments running beside the previous one.
+        notes.append(f"{probation.drain_others(paths)} deployments draining")
     with phase("prune", entry.phases) as notes:
         notes.append(prune.prune(paths, name))
 
@@ -200,7 +206,7 @@ _OUTCOMES = {
 
 
 @contextmanager
-def _last_lines(name: str) -> Generator[None]:
+def _with_journal(name: str) -> Generator[None]:
     """Adds the last lines of the app's journal to a ReleaseError."""
     try:
         yield
@@ -209,7 +215,10 @@ def _last_lines(name: str) -> Generator[None]:
 
 
 def _previous(paths: Paths, name: str) -> str | None:
-    """The deployment that a rollback from ``name`` returns to, or None if there is none."""
+    """The deployment that a rollback from ``name`` returns to, or None if there is none.
+
+    It is the proven deployment, which can be ``name`` itself. Without one, it is the current deployment.
+    """
     proven = state.proven(paths)
     if proven and (paths.deployments / proven).is_dir():
         return proven
@@ -228,12 +237,15 @@ def _roll_back_and_raise(
 
 
 def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:
-    """Let ``previous`` serve again and remove ``failed``. Returns the result for the history, a key of _OUTCOMES."""
+    """Let ``previous`` serve again and remove ``failed``. Returns the result for the history, a key of _OUTCOMES.
+
+    Without ``previous`` the server serves nothing. If ``previous`` doesn't start, ``failed`` still serves.
+    """
     if previous is None:
         state.serve_nothing(paths)
     else:
         try:
-            # Usually it still runs. It doesn't if it ended by itself, or after a reboot.
+            # The previous deployment usually still runs. It doesn't if it ended by itself, or after a reboot.
             deployment.start(previous)
         except ReleaseError:
             return "stuck"
@@ -248,7 +260,7 @@ def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:
 
 
 def _remove_failed(paths: Paths, failed: str) -> None:
-    """Remove a deployment that never served. Keeps one that is current or proven but was stopped."""
+    """Remove a deployment that failed before the switch. A current or proven deployment that was stopped stays."""
     if failed in state.needed(paths):
         return
     processes.stop(paths, failed)
@@ -258,29 +270,35 @@ def _remove_failed(paths: Paths, failed: str) -> None:
 
 
 def _remove_release_folder(paths: Paths, failed: str) -> None:
-    """A failed release must not be one of the five that are kept, unless it serves with other variables."""
+    """Remove the folder of a failed release, so that it isn't one of the five that are kept.
+
+    The folder stays if the current or the proven deployment uses the same release.
+    """
     release = deployment.release_of(failed)
     others = {deployment.release_of(name) for name in state.needed(paths)}
     folder = paths.releases / release
-    # Only if the upload still exists: the release can be unpacked from it again.
+    # Without its tarball, the release couldn't be unpacked again.
     if release not in others and paths.tarball(release).exists() and folder.exists():
         files.remove_tree(folder)
 
 
 def resume(paths: Paths) -> None:
-    """Serve again after a start of the server. A deployment that wasn't proven is replaced by the proven one."""
-    turn = lock.exclusive(paths.lock, "the start of the server", RESUME_WAIT_SECONDS)
+    """Serve again after a boot: the proven deployment, or the current one if none is proven.
+
+    A first release that was still on probation doesn't serve again.
+    """
+    turn = lock.exclusive(paths.lock, "`gantry resume` after a boot", RESUME_WAIT_SECONDS)
     with turn, disk_reserve.available(paths):
         proven = state.proven(paths)
         name = proven or state.current(paths)
         if name is None or (proven is None and paths.probation.exists()):
             _resume_nothing(paths)
             return
-        # A shutdown may have come between the two links of a switch. Nginx uses this one.
+        # A shutdown between the two links of a switch leaves them different. Nginx uses the link of the socket.
         files.point(paths.socket, paths.deployment_socket(name))
         if name != state.current(paths):
             files.point(paths.current, paths.deployments / name)
-        # A shutdown ends a probation, because its timer doesn't survive.
+        # A reboot ends a probation, because its timer doesn't survive the reboot.
         probation.disarm(paths)
         processes.roll_back(paths)
         deployment.start(name)
@@ -288,7 +306,7 @@ def resume(paths: Paths) -> None:
 
 
 def _resume_nothing(paths: Paths) -> None:
-    """Before the first release, or while the first release was on probation."""
+    """Serve nothing: there was no release yet, or the first release was on probation."""
     state.serve_nothing(paths)
     probation.disarm(paths)
     processes.roll_back(paths)

@@ -24,9 +24,9 @@ def make_settings(**changes: Any) -> Settings:
     """The settings of one small server without a watch. ``changes`` has fields of them or of the target's settings."""
     target_type = target_loader.settings_type(changes.get("target", "local"))
     names = {field.name for field in fields(target_type)}
-    of_target = target_type(**{name: value for name, value in changes.items() if name in names})
+    target_settings = target_type(**{name: value for name, value in changes.items() if name in names})
     common = {name: value for name, value in changes.items() if name not in names}
-    return Settings(**{"app": Path(), "health_path": "/healthz", "watch": 0, **common}, of_target=of_target)
+    return Settings(**{"app": Path(), "health_path": "/healthz", "watch": 0, **common}, target_settings=target_settings)
 
 
 def read(root: Path, *, secret: Sequence[str] = (), **values: Any) -> Settings:
@@ -39,9 +39,9 @@ def read(root: Path, *, secret: Sequence[str] = (), **values: Any) -> Settings:
 
 def read_for_target(root: Path, settings_type: type[S], **values: Any) -> S:
     """Read settings, and return those that only their target knows."""
-    of_target = read(root, **values).of_target
-    assert isinstance(of_target, settings_type)
-    return of_target
+    target_settings = read(root, **values).target_settings
+    assert isinstance(target_settings, settings_type)
+    return target_settings
 
 
 def mistakes(root: Path, *, secret: Sequence[str] = (), **values: Any) -> str:

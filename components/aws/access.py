@@ -37,13 +37,13 @@ class Access(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("gantry:aws:Access", name, None, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._child_opts = pulumi.ResourceOptions(parent=self)
         label = naming.label(name, reserved=RESERVED_PREFIXES)
         group = aws.ec2.SecurityGroup(
-            label, vpc_id=vpc, description=f"Servers of {name}", tags={"Name": label}, opts=self._child
+            label, vpc_id=vpc, description=f"Servers of {name}", tags={"Name": label}, opts=self._child_opts
         )
         for network in args.settings.ssh_from:
-            ssh_rule(f"{label}-ssh-{naming.label(network)}", group=group.id, network=network, opts=self._child)
+            ssh_rule(f"{label}-ssh-{naming.label(network)}", group=group.id, network=network, opts=self._child_opts)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
@@ -51,17 +51,17 @@ class Access(pulumi.ComponentResource):
             cidr_ipv4=EVERYWHERE,
             description="Packages, and what the app asks for",
             tags={"Name": f"{label}-out"},
-            opts=self._child,
+            opts=self._child_opts,
         )
-        key = aws.ec2.KeyPair(label, public_key=args.public_key, opts=self._child)
+        key = aws.ec2.KeyPair(label, public_key=args.public_key, opts=self._child_opts)
         self.group_id, self.key_name = group.id, key.key_name
         self.profile = self._instance_profile(label)
         self.register_outputs({"group_id": self.group_id, "key_name": self.key_name, "profile": self.profile})
 
     def _instance_profile(self, label: str) -> pulumi.Output[str]:
-        role = aws.iam.Role(label, assume_role_policy=json.dumps(TRUST), opts=self._child)
-        attachment = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child)
-        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[attachment]))
+        role = aws.iam.Role(label, assume_role_policy=json.dumps(TRUST), opts=self._child_opts)
+        attachment = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child_opts)
+        opts = pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(depends_on=[attachment]))
         return aws.iam.InstanceProfile(label, role=role.name, opts=opts).name
 
 

@@ -16,11 +16,13 @@ from components.rollout.rollout import ReleasedServer
 from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses
 from host import times
 
-# Load balancers and target groups have the shortest limit for names.
+# Load balancers and target groups have the shortest limit for names: 32 characters.
 NAME_LIMIT = 32
-# AWS reserves "internal-" for load balancers that aren't on the internet. The security group has the same name.
+# AWS reserves the prefix "internal-" for load balancers that aren't on the internet. The security group has the same
+# name, so its reserved prefixes count, too.
 RESERVED_PREFIXES = ("internal-", *access.RESERVED_PREFIXES)
-# TLS 1.2 with forward secrecy, and TLS 1.3. Without it, a listener made through the API gets a policy of 2016.
+# TLS 1.2 with forward secrecy, and TLS 1.3. Without `ssl_policy`, a listener made through the API gets a policy of
+# 2016.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 
@@ -30,12 +32,12 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     address: pulumi.Output[str]
     url: pulumi.Output[str]
     # The address ranges that its requests come from.
-    source: pulumi.Output[list[str]]
+    sender_ranges: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Balancer", name, None, opts)
         self._args, self._label = args, naming.label(name, NAME_LIMIT, RESERVED_PREFIXES)
-        self._child = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
+        self._child_opts = pulumi.ResourceOptions(parent=self, provider=args.network.provider)
         zone = args.network.settings.zone
         self._zone = Zone(args.network, zone) if zone else None
         certificate = self._zone.certificate(args.domain) if self._zone and args.domain else None
@@ -45,8 +47,8 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         self.address = self._balancer.dns_name
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
-        # It may use any address in its subnets.
-        self.source = args.network.ranges
+        # The load balancer may use any address of its subnets.
+        self.sender_ranges = args.network.ranges
         self.register_outputs({"address": self.address, "url": self.url})
 
     def attach(
@@ -56,7 +58,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         healthy: list[pulumi.Resource] = [
             balancing.wait_until_healthy(
                 server,
-                balancer=self.source,
+                balancer=self.sender_ranges,
                 status=self._args.health_status,
                 depends_on=[self._attachment(server, depends_on), *self._listeners],
                 opts=child,
@@ -79,8 +81,10 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             target_group_arn=self._targets.arn,
             target_id=server.instance_id,
             port=80,
-            # It depends on the drain, so Pulumi deletes it before the drain begins.
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*depends_on, drain])),
+            # The attachment depends on the drain, so Pulumi deletes the attachment first.
+            opts=pulumi.ResourceOptions.merge(
+                self._child_opts, pulumi.ResourceOptions(depends_on=[*depends_on, drain])
+            ),
         )
 
     def _security_group(self, ports: list[int]) -> pulumi.Output[str]:
@@ -91,10 +95,10 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             vpc_id=self._args.network.vpc_id,
             description=f"Balancer {label}",
             tags={"Name": label},
-            opts=self._child,
+            opts=self._child_opts,
         )
         for port in ports:
-            access.web_rule(f"{label}-{port}", group=group.id, port=port, opts=self._child)
+            access.web_rule(f"{label}-{port}", group=group.id, port=port, opts=self._child_opts)
         aws.vpc.SecurityGroupEgressRule(
             f"{label}-out",
             security_group_id=group.id,
@@ -104,9 +108,9 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             referenced_security_group_id=servers,
             description="The servers",
             tags={"Name": f"{label}-out"},
-            opts=self._child,
+            opts=self._child_opts,
         )
-        access.web_rule(f"{label}-in", group=servers, port=80, opts=self._child, source_group=group.id)
+        access.web_rule(f"{label}-in", group=servers, port=80, opts=self._child_opts, source_group=group.id)
         return group.id
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:
@@ -114,7 +118,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         # Without this block, the provider would leave access logs as they are.
         logs = aws.lb.LoadBalancerAccessLogsArgs(bucket="", enabled=False)
         if settings.access_logs:
-            bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child).bucket
+            bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child_opts).bucket
             logs = aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket, enabled=True)
         return aws.lb.LoadBalancer(
             self._label,
@@ -129,7 +133,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             access_logs=logs,
             tags={"Name": self._label},
             opts=pulumi.ResourceOptions.merge(
-                self._child,
+                self._child_opts,
                 # It can't move to the subnets of another network.
                 pulumi.ResourceOptions(protect=settings.protect, replacement_trigger=args.network.vpc_id),
             ),
@@ -155,7 +159,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                 unhealthy_threshold=times.CHECKS,
             ),
             tags={"Name": self._label},
-            opts=self._child,
+            opts=self._child_opts,
         )
 
     def _listen(self, certificate: pulumi.Output[str] | None) -> None:
@@ -171,7 +175,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             protocol="HTTP",
             default_actions=[to_https if certificate else forward],
             tags={"Name": f"{self._label}-http"},
-            opts=self._child,
+            opts=self._child_opts,
         )
         self._listeners = [plain]
         if certificate:
@@ -185,6 +189,6 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                     certificate_arn=certificate,
                     default_actions=[forward],
                     tags={"Name": f"{self._label}-https"},
-                    opts=self._child,
+                    opts=self._child_opts,
                 )
             )

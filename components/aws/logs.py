@@ -20,11 +20,11 @@ class AccessLogs(pulumi.ComponentResource):
     def __init__(self, name: str, protect: bool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:AccessLogs", name, None, opts)
         # With protect, the logs and their settings stay even if somebody removed the protection from the state.
-        self._child = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
+        self._child_opts = pulumi.ResourceOptions(parent=self, retain_on_delete=protect)
         bucket = aws.s3.Bucket(
             name,
             force_destroy=not protect,
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=protect)),
+            opts=pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(protect=protect)),
         )
         block = aws.s3.BucketPublicAccessBlock(
             name,
@@ -33,14 +33,14 @@ class AccessLogs(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self._child,
+            opts=self._child_opts,
         )
         self._encrypt(name, bucket)
         bucket_policy = aws.s3.BucketPolicy(
             name,
             bucket=bucket.bucket,
             policy=bucket.arn.apply(policy),
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[block])),
+            opts=pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(depends_on=[block])),
         )
         # The balancer checks that it may write. The provider waits about 30 s until a lifecycle is in force everywhere,
         # and waits for nothing else of a bucket. The policy is created before the lifecycle, so it is in force by then.
@@ -53,7 +53,7 @@ class AccessLogs(pulumi.ComponentResource):
             sse_algorithm="AES256"
         )
         rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(apply_server_side_encryption_by_default=default)
-        aws.s3.BucketServerSideEncryptionConfiguration(name, bucket=bucket.bucket, rules=[rule], opts=self._child)
+        aws.s3.BucketServerSideEncryptionConfiguration(name, bucket=bucket.bucket, rules=[rule], opts=self._child_opts)
 
     def _expire(
         self, name: str, bucket: aws.s3.Bucket, bucket_policy: aws.s3.BucketPolicy
@@ -64,7 +64,7 @@ class AccessLogs(pulumi.ComponentResource):
             filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
             expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=DAYS),
         )
-        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[bucket_policy]))
+        opts = pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(depends_on=[bucket_policy]))
         return aws.s3.BucketLifecycleConfiguration(name, bucket=bucket.bucket, rules=[rule], opts=opts)
 
 

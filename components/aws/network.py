@@ -38,13 +38,13 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.invoke = pulumi.InvokeOptions(provider=self.provider)
-        self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
+        self._child_opts = pulumi.ResourceOptions(parent=self, provider=self.provider)
         self._images: dict[str, str] = {}
         if args.settings.vpc:
             self._use_existing(args.settings.vpc)
         else:
             self._create(naming.label(name), args.settings.network or DEFAULT_RANGE)
-        self.access = Access(name, self.vpc_id, args, opts=self._child)
+        self.access = Access(name, self.vpc_id, args, opts=self._child_opts)
         self.register_outputs({"vpc_id": self.vpc_id, "ranges": self.ranges, "subnets": self.subnets})
 
     def image(self, size: str) -> str:
@@ -71,15 +71,19 @@ class Network(pulumi.ComponentResource):
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags={"Name": name},
-            opts=self._child,
+            opts=self._child_opts,
         )
         self.vpc_id, self.ranges = vpc.id, vpc.cidr_block.apply(lambda cidr: [cidr])
         # A gateway can't move to another VPC while servers of the old one have public addresses.
-        with_vpc = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(replacement_trigger=vpc.id))
+        with_vpc = pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(replacement_trigger=vpc.id))
         gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags={"Name": name}, opts=with_vpc)
-        table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child)
+        table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags={"Name": name}, opts=self._child_opts)
         aws.ec2.Route(
-            name, route_table_id=table.id, destination_cidr_block=EVERYWHERE, gateway_id=gateway.id, opts=self._child
+            name,
+            route_table_id=table.id,
+            destination_cidr_block=EVERYWHERE,
+            gateway_id=gateway.id,
+            opts=self._child_opts,
         )
         self.subnets = [
             self._subnet(f"{name}-{number}", vpc=vpc.id, zone=zone, cidr=subnet_range, table=table.id)
@@ -103,7 +107,9 @@ class Network(pulumi.ComponentResource):
             map_public_ip_on_launch=True,
             tags={"Name": name},
             # The look-up leaves out a zone that is down. That must not move existing subnets.
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(ignore_changes=["availabilityZone"])),
+            opts=pulumi.ResourceOptions.merge(
+                self._child_opts, pulumi.ResourceOptions(ignore_changes=["availabilityZone"])
+            ),
         )
-        aws.ec2.RouteTableAssociation(name, route_table_id=table, subnet_id=subnet.id, opts=self._child)
+        aws.ec2.RouteTableAssociation(name, route_table_id=table, subnet_id=subnet.id, opts=self._child_opts)
         return subnet.id

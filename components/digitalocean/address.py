@@ -23,7 +23,7 @@ class Address(KeepsServerAddresses, pulumi.ComponentResource):
     def __init__(self, name: str, args: AddressArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Address", name, None, opts)
         self._args, self._label = args, naming.label(name)
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._child_opts = pulumi.ResourceOptions(parent=self)
         self._reserved = do.ReservedIp(
             self._label,
             region=args.network.region,
@@ -36,7 +36,7 @@ class Address(KeepsServerAddresses, pulumi.ComponentResource):
                 do.FirewallInboundRuleArgs(protocol="tcp", port_range=port, source_addresses=list(EVERYWHERE))
                 for port in ("80", "443")
             ],
-            opts=self._child,
+            opts=self._child_opts,
         )
         self.address = self._reserved.ip_address
         self.url = pulumi.Output.format("http://{}/", args.domain if args.network.settings.zone else self.address)

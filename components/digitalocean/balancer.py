@@ -25,12 +25,12 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     address: pulumi.Output[str]
     url: pulumi.Output[str]
     # The address ranges that its requests come from.
-    source: pulumi.Output[list[str]]
+    sender_ranges: pulumi.Output[list[str]]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Balancer", name, None, opts)
         self._args, self._label = args, naming.label(name)
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._child_opts = pulumi.ResourceOptions(parent=self)
         zone = args.network.settings.zone
         certificate = self._certificate(args.domain) if zone and args.domain else None
         self._balancer = self._load_balancer(certificate)
@@ -39,7 +39,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         scheme, host = ("https", args.domain) if certificate else ("http", self.address)
         self.url = pulumi.Output.format("{}://{}/", scheme, host)
         # It may use any address in the VPC.
-        self.source = args.network.cidr.apply(lambda cidr: [cidr])
+        self.sender_ranges = args.network.cidr.apply(lambda cidr: [cidr])
         self.register_outputs({"address": self.address, "url": self.url})
 
     def attach(
@@ -48,22 +48,22 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         args, network = self._args, self._args.network
         healthy: list[pulumi.Resource] = []
         for server in servers:
-            balancing.ServerDrain(server, args.drain_seconds, self._child)
+            balancing.ServerDrain(server, args.drain_seconds, self._child_opts)
             check = balancing.wait_until_healthy(
                 server,
-                balancer=self.source,
+                balancer=self.sender_ranges,
                 status=args.health_status,
                 depends_on=[*depends_on, self._balancer, self._web_firewall],
-                opts=self._child,
+                opts=self._child_opts,
             )
             healthy.append(check)
         dns_seconds = 0
         if network.settings.zone and args.domain:
             healthy += point_to(self.address, zone=network.settings.zone, domain=args.domain, depends_on=healthy)
             dns_seconds = TTL_SECONDS
-        balancing.close(servers, depends_on=healthy, opts=self._child, dns_seconds=dns_seconds)
+        balancing.close(servers, depends_on=healthy, opts=self._child_opts, dns_seconds=dns_seconds)
         urns = [droplet_urn(server.instance_id) for server in servers]
-        show_in_project(self._label, network, urns=urns, opts=self._child)
+        show_in_project(self._label, network, urns=urns, opts=self._child_opts)
         return None
 
     def _load_balancer(self, certificate: pulumi.Output[str] | None) -> do.LoadBalancer:
@@ -100,7 +100,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     def _certificate(self, domain: str) -> pulumi.Output[str]:
         """The name of a Let's Encrypt certificate. DigitalOcean gets it and renews it."""
         return do.Certificate(
-            naming.label(domain), type="lets_encrypt", domains=site_names(domain), opts=self._child
+            naming.label(domain), type="lets_encrypt", domains=site_names(domain), opts=self._child_opts
         ).name
 
     def _firewall(self) -> do.Firewall:
@@ -112,7 +112,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                     protocol="tcp", port_range="80", source_load_balancer_uids=[self._balancer.id]
                 )
             ],
-            opts=self._child,
+            opts=self._child_opts,
         )
 
 

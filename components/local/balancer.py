@@ -25,7 +25,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     address: pulumi.Output[str]
     private_address: pulumi.Output[str]
     # The addresses that its requests come from.
-    source: pulumi.Output[list[str]]
+    sender_ranges: pulumi.Output[list[str]]
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: BalancerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
@@ -43,7 +43,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         self._server = Server(name, server_args, child)
         self.instance_id = self._server.instance_id
         self.address, self.private_address = self._server.address, self._server.private_address
-        self.source = self.private_address.apply(lambda address: [address])
+        self.sender_ranges = self.private_address.apply(lambda address: [address])
         self.url = pulumi.Output.format("http://{}/", self.address)
         self.register_outputs(
             {"instance_id": self.instance_id, "address": self.address, "private_address": self.private_address}
@@ -58,7 +58,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         bootstrap = Bootstrap(
             parent=self,
             server=NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),
-            steps=steps.bootstrap(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
+            steps=steps.bootstrap_steps(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
             depends_on=depends_on,
         )
         balancing.close(servers, depends_on=bootstrap.resources, opts=pulumi.ResourceOptions(parent=self))

@@ -31,7 +31,8 @@ class Spec:
     address: str
     disk: DiskKind = "overlay"
     complete: bool = False
-    # Whether Pulumi has checked the machine after its creation. If not, a killed `up` may not have it in the state.
+    # Whether Pulumi has checked the machine after its creation. If not, a killed `up` may not have saved it in the
+    # state.
     claimed: bool = False
 
     @property
@@ -49,7 +50,7 @@ def new_id() -> str:
 
 def folder_of(id: str) -> Path:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", id):
-        raise ValueError(f"{id!r} is not the id of a machine: up to 40 of a-z, 0-9 and -")
+        raise ValueError(f"{id!r} is not the id of a machine: 1 to 40 characters from a-z, 0-9 and -")
     return store.MACHINES / id
 
 
@@ -78,7 +79,7 @@ def create(
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", hostname):
         raise LocalError(
             f"{hostname!r} isn't a valid host name",
-            "It must be up to 63 of a-z, 0-9 and -",
+            "It must be 1 to 63 characters from a-z, 0-9 and -, and must not begin or end with -",
             "Choose another name for the server",
         )
     digest = _base_image(image_digest, progress)
@@ -125,7 +126,7 @@ def _reserve(spec: Spec) -> Spec:
             )
         address = spec.address or bridge.free_address(network, used)
         store.MACHINES.mkdir(exist_ok=True)
-        # User 1000 of this computer is also user 1000 in the machine. It must not read the machine's disk.
+        # Users of this computer can have the same ids as users of the machine. They must not read its disk.
         spec.folder.mkdir(mode=0o700)
         return _save(replace(spec, address=address))
 
@@ -216,7 +217,11 @@ def destroy_orphans(owner: str) -> None:
 
 
 def status(id: str) -> Status:
-    """Whether the machine runs. "half-made" is incomplete, and "unreachable" runs without its network."""
+    """Whether the machine runs.
+
+    "half-made": its creation didn't finish. "unreachable": it runs, but its network is down. "gone": it doesn't exist,
+    or the base image below its disk is missing.
+    """
     spec = find(id)
     if spec is None:
         return "half-made" if folder_of(id).exists() else "gone"
@@ -239,7 +244,7 @@ def ids() -> list[str]:
 
 
 def claim(id: str) -> None:
-    """Records that a later operation has seen the machine."""
+    """Records that Pulumi has checked the machine after its creation."""
     with _lock(id):
         spec = find(id)
         if spec and not spec.claimed:

@@ -1,4 +1,4 @@
-"""The first steps on a new server over SSH: wait, pin its host key, upload the host program, configure."""
+"""The first SSH connection to a new server: wait, pin its host key, upload the host program, configure."""
 
 from __future__ import annotations
 

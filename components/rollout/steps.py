@@ -1,6 +1,6 @@
 """The steps of a rollout, defined once. Pure functions.
 
-bootstrap.py and rollout.py make Pulumi resources from them. aws/rollout_hook.py runs them itself.
+bootstrap.py and rollout.py turn them into Pulumi resources. aws/rollout_hook.py runs them itself.
 An upload waits only for READY. A command waits for all steps before it.
 """
 
@@ -29,7 +29,7 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Runs ``text`` on a server. ``logging`` says which output streams `up` shows and an error contains."""
+    """Runs ``text`` on a server. ``logging``: the output streams that `up` shows and an error contains."""
 
     role: str
     text: str
@@ -42,7 +42,7 @@ Step = Upload | Command
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutArgs:
-    """The inputs of a rollout: the files and commands for every server, and how many servers switch at a time."""
+    """What a rollout brings to every server, and in which order several servers get it."""
 
     host_program: HostProgram
     configuration: pulumi.Input[str]
@@ -53,20 +53,21 @@ class RolloutArgs:
     release_input: pulumi.Input[str]  # a secret
     # Whether the first server switches alone, before the others.
     canary: bool = True
-    # Servers at a time; None lets ``rollout.batches`` choose.
+    # How many servers switch at a time. None: `rollout.batches` chooses.
     batch: int | None = None
-    # The longest time on one server for health checks, the watch, and stopping the processes of a failed deployment.
+    # Seconds that one server may need for its health checks, the watch and the stop of older processes.
     switch_seconds: int = 0
 
 
-# The first command. Its connection is checked against the host key of the user-data. It prints the server's own.
+# The first command. Its connection is checked against the host key of the user-data. It prints the server's own host
+# key.
 READY = Command(role="ready", text=commands.READY, logging=Logging.STDERR)
 
 
-def bootstrap(
+def bootstrap_steps(
     program: HostProgram, configuration: pulumi.Input[str], *, configure: str = commands.CONFIGURE_AND_CONFIRM
 ) -> list[Step]:
-    """The steps of the bootstrap after READY: the host program, and the configuration that it applies."""
+    """The steps of the bootstrap after READY: upload the host program, which then applies the configuration."""
     return [
         Upload(role="host-program", file=program.file, path=program.path),
         Command(
@@ -78,8 +79,8 @@ def bootstrap(
     ]
 
 
-def artifact(release: Release) -> list[Step]:
-    """The upload of the tarball; no step if the servers keep the release."""
+def artifact_steps(release: Release) -> list[Step]:
+    """The upload of the tarball; empty if the servers keep the release."""
     if release.tarball is None:
         return []
     return [Upload(role="artifact", file=release.tarball, path=str(Paths().tarball(release.name)))]
@@ -88,14 +89,14 @@ def artifact(release: Release) -> list[Step]:
 def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
     """All steps of a single server after READY."""
     return [
-        *bootstrap(args.host_program, args.configuration, configure=configure),
-        *artifact(args.release),
+        *bootstrap_steps(args.host_program, args.configuration, configure=configure),
+        *artifact_steps(args.release),
         release(args, first=True),
     ]
 
 
 def prepare(args: RolloutArgs, *, first: bool) -> Command:
-    """Unpacks the release and installs its packages; on the ``first`` of several servers runs the release phase."""
+    """Unpacks the release and installs its packages. On the ``first`` server it also runs the release phase."""
     if first:
         return Command(role="prepare", text=args.prepare_first_command, stdin=args.release_input)
     return Command(role="prepare", text=commands.PREPARE.format(release=args.release.name))
@@ -104,8 +105,8 @@ def prepare(args: RolloutArgs, *, first: bool) -> Command:
 def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation: int = 0) -> Command:
     """Switches a server to the release.
 
-    The ``first`` server runs cron, and the release phase unless that has run in ``prepare`` (``migrated``). The server
-    rolls back by itself after ``probation`` seconds unless the release is confirmed; 0 means no probation.
+    The ``first`` server runs cron. It also runs the release phase, unless that has run already (``migrated``).
+    The server rolls back by itself after ``probation`` seconds unless the release is confirmed; 0: no probation.
     """
     return Command(
         role="release",
@@ -115,10 +116,10 @@ def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation
 
 
 def confirm(args: RolloutArgs, *, first: bool, release_output: pulumi.Output[str]) -> Command:
-    """Ends the probation. A server that has rolled back meanwhile gets the release again.
+    """Ends the probation: the release command without ``--probation``.
 
-    It runs again after each run of the release command, whose output is ``release_output``: each of these runs starts a
-    new probation.
+    A server that has rolled back gets the release again. ``release_output`` is what the release command printed. It is
+    part of the input, because each run of the release command starts a new probation, which must be confirmed.
     """
     stdin = pulumi.Output.all(args.release_input, release_output).apply(lambda values: commands.confirm_input(*values))
     return Command(

@@ -9,8 +9,8 @@ import shlex
 from components.server.configuration import PATHS, Configuration
 from components.settings.common import Settings
 
-# The first connection prints the server's own host key. Its script came with the user-data and its text never changes:
-# an update would expect the first host key, which the server no longer shows.
+# The first command. It prints the server's own host key. Its script came with the user-data. The command's text must
+# never change: an update would expect the first host key, which the server no longer shows.
 READY = f"sudo {PATHS.scripts}/ready"
 CONFIGURE = "sudo python3 -I {host_program} configure"
 # After this the server no longer shows the first host key.

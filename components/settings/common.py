@@ -194,4 +194,4 @@ class CommonSettings:
 class Settings(CommonSettings):
     """All settings of a stack: the common ones, and those of its target."""
 
-    of_target: TargetSettings = field(default_factory=TargetSettings)
+    target_settings: TargetSettings = field(default_factory=TargetSettings)

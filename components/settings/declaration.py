@@ -21,7 +21,10 @@ _METADATA_KEY = "declaration"
 
 @dataclass(frozen=True, kw_only=True)
 class Scalar(Generic[T]):
-    """The validator of one plain value: its rule in words and its parser. ``parse`` raises ValueError with the rule."""
+    """The validator of one plain value: its rule in words, and its parser.
+
+    ``parse`` raises ValueError with the rule.
+    """
 
     type: SchemaType
     rule: str
@@ -32,7 +35,7 @@ class Scalar(Generic[T]):
 class Structured(Generic[T]):
     """The validator of a map or a list. ``read`` takes the decoded JSON, or None if the text isn't JSON.
 
-    It returns the value and the mistakes: whole sentences, each with its key and the command that fixes it.
+    It returns the valid parts and the mistakes: whole sentences, each with its key and the command that fixes it.
     """
 
     type: SchemaType
@@ -64,7 +67,7 @@ class Declaration:
 
     @property
     def default_value(self) -> Any:
-        """The value if nothing is set; None if the empty default breaks the rule, because a value is required."""
+        """The value if the key isn't set. None if the setting is required and has no default."""
         return self._value(self.default_text)[0]
 
     @property
@@ -73,15 +76,18 @@ class Declaration:
         return self.command or f"pulumi config set {self.key} <value>"
 
     def read(self, text: str, *, is_secret: bool = False) -> tuple[Any, list[str]]:
-        """The value of ``text`` and its mistakes. The default replaces an empty text and a wrong value."""
+        """Returns the value of ``text`` and its mistakes. An empty text means the default.
+
+        A broken scalar is replaced by the default. A map or list keeps its valid parts.
+        """
         if is_secret and self.secret == "refused":
             return self.default_value, [self._refused_as_secret()]
         value, mistakes = self._value(text or self.default_text)
         if mistakes and isinstance(self.validator, Scalar):
-            return self.default_value, [self.broken(text, mistakes[0], is_secret=is_secret)]
+            return self.default_value, [self.error_text(text, mistakes[0], is_secret=is_secret)]
         return value, mistakes
 
-    def broken(self, text: str, rule: str, *, is_secret: bool) -> str:
+    def error_text(self, text: str, rule: str, *, is_secret: bool) -> str:
         """The error for a value that breaks a rule."""
         # The text of a rule may contain a part of the value.
         reason = (
@@ -120,10 +126,12 @@ def setting(
     """Declare a setting: ``domain: str | None = setting(...)`` in a dataclass declares the key ``domain``.
 
     ``default`` and ``example`` are written as in Pulumi's configuration; an empty default means that nothing is set.
-    ``group`` is its heading in docs/settings.md. ``command`` sets it if `pulumi config set <key> <value>` doesn't.
+    ``group`` is its heading in docs/settings.md. ``command`` is the command that sets it, if
+    `pulumi config set <key> <value>` can't.
 
     ``secret`` decides what happens if a user sets it with --secret. "hidden": an error never shows the value.
-    "refused": the value becomes part of commands, which previews show. "allowed": the validator never shows values.
+    "refused": the value becomes part of commands, which previews show. "allowed": the errors of
+    the validator must never contain values.
     """
     declaration = Declaration(
         validator=validator,

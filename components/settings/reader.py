@@ -1,6 +1,7 @@
-"""Reads the stack's settings: the only reader of pulumi.Config. All mistakes come at once, before anything is touched.
+"""Reads the stack's settings: the only reader of pulumi.Config.
 
-Reading comes first, then the check, for which the caller passes the app's Procfile. Packing comes after both.
+First call `read`, then `check` with the app's Procfile. The app is packed after both. All mistakes are reported
+together, before anything changes.
 """
 
 from __future__ import annotations
@@ -27,22 +28,25 @@ class SettingsError(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """Settings that were read. A broken value is replaced by its default.
+    """Settings that were read but not checked yet.
 
-    ``mistakes`` has pairs of a key and a sentence.
+    ``mistakes`` has pairs of a key and a sentence. A broken value is replaced by its default.
     """
 
     settings: Settings
     mistakes: tuple[tuple[str, str], ...]
 
     def check(self, procfile_text: str | None) -> Settings:
-        """Returns the settings, or raises SettingsError. ``procfile_text`` is None if the Procfile isn't known."""
+        """Returns the settings. Raises SettingsError with all mistakes.
+
+        ``procfile_text`` is None if the app's Procfile isn't known; then its processes aren't checked.
+        """
         undeclared = processes.undeclared(self.settings.processes, procfile_text)
         mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
         if mistakes:
-            place = {key: index for index, key in enumerate(all_declarations())}
+            position = {key: index for index, key in enumerate(all_declarations())}
             # Sorted as the settings are declared; unknown keys come last.
-            ordered = sorted(mistakes, key=lambda mistake: place.get(mistake[0], len(place)))
+            ordered = sorted(mistakes, key=lambda mistake: position.get(mistake[0], len(position)))
             lines = [f"  - {line}" for _, line in ordered]
             raise SettingsError("\n".join(["the stack's settings can't work:", *lines]))
         return self.settings
@@ -53,26 +57,26 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     reader = _Reader(config)
     values = reader.values(CommonSettings)
     target = values["target"]
-    of_target = TargetSettings()
-    # The target decides which keys are valid, so it must be valid itself.
+    target_settings = TargetSettings()
+    # If the target isn't valid, it isn't known which keys are allowed.
     if "target" in reader.broken_keys():
         reader.refuse_values_that_no_target_takes()
     else:
-        of_target = _target_settings(reader, target)
+        target_settings = _read_target_settings(reader, target)
         reader.refuse_settings_of_other_targets(target)
     app = root / values["app"]
     reader.require_folder("app", app)
     # Several servers need a balancer.
     balancer = values["balancer"] or values["servers"] > 1
-    settings = Settings(**{**values, "app": app, "balancer": balancer}, of_target=of_target)
+    settings = Settings(**{**values, "app": app, "balancer": balancer}, target_settings=target_settings)
     # A broken value is its default here, and says nothing about the others.
     broken = reader.broken_keys()
-    reader.mistakes += [(keys[0], line) for keys, line in of_target.conflicts(settings) if not broken & set(keys)]
+    reader.mistakes += [(keys[0], line) for keys, line in target_settings.conflicts(settings) if not broken & set(keys)]
     reader.refuse_unknown_keys()
     return Draft(settings=settings, mistakes=tuple(reader.mistakes))
 
 
-def _target_settings(reader: _Reader, target: str) -> TargetSettings:
+def _read_target_settings(reader: _Reader, target: str) -> TargetSettings:
     settings_type = target_loader.settings_type(target)
     return settings_type(**reader.values(settings_type, target))
 
@@ -81,14 +85,14 @@ def all_declarations() -> dict[str, dict[str, Declaration]]:
     """For each key a map from owner to declaration. The owner is a target's name, or "" for all targets."""
     by_key: dict[str, dict[str, Declaration]] = {}
     owners = {"": CommonSettings, **{name: target_loader.settings_type(name) for name in TARGETS}}
-    for owner, settings in owners.items():
-        for declaration in declarations(settings).values():
+    for owner, settings_type in owners.items():
+        for declaration in declarations(settings_type).values():
             by_key.setdefault(declaration.key, {})[owner] = declaration
     return by_key
 
 
 def schema_default(by_owner: Mapping[str, Declaration]) -> Default:
-    """The default in Pulumi.yaml, which Pulumi passes if nothing is set: empty if the targets' defaults differ."""
+    """The default in Pulumi.yaml, which Pulumi passes if the key isn't set. Empty if the targets differ."""
     first, *others = by_owner.values()
     return first.default if all(other.default == first.default for other in others) else ""
 
@@ -100,21 +104,23 @@ class _Reader:
     config: pulumi.Config
     mistakes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
-    def values(self, settings: type[Any], target: str = "") -> dict[str, Any]:
-        """The values of the settings that a dataclass declares, by field."""
-        return {name: self._value(declaration, target) for name, declaration in declarations(settings).items()}
+    def values(self, settings_type: type[Any], target: str = "") -> dict[str, Any]:
+        """The values of the settings that a dataclass declares, by field name."""
+        return {name: self._value(declaration, target) for name, declaration in declarations(settings_type).items()}
 
     def broken_keys(self) -> set[str]:
         return {key for key, _ in self.mistakes}
 
     def require_folder(self, key: str, path: Path) -> None:
+        """Adds a mistake if ``path`` isn't a folder."""
         if not path.is_dir():
             declaration = all_declarations()[key][""]
             rule = f"there is no folder {path}"
             text = self._text(declaration)
-            self.mistakes.append((key, declaration.broken(text, rule, is_secret=self._is_secret(key))))
+            self.mistakes.append((key, declaration.error_text(text, rule, is_secret=self._is_secret(key))))
 
     def refuse_settings_of_other_targets(self, target: str) -> None:
+        """Adds a mistake for each setting that only other targets know."""
         for key, by_owner in all_declarations().items():
             is_known = bool({"", target} & set(by_owner))
             if not is_known and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner))):
@@ -133,6 +139,7 @@ class _Reader:
                 self.mistakes += [(key, line) for line in readings[0]]
 
     def refuse_unknown_keys(self) -> None:
+        """Adds a mistake for each key that no target knows."""
         declared, project = all_declarations(), self.config.full_key("")
         names = {*pulumi.runtime.config.CONFIG.get(), *pulumi.runtime.config.get_config_env()}
         for key in sorted(name.removeprefix(project) for name in names if name.startswith(project)):

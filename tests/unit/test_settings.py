@@ -80,11 +80,11 @@ def test_the_error_for_a_wrong_value_has_key_value_rule_and_remedy(root: Path, k
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_fifty_or_more_servers_need_one_setting(root: Path, target: str):
-    of_target: dict[str, Any] = {"network": "10.77.5.0/24"}
+    target_settings: dict[str, Any] = {"network": "10.77.5.0/24"}
     if target in REGIONS:
-        of_target = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]}
+        target_settings = {"region": REGIONS[target], "sshFrom": ["203.0.113.7/32"]}
     for servers in (50, MAX_SERVERS):
-        settings = read(root, target=target, servers=servers, batch=servers, **of_target)
+        settings = read(root, target=target, servers=servers, batch=servers, **target_settings)
         assert (settings.servers, settings.batch, settings.balancer) == (servers, servers, True)
 
 
@@ -100,7 +100,7 @@ def test_fifty_or_more_servers_need_one_setting(root: Path, target: str):
 def test_a_network_must_have_room_to_replace_all_servers_at_once(target: str, network: str, capacity: int):
     def conflicts(servers: int, network: str | None) -> list[str]:
         settings = make_settings(target=target, network=network, servers=servers)
-        return [line for keys, line in settings.of_target.conflicts(settings) if keys[0] == "servers"]
+        return [line for keys, line in settings.target_settings.conflicts(settings) if keys[0] == "servers"]
 
     assert conflicts(capacity, network) == []
     [mistake] = conflicts(capacity + 1, network)

@@ -63,7 +63,7 @@ class Balancer(Entrypoint):
         self._args = args
         self._switch = Thing("Switch", name, {"room": args.network.room_id, "health_path": args.health_path})
         super().__init__(self._switch.address)
-        self.source = self.address.apply(lambda address: [address])
+        self.sender_ranges = self.address.apply(lambda address: [address])
 
     def attach(self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]) -> None:
         healthy = [self._join(server, depends_on) for server in servers]
@@ -74,7 +74,7 @@ class Balancer(Entrypoint):
         inputs = {"switch": self._switch.id, "box": server.instance_id}
         cable = Thing("Cable", f"{server.name}-cable", inputs, after=[*depends_on, drain])
         status = self._args.health_status
-        return balancing.wait_until_healthy(server, balancer=self.source, status=status, depends_on=[cable])
+        return balancing.wait_until_healthy(server, balancer=self.sender_ranges, status=status, depends_on=[cable])
 
 
 class Address(Entrypoint):
