@@ -53,7 +53,7 @@ class BootedServer:
     def boot(cls, machines: LocalMachines, folder: Path) -> Self:
         settings = cls.first_settings(folder)
         spec = machines.create(user_data=_user_data(machines.key))
-        # sshd restarts during the first boot, with the host key from the user-data. So the first READY is repeated until
+        # sshd restarts during the first boot, with the host key from the user-data. So READY is repeated until
         # it gets a connection, whatever its exit status. The second READY must succeed.
         launch.wait_until(lambda: machines.connects(spec, commands.READY), f"the first boot of {spec.id}", 60)
         machines.ssh(spec, commands.READY)

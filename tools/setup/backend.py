@@ -120,7 +120,7 @@ def defaults(stack: str, url: str | None, local_url: str, environ: Mapping[str, 
 
 def _no_backend(stack: str) -> str:
     return (
-        f'The stack "{stack}" has no backend, which stores its state. Only "{DEV}" has one by default, in this folder.\n'
+        f'The stack "{stack}" has no backend to store its state. Only "{DEV}" has one by default, in this folder.\n'
         "Choose one of these, then repeat your command:\n"
         "  bin/pulumi login                     Pulumi Cloud\n"
         "  bin/pulumi login s3://my-bucket      your own bucket (also azblob:// and gs://)\n"
