@@ -19,7 +19,7 @@ from tests.stack import ROOT, Stack
 
 WATCH_SECONDS = 2
 STEADY_SECONDS = 20.0
-# Between two releases. With the watch before it, it is longer than the long requests to the old release.
+# Pause after each `up`. Requests that are due in it count for the release: the old release may still answer them.
 PAUSE_SECONDS = 2.0
 
 
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def steady(self) -> list[Request]:
-        """The requests before the first measured `up`, and those after the last release has ended."""
+        """The requests before the first measured `up`, and those in the last STEADY_SECONDS."""
         end = self.seconds - STEADY_SECONDS
         return within(self.requests, 0, STEADY_SECONDS) + within(self.requests, end, self.seconds)
 
@@ -49,7 +49,7 @@ class Run:
 
 
 def measure(servers: int, releases: int, rate: float) -> None:
-    """Saves all requests, and the times of the releases among them."""
+    """Measures ``releases`` releases at ``rate`` requests per second. Saves the requests and the releases' times."""
     part = f"ledger-{servers}"
     results.FOLDER.mkdir(parents=True, exist_ok=True)
     file = results.FOLDER / f"{part}.csv.gz"
@@ -58,7 +58,8 @@ def measure(servers: int, releases: int, rate: float) -> None:
         with load(stack.outputs()["url"], file, rate):
             start = time.monotonic()
             time.sleep(STEADY_SECONDS)
-            # The engine runs on the same processors as the servers. These runs show what it alone costs the clients.
+            # The engine runs on the same processors as the servers. An `up` without a change shows how much slower the
+            # engine alone makes the requests.
             unchanged = [_up(stack, start) for _ in range(3)]
             measured = [Release(number, *_release(stack, number, start)) for number in range(1, releases + 1)]
             time.sleep(STEADY_SECONDS)
@@ -79,7 +80,7 @@ def measure(servers: int, releases: int, rate: float) -> None:
 
 
 def _up(stack: Stack, zero: float) -> tuple[float, float]:
-    """The start and the end of an `up`, before a pause for the requests that are still in flight."""
+    """Runs `up`, then pauses. Returns the start and the end of `up`, in seconds after ``zero``."""
     start = time.monotonic() - zero
     stack.up()
     end = time.monotonic() - zero
@@ -130,12 +131,12 @@ def saved_run(part: str) -> Run:
 
 
 def quick(requests: Iterable[Request]) -> list[Request]:
-    """The requests that aren't long by themselves."""
+    """The requests without those to SLOW_PATH, which always take long."""
     return [request for request in requests if request.path != SLOW_PATH]
 
 
 def table(part: str) -> list[str]:
-    """A row for each release, after rows to compare them with."""
+    """A Markdown table: rows for the steady state and unchanged runs, then one row for each release. Totals follow."""
     run = saved_run(part)
     rows = ["| what | `up`, s | requests | failed | p50, ms | p99, ms | worst, ms |", "|" + " --- |" * 7]
     rows.append(_row("steady state", None, run.steady))

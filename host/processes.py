@@ -70,7 +70,7 @@ def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
     planned = _planned(paths, deployment, plan)
     states = systemd.listed(*_ALL)
     recorded = _recorded(paths)
-    # systemd restarts a recorded process that has crashed. It has stayed up before, so it doesn't fail this release.
+    # systemd restarts a recorded process that has crashed. It has stayed up before, so this release doesn't fail.
     restarting = {unit for unit, status in states.items() if status == "activating" and unit in recorded}
     healthy = restarting | {unit for unit, status in states.items() if status == "active"}
     new = [process for process in planned if process.unit not in healthy]

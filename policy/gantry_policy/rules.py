@@ -12,9 +12,9 @@ Check = Callable[[Props], Iterator[str]]
 
 
 def is_set(props: Props, key: str) -> bool:
-    """Whether the property is set, also where a preview doesn't know its value yet.
+    """Whether the property is set, even if a preview doesn't know its value yet.
 
-    Reading such an unknown value would end the rule, so this looks only at the keys.
+    This looks only at the keys, because a rule that reads an unknown value ends there.
     """
     return key in list(props)
 
@@ -40,13 +40,15 @@ def lower(props: Props, key: str) -> str:
 
 
 def unless(props: Props, key: str, *, value: bool | int | str) -> Iterator[str]:
-    """A violation unless the property has this value."""
+    """Yields a violation unless the property has this value."""
     actual = props.get(key)
-    if isinstance(value, bool):
-        if actual is not value:
-            yield f"{key} isn't set: set it to {str(value).lower()}"
-    elif actual != value:
-        yield f"{key} is {actual!r}: set it to {value!r}"
+    if actual != value:
+        found = "isn't set" if actual is None else f"is {_shown(actual)}"
+        yield f"{key} {found}: set it to {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +73,16 @@ class Stack:
         self._resources = resources
 
     def of(self, *types: str) -> list[Resource]:
+        """The resources of these types."""
         return [resource for resource in self._resources if resource.type in types]
 
     def used_by(self, users: Sequence[Resource], *properties: str) -> set[str]:
         """The URNs of the resources that these properties of ``users`` refer to."""
         return {urn for user in users for name in properties for urn in user.uses.get(name, ())}
 
-    def users_of(self, used: Resource, kind: str, *properties: str) -> list[Resource]:
-        """The resources of type ``kind`` that refer to ``used`` in one of these properties."""
-        return [resource for resource in self.of(kind) if used.urn in self.used_by([resource], *properties)]
+    def users_of(self, used: Resource, type_: str, *properties: str) -> list[Resource]:
+        """The resources of type ``type_`` that refer to ``used`` in one of these properties."""
+        return [resource for resource in self.of(type_) if used.urn in self.used_by([resource], *properties)]
 
 
 StackCheck = Callable[[Stack], Iterator[tuple[Resource, str]]]
@@ -113,7 +116,7 @@ class StackRule:
 
 
 class Rules:
-    """The rules of one module. A decorated function gives a rule its name and, as docstring, its description."""
+    """The rules of one module. A decorated function becomes a rule with its name; its docstring is the description."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -135,7 +138,7 @@ class Rules:
         return check
 
     def require(self, type_: str, key: str, *, value: bool | int | str, name: str, description: str) -> None:
-        """Adds a rule that a property of one type has this value."""
+        """Adds a rule: in each resource of this type, the property ``key`` must have this value."""
         self.add(
             name=name, description=description, types=(type_,), check=lambda props: unless(props, key, value=value)
         )

@@ -18,13 +18,13 @@ from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.stack import Stack
 
 SETTINGS_OF_CLOUDS: dict[str, dict[str, object]] = {
-    # No local stack uses this network.
+    # A network that no local stack uses.
     "aws": {"region": "eu-central-1", "size": "t3.small", "network": "10.61.0.0/16"},
     "digitalocean": {"region": "fra1", "size": "s-1vcpu-1gb"},
 }
 LARGER_SIZES = {"aws": "t3.medium", "digitalocean": "s-2vcpu-2gb"}
 
-# On DigitalOcean, an assignment is a property of the address, so the account lists none.
+# In an account of DigitalOcean, an assignment is a property of the reserved IP. So it isn't listed as a resource.
 ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
 
 

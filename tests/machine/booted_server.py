@@ -1,6 +1,6 @@
 """A server that waits for its first release: booted with the real user-data, configured, and reached over SSH.
 
-These tests don't run Pulumi: they send over SSH what Pulumi would send.
+These tests don't use the engine. They send over SSH the commands that Pulumi would send.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class BootedServer:
     def boot(cls, machines: LocalMachines, folder: Path) -> Self:
         settings = cls.first_settings(folder)
         spec = machines.create(user_data=_user_data(machines.key))
-        # sshd restarts during the first boot, with the host key from the user-data.
+        # sshd restarts during the first boot, with the host key from the user-data. So READY is repeated until
+        # it gets a connection, whatever its exit status. The second READY must succeed.
         launch.wait_until(lambda: machines.connects(spec, commands.READY), f"the first boot of {spec.id}", 60)
         machines.ssh(spec, commands.READY)
         configuration = _configure(machines, spec, settings)

@@ -57,9 +57,9 @@ class Pulumi:
 
 
 def recover(pulumi: Pulumi) -> int:
-    """Unlocks the stack, adds to its state what the killed `up` created, and reports what only the operator can decide.
+    """Unlocks the stack, adds to its state the resources that the killed `up` created, and refreshes the state.
 
-    Returns the exit status: that of the refresh.
+    Reports resources about which only the operator can decide. Returns the exit status of the refresh.
     """
     # `cancel` fails if the stack isn't locked. Then there is nothing to unlock.
     pulumi.output("cancel", "--yes", check=False)
@@ -76,10 +76,10 @@ def recover(pulumi: Pulumi) -> int:
     candidates = {n: {id for cloud in clouds for id in cloud.candidates(create)} for n, create in enumerate(creates)}
     assigned = state.assign_ids(creates, candidates, known_ids)
     adoptable = {n: id for n, id in assigned.items() if state.has_references_of(deployment, creates[n])}
-    # The import and the refresh below remove pending creates from the state, so they are reported before.
-    for n, id in assigned.items():
-        if n not in adoptable:
-            say(f"{creates[n]}: created as {id}, but resources that it needs aren't in the state: delete it manually")
+    # Reported here, because the steps below remove the creates under way from the state.
+    found_only = {n: id for n, id in assigned.items() if n not in adoptable}
+    for n, id in found_only.items():
+        say(f"{creates[n]}: created as {id}, but resources that it needs aren't in the state: delete it manually")
     for cloud in clouds:
         cloud.report(known_ids | set(assigned.values()), creates)
 
@@ -91,20 +91,27 @@ def recover(pulumi: Pulumi) -> int:
         say("the refresh failed. The resources that were found are in the state; run `make recover` again to continue")
         return code
     existing_ids = state.ids(pulumi.export_state().get("deployment") or {})
-    _report(creates, {n: id for n, id in adoptable.items() if id in existing_ids})
+    _report(creates, {n: id for n, id in adoptable.items() if id in existing_ids}, found_only)
     say(f"the state matches the cloud. Create what is missing with: {backend.make('up', pulumi.stack)}")
     return 0
 
 
-def _report(creates: Sequence[Pending], adopted: Mapping[int, str]) -> None:
+def _report(creates: Sequence[Pending], adopted: Mapping[int, str], found_only: Mapping[int, str]) -> None:
+    """Says for each create what happened. ``found_only`` were found, but couldn't be added to the state."""
     if not creates:
         say("no create was under way")
     for n, create in enumerate(creates):
-        say(f"{create}: {f'added to the state, {adopted[n]}' if n in adopted else 'not found, `up` creates it'}")
+        if n in adopted:
+            outcome = f"added to the state, {adopted[n]}"
+        elif n in found_only:
+            outcome = f"{found_only[n]} couldn't be added to the state"
+        else:
+            outcome = "not found, `up` creates it"
+        say(f"{create}: {outcome}")
 
 
 class _Aws:
-    """Finds resources by tags, among others, but tags are no proof.
+    """Finds resources in AWS by their names or tags. Tags are no proof.
 
     Another stack of the same name, in the same account and region, has the same tags.
     """
@@ -116,11 +123,15 @@ class _Aws:
         self._ambiguous = bool(self._inventory.untracked(known_ids | candidates))
 
     def candidates(self, create: Pending) -> set[str]:
-        """None by tags if more resources have these tags than the creates explain: some may be another stack's."""
+        """The ids of the resources that ``create`` may have made.
+
+        Empty for a type that is found by tags if some resources with these tags match no create: they may be another
+        stack's.
+        """
         return set() if self._ambiguous and create.type in aws.TAGGED else self._inventory.candidates(create)
 
     def missing(self, resources: Sequence[Document]) -> list[Document]:
-        """None: the refresh itself removes deleted resources of AWS from the state."""
+        """Always empty, because the refresh itself removes deleted resources of AWS from the state."""
         return []
 
     def report(self, known_ids: set[str], creates: Sequence[Pending]) -> None:
@@ -156,7 +167,7 @@ class _DigitalOcean:
 def _clouds(
     pulumi: Pulumi, deployment: Mapping[str, Any], *, creates: list[Pending], known_ids: set[str]
 ) -> list[_Aws | _DigitalOcean]:
-    """The clouds in which the state has resources or creates under way."""
+    """The clouds of the state's resources and creates under way. Raises SetupError if AWS can't be searched."""
     clouds: list[_Aws | _DigitalOcean] = []
     if query := aws.query_for(deployment, creates):
         clouds.append(_Aws(pulumi, query, creates=creates, known_ids=known_ids))

@@ -15,9 +15,9 @@ from tools.setup.report import SetupError
 DEV = "dev"
 
 
-def make(command: str, stack: str) -> str:
+def make(target: str, stack: str) -> str:
     """The command line that runs this target of the Makefile for the stack."""
-    return f"make {command}" + ("" if stack == DEV else f" STACK={stack}")
+    return f"make {target}" + ("" if stack == DEV else f" STACK={stack}")
 
 
 def in_folder(folder: Path) -> str:
@@ -52,7 +52,7 @@ def project_file(start: Path) -> Path | None:
 
 
 def backend_in(project: str) -> str | None:
-    """The `backend: {url: ...}` of a Pulumi.yaml. No YAML library is installed yet when this is read."""
+    """The `backend: {url: ...}` of a Pulumi.yaml. This runs before any YAML library is installed."""
     block = re.search(r"^backend:[^\S\n]*(.*(?:\n(?:[^\S\n]+.*|[^\S\n]*))*)", project, re.MULTILINE)
     url = re.search(r"\burl:\s*[\"']?([^\s\"'},]+)", block[1]) if block else None
     return url[1] if url else None
@@ -71,10 +71,7 @@ def target_in(config: str) -> str:
 
 
 def chosen_backend(environ: Mapping[str, str], project: Path | None, credentials: Path) -> str | None:
-    """The URL of the backend that the user has chosen, or None.
-
-    It looks in the same places and in the same order as the engine.
-    """
+    """The URL of the backend that the user has chosen, or None. The engine looks in the same order."""
     if url := environ.get("PULUMI_BACKEND_URL"):
         return url
     if project and (url := backend_in(project.read_text())):
@@ -104,9 +101,9 @@ def _text_at(file: Path, *keys: str) -> str | None:
 
 
 def defaults(stack: str, url: str | None, local_url: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables to add for this stack: for the dev stack, a local backend and an empty passphrase.
+    """The variables to add to `environ`. Only the dev stack gets any: a local backend and an empty passphrase.
 
-    `url` is the backend that the user has chosen. Without one, a SetupError says how to choose.
+    `url` is the backend that the user has chosen, or None. Raises SetupError for another stack without a backend.
     """
     is_dev = stack.rpartition("/")[2] == DEV
     variables: dict[str, str] = {}
@@ -123,12 +120,13 @@ def defaults(stack: str, url: str | None, local_url: str, environ: Mapping[str, 
 
 def _no_backend(stack: str) -> str:
     return (
-        f'The stack "{stack}" has no backend to store its state: only "{DEV}" stores it in this folder by default.\n'
-        "Choose one, then run this again:\n"
+        f'The stack "{stack}" has no backend to store its state. Only "{DEV}" has one by default, in this folder.\n'
+        "Choose one of these, then repeat your command:\n"
         "  bin/pulumi login                     Pulumi Cloud\n"
         "  bin/pulumi login s3://my-bucket      your own bucket (also azblob:// and gs://)\n"
-        "  bin/pulumi login --local             your home folder; set PULUMI_CONFIG_PASSPHRASE too\n"
-        "or set PULUMI_BACKEND_URL."
+        "  bin/pulumi login --local             your home folder\n"
+        "or set PULUMI_BACKEND_URL.\n"
+        "All of them but Pulumi Cloud need PULUMI_CONFIG_PASSPHRASE, too, unless a key service encrypts the secrets."
     )
 
 
