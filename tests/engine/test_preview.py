@@ -78,7 +78,7 @@ def test_the_project_is_a_template_for_pulumi_new(tmp_path: Path):
     assert result.returncode == 0, output(result)
     assert (project / "Pulumi.yaml").read_text().startswith("name: shop\n")
     assert "quickstart" not in (project / "Pulumi.yaml").read_text()
-    assert (project / "components/rollout.py").exists()
+    assert (project / "components/rollout/rollout.py").exists()
 
 
 def copy_repository(folder: Path) -> None:
