@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import clouds, validators
+from components.settings import clouds, room, validators
 from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import Scalar, setting
 
@@ -89,11 +89,10 @@ class AwsSettings(TargetSettings):
                 "accessLogs are logs of the balancer, and this stack has none; get one with:"
                 " pulumi config set balancer true",
             )
-        if self.network:
-            yield from validators.no_room(common.servers, self.network, capacity(self.network))
+        yield from room.no_room(common, self.network, _capacity)
 
 
-def capacity(network: str) -> int:
+def _capacity(network: str) -> int:
     """How many servers fit into a VPC of this range, with as many replacements.
 
     They alternate between two subnets, each of which has a quarter of the range.

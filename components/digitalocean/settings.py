@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import clouds, validators
+from components.settings import clouds, room
 from components.settings.common import CommonSettings, Conflict, TargetSettings
 
 # https://docs.digitalocean.com/products/networking/load-balancers/details/features/
@@ -60,8 +60,7 @@ class DigitalOceanSettings(TargetSettings):
         yield from clouds.network_of_existing_vpc(self.network, self.vpc)
         yield from clouds.domain_outside_zone(self.zone, common.domain)
         yield from clouds.status_the_balancer_refuses("digitalocean", common, UNHEALTHY_FROM_STATUS)
-        if self.network:
-            yield from validators.no_room(common.servers, self.network, validators.capacity(self.network))
+        yield from room.no_room(common, self.network, room.without_subnets)
 
 
 SETTINGS = DigitalOceanSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import common, validators
+from components.settings import common, room, validators
 from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import setting
 
@@ -22,8 +22,7 @@ class LocalSettings(TargetSettings):
     )
 
     def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
-        if self.network:
-            yield from validators.no_room(common.servers, self.network, validators.capacity(self.network))
+        yield from room.no_room(common, self.network, room.without_subnets)
 
 
 SETTINGS = LocalSettings

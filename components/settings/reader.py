@@ -102,6 +102,7 @@ class _Reader:
     """Reads settings from Pulumi's configuration and collects the mistakes: pairs of a key and a sentence."""
 
     config: pulumi.Config
+    declared: dict[str, dict[str, Declaration]] = field(default_factory=all_declarations)
     mistakes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def values(self, settings_type: type[Any], target: str = "") -> dict[str, Any]:
@@ -114,39 +115,47 @@ class _Reader:
     def require_folder(self, key: str, path: Path) -> None:
         """Adds a mistake if ``path`` isn't a folder."""
         if not path.is_dir():
-            declaration = all_declarations()[key][""]
+            declaration = self.declared[key][""]
             rule = f"there is no folder {path}"
             text = self._text(declaration)
             self.mistakes.append((key, declaration.error_text(text, rule, is_secret=self._is_secret(key))))
 
     def refuse_settings_of_other_targets(self, target: str) -> None:
         """Adds a mistake for each setting that only other targets know."""
-        for key, by_owner in all_declarations().items():
-            is_known = bool({"", target} & set(by_owner))
-            if not is_known and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner))):
+        for key, by_owner in self._target_settings_set().items():
+            if target not in by_owner:
                 owners = " and ".join(by_owner)
                 line = f"{key} is a setting of target {owners}, not of {target}; remove it with: pulumi config rm {key}"
                 self.mistakes.append((key, line))
 
     def refuse_values_that_no_target_takes(self) -> None:
         """For settings of targets, if it isn't known which target is meant."""
-        for key, by_owner in all_declarations().items():
-            text = self.config.get(key) or ""
-            if "" in by_owner or text in ("", default_text(schema_default(by_owner))):
-                continue
-            readings = [each.read(text, is_secret=self._is_secret(key))[1] for each in by_owner.values()]
+        for key, by_owner in self._target_settings_set().items():
+            text, is_secret = self.config.require(key), self._is_secret(key)
+            readings = [declaration.read(text, is_secret=is_secret)[1] for declaration in by_owner.values()]
             if all(readings):
                 self.mistakes += [(key, line) for line in readings[0]]
 
     def refuse_unknown_keys(self) -> None:
         """Adds a mistake for each key that no target knows."""
-        declared, project = all_declarations(), self.config.full_key("")
+        project = self.config.full_key("")
         names = {*pulumi.runtime.config.CONFIG.get(), *pulumi.runtime.config.get_config_env()}
         for key in sorted(name.removeprefix(project) for name in names if name.startswith(project)):
-            if key not in declared:
-                similar = difflib.get_close_matches(key, declared, 1)
+            if key not in self.declared:
+                similar = difflib.get_close_matches(key, self.declared, 1)
                 hint = f" (did you mean {similar[0]}?)" if similar else ""
                 self.mistakes.append((key, f"{key} is no setting{hint}; remove it with: pulumi config rm {key}"))
+
+    def _target_settings_set(self) -> dict[str, dict[str, Declaration]]:
+        """The keys that the user has set and that only some targets know.
+
+        For a key that isn't set, Pulumi passes the default of the schema.
+        """
+        return {
+            key: by_owner
+            for key, by_owner in self.declared.items()
+            if "" not in by_owner and (self.config.get(key) or "") not in ("", default_text(schema_default(by_owner)))
+        }
 
     def _value(self, declaration: Declaration, target: str) -> Any:
         text = self._text(declaration)

@@ -151,24 +151,3 @@ def private_network(target: str, *, shortest: int, longest: int) -> Scalar[str]:
         return value
 
     return Scalar(type="string", rule=rule, parse=parse)
-
-
-def no_room(servers: int, network: str | None, capacity: int) -> list[tuple[tuple[str, ...], str]]:
-    """A mistake if ``servers`` and as many replacements don't fit into a chosen network; None is not chosen."""
-    if network is None or servers <= capacity:
-        return []
-    return [
-        (
-            ("servers", "network"),
-            f"servers is {servers}, but network {network} has room for {capacity} that can all be replaced at once;"
-            " set a larger one with: pulumi config set network <value>",
-        )
-    ]
-
-
-def capacity(network: str) -> int:
-    """How many servers fit into a network without subnets, with as many replacements.
-
-    The network's own address, the gateway and broadcasts take one address each. A balancer may be replaced as well.
-    """
-    return (ipaddress.IPv4Network(network).num_addresses - 3) // 2 - 1
