@@ -47,10 +47,7 @@ class Rollout(pulumi.ComponentResource):
     ) -> None:
         super().__init__("gantry:release:Rollout", name, None, opts)
         self._name, self._args = name, args
-        before_release = [
-            *steps.bootstrap_steps(args.host_program, args.configuration),
-            *steps.artifact_steps(args.release),
-        ]
+        before_release = steps.before_release(args)
         self._servers = {server.name: Bootstrap(self, server, before_release) for server in servers}
         self.host_keys = {name: server.host_key for name, server in self._servers.items()}
         self.connections = {name: server.connection for name, server in self._servers.items()}

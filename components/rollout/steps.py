@@ -86,13 +86,17 @@ def artifact_steps(release: Release) -> list[Step]:
     return [Upload(role="artifact", file=release.tarball, path=str(Paths().tarball(release.name)))]
 
 
-def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
-    """All steps of a single server after READY."""
+def before_release(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
+    """The steps of every server after READY and before its release."""
     return [
         *bootstrap_steps(args.host_program, args.configuration, configure=configure),
         *artifact_steps(args.release),
-        release(args, first=True),
     ]
+
+
+def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
+    """All steps of a single server after READY."""
+    return [*before_release(args, configure=configure), release(args, first=True)]
 
 
 def prepare(args: RolloutArgs, *, first: bool) -> Command:
