@@ -81,13 +81,8 @@ class Server(Protocol):
     connection: remote.ConnectionArgs
 
 
-class ServerComponent(pulumi.ComponentResource):
-    """Base of the targets' servers: it declares and registers the outputs that every server has."""
-
-    instance_id: pulumi.Output[str]
-    address: pulumi.Output[str]
-    private_address: pulumi.Output[str]
-    connection: remote.ConnectionArgs
+class ServerComponent(pulumi.ComponentResource, Server):
+    """Base of the targets' servers: it registers the outputs that every server has."""
 
     def _register(
         self,
