@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check_options(command)
     command = add("close", _close, "reject requests that don't come from the balancer")
     command.add_argument("--patience", type=float, default=0, help="seconds to wait before an open server is closed")
-    add("resume", _resume, "serve again after a start of the server")
+    add("resume", _resume, "serve again after a boot")
     command = add("status", _status, "print what the server serves and keeps, and its last releases")
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser

@@ -114,9 +114,7 @@ def directives(text: str) -> list[str]:
 
 def _reload(changed: Sequence[str], run: Run) -> None:
     """Check the changed files and reload the services that read them. Raises RefusedError if a check fails."""
-    nginx, firewall = (
-        any(path.startswith(prefixes) for path in changed) for prefixes in (NGINX_PREFIXES, FIREWALL_PREFIXES)
-    )
+    nginx, firewall = _any_starts(changed, NGINX_PREFIXES), _any_starts(changed, FIREWALL_PREFIXES)
     try:
         if nginx:
             run(["nginx", "-t", "-q"])
@@ -124,12 +122,16 @@ def _reload(changed: Sequence[str], run: Run) -> None:
             run(["nft", "--check", "--file", FIREWALL])
     except ReleaseError as error:
         raise RefusedError(str(error)) from None
-    if any(path.startswith(UNIT_PREFIXES) for path in changed):
+    if _any_starts(changed, UNIT_PREFIXES):
         run(["systemctl", "daemon-reload"])
     if firewall:
         reload_firewall(run)
     if nginx:
         run(["systemctl", "reload-or-restart", "nginx"])
+
+
+def _any_starts(paths: Sequence[str], prefixes: tuple[str, ...]) -> bool:
+    return any(path.startswith(prefixes) for path in paths)
 
 
 def reload_firewall(run: Run | None = None) -> None:

@@ -45,7 +45,7 @@ RESUME_WAIT_SECONDS = 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseOptions:
-    """What the server should serve, and how the release is checked."""
+    """The deployment that a server should serve, and the limits of its checks."""
 
     deployment: Deployment
     health_check: health.HealthCheck

@@ -10,7 +10,7 @@ RELEASE_UNIT = "gantry-release@{}.service"
 PROCESS_UNIT = "gantry-process@{}.service"
 CRON_SERVICE = "gantry-cron@{}.service"
 CRON_TIMER = "gantry-cron@{}.timer"
-# Serves the current release after a start of the server.
+# Serves a release again after a boot.
 RESUME_UNIT = "gantry.service"
 # The units of the rollback timer. Servers may still have them from an earlier version, so the name stays.
 ROLLBACK_SERVICE = "gantry-revert.service"

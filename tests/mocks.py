@@ -154,7 +154,7 @@ def build_fleet(folder: Path, settings: Settings, *, stack: str = "prod") -> Rec
 
 
 def stdout_of(name: str) -> str:
-    """What a remote command prints: its server's own host key if it is the first one, else a text of its own."""
+    """The output of a remote command. READY prints the server's own host key. Every other command prints its name."""
     return f"ssh-ed25519 OWN-{name}\n" if name.endswith("-ready") else f"{name} has run\n"
 
 

@@ -57,7 +57,7 @@ class Lifecycle(Protocol):
 
 
 def status_in_preview(status: str, healthy: str) -> str:
-    """What a preview shows as the status after `up`, for a resource that has ``status`` now."""
+    """A preview shows this as the status after `up`. ``status`` is the resource's status now."""
     return healthy if status == healthy else _REPAIRS.get(status, _REPLACEMENT)
 
 

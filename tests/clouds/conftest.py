@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# The SDK comes before the plugin's modules: those load its protocol messages themselves where they find no SDK.
-import pulumi  # noqa: F401
+import pulumi  # noqa: F401  (before the offline plugin, which otherwise loads the SDK messages without the SDK)
 import pytest
 
 from tests.clouds.aws import SimulatedAws
