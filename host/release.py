@@ -193,7 +193,7 @@ def _clean_up(paths: Paths, name: str, entry: history.Entry) -> None:
     with phase("drain", entry.phases) as notes:
         processes.drain(paths)
         # A run that was killed may have left other deployments running beside the previous one.
-        notes.append(f"{probation.drain_others(paths)} deployments draining")
+        notes.append(f"{probation.drain_others(paths)} draining")
     with phase("prune", entry.phases) as notes:
         notes.append(prune.prune(paths, name))
 
