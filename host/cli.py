@@ -20,6 +20,7 @@ from host import (
     probation,
     processes,
     release,
+    resume,
     status,
     web_server,
 )
@@ -202,7 +203,7 @@ def _close(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _resume(paths: Paths, options: argparse.Namespace) -> None:
-    release.resume(paths)
+    resume.resume(paths)
 
 
 def _status(paths: Paths, options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""A release on one server: install, start, check, switch, watch, roll back. Also serves it again after a boot.
+"""A release on one server: install, start, check, switch, watch, roll back.
 
 A failure before the switch leaves the old deployment untouched. A failure after the switch rolls back. For that, the
 old deployment runs until the new one has passed its watch. With several servers, it runs until the rollout confirms the
@@ -39,8 +39,6 @@ from host.venv import is_built
 # The watch of a deployment that has passed its full watch on this server before. It is enough to see that the app
 # doesn't answer, ends, or fails every request. Slower faults are unlikely.
 REPEATED_WATCH_SECONDS = 2.0
-# After a boot: how long `gantry resume` waits for a release that has taken the lock already.
-RESUME_WAIT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,34 +278,3 @@ def _remove_release_folder(paths: Paths, failed: str) -> None:
     # Without its tarball, the release couldn't be unpacked again.
     if release not in others and paths.tarball(release).exists() and folder.exists():
         files.remove_tree(folder)
-
-
-def resume(paths: Paths) -> None:
-    """Serve again after a boot: the proven deployment, or the current one if none is proven.
-
-    A first release that was still on probation doesn't serve again.
-    """
-    turn = lock.exclusive(paths.lock, "`gantry resume` after a boot", RESUME_WAIT_SECONDS)
-    with turn, disk_reserve.available(paths):
-        proven = state.proven(paths)
-        name = proven or state.current(paths)
-        if name is None or (proven is None and paths.probation.exists()):
-            _resume_nothing(paths)
-            return
-        # A shutdown between the two links of a switch leaves them different. Nginx uses the link of the socket.
-        files.point(paths.socket, paths.deployment_socket(name))
-        if name != state.current(paths):
-            files.point(paths.current, paths.deployments / name)
-        # A reboot ends a probation, because its timer doesn't survive the reboot.
-        probation.disarm(paths)
-        processes.roll_back(paths)
-        deployment.start(name)
-    say(f"release {deployment.release_of(name)} is serving")
-
-
-def _resume_nothing(paths: Paths) -> None:
-    """Serve nothing: there was no release yet, or the first release was on probation."""
-    state.serve_nothing(paths)
-    probation.disarm(paths)
-    processes.roll_back(paths)
-    say("no release yet")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import deployment, disk_reserve, files, probation, release, unpack, venv
+from host import deployment, disk_reserve, files, probation, resume, unpack, venv
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -89,7 +89,7 @@ def test_every_command_that_may_start_a_release_frees_the_reserve_and_fills_it_a
         "prepare": lambda: probation.prepare(server.paths, second),
         "release": lambda: server.release(second),
         "rollback": lambda: probation.rollback(server.paths),
-        "resume": lambda: release.resume(server.paths),
+        "resume": lambda: resume.resume(server.paths),
     }
     with pytest.raises(ReleaseError):
         commands[command]()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import health, history, probation, processes, release, state, watch
+from host import health, history, probation, processes, release, resume, state, watch
 from host.errors import ReleaseError
 from host.processes import Plan
 from tests.unit.host_server import FakeServer, die_after
@@ -56,14 +56,14 @@ def test_the_start_of_the_server_waits_for_a_release_in_progress(server: FakeSer
 
     def boot(*_: object) -> str:
         with pytest.raises(ReleaseError, match="being changed by a release of"):
-            release.resume(server.paths)
+            resume.resume(server.paths)
         return "200"
 
     with monkeypatch.context() as patch:
-        patch.setattr(release, "RESUME_WAIT_SECONDS", 0)
+        patch.setattr(resume, "WAIT_SECONDS", 0)
         patch.setattr(watch, "watch", boot)
         server.release(server.upload("two"))
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert server.page() == "two"
 
 
@@ -152,7 +152,7 @@ def test_a_reboot_after_a_run_killed_before_its_release_was_proven_starts_the_ol
         patch.setattr(probation, "settle", die)
         patch.setattr(release, "_roll_back", die)
         server.release(server.upload("two"))
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert (record.read_text(), server.page()) == (ONE_WORKER, "one")
 
 

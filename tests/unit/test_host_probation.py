@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host import history, probation, processes, release, release_phase, systemd, times, watch
+from host import history, probation, processes, release, release_phase, resume, systemd, times, watch
 from host.deployment import Deployment, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
@@ -171,7 +171,7 @@ def test_after_a_reboot_during_the_first_probation_the_server_serves_nothing_unt
     one = server.upload("one")
     server.release(one, probation=900)
     server.active.clear()
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert (server.paths.socket.is_symlink(), server.timer, server.active) == (False, 0, set())
     server.release(one)
     assert server.page() == "one"
@@ -214,7 +214,7 @@ def test_a_reboot_ends_a_probation_and_starts_the_proven_release(server: Probati
     server.release(one)
     server.release(two, probation=900)
     server.active.clear()
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert server.page() == "one"
     assert [name[:12] for name in server.active] == [one]
 

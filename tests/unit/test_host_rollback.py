@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host import deployment, release, venv
+from host import deployment, resume, venv
 from host.errors import ReleaseError
 from tests.unit.host_server import WATCH_SECONDS, FakeServer, die_after
 
@@ -38,7 +38,7 @@ def test_after_a_reboot_the_current_release_is_started(server: FakeServer):
     server.calls.clear()
     server.paths.socket.unlink()
     server.paths.socket.symlink_to("/run/gantry/another.sock")  # a run was killed between the two links
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert server.calls == [f"start {digest}"]
     assert server.page() == "one"
 
@@ -103,7 +103,7 @@ def test_a_reboot_during_a_watch_starts_the_proven_release(server: FakeServer, m
         with pytest.raises(SystemError):
             server.release(server.upload("two"))
     server.active.clear()
-    release.resume(server.paths)
+    resume.resume(server.paths)
     assert server.page() == "one"
 
 
