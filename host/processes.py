@@ -22,7 +22,6 @@ from host.paths import Paths
 
 # A new process counts as started after this many seconds without a restart.
 STAY_SECONDS = 3.0
-_NO_SERVICES = ("web", "release")
 _SERVICES = systemd.PROCESS_UNIT.format("*")
 _JOBS, _TIMERS = systemd.CRON_SERVICE.format("*"), systemd.CRON_TIMER.format("*")
 _ALL = (_SERVICES, _JOBS, _TIMERS)
@@ -62,6 +61,8 @@ def prepare(paths: Paths, deployment: Deployment, *, venv: Path, plan: Plan) -> 
     for name in sorted(name for name, count in plan.counts.items() if count and name not in types):
         say(f"no {name} will run: the Procfile of {deployment.release} has none")
     if plan.first and not plan.migrated:
+        if "verify" in procfile.read(paths.releases / deployment.release):
+            say("the line verify of the Procfile isn't run: the name is reserved")
         release_phase.run(paths, deployment, venv)
 
 
@@ -158,7 +159,7 @@ def in_use() -> set[str]:
 def _planned(paths: Paths, deployment: Deployment, plan: Plan) -> list[Process]:
     """The processes that should run; raises ReleaseError or ValueError for one that can't."""
     release = paths.releases / deployment.release
-    commands = {name: command for name, command in procfile.read(release).items() if name not in _NO_SERVICES}
+    commands = procfile.services(procfile.read(release))
     services = [
         Process(f"{deployment.name}-{name}-{number}", f"{name}.{number}", command)
         for name, command in commands.items()

@@ -2,34 +2,106 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-_LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+# These lines aren't services: each has a meaning of its own.
+RESERVED = ("web", "release", "build", "verify")
+RULE = "a line is 'name: command', with a name of letters, digits, _ and -"
+_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+_LINE_ENDS = re.compile("\r\n|\r|\n")
+# UTF-32 isn't among them: no editor writes it.
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # Anywhere in the command, because tracers and profilers wrap it. The command may lack an app: gunicorn.conf.py can name
 # it.
 _GUNICORN = re.compile(r"(^|[\s/])gunicorn(\s|$)")
 
 
+@dataclass(frozen=True)
+class Line:
+    """A process type with its command; ``number`` is that of its line, from 1."""
+
+    number: int
+    name: str
+    command: str
+
+
 def read(release: Path) -> dict[str, str]:
-    """The processes of the unpacked release in a folder."""
-    return processes((release / "Procfile").read_text("utf-8-sig"))
+    """The commands of the unpacked release in a folder, by process type."""
+    # Releases that an earlier version packed may have two lines with one name. Then the last one counts, as it did when
+    # they were released.
+    return {line.name: line.command for line in lines(decode((release / "Procfile").read_bytes()))}
 
 
 def processes(text: str) -> dict[str, str]:
-    """Commands by process type. Blank lines and ``#`` comments are ignored.
+    """Commands by process type. Raises ValueError for a line of another form, and for two lines with one name."""
+    found: dict[str, Line] = {}
+    for line in lines(text):
+        if (first := found.setdefault(line.name, line)) is not line:
+            raise ValueError(_duplicate(first, line))
+    return {line.name: line.command for line in found.values()}
 
-    Raises ValueError with the line if a line has another form.
+
+def services(commands: Mapping[str, str]) -> dict[str, str]:
+    """The commands that run beside web for as long as their release serves."""
+    return {name: command for name, command in commands.items() if name not in RESERVED}
+
+
+def lines(text: str) -> list[Line]:
+    """The lines in their order, without blank ones and ``#`` comments.
+
+    Raises ValueError with its number for a line that has another form.
     """
-    commands: dict[str, str] = {}
-    for line in map(str.strip, text.splitlines()):
+    found: list[Line] = []
+    # str.splitlines would also split at form feeds and other characters, which editors don't count as line ends.
+    for number, line in enumerate(map(str.strip, _LINE_ENDS.split(text)), start=1):
         if not line or line.startswith("#"):
             continue
-        match = _LINE.match(line)
+        match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"Procfile: {line!r} is not of the form 'name: command'")
-        commands[match[1]] = match[2].strip()
-    return commands
+            raise ValueError(f"Procfile, line {number}: {line!r} has another form: {RULE}{_continued(found)}")
+        found.append(Line(number, match[1], match[2]))
+    return found
+
+
+def decode(content: bytes) -> str:
+    """The text of a Procfile in UTF-8, or in UTF-16 with a byte order mark.
+
+    Raises ValueError with the line of the first byte that is in another encoding.
+    """
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"Procfile, line {number}: a character isn't in UTF-8: save the file as UTF-8") from None
+    if "\0" in text:
+        raise ValueError("Procfile: it has bytes of value 0, as UTF-16 without its mark has: save the file as UTF-8")
+    return text
+
+
+def _continued(before: list[Line]) -> str:
+    if before and before[-1].command.endswith("\\"):
+        return f" (line {before[-1].number} ends with a backslash, but a command can't continue in the next line)"
+    return ""
+
+
+def _duplicate(first: Line, second: Line) -> str:
+    if first.name in RESERVED:
+        remedy = f"delete one, or join both to '{first.name}: {first.command} && {second.command}'"
+        if first.name == "web":
+            remedy = "delete one"
+    else:
+        remedy = f"delete one, or give line {second.number} another name, such as {second.name}2"
+    return (
+        f"Procfile: lines {first.number} and {second.number} have the same name, and only one of them could run\n"
+        f"  line {first.number}: {first.name}: {first.command}\n"
+        f"  line {second.number}: {second.name}: {second.command}\n"
+        f"{remedy}"
+    )
 
 
 def is_gunicorn(command: str) -> bool:

@@ -16,7 +16,10 @@ class ProcfileError(UserError):
 
 def check(contents: Mapping[str, bytes]) -> None:
     """Check the files of an app, by name; raises WebCommandError or ProcfileError."""
-    text = _decode(contents["Procfile"])
+    try:
+        text = procfile.decode(contents["Procfile"])
+    except ValueError as error:
+        raise ProcfileError(str(error)) from None
     web_command.check(text, has_gunicorn_settings=web_command.GUNICORN_SETTINGS in contents)
     try:
         commands = procfile.processes(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from components.app import artifact
 from components.app.repository import Repository, RevisionError, repository_of
 from components.errors import UserError
+from host import procfile
 
 # Exactly this many digits always name a kept release. A commit must be written with more or fewer digits.
 _KEPT_RELEASE = re.compile(rf"[0-9a-f]{{{artifact.DIGEST_DIGITS}}}")
@@ -45,9 +47,9 @@ class Source:
         try:
             if self.setting:
                 repository = repository_of(self.app, self.setting)
-                return repository.content(repository.commit(self.setting), "Procfile").removeprefix("\ufeff")
+                return procfile.decode(os.fsencode(repository.content(repository.commit(self.setting), "Procfile")))
             file = self.app / "Procfile"
-            return file.read_text("utf-8-sig") if file.exists() else ""
+            return procfile.decode(file.read_bytes()) if file.exists() else ""
         except (OSError, ValueError, RevisionError):
             return None
 

@@ -15,7 +15,7 @@ MAX_COUNT = 64
 def counts() -> Structured[dict[str, int]]:
     return Structured(
         type="object",
-        rule=f"a map of process types of the Procfile, other than web and release, to numbers from 0 to {MAX_COUNT}",
+        rule=f"a map of process types of the Procfile, such as worker, to numbers from 0 to {MAX_COUNT}",
         read=_read_counts,
     )
 
@@ -34,7 +34,7 @@ def undeclared(processes: Mapping[str, int], procfile_text: str | None) -> list[
     types = _types(procfile_text)
     if types is None:
         return []
-    declared = f"only {', '.join(sorted(types))}" if types else "no process other than web and release"
+    declared = f"only {', '.join(sorted(types))}" if types else "no process of this kind"
     return [
         f"processes.{name} counts a process that the app doesn't have: its Procfile has {declared};"
         f" remove it with: pulumi config rm --path processes.{name}"
@@ -44,11 +44,11 @@ def undeclared(processes: Mapping[str, int], procfile_text: str | None) -> list[
 
 
 def _types(procfile_text: str | None) -> set[str] | None:
-    """The process types except web and release; None if the Procfile can't be read: packing then says why."""
+    """The process types that run as services; None if the Procfile can't be read: packing then says why."""
     if procfile_text is None:
         return None
     try:
-        return procfile.processes(procfile_text).keys() - {"web", "release"}
+        return set(procfile.services(procfile.processes(procfile_text)))
     except ValueError:
         return None
 
@@ -60,6 +60,11 @@ def _read_counts(value: object) -> tuple[dict[str, int], list[str]]:
     for name, count in cast(dict[str, object], value).items():
         if name == "web":
             mistakes.append("processes.web is no setting: how many processes answer requests is the setting workers")
+        elif name in procfile.RESERVED:
+            mistakes.append(
+                f"processes.{name} is no setting: {name} has a meaning of its own in the Procfile, and no count;"
+                f" remove it with: pulumi config rm --path processes.{name}"
+            )
         elif not str(count).isdecimal() or int(str(count)) > MAX_COUNT:
             mistakes.append(
                 f"processes.{name} is {count!r}, but must be a whole number from 0 to {MAX_COUNT};"

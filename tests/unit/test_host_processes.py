@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import processes, systemd
+from host import processes, release_phase, systemd
 from host.cron import Entry
 from host.deployment import Deployment, write_files
 from host.errors import ReleaseError
@@ -176,6 +176,19 @@ def test_a_count_for_a_type_that_the_procfile_lacks_is_ignored_with_a_message(
 ):
     server.prepare(Plan({"clock": 1, "worker": 0}))
     assert capsys.readouterr().out == f"no clock will run: the Procfile of {NEW.release} has none\n"
+
+
+def test_a_verify_line_is_not_run_and_one_line_says_so(
+    server: FakeSystemd, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(release_phase, "run", lambda *_: None)
+    server.unpack(NEW, "web: gunicorn a:b\nverify: python smoke.py\nworker: python worker.py\n")
+    server.prepare(Plan())
+    assert capsys.readouterr().out == ""
+    server.prepare(Plan(first=True))
+    assert capsys.readouterr().out == "the line verify of the Procfile isn't run: the name is reserved\n"
+    server.start(NEW, Plan())
+    assert server.active() == services(NEW, "worker-1")
 
 
 def test_a_cron_entry_is_a_timer_with_its_times_in_a_drop_in_and_a_command_with_a_lock(server: FakeSystemd):

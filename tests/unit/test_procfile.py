@@ -41,7 +41,8 @@ def test_a_syntax_error_in_the_app_is_reported_with_its_line(app: Path):
     ("line", "reason"),
     [
         ("worker: rq", "no web process"),
-        ("web gunicorn a:b", "not of the form"),
+        ("web gunicorn a:b", "has another form"),
+        ("web: gunicorn a:b\nrelease: a\nrelease: b", "lines 2 and 3 have the same name"),
         ("web: gunicorn -b 0.0.0.0:80 a:b", "has -b: leave it out"),
         ("web: gunicorn --bind=0.0.0.0:$PORT a:b", "Gantry chooses the address"),
         ("web: gunicorn -b0.0.0.0 a:b", "Gantry chooses the address"),

@@ -161,7 +161,8 @@ def test_processes_and_cron_are_read(with_worker: Path):
     [
         ([], "processes must be a map"),
         ({"web": 2}, "the setting workers"),
-        ({"release": 1}, "processes.release counts a process that the app doesn't have"),
+        ({"release": 1}, "processes.release is no setting"),
+        ({"verify": 1}, "remove it with: pulumi config rm --path processes.verify"),
         ({"wroker": 1}, "its Procfile has only worker"),
         ({"worker": -1}, "processes.worker is -1, but must be a whole number from 0 to 64"),
         ({"worker": True}, "must be a whole number from 0 to 64"),
