@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files, procfile, systemd, web_server
-from host.errors import ReleaseError
+from host import explain, files, procfile, systemd, web_server
 from host.paths import Paths
 
 # A release that turned unhealthy may hang. Its in-flight requests get this much time and no more.
@@ -37,6 +36,11 @@ class Deployment:
 def unit(name: str) -> str:
     """The systemd unit of a deployment's web process."""
     return systemd.WEB_UNIT.format(name)
+
+
+def app_folder(name: str) -> Path:
+    """The folder in which the app of the deployment with that name runs."""
+    return Paths().deployments / name / "app"
 
 
 def release_of(name: str) -> str:
@@ -77,7 +81,7 @@ def start(name: str) -> None:
     Raises ReleaseError with the last lines of its journal.
     """
     if systemd.systemctl("start", unit(name)).returncode != 0:
-        raise ReleaseError(f"the app doesn't start:\n{journal(name)}")
+        raise explain.failure("the app doesn't start:", journal(name), app_folder(name))
 
 
 def is_active(name: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, files, procfile, release_phase, state, systemd
+from host import cron, explain, files, procfile, release_phase, state, systemd
 from host.console import phase, say
 from host.deployment import Deployment
 from host.errors import ReleaseError
@@ -229,7 +229,8 @@ def _check_that_they_stay_up(processes: list[Process]) -> None:
 
 
 def _failure(process: Process) -> ReleaseError:
-    return ReleaseError(f"{process.label} doesn't stay up:\n{systemd.journal(process.unit)}")
+    app = Paths().processes / process.name / "app"
+    return explain.failure(f"{process.label} doesn't stay up:", systemd.journal(process.unit), app)
 
 
 def _drain(units: Iterable[str]) -> None:

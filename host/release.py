@@ -17,6 +17,7 @@ from typing import NoReturn
 from host import (
     deployment,
     disk_reserve,
+    explain,
     files,
     health,
     history,
@@ -205,11 +206,13 @@ _OUTCOMES = {
 
 @contextmanager
 def _with_journal(name: str) -> Generator[None]:
-    """Adds the last lines of the app's journal to a ReleaseError."""
+    """Adds the last lines of the app's journal to a ReleaseError, and what they mean."""
     try:
         yield
     except ReleaseError as error:
-        raise ReleaseError(f"{error}\n{deployment.journal(name)}".rstrip()) from None
+        failure = explain.failure(error.message, deployment.journal(name), deployment.app_folder(name))
+        failure.advice = "\n".join(filter(None, (failure.advice, error.advice)))
+        raise failure from None
 
 
 def _previous(paths: Paths, name: str) -> str | None:
@@ -230,7 +233,7 @@ def _roll_back_and_raise(
     """Roll back, then raise ``error`` with the outcome."""
     entry.result = _roll_back(paths, failed, previous)
     if isinstance(error, ReleaseError):
-        raise ReleaseError(f"{error}\n{_OUTCOMES[entry.result]}") from None
+        raise ReleaseError(f"{error.message}\n{_OUTCOMES[entry.result]}", error.advice) from None
     raise error
 
 

@@ -7,10 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from host import files, procfile, systemd
+from host import explain, files, procfile, systemd
 from host.console import phase, say
-from host.deployment import Deployment, write_files
-from host.errors import ReleaseError
+from host.deployment import Deployment, app_folder, write_files
 from host.paths import Paths
 
 # Pulumi hangs on very long lines.
@@ -34,7 +33,8 @@ def run(paths: Paths, deployment: Deployment, venv: Path) -> None:
             properties = systemd.show(unit, "Result", "ExecMainStatus")
             last_lines = systemd.journal(unit)
             systemd.systemctl("reset-failed", unit)
-            raise ReleaseError(f"the release phase {_reason(properties)}: {command}\n{last_lines}")
+            reason = f"the release phase {_reason(properties)}: {command}"
+            raise explain.failure(reason, last_lines, app_folder(deployment.name))
 
 
 def _wait_for_others(unit: str) -> None:

@@ -1,0 +1,223 @@
+"""Known causes in an app's last lines, and the remedy for each.
+
+To explain another cause, append a pattern and a sentence to ``CAUSES``. The sentence names the exact line or command
+to write. Groups of the pattern fill its braces. Where the remedy depends on the app's files, a function makes the
+sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from host.errors import ReleaseError
+
+# Returns the sentence for a match. The folder is the app's, or None if it isn't known.
+Sentence = Callable[[re.Match[str], Path | None], str]
+
+# The command that adds a package, by the lock file that the app has.
+_ADD = {
+    "uv.lock": "uv add {}",
+    "poetry.lock": "poetry add {}",
+    "pdm.lock": "pdm add {}",
+    "Pipfile.lock": "pipenv install {}",
+}
+# Packages whose names differ from the module that they install.
+_PACKAGES = {
+    "Crypto": "pycryptodome",
+    "MySQLdb": "mysqlclient",
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "corsheaders": "django-cors-headers",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "decouple": "python-decouple",
+    "distutils": "setuptools",
+    "django_filters": "django-filter",
+    "dj_database_url": "dj-database-url",
+    "dotenv": "python-dotenv",
+    "environ": "django-environ",
+    "jose": "python-jose",
+    "jwt": "PyJWT",
+    "magic": "python-magic",
+    "multipart": "python-multipart",
+    "pkg_resources": "setuptools<81",
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "rest_framework": "djangorestframework",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
+    "storages": "django-storages",
+    "yaml": "PyYAML",
+}
+_SET = "pulumi config set --path env.{} <value>"
+# The last lines before the error of an import whose module was named by a text, in the Procfile or in settings.
+_BY_NAME = re.compile(r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +File \"<frozen .*\n)*$")
+# Folders below the app in which its own modules may lie.
+_DEPTH = ("", "*/", "*/*/")
+
+
+def explain(text: str, app: Path | None = None) -> str:
+    """The sentences that apply to an app's last lines, one per line, each once, in the order of ``CAUSES``; or "".
+
+    With the folder of the ``app``, a module of the app is told from a package that isn't installed.
+    """
+    sentences: dict[str, None] = {}
+    for pattern, sentence in CAUSES:
+        for match in re.finditer(pattern, text):
+            made = sentence.format(**match.groupdict()) if isinstance(sentence, str) else sentence(match, app)
+            sentences[made] = None
+    return "\n".join(filter(None, sentences))
+
+
+def failure(reason: str, lines: str, app: Path | None = None) -> ReleaseError:
+    """An error with the ``reason``, the last ``lines`` of the app, and what to change if they show a known cause."""
+    return ReleaseError(f"{reason}\n{lines}".rstrip(), explain(lines, app))
+
+
+def add_package(package: str, app: Path | None) -> str:
+    """What to do to install a package: the command of the app's lock file, or the file to write it to."""
+    for lock, command in _ADD.items():
+        if app and (app / lock).is_file():
+            return f"run `{command.format(_quoted(package))}` and commit {lock}"
+    is_project = app and not (app / "requirements.txt").is_file() and (app / "pyproject.toml").is_file()
+    return f"add {package} to {'dependencies in pyproject.toml' if is_project else 'requirements.txt'}"
+
+
+def _quoted(package: str) -> str:
+    return package if re.fullmatch(r"[\w.-]+", package) else f"'{package}'"
+
+
+def _missing_module(match: re.Match[str], app: Path | None) -> str:
+    module = match["module"]
+    top = module.partition(".")[0]
+    folder = _folder_of(top, app)
+    add = add_package(_PACKAGES.get(top, top), app)
+    if folder is None and _BY_NAME.search(match.string[: match.start()]):
+        return (
+            f"Neither the app nor its packages have a module {module}: correct the name in the Procfile or in the app's"
+            f" settings; or, if it belongs to a package, {add}."
+        )
+    if folder is None:
+        return f"The module {module} isn't installed: {add}."
+    if folder == "." and module != top:
+        return f"The app's {top} has no module {module}: correct the name, or check that .gitignore doesn't name it."
+    option = f"write `--chdir {folder}` into Gunicorn's command in the Procfile, or " if folder != "." else ""
+    place = "the app's folder" if folder == "." else f"{folder}/"
+    return (
+        f"The module {top} is in {place}, where Python doesn't look: {option}run:"
+        f" pulumi config set --path env.PYTHONPATH {folder}"
+    )
+
+
+def _folder_of(name: str, app: Path | None) -> str | None:
+    """The folder of the app's module with that name, relative to the app; None if the app has no such module."""
+    if app is None:
+        return None
+    for depth in _DEPTH:
+        for path in sorted([*app.glob(f"{depth}{name}.py"), *app.glob(f"{depth}{name}/*.py")]):
+            folder = path.parent if path.name == f"{name}.py" and path.parent.name != name else path.parent.parent
+            return str(folder.relative_to(app))
+    return None
+
+
+def _missing_command(match: re.Match[str], app: Path | None) -> str:
+    command = match["command"]
+    if "/" in command:
+        return f"The app has no file {command}: correct the command in the Procfile, or commit the file."
+    return (
+        f"The command {command} isn't installed. If a Python package has it, {add_package(command, app)}; otherwise"
+        " change the command in the Procfile."
+    )
+
+
+def _missing_file(match: re.Match[str], app: Path | None) -> str:
+    path = match["path"]
+    if path.endswith(".env"):
+        return f"{path} isn't part of a release: set its variables with: {_SET.format('NAME')}"
+    if path.startswith("/"):
+        return f"{path} doesn't exist on the server: name it relative to the app's folder, which is the working folder."
+    return f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
+
+
+# Regular expressions over an app's last lines, and the sentence for each match.
+CAUSES: list[tuple[str, str | Sentence]] = [
+    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", _missing_module),
+    (r"python[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
+    (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
+    (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
+    (r": (?:line )?\d+: (?:exec: )?(?P<command>[^\s:]+): (?:command )?not found", _missing_command),
+    (
+        r"(?:env: ['\u2018]|: \d+: (?:exec: )?)(?P<file>[^\s:'\u2019]+)['\u2019]?: Permission denied",
+        "{file} isn't executable: run `chmod +x {file}` and commit it, or write `sh {file}` into the Procfile.",
+    ),
+    (
+        r"Address already in use|Connection in use: ",
+        "Another process listens on this address. The old and the new release run at the same time, so a fixed port is"
+        " taken: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
+    ),
+    (
+        r"(?:\[Errno 13\] Permission denied|Permission denied|PermissionError).*\('[^']*', \d{1,3}\)",
+        "An app may not listen on a port below 1024: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
+    ),
+    (
+        r"MemoryError|Perhaps out of memory\?|(?:^|\n)Killed(?:\n|$)|oom-kill",
+        "The server has too little memory: run fewer workers with `pulumi config set workers 1`, or use a larger"
+        " server.",
+    ),
+    (
+        r"(?:<frozen os>|/os\.py)\", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'",
+        f"The app needs the variable {{name}}: {_SET.format('{name}')}",
+    ),
+    (
+        r"(?:UndefinedValueError: |Set the |EnvError: Environment variable \")(?P<name>[A-Z][A-Z0-9_]*)"
+        r"(?: not found| environment variable|\" not set)",
+        f"The app needs the variable {{name}}: {_SET.format('{name}')}",
+    ),
+    (
+        r"ImproperlyConfigured: The SECRET_KEY setting must not be empty",
+        "Django's SECRET_KEY is empty. If the app reads it from a variable, set that, for example with:"
+        " pulumi config set --secret --path env.SECRET_KEY <value>",
+    ),
+    (
+        r"define the environment variable DJANGO_SETTINGS_MODULE",
+        "The app doesn't name its settings: pulumi config set --path env.DJANGO_SETTINGS_MODULE <project>.settings",
+    ),
+    (
+        r"ImproperlyConfigured: Error loading (?:psycopg2|psycopg)",
+        lambda _, app: f"The driver of PostgreSQL isn't installed: {add_package('psycopg[binary]', app)}.",
+    ),
+    (
+        r"ImproperlyConfigured: Error loading MySQLdb",
+        lambda _, app: f"The driver of MySQL isn't installed: {add_package('mysqlclient', app)}.",
+    ),
+    (
+        r"Failed to find attribute '(?P<attribute>[^']+)' in '(?P<module>[^']+)'",
+        "The module {module} has no {attribute}: name its WSGI object in the Procfile, such as"
+        " `web: gunicorn {module}:application`, or a factory: `web: gunicorn '{module}:create_app()'`.",
+    ),
+    (
+        r"__call__\(\) missing 1 required positional argument: 'send'",
+        "This is an ASGI app, and Gunicorn's usual worker speaks WSGI: name an ASGI server in the Procfile, such as"
+        " `web: uvicorn main:app --uds $GANTRY_SOCKET`, and add uvicorn to the app's packages.",
+    ),
+    (
+        r"__call__\(\) (?:missing 1 required positional argument: 'start_response'|takes .*but 4 were given)",
+        "This is a WSGI app, and the server speaks ASGI: run it with Gunicorn's usual worker, such as"
+        " `web: gunicorn app:app`.",
+    ),
+    (
+        r"no such table: |relation \"[^\"]+\" does not exist|Table '[^']+' doesn't exist",
+        "A table is missing in the database. If migrations create it, let the release phase run them, for Django with"
+        " this line of the Procfile: `release: python manage.py migrate`",
+    ),
+    (
+        r"connection to server at \"(?:localhost|127\.0\.0\.1|::1)\"|connecting to (?:localhost|127\.0\.0\.1):",
+        "The app looks for a database or queue on the server itself, and nothing answers there: set the variable with"
+        " its address, such as: pulumi config set --secret --path env.DATABASE_URL <address>",
+    ),
+    (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^']+)'", _missing_file),
+]

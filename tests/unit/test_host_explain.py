@@ -1,0 +1,146 @@
+"""Known causes in an app's last lines, and the sentences with their remedies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from host.explain import CAUSES, explain, failure
+
+IMPORT_BY_NAME = """  File "/opt/gantry/venvs/1/lib/python3.13/site-packages/gunicorn/util.py", line 377, in import_app
+    mod = importlib.import_module(module)
+  File "/usr/lib/python3.13/importlib/__init__.py", line 88, in import_module
+    return _bootstrap._gcd_import(name[level:], package, level)
+  File "<frozen importlib._bootstrap>", line 1387, in _gcd_import
+  File "<frozen importlib._bootstrap>", line 1324, in _find_and_load_unlocked
+"""
+ENVIRON = """  File "/opt/gantry/instances/1/app/app.py", line 3, in <module>
+    TOKEN = os.environ["DATABASE_URL"]
+            ~~~~~~~~~~^^^^^^^^^^^^^^^^
+  File "<frozen os>", line 717, in __getitem__
+KeyError: 'DATABASE_URL'
+"""
+OLDER_ENVIRON = """  File "/usr/lib/python3.11/os.py", line 679, in __getitem__
+    raise KeyError(key) from None
+KeyError: 'DATABASE_URL'
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("ModuleNotFoundError: No module named 'numpy'", "numpy isn't installed: add numpy to requirements.txt."),
+        ("ModuleNotFoundError: No module named 'yaml'", "add PyYAML to requirements.txt."),
+        ("ModuleNotFoundError: No module named 'google.cloud'", "module google.cloud isn't installed"),
+        (
+            f"{IMPORT_BY_NAME}ModuleNotFoundError: No module named 'shop'",
+            "Neither the app nor its packages have a module shop: correct the name in the Procfile",
+        ),
+        ("/opt/gantry/venv/bin/python3: No module named celery", "add celery to requirements.txt"),
+        ('ERROR: Error loading ASGI app. Could not import module "main".', "module main"),
+        ("/usr/bin/env: \u2018daphne\u2019: No such file or directory", "add daphne to requirements.txt"),
+        ("/opt/gantry/instances/1/web: 2: exec: daphne: not found", "The command daphne isn't installed"),
+        ("run: line 2: daphne: command not found", "The command daphne isn't installed"),
+        ("/usr/bin/env: './start.sh': No such file or directory", "The app has no file ./start.sh"),
+        ("/usr/bin/env: './start.sh': Permission denied", "run `chmod +x ./start.sh`"),
+        ("web: 2: ./start.sh: Permission denied", "write `sh ./start.sh` into the Procfile"),
+        ("[ERROR] Connection in use: ('0.0.0.0', 8000)", "listen on $PORT"),
+        ("OSError: [Errno 98] Address already in use", "a fixed port is taken"),
+        ("PermissionError: [Errno 13] Permission denied: ('0.0.0.0', 80)", "below 1024"),
+        ("[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?", "pulumi config set workers 1"),
+        (f"Traceback:\n{ENVIRON}", "pulumi config set --path env.DATABASE_URL <value>"),
+        (f"Traceback:\n{OLDER_ENVIRON}", "pulumi config set --path env.DATABASE_URL <value>"),
+        ("decouple.UndefinedValueError: TOKEN not found. Declare it as envvar", "config set --path env.TOKEN <value>"),
+        ("ImproperlyConfigured: Set the TOKEN environment variable", "config set --path env.TOKEN <value>"),
+        ('environs.EnvError: Environment variable "TOKEN" not set', "config set --path env.TOKEN <value>"),
+        ("ImproperlyConfigured: The SECRET_KEY setting must not be empty.", "--secret --path env.SECRET_KEY"),
+        ("you must either define the environment variable DJANGO_SETTINGS_MODULE or", "env.DJANGO_SETTINGS_MODULE"),
+        ("ImproperlyConfigured: Error loading psycopg2 or psycopg module", "add psycopg[binary] to requirements.txt"),
+        ("ImproperlyConfigured: Error loading MySQLdb module.", "add mysqlclient to requirements.txt"),
+        ("Failed to find attribute 'app' in 'wsgi'.", "`web: gunicorn wsgi:application`"),
+        ("TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'", "This is an ASGI app"),
+        ("TypeError: Flask.__call__() takes 3 positional arguments but 4 were given", "This is a WSGI app"),
+        ("sqlite3.OperationalError: no such table: auth_user", "`release: python manage.py migrate`"),
+        ('psycopg.errors.UndefinedTable: relation "users" does not exist', "let the release phase run them"),
+        (
+            'connection to server at "localhost" (127.0.0.1), port 5432 failed: Connection refused',
+            "env.DATABASE_URL <address>",
+        ),
+        ("redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379.", "nothing answers there"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '.env'", "set its variables with"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/app/a.json'", "name it relative"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'a.json'", ".gitignore doesn't name it"),
+    ],
+)
+def test_a_known_cause_gets_the_sentence_with_its_remedy(text: str, sentence: str):
+    assert sentence in explain(f"Starting gunicorn 27.0.1\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "KeyError: 'name'",
+        '  File "/app/app.py", line 3, in page\n    row["DATABASE_URL"]\nKeyError: \'DATABASE_URL\'',
+        "GET /Killed 200",
+        "ImportError: cannot import name 'a' from 'b'",
+        "PermissionError: [Errno 13] Permission denied: '/etc/shadow'",
+    ],
+)
+def test_lines_without_a_known_cause_get_no_sentence(text: str):
+    assert explain(text) == ""
+
+
+def test_every_sentence_comes_once_in_the_order_of_the_table():
+    text = (
+        "MemoryError\nModuleNotFoundError: No module named 'a'\nMemoryError\nModuleNotFoundError: No module named 'a'"
+    )
+    first, second = explain(text).splitlines()
+    assert "module a" in first
+    assert "memory" in second
+
+
+def test_every_pattern_finds_no_cause_in_an_empty_text_or_in_its_own_sentence():
+    sentences = [sentence for _, sentence in CAUSES if isinstance(sentence, str)]
+    assert [sentence for sentence in sentences if explain(sentence)] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "remedy"),
+    [
+        ("src/shop.py", "shop", "`--chdir src`"),
+        ("src/shop/views.py", "shop", "pulumi config set --path env.PYTHONPATH src"),
+        ("backend/src/shop/views.py", "shop.models", "env.PYTHONPATH backend/src"),
+        ("shop/views.py", "shop.models", "The app's shop has no module shop.models"),
+        ("shop.py", "shop", "env.PYTHONPATH ."),
+    ],
+)
+def test_a_module_of_the_app_is_told_from_a_package(tmp_path: Path, file: str, module: str, remedy: str):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    sentence = explain(f"ModuleNotFoundError: No module named '{module}'", tmp_path)
+    assert remedy in sentence
+    assert "installed" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("uv.lock", "run `uv add 'setuptools<81'` and commit uv.lock"),
+        ("poetry.lock", "run `poetry add 'setuptools<81'`"),
+        ("requirements.txt", "add setuptools<81 to requirements.txt"),
+        ("pyproject.toml", "add setuptools<81 to dependencies in pyproject.toml"),
+    ],
+)
+def test_a_missing_package_is_added_where_the_app_lists_its_packages(tmp_path: Path, file: str, remedy: str):
+    (tmp_path / file).touch()
+    assert remedy in explain("ModuleNotFoundError: No module named 'pkg_resources'", tmp_path)
+
+
+def test_the_error_ends_with_the_remedy():
+    error = failure("the app doesn't start:", "one\nMemoryError")
+    assert str(error).splitlines()[:3] == ["the app doesn't start:", "one", "MemoryError"]
+    assert str(error).splitlines()[-1].startswith("The server has too little memory")
+    assert str(failure("the app doesn't start:", "")) == "the app doesn't start:"
