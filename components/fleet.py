@@ -134,7 +134,7 @@ class _FleetBuilder(Generic[N]):
             release_input=pulumi.Output.secret(release_input),
             canary=settings.canary,
             batch=settings.batch,
-            switch_seconds=settings.watch + 2 * settings.health_timeout + settings.stop_timeout,
+            server_seconds=settings.watch + 2 * settings.health_timeout + settings.stop_timeout,
         )
 
 

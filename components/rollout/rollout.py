@@ -64,7 +64,7 @@ class Rollout(pulumi.ComponentResource):
         names = list(self._servers)
         first = names[0]
         order = batches(names, self._args.batch, canary=self._args.canary)
-        batch_seconds = BATCH_SECONDS + self._args.switch_seconds
+        batch_seconds = BATCH_SECONDS + self._args.server_seconds
         rollback = RollbackHook(self._name, self.connections, wait_seconds=batch_seconds)
         hooks = pulumi.ResourceHookBinding(on_error=[rollback.hook])
         # Everything that takes long or needs a package registry comes before the first switch.

@@ -56,7 +56,7 @@ class RolloutArgs:
     # How many servers switch at a time. None: `rollout.batches` chooses.
     batch: int | None = None
     # Seconds that one server may need for its health checks, the watch and the stop of older processes.
-    switch_seconds: int = 0
+    server_seconds: int = 0
 
 
 # The first command. Its connection is checked against the host key of the user-data. It prints the server's own host

@@ -75,16 +75,16 @@ add_rules(RULES, *GROUPS, *GROUP_RULES, open_ports=open_ports)
 @RULES.across
 def pages_only_through_the_balancer(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """If there is a balancer, servers accept HTTP and HTTPS only from it."""
-    balancers = stack.of(BALANCER)
+    balancers = stack.with_types(BALANCER)
     if not balancers:
         return
-    balancer_groups = stack.used_by(balancers, "securityGroups")
-    server_groups = stack.used_by(stack.of(INSTANCE), "vpcSecurityGroupIds")
-    for resource in stack.of(*GROUPS, *GROUP_RULES):
-        if resource.urn not in server_groups and not stack.used_by([resource], "securityGroupId") & server_groups:
+    balancer_groups = stack.urns_used_by(balancers, "securityGroups")
+    server_groups = stack.urns_used_by(stack.with_types(INSTANCE), "vpcSecurityGroupIds")
+    for resource in stack.with_types(*GROUPS, *GROUP_RULES):
+        if resource.urn not in server_groups and not stack.urns_used_by([resource], "securityGroupId") & server_groups:
             continue
         # Only rules that are resources have sources by URN. After a refresh the group lists the same rules by id.
-        sources = stack.used_by([resource], "referencedSecurityGroupId", "sourceSecurityGroupId")
+        sources = stack.urns_used_by([resource], "referencedSecurityGroupId", "sourceSecurityGroupId")
         allows_other_group = resource.type in GROUP_RULES and not (sources and sources <= balancer_groups)
         for ports in open_ports(resource.props):
             if ports.includes_http() and (ports.addresses or allows_other_group):
@@ -147,12 +147,12 @@ def tls_is_current(props: Props) -> Iterator[str]:
 def http_leads_to_https(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """A balancer with a certificate does nothing on plain HTTP but redirect to HTTPS."""
     by_protocol = {
-        protocol: [listener for listener in stack.of(LISTENER) if lower(listener.props, "protocol") == protocol]
+        protocol: [listener for listener in stack.with_types(LISTENER) if lower(listener.props, "protocol") == protocol]
         for protocol in ("http", "https")
     }
-    balancers_with_https = stack.used_by(by_protocol["https"], "loadBalancerArn")
+    balancers_with_https = stack.urns_used_by(by_protocol["https"], "loadBalancerArn")
     for listener in by_protocol["http"]:
-        if stack.used_by([listener], "loadBalancerArn") & balancers_with_https:
+        if stack.urns_used_by([listener], "loadBalancerArn") & balancers_with_https:
             for action in mappings(listener.props, "defaultActions"):
                 if action.get("type") != "redirect" or lower(mapping(action, "redirect"), "protocol") != "https":
                     yield listener, f"its action is {action.get('type')}: change it to a redirect to HTTPS"
@@ -178,7 +178,7 @@ RULES.require(
 def buckets_are_private(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """No bucket can be made public."""
     flags = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    for bucket in stack.of(BUCKET):
+    for bucket in stack.with_types(BUCKET):
         blocks = stack.users_of(bucket, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "bucket")
         missing = [flag for flag in flags if not any(block.props.get(flag) is True for block in blocks)]
         if missing:
@@ -189,7 +189,7 @@ def buckets_are_private(stack: Stack) -> Iterator[tuple[Resource, str]]:
 def buckets_are_encrypted(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Every bucket is encrypted."""
     kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    for bucket in stack.of(BUCKET):
+    for bucket in stack.with_types(BUCKET):
         if not stack.users_of(bucket, kind, "bucket"):
             yield bucket, "it has no encryption settings: add a BucketServerSideEncryptionConfiguration"
 

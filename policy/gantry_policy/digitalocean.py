@@ -38,10 +38,10 @@ add_rules(RULES, FIREWALL, open_ports=open_ports)
 @RULES.across
 def pages_only_through_the_balancer(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """If there is a balancer, servers accept HTTP and HTTPS only from it."""
-    if not stack.of(BALANCER):
+    if not stack.with_types(BALANCER):
         return
     other_sources = ("sourceDropletIds", "sourceTags", "sourceKubernetesIds")
-    for firewall in stack.of(FIREWALL):
+    for firewall in stack.with_types(FIREWALL):
         for rule in mappings(firewall.props, "inboundRules"):
             sources = [*texts(rule, "sourceAddresses"), *(key for key in other_sources if rule.get(key))]
             if sources and any(ports.includes_http() for ports in open_ports({"inboundRules": [rule]})):
@@ -52,10 +52,10 @@ def pages_only_through_the_balancer(stack: Stack) -> Iterator[tuple[Resource, st
 @RULES.across
 def droplets_are_behind_a_firewall(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Every droplet is behind a firewall."""
-    firewalls = stack.of(FIREWALL)
-    tags, droplets = stack.used_by(firewalls, "tags"), stack.used_by(firewalls, "dropletIds")
-    for droplet in stack.of(DROPLET):
-        if droplet.urn not in droplets and not stack.used_by([droplet], "tags") & tags:
+    firewalls = stack.with_types(FIREWALL)
+    tags, droplets = stack.urns_used_by(firewalls, "tags"), stack.urns_used_by(firewalls, "dropletIds")
+    for droplet in stack.with_types(DROPLET):
+        if droplet.urn not in droplets and not stack.urns_used_by([droplet], "tags") & tags:
             yield droplet, "no firewall covers it: give it a tag that a firewall has"
 
 
@@ -107,7 +107,7 @@ def buckets_are_private(props: Props) -> Iterator[str]:
 @RULES.across
 def databases_are_behind_a_firewall(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Every database is in a private network and accepts only named clients."""
-    for database in stack.of(DATABASE):
+    for database in stack.with_types(DATABASE):
         if not is_set(database.props, "privateNetworkUuid"):
             yield database, "privateNetworkUuid isn't set: put the database into the stack's VPC"
         if not stack.users_of(database, DATABASE_FIREWALL, "clusterId"):

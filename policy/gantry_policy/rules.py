@@ -72,17 +72,19 @@ class Stack:
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._resources = resources
 
-    def of(self, *types: str) -> list[Resource]:
+    def with_types(self, *types: str) -> list[Resource]:
         """The resources of these types."""
         return [resource for resource in self._resources if resource.type in types]
 
-    def used_by(self, users: Sequence[Resource], *properties: str) -> set[str]:
+    def urns_used_by(self, users: Sequence[Resource], *properties: str) -> set[str]:
         """The URNs of the resources that these properties of ``users`` refer to."""
         return {urn for user in users for name in properties for urn in user.uses.get(name, ())}
 
     def users_of(self, used: Resource, type_: str, *properties: str) -> list[Resource]:
         """The resources of type ``type_`` that refer to ``used`` in one of these properties."""
-        return [resource for resource in self.of(type_) if used.urn in self.used_by([resource], *properties)]
+        return [
+            resource for resource in self.with_types(type_) if used.urn in self.urns_used_by([resource], *properties)
+        ]
 
 
 StackCheck = Callable[[Stack], Iterator[tuple[Resource, str]]]
@@ -98,7 +100,7 @@ class Rule:
     check: Check
 
     def violations(self, stack: Stack) -> Iterator[tuple[Resource, str]]:
-        for resource in stack.of(*self.types):
+        for resource in stack.with_types(*self.types):
             for message in self.check(resource.props):
                 yield resource, message
 
