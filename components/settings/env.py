@@ -13,6 +13,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # https://man7.org/linux/man-pages/man2/execve.2.html (limits)
 MAX_BYTES = 128 * 1024 - 1
 MAX_TOTAL_BYTES = 1024 * 1024
+# Numbers of 10 digits and more are mostly phone numbers and ids, which must not change.
+FIRST_REFUSED_NUMBER = 10**9
 
 _GUNICORN = "Gantry passes Gunicorn's socket and settings in it: put your options into the app's gunicorn.conf.py"
 _VENV = "it points to the release's own packages"
@@ -80,11 +82,18 @@ def _broken_name(name: str) -> str | None:
 
 def _broken_value(name: str, value: object, text: str) -> str | None:
     remedy = f"set it again with: pulumi config set --path env.{name} <value>"
+    as_text = f"put it in quotes, or set it as text with: pulumi config set --path --type string env.{name} <value>"
     if value is None or isinstance(value, (dict, list)):
         return f"its value isn't text; {remedy}"
     if isinstance(value, float):
         # Pulumi has already turned 1.10 into 1.1.
-        return f"its value is a number with a fraction, which may lose digits: put it in quotes, or {remedy}"
+        return f"its value is a number with a fraction, which may lose digits: {as_text}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FIRST_REFUSED_NUMBER:
+        # Pulumi has already turned +15551234567 into 15551234567, and 12345678901234567890 into 12345678901234567000.
+        return (
+            f"its value is a number of {len(text.lstrip('-'))} digits, and Pulumi drops the plus of such numbers and"
+            f" rounds long ones: {as_text}"
+        )
     if "\0" in text:
         return f"its value has a NUL, which no variable can hold; encode it, in base64 for example, and {remedy}"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,11 +46,30 @@ def test_a_preview_shows_the_configuration_as_text_and_no_secret(stack: Stack):
     assert "PRIVATE KEY" not in diff
 
 
+def test_variables_are_kept_as_they_were_typed(stack: Stack):
+    stack.pulumi("config", "set", "--path", "gantry:env.PHONE", "+15551234567")
+    stack.pulumi("config", "set", "--path", "gantry:env.DEBUG", "--secret", "+1")
+    pairs = ("gantry:env.ID=12345678901234567890", "gantry:env.PLUS=+5", "gantry:env.NAME=a=b")
+    stack.pulumi("config", "set-all", "--path", *(word for pair in pairs for word in ("--plaintext", pair)))
+    variables = stack.pulumi("config", "get", "gantry:env").stdout
+    expected = {"PHONE": "+15551234567", "DEBUG": "+1", "ID": "12345678901234567890", "PLUS": "+5", "NAME": "a=b"}
+    assert json.loads(variables) == expected
+
+
+def test_bin_pulumi_fails_with_the_engine(stack: Stack):
+    words = ("config", "set-all", "--path", "--plaintext", "gantry:env.X=1", "--plaintext", "gantry:env.Y[x=2")
+    result = stack.pulumi(*words, check=False)
+    assert result.returncode != 0
+    assert "invalid config key" in output(result)
+
+
 def test_all_errors_in_the_settings_come_at_once_and_without_a_traceback(stack: Stack):
-    stack.configure(app="nowhere", domain="www.x.test", network="127.0.0.0/24", colour="red")
+    number = {"PHONE": +15551234567}
+    stack.configure(app="nowhere", domain="www.x.test", network="127.0.0.0/24", colour="red", env=number)
     error = failing_preview(stack)
     for words in ("app is 'nowhere'", "bare domain (x.test)", "network is '127.0.0.0/24'", "colour is no setting"):
         assert words in error
+    assert "pulumi config set --path --type string env.PHONE <value>" in error
 
 
 def test_an_app_that_cannot_be_packed_is_refused_without_a_traceback(stack: Stack, tmp_path: Path):

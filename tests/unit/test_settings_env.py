@@ -34,7 +34,7 @@ def test_a_variable_that_would_break_the_unit_is_refused_with_the_reason(name: s
     [
         ("hunter2\0", "has a NUL"),
         ("hunter2\ud800", "isn't valid Unicode"),
-        (1.5, "put it in quotes"),
+        (1.5, "put it in quotes, or set it as text with: pulumi config set --path --type string env.TOKEN <value>"),
         (None, "isn't text"),
         (["hunter2"], "isn't text"),
         ({"a": "hunter2"}, "isn't text"),
@@ -46,6 +46,18 @@ def test_the_error_for_an_invalid_value_doesnt_show_it(value: object, reason: st
     assert text.startswith("env.TOKEN: ")
     assert reason in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("number", [15551234567, 12345678901234567000, -1234567890, 1234567890])
+def test_a_number_that_pulumi_may_have_changed_is_refused_with_the_command_that_keeps_it(number: int):
+    text = mistake("PHONE", number)
+    assert f"a number of {len(str(abs(number)))} digits" in text
+    assert "pulumi config set --path --type string env.PHONE <value>" in text
+    assert str(number) not in text
+
+
+def test_a_number_of_nine_digits_and_a_long_number_as_text_become_text():
+    assert read({"A": 123456789, "B": -5, "C": "+15551234567"})[0] == {"A": "123456789", "B": "-5", "C": "+15551234567"}
 
 
 def test_the_longest_value_that_linux_takes_is_accepted():

@@ -1,4 +1,4 @@
-"""Reads the stack and the project folder from a Pulumi command line."""
+"""Reads the stack, the project folder and the positional words from a Pulumi command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 # The value of these flags is the next word, unless it is joined to the flag with `=`.
 LONG_WITH_VALUE = {
     "--color", "--config", "--config-file", "--copy-config-from", "--cwd", "--memprofilerate", "--message",
-    "--otel-traces", "--profiling", "--secrets-provider", "--stack", "--teams", "--tracing", "--verbose",
+    "--otel-traces", "--profiling", "--secrets-provider", "--stack", "--teams", "--tracing", "--type", "--verbose",
 }  # fmt: skip
 SHORT_WITH_VALUE = set("Ccmpstv")
 SHORT_NAMES = {"s": "stack", "C": "cwd"}
@@ -33,7 +33,8 @@ class CommandLine(NamedTuple):
 
 def read(words: Sequence[str]) -> CommandLine:
     """The parts of the command line ``pulumi <words>`` that the set-up needs."""
-    values, positional, flags = _split(words)
+    values, positions, flags = _split(words)
+    positional = [words[position] for position in positions]
     command = positional[0] if positional else None
     stack = values.get("stack")
     if stack is None and command == "stack" and len(positional) > 2 and positional[1] in STACK_COMMANDS_WITH_NAME:
@@ -49,15 +50,21 @@ def read(words: Sequence[str]) -> CommandLine:
     )
 
 
-def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
-    """The values of --stack and --cwd, the positional words, and all flags."""
+def positions(words: Sequence[str]) -> list[int]:
+    """Where the words are that are neither flags nor values of flags: the command, its subcommand and arguments."""
+    return _split(words)[1]
+
+
+def _split(words: Sequence[str]) -> tuple[dict[str, str], list[int], set[str]]:
+    """The values of --stack and --cwd, the positions of the positional words, and all flags."""
     values: dict[str, str] = {}
-    positional: list[str] = []
+    positions: list[int] = []
     flags: set[str] = set()
-    remaining = iter(words)
-    for word in remaining:
+    numbered = enumerate(words)
+    remaining = (word for _, word in numbered)
+    for position, word in numbered:
         if word == "--":
-            break
+            positions += [position for position, _ in numbered]
         if word.startswith("--"):
             flag, equals, value = word.partition("=")
             if not equals and flag in LONG_WITH_VALUE:
@@ -71,8 +78,8 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str], set[str]]:
             if letter in SHORT_NAMES:
                 values[SHORT_NAMES[letter]] = value
         else:
-            positional.append(word)
-    return values, positional, flags
+            positions.append(position)
+    return values, positions, flags
 
 
 def _read_short(letters: str, following: Iterator[str]) -> tuple[str, str]:

@@ -1,15 +1,20 @@
-"""The program behind bin/pulumi: it sets up what is missing, then replaces itself by the engine."""
+"""The program behind bin/pulumi: it sets up what is missing, then replaces itself by the engine.
+
+One command can become several: see env_values.py.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from tools.setup import env_values
 from tools.setup.engine_env import for_command, for_setup
 from tools.setup.installation import set_up
 from tools.setup.report import SetupError, say
@@ -26,7 +31,20 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    run_in_place(engine.program, words, env)
+    *earlier, last = env_values.commands(words)
+    for command in earlier:
+        run_first(engine.program, command, env)
+    run_in_place(engine.program, last, env)
+
+
+def run_first(program: Path, words: list[str], env: Mapping[str, str]) -> None:
+    """Runs the engine, and ends with its exit status if it fails."""
+    try:
+        status = subprocess.run([program, *words], env=env).returncode
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if status != 0:
+        sys.exit(status if status > 0 else 128 - status)
 
 
 def run_in_place(program: Path, words: list[str], env: Mapping[str, str]) -> None:
