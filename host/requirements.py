@@ -1,14 +1,28 @@
-"""An app's requirements: the file that lists its packages, and the versions of Python that it supports."""
+"""Which of an app's files lists its packages, and what that file says about the app's own code."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
 from typing import Any, cast
 
+from host import versions
+
 LOCK, LIST, PROJECT = "uv.lock", "requirements.txt", "pyproject.toml"
-NAMES = (LOCK, LIST, PROJECT)
+POETRY_LOCK, PDM_LOCK, PYLOCK = "poetry.lock", "pdm.lock", "pylock.toml"
+PIPFILE, PIPFILE_LOCK = "Pipfile", "Pipfile.lock"
+LOCKS = (LOCK, POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK, PYLOCK)
+NAMES = (*LOCKS, LIST, PROJECT, PIPFILE)
+# The commands that write the locks.
+LOCK_COMMANDS = {
+    LOCK: "uv lock",
+    POETRY_LOCK: "poetry lock",
+    PDM_LOCK: "pdm lock",
+    PIPFILE_LOCK: "pipenv lock",
+    PYLOCK: "uv export --format pylock.toml --output-file pylock.toml",
+}
 
 # Returns the content of the app's file with that name, or None if there is no such file.
 Read = Callable[[str], bytes | None]
@@ -17,29 +31,81 @@ Read = Callable[[str], bytes | None]
 # https://docs.astral.sh/uv/reference/settings/
 _PLACES = ("find-links", "url", "index-url", "extra-index-url")
 _REMOTE = re.compile(r"^(?!file:)\w[\w+.-]*://")
-_CLAUSE = re.compile(r"^(>=|<=|==|!=|~=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?$")
 
 
 def choose(read: Read) -> str:
-    """The file that lists the packages: uv.lock if it exists, else requirements.txt, else pyproject.toml.
+    """The file that lists the packages: the lock of the project's tool, else requirements.txt, else pyproject.toml.
 
-    Raises ValueError with the remedy if the app has none of them.
+    Raises ValueError with the remedy if the app has none of them, or two locks that match.
     """
     metadata = project(read)
-    if read(LOCK) is not None:
-        if not metadata:
-            raise ValueError(f"the app has {LOCK}, but no {PROJECT} with a [project] table: add one, or remove {LOCK}")
-        return LOCK
+    if read(LOCK) is not None and not metadata and not any(_claims(read).values()):
+        raise ValueError(f"the app has {LOCK}, but no {PROJECT} with a [project] table: add one, or remove {LOCK}")
+    if lock := _choose_lock(read):
+        return lock
     if read(LIST) is not None:
         return LIST
+    _require_lock(read)
     if not metadata:
         raise ValueError(
             f"the app has no {LOCK}, no {LIST} and no {PROJECT} with a [project] table: add a {LIST} with at least your"
-            " web framework"
+            f" web framework{_hint(read)}"
         )
     if "dependencies" in metadata.get("dynamic", ()):
         raise ValueError(f"the dependencies in {PROJECT} are dynamic: list them there, or commit a {LOCK} or {LIST}")
     return PROJECT
+
+
+def unused(read: Read) -> list[str]:
+    """The other files that list packages and aren't used."""
+    source = choose(read)
+    together = {source, PIPFILE if source == PIPFILE_LOCK else source}
+    return [name for name in (*LOCKS, LIST, PIPFILE) if name not in together and read(name) is not None]
+
+
+def _choose_lock(read: Read) -> str | None:
+    """The lock with the strongest claim, or None if the app has no lock. Raises ValueError for a tie."""
+    claims = _claims(read)
+    strongest = [name for name, claim in claims.items() if claim and claim == max(claims.values())]
+    if len(strongest) > 1:
+        both = " and ".join(strongest)
+        raise ValueError(
+            f"the app has {both}, and {PROJECT} doesn't say which of them counts: remove the one that doesn't"
+        )
+    return strongest[0] if strongest else None
+
+
+def _claims(read: Read) -> dict[str, int]:
+    """How strongly each lock belongs to the project: 3 if its tool's settings are there, 0 if it doesn't count."""
+    has_project = bool(project(read))
+    claims = {
+        LOCK: 3 if has_project and table(read, "tool", "uv") else 2 * has_project,
+        POETRY_LOCK: 3 if table(read, "tool", "poetry") else 1,
+        PDM_LOCK: 3 if table(read, "tool", "pdm") else 1,
+        PIPFILE_LOCK: 2 if read(PIPFILE) is not None else 1,
+        PYLOCK: 1,
+    }
+    return {name: claim for name, claim in claims.items() if read(name) is not None}
+
+
+def _require_lock(read: Read) -> None:
+    """Raise ValueError if only a tool's own file lists the packages, and its lock is missing."""
+    poetry = table(read, "tool", "poetry", "dependencies").keys() - {"python"}
+    for file, lock, is_used in (
+        (PIPFILE, PIPFILE_LOCK, read(PIPFILE) is not None),
+        (PROJECT, POETRY_LOCK, bool(poetry)),
+    ):
+        if is_used:
+            command = LOCK_COMMANDS[lock]
+            raise ValueError(f"the app has {file}, but no {lock}: write it with `{command}`, and commit it")
+
+
+def _hint(read: Read) -> str:
+    if read("setup.py") is not None:
+        return ". For the packages of setup.py, it needs the line `.`"
+    if any(read(name) is not None for name in ("environment.yml", "environment.yaml")):
+        return ". A server has no conda, so environment.yml isn't read"
+    return ""
 
 
 def project(read: Read) -> dict[str, Any]:
@@ -49,58 +115,62 @@ def project(read: Read) -> dict[str, Any]:
 
 def table(read: Read, *names: str) -> dict[str, Any]:
     """A table of pyproject.toml, empty if there is none."""
-    content: Any = _toml(PROJECT, read(PROJECT) or b"")
+    content: Any = toml(PROJECT, read(PROJECT) or b"")
     for name in names:
         content = content.get(name, {})
     return cast(dict[str, Any], content)
 
 
-def installs_own_code(read: Read) -> bool:
-    """Whether packages from the app's own folder are installed. If so, no other release can share the venv."""
-    if choose(read) != LOCK:
-        return any(map(_names_a_folder, (table(read, "tool", "uv"), _toml("uv.toml", read("uv.toml") or b""))))
-    packages = _toml(LOCK, read(LOCK) or b"").get("package", [])
-    # The package at "." is the app itself, which isn't installed.
-    return any(
-        source.get(kind, ".") != "." for source in (package.get("source", {}) for package in packages)
-        for kind in ("editable", "directory", "path")
-    )  # fmt: skip
+def toml(name: str, content: bytes) -> dict[str, Any]:
+    """The content of a TOML file; raises ValueError with its name."""
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise ValueError(f"{name} can't be read: {error}") from None
 
 
 def check_python(read: Read, version: tuple[int, int, int]) -> None:
     """Raise ValueError if requires-python excludes the version."""
-    required = str(project(read).get("requires-python", ""))
-    clauses = [clause.strip() for clause in required.split(",") if clause.strip()]
-    if not all(_allows(clause, version) for clause in clauses):
-        present = ".".join(map(str, version))
+    required, present = str(project(read).get("requires-python", "")), ".".join(map(str, version))
+    if versions.satisfies(required, present) is False:
         raise ValueError(
             f"the app requires Python {required} (requires-python in {PROJECT}), and this server has {present}: change"
             " requires-python, or rebuild the server with a system that has such a Python"
         )
 
 
-def _allows(clause: str, version: tuple[int, int, int]) -> bool:
-    """Whether a clause such as ``>=3.11`` allows a released version of Python.
+def installs_own_code(read: Read) -> bool:
+    """Whether packages from the app's own folder are installed. If so, no other release can share the venv.
 
-    The rules: https://packaging.python.org/en/latest/specifications/version-specifiers/
+    Lines of requirements.txt don't count here.
     """
-    match = _CLAUSE.match(clause)
-    if match is None:
-        # uv decides about clauses of other forms.
-        return True
-    operator, digits, wildcard = match.groups()
-    parts = tuple(map(int, digits.split(".")))
-    bound = (*parts, 0, 0)[:3]
-    same = version[: len(parts)] == parts if wildcard else version == bound
-    return {
-        ">=": version >= bound,
-        "<=": version <= bound,
-        ">": version > bound,
-        "<": version < bound,
-        "==": same,
-        "!=": not same,
-        "~=": version >= bound and version[: len(parts) - 1] == parts[:-1],
-    }[operator]
+    source = choose(read)
+    if source in (LIST, PROJECT):
+        return any(map(_names_a_folder, (table(read, "tool", "uv"), toml("uv.toml", read("uv.toml") or b""))))
+    content = read(source) or b""
+    if source == PIPFILE_LOCK:
+        entries: list[Any] = list(json.loads(content).get("default", {}).values())
+        return any("path" in entry or "://" not in entry.get("file", "://") for entry in entries)
+    packages = toml(source, content).get("packages" if source == PYLOCK else "package", [])
+    return any(map({LOCK: _of_uv, POETRY_LOCK: _of_poetry, PDM_LOCK: _of_pdm, PYLOCK: _of_pylock}[source], packages))
+
+
+def _of_uv(package: dict[str, Any]) -> bool:
+    # The package at "." is the app itself, which isn't installed.
+    return any(package.get("source", {}).get(kind, ".") != "." for kind in ("editable", "directory", "path"))
+
+
+def _of_poetry(package: dict[str, Any]) -> bool:
+    return package.get("source", {}).get("type") in ("file", "directory")
+
+
+def _of_pdm(package: dict[str, Any]) -> bool:
+    return package.get("path", ".") not in (".", "./")
+
+
+def _of_pylock(package: dict[str, Any]) -> bool:
+    places = [package.get("archive", {}), package.get("sdist", {}), *package.get("wheels", [])]
+    return "directory" in package or any("path" in place for place in places)
 
 
 def _names_a_folder(settings: Any, key: str = "") -> bool:
@@ -111,10 +181,3 @@ def _names_a_folder(settings: Any, key: str = "") -> bool:
     if isinstance(settings, list):
         return any(_names_a_folder(value, key) for value in cast(list[Any], settings))
     return key in _PLACES and isinstance(settings, str) and _REMOTE.match(settings) is None
-
-
-def _toml(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{name} can't be read: {error}") from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,56 @@ def test_packages_in_the_apps_own_folder_are_reinstalled_with_each_release(serve
         (app / "app.py").write_text(APP.replace('PAGE = "one"', "from lib import PAGE"))
         server.release(server.upload_app(lock(app)))
         assert json.loads(server.page()) == page
+
+
+def test_the_packages_of_poetry_lock_are_installed_with_their_hashes(server: DiagnosticAppServer, tmp_path: Path):
+    uv_lock = (lock(write_project(tmp_path / "locked", dependency="jinja2<3.1.5")) / "uv.lock").read_text()
+    app = write_project(tmp_path / "app", dependency="jinja2<3.1.5", requirements_txt="itsdangerous\n")
+    append_to(app / "pyproject.toml", "[tool.poetry]\npackage-mode = false\n")
+    (app / "poetry.lock").write_text(as_poetry_lock(uv_lock))
+    output = server.release(server.upload_app(app))
+    assert "installed from poetry.lock, 2 packages; requirements.txt is not used" in output
+    assert set(packages(server)) == {"jinja2", "markupsafe"}
+    (app / "poetry.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'1' * 64}", as_poetry_lock(uv_lock)))
+    assert "Hash mismatch" in failing_installation(server, app)
+
+
+def as_poetry_lock(uv_lock: str) -> str:
+    """The packages of a uv.lock in Poetry's format; those of the group "dev" stay in it."""
+    entries = ""
+    for package in tomllib.loads(uv_lock)["package"]:
+        if "registry" in package["source"]:
+            files = ", ".join(
+                f'{{file = "{package["name"]}", hash = "{wheel["hash"]}"}}' for wheel in package["wheels"]
+            )
+            group = "dev" if package["name"] == "iniconfig" else "main"
+            entries += f'[[package]]\nname = "{package["name"]}"\nversion = "{package["version"]}"\n'
+            entries += f'groups = ["{group}"]\nfiles = [{files}]\n'
+    return entries
+
+
+def test_a_change_in_a_file_that_a_utf_16_list_names_changes_the_packages(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", base_txt="markupsafe==3.0.1\n")
+    (app / "requirements.txt").write_bytes(codecs.BOM_UTF16_LE + "-r base.txt\r\n".encode("utf-16-le"))
+    server.release(server.upload_app(app))
+    assert packages(server) == {"markupsafe": "3.0.1"}
+    (app / "base.txt").write_text("markupsafe==3.0.2\n")
+    server.release(server.upload_app(app))
+    assert packages(server) == {"markupsafe": "3.0.2"}
+
+
+def test_the_app_itself_may_be_an_editable_package(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="-e .\n")
+    (app / "setup.py").write_text(
+        "from setuptools import setup\nsetup(name='shop', version='1', package_dir={'': 'src'}, packages=['shop'],"
+        " install_requires=['markupsafe==3.0.2'])\n"
+    )
+    (app / "src/shop").mkdir(parents=True)
+    (app / "src/shop/__init__.py").write_text("PAGE = 'from shop'\n")
+    (app / "app.py").write_text(APP.replace('PAGE = "one"', "from shop import PAGE"))
+    server.release(server.upload_app(app))
+    assert json.loads(server.page()) == "from shop"
+    assert packages(server) == {"markupsafe": "3.0.2", "shop": "1"}
 
 
 def failing_installation(server: DiagnosticAppServer, app: Path) -> str:

@@ -11,14 +11,55 @@ from components.app.dependencies import DependencyError
 from tests.unit.tarballs import members
 
 
-@pytest.mark.parametrize("line", ["-e .", ".", "./lib", "lib @ file:lib"])
-def test_a_package_built_from_the_apps_own_folder_is_refused_with_the_remedy(app: Path, line: str):
+def write_package(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text('[project]\nname = "lib"\nversion = "1"\n')
+
+
+@pytest.mark.parametrize("line", ["-e ./lib", "-e lib", "./lib[extra]", "lib @ file:lib", "lib @ ./lib", "-e ."])
+def test_a_package_in_the_apps_folder_is_accepted(app: Path, line: str):
+    write_package(app / "lib")
+    (app / "setup.py").write_text("from setuptools import setup\nsetup()\n")
     (app / "requirements.txt").write_text(f"flask\n{line}\n")
-    with pytest.raises(DependencyError, match="leave it out"):
+    assert "requirements.txt" in members(app)
+
+
+@pytest.mark.parametrize("line", ["-e .", ".", "./lib", "-e lib", "../lib", "./wheels/lib-1.0-py3-none-any.whl"])
+def test_a_package_that_the_apps_folder_lacks_is_refused_with_file_line_and_remedy(app: Path, line: str):
+    (app / "requirements.txt").write_text(f"flask\n{line}\n")
+    with pytest.raises(DependencyError, match=r"requirements\.txt, line 2: .*leave the line out") as error:
+        tarball(app)
+    assert repr(line) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement"),
+    [
+        ("flask @ file:///croot/flask_1716545870149/work", "write flask==<version>"),
+        ("numpy @ file:///home/me/numpy-1.26.4-cp311-cp311-linux_x86_64.whl#sha256=ab", "write numpy==1.26.4,"),
+        ("pywin32 @ file:///C:/ci/pywin32_1/work", "write pywin32==<version>"),
+        ("flask=3.1.0=py312h06a4308_0", "write flask==3.1.0"),
+        ("_libgcc_mutex=0.1=main", "pip list --format=freeze"),
+    ],
+)
+def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, line: str, replacement: str):
+    (app / "requirements.txt").write_text("-r base.txt\n")
+    (app / "base.txt").write_text(f"# platform: linux-64\n{line}\n")
+    with pytest.raises(DependencyError) as error:
+        tarball(app)
+    assert f"base.txt, line 2: {line!r}" in str(error.value)
+    assert replacement in str(error.value)
+
+
+def test_all_unusable_lines_are_named_at_once(app: Path):
+    (app / "requirements.txt").write_text("a=1=0\nb=2=0\n")
+    with pytest.raises(DependencyError, match=r"line 1.*line 2"):
         tarball(app)
 
 
 def test_a_wheel_in_the_apps_folder_is_accepted(app: Path):
+    (app / "wheels").mkdir()
+    (app / "wheels/lib-1.0-py3-none-any.whl").touch()
     (app / "requirements.txt").write_text("./wheels/lib-1.0-py3-none-any.whl  # ours\n")
     assert "requirements.txt" in members(app)
 
@@ -33,7 +74,7 @@ def test_a_project_file_or_a_lock_replaces_requirements_but_a_lock_needs_its_pro
     (app / "requirements.txt").unlink()
     (app / "pyproject.toml").write_text('[project]\nname = "shop"\ndependencies = ["flask"]\n')
     assert "pyproject.toml" in members(app)
-    (app / "uv.lock").write_text("version = 1\n")
+    (app / "uv.lock").write_text('[[package]]\nname = "flask"\nversion = "3.1"\n')
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
     with pytest.raises(DependencyError, match=r"the app has uv\.lock, but no pyproject\.toml"):

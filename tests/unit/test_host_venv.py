@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from host import venv
+from host import package_install, venv
+from host import uv as uv_program
 from host.errors import ReleaseError
+from host.package_install import reader
 from host.paths import Paths
-from host.venv import key, reader, shortened
+from host.uv import shortened
+from host.venv import key
 
 HASHED = "flask==3.1.3 --hash=sha256:00\n"
+ENVIRONMENT = {"python_full_version": "3.13.5", "python_version": "3.13", "sys_platform": "linux"}
 
 
 class FakeUv:
@@ -34,10 +40,10 @@ class FakeUv:
         self.paths.gunicorn_requirements.write_text("gunicorn==27.0.1\n")
         monkeypatch.setattr(subprocess, "run", self.run)
         monkeypatch.setattr(venv.pwd, "getpwnam", lambda _: SimpleNamespace(pw_uid=7))
-        monkeypatch.setattr(venv, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))
-        monkeypatch.setattr(venv.shutil, "chown", lambda *_: None)
+        monkeypatch.setattr(venv.uv, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))
+        monkeypatch.setattr(package_install.shutil, "chown", lambda *_: None)
 
-    def run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
         words = [Path(word).name if word.startswith("/") else word for word in command]
         self.commands.append(words)
         if self.refuse and self.refuse in words:
@@ -47,7 +53,8 @@ class FakeUv:
             (folder / "bin").mkdir()
             (folder / "bin/gunicorn").touch()
             (folder / f"lib/python3.13/site-packages/gunicorn-{self.gunicorn}.dist-info").mkdir(parents=True)
-        return subprocess.CompletedProcess(command, 0, "", "")
+        # Only the program that prints the environment of Python has an output that matters.
+        return subprocess.CompletedProcess(command, 0, json.dumps(ENVIRONMENT) if "-c" in words else "", "")
 
     def release(self, name: str, **files: str) -> Path:
         folder = self.paths.releases / name
@@ -87,7 +94,7 @@ def test_all_processes_of_a_user_are_killed_and_no_others():
         subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60 & wait"], user=54321) as two,
         subprocess.Popen(["sleep", "60"], user=54322) as other,
     ):
-        ending = threading.Thread(target=venv.end_processes_of, args=(54321,))
+        ending = threading.Thread(target=uv_program.end_processes_of, args=(54321,))
         ending.start()
         assert (one.wait(10), two.wait(10)) == (-signal.SIGKILL, -signal.SIGKILL)
         ending.join(10)
@@ -143,7 +150,7 @@ def test_a_patch_release_of_the_servers_python_keeps_the_virtual_environments(
 
 def test_requirements_may_name_themselves_or_a_url(uv: FakeUv):
     text = "-r requirements.txt\n-c https://example.org/pins.txt\nflask\n"
-    assert uv.install(uv.release("a", requirements=text))[1] == "installed from requirements.txt"
+    assert uv.install(uv.release("a", requirements=text))[1] == "installed from requirements.txt, 0 packages"
 
 
 def test_the_error_names_a_missing_requirements_file(uv: FakeUv):
@@ -171,7 +178,7 @@ def test_gunicorn_comes_from_the_cache_or_if_that_fails_from_the_registry(uv: Fa
 
 def test_the_apps_own_gunicorn_is_used_with_a_warning_if_it_is_old(uv: FakeUv):
     uv.gunicorn = "27.0.1"
-    assert uv.install(uv.release("a", requirements="gunicorn\n"))[1] == "installed from requirements.txt"
+    assert uv.install(uv.release("a", requirements="gunicorn\n"))[1] == "installed from requirements.txt, 1 package"
     assert not [words for words in uv.commands if "gunicorn.txt" in words]
     uv.gunicorn = "21.2.0"
     note = uv.install(uv.release("b", requirements="gunicorn==21.2.0\n"))[1]

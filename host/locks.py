@@ -1,0 +1,98 @@
+"""Locks of tools other than uv: what they install, and whether a lock fits the app's own dependencies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from host import locked, pdm_lock, pipfile_lock, poetry_lock, requirements, versions
+from host.dependency import need_of
+from host.lock_graph import Need
+from host.locked import normalized
+from host.requirements import LOCK, LOCK_COMMANDS, PDM_LOCK, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, PYLOCK, Read
+
+# The locks that uv can't read. Their packages are written as a requirements file.
+CONVERTED = (POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK)
+
+
+def as_requirements(read: Read, source: str, environment: Mapping[str, str]) -> str:
+    """The packages that a lock of ``CONVERTED`` installs in this environment, as the text of a requirements file.
+
+    Raises ValueError if the lock can't be read, or lacks a package.
+    """
+    content = read(source) or b""
+    try:
+        if source == PIPFILE_LOCK:
+            packages = pipfile_lock.packages(content, environment)
+        else:
+            reader = poetry_lock if source == POETRY_LOCK else pdm_lock
+            packages = reader.packages(content, own_needs(read, source), environment)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{source} can't be read ({type(error).__name__}: {error}): write it again with `{LOCK_COMMANDS[source]}`"
+        ) from None
+    return locked.text(packages)
+
+
+def own_needs(read: Read, source: str) -> list[Need]:
+    """The dependencies that the app itself declares for the lock ``source``."""
+    if source == PIPFILE_LOCK:
+        return poetry_lock.own_needs(requirements.toml(PIPFILE, read(PIPFILE) or b"").get("packages", {}))
+    needs = [need_of(text) for text in requirements.project(read).get("dependencies", ())]
+    if source == POETRY_LOCK:
+        needs += poetry_lock.own_needs(requirements.table(read, "tool", "poetry", "dependencies"))
+    return needs
+
+
+def check(read: Read, source: str) -> None:
+    """Raise ValueError with the command that locks again if the lock doesn't fit the app's own dependencies.
+
+    It compares names and versions. So a lock that differs only in its own digest is accepted.
+    """
+    if source not in LOCK_COMMANDS or source == PYLOCK:
+        return
+    found = dict[str, list[str]]()
+    for name, version in _versions(read(source) or b"", source):
+        found.setdefault(normalized(name), []).append(version)
+    faults = [fault for need in own_needs(read, source) if (fault := _fault(need, found, read))]
+    if faults:
+        file = PIPFILE if source == PIPFILE_LOCK else PROJECT
+        raise ValueError(
+            f"{source} doesn't fit {file}: {'; '.join(faults)}. Lock again with `{LOCK_COMMANDS[source]}`, and commit"
+            f" {source}"
+        )
+
+
+def _fault(need: Need, found: Mapping[str, list[str]], read: Read) -> str:
+    # With a marker, the package may not be for this platform. Then some tools leave it out.
+    if need.marker or need.python:
+        return ""
+    versions_found = found.get(normalized(need.name))
+    if versions_found is None:
+        return f"it lacks {need.name}"
+    overridden = any(
+        "overrid" in key for tool in ("uv", "pdm") for key in _keys(requirements.table(read, "tool", tool))
+    )
+    fits = [versions.satisfies(need.constraint, version) for version in versions_found]
+    if overridden or any(fit is not False for fit in fits):
+        return ""
+    return f"it has {need.name} {' and '.join(versions_found)} instead of {need.constraint}"
+
+
+def _keys(table: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        yield key
+        if isinstance(value, dict):
+            yield from _keys(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _versions(content: bytes, source: str) -> Iterator[tuple[str, str]]:
+    """Names and versions of a lock's packages. A package that isn't from a registry has the version ''."""
+    if source == PIPFILE_LOCK:
+        for name, entry in json.loads(content).get("default", {}).items():
+            yield name, entry.get("version", "").removeprefix("==")
+        return
+    for entry in requirements.toml(source, content).get("package", []):
+        is_elsewhere = source == LOCK and entry.get("source", {}).get("registry") is None
+        yield entry["name"], "" if is_elsewhere else entry.get("version", "")

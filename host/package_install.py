@@ -1,0 +1,181 @@
+"""Installs an app's packages into a new virtual environment, from the file that lists them, and Gunicorn."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import locks, requirement_list, requirements, uv
+from host.errors import ReleaseError
+from host.markers import PRINT_ENVIRONMENT
+from host.paths import Paths
+from host.requirements import LIST, LOCK, PYLOCK, Read
+
+# From this version on, Gunicorn loses no request when it is stopped.
+LOSSLESS_GUNICORN = (27, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Where packages are installed, and what from. ``python`` is the Python of the virtual environment."""
+
+    paths: Paths
+    release: Path
+    source: str
+    folder: Path
+    python: str
+
+    @property
+    def read(self) -> Read:
+        """Reads the files of the release."""
+        return reader(self.release)
+
+    def run(self, command: list[str], folder: Path | None = None) -> str:
+        """Run a command as the build user, in the release's folder or in ``folder``."""
+        return uv.run(command, folder or self.release)
+
+    def pip(self, verb: str) -> list[str]:
+        """The first words of a command of `uv pip`."""
+        python = str(self.folder / "bin/python")
+        return [str(self.paths.uv), "pip", "--quiet", verb, "--compile-bytecode", "--python", python]
+
+
+def reader(release: Path) -> Read:
+    """A function that reads the files of an unpacked release."""
+    return lambda name: (release / name).read_bytes() if (release / name).is_file() else None
+
+
+def install(installation: Installation) -> list[str]:
+    """Create the virtual environment and install the packages; returns notes for the output.
+
+    Raises ReleaseError with the reason.
+    """
+    folder, read = installation.folder, installation.read
+    # The build user may write to this folder and not beside it.
+    folder.mkdir(parents=True)
+    shutil.chown(folder, uv.BUILD_USER, uv.BUILD_USER)
+    program = str(installation.paths.uv)
+    installation.run([program, "venv", "--quiet", "--allow-existing", "--python", installation.python, str(folder)])
+    notes = _install_packages(installation)
+    count = len(list(folder.glob("lib/python3*/site-packages/*.dist-info")))
+    notes.insert(0, f"installed from {installation.source}, {count} package{'' if count == 1 else 's'}")
+    if others := requirements.unused(read):
+        notes.append(f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} not used")
+    return [*notes, *_install_gunicorn(installation)]
+
+
+def _install_packages(installation: Installation) -> list[str]:
+    """Install what the source lists. The app's own packages are built in a copy: builds write into their folder."""
+    listing = requirement_list.read_list(installation.read) if installation.source == LIST else None
+    if not (requirements.installs_own_code(installation.read) or (listing and any(listing.own_code.values()))):
+        return _install_from(installation, installation.release, listing)
+    copy = installation.folder / "source"
+    shutil.copytree(installation.release, copy, symlinks=True)
+    for path in (copy, *copy.rglob("*")):
+        shutil.chown(path, uv.BUILD_USER, uv.BUILD_USER) if not path.is_symlink() else None
+    try:
+        return _install_from(installation, copy, listing)
+    finally:
+        shutil.rmtree(copy)
+
+
+def _install_from(
+    installation: Installation, folder: Path, listing: requirement_list.RequirementList | None
+) -> list[str]:
+    """Install with ``folder`` as the app's folder."""
+    source = installation.source
+    if listing:
+        _install_list(installation, folder, listing)
+    elif source == LOCK:
+        _install_lock(installation, folder)
+    elif source == PYLOCK:
+        installation.run([*installation.pip("sync"), "--allow-empty-requirements", source], folder)
+    elif source in locks.CONVERTED:
+        return _install_converted(installation, folder)
+    else:
+        installation.run([*installation.pip("install"), "--requirement", source], folder)
+    return []
+
+
+def _install_list(installation: Installation, folder: Path, listing: requirement_list.RequirementList) -> None:
+    name = LIST
+    if listing.is_rewritten:
+        below = installation.folder / "requirements"
+        for file, text in requirement_list.written(listing, str(folder)):
+            _write(below / file, text)
+        name = str(below / LIST)
+    # Without this option, uv doesn't verify the packages that have no hash in the list.
+    hashed = any("--hash=" in line for lines in listing.lines.values() for line in lines)
+    enforce = ["--require-hashes"] if hashed else []
+    installation.run([*installation.pip("install"), *enforce, "--requirement", name], folder)
+
+
+def _install_lock(installation: Installation, folder: Path) -> None:
+    # uv installs a lock from the registry that the lock names, but an exported list from the server's own index.
+    locked, python = str(installation.folder / "locked.txt"), str(installation.folder / "bin/python")
+    export = [str(installation.paths.uv), "export", "--quiet", "--frozen", "--no-dev", "--no-default-groups"]
+    export += ["--no-emit-project", "--no-editable", "--no-header", "--python", python, "--output-file", locked]
+    installation.run(export, folder)
+    installation.run([*installation.pip("sync"), "--allow-empty-requirements", locked], folder)
+
+
+def _install_converted(installation: Installation, folder: Path) -> list[str]:
+    """Install from a lock that uv can't read; returns notes."""
+    source = installation.source
+    environment = json.loads(installation.run([str(installation.folder / "bin/python"), "-c", PRINT_ENVIRONMENT]))
+    try:
+        text = locks.as_requirements(installation.read, source, environment)
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
+    file = installation.folder / "locked.txt"
+    _write(file, text)
+    installation.run([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder)
+    if "--hash=" in text:
+        return []
+    # Such a lock may be incomplete. Then the rest comes as the packages ask for it, which is said.
+    before = _packages(installation.folder)
+    installation.run([*installation.pip("install"), "--requirement", str(file)], folder)
+    added = sorted(_packages(installation.folder) - before)
+    if not added:
+        return []
+    command = requirements.LOCK_COMMANDS[source]
+    return [f"{source} lacks {', '.join(added)}, which came unlocked: lock again with `{command}`"]
+
+
+def _packages(folder: Path) -> set[str]:
+    """The installed packages, as name-version."""
+    return {path.name.removesuffix(".dist-info") for path in folder.glob("lib/python3*/site-packages/*.dist-info")}
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that the build user can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o644)
+
+
+def _install_gunicorn(installation: Installation) -> list[str]:
+    """Install Gantry's Gunicorn unless the app brings its own; returns a warning about an old one."""
+    if (installation.folder / "bin/gunicorn").exists():
+        return _warnings(installation.folder)
+    locked = str(installation.paths.gunicorn_requirements)
+    install = [*installation.pip("install"), "--require-hashes", "--requirement", locked]
+    try:
+        # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.
+        installation.run([*install, "--offline"])
+    except ReleaseError:
+        installation.run(install)
+    return []
+
+
+def _warnings(folder: Path) -> list[str]:
+    """A warning if the app has chosen an old version of Gunicorn."""
+    metadata = next(folder.glob("lib/python3*/site-packages/gunicorn-*.dist-info"), None)
+    version = metadata.name.removeprefix("gunicorn-").removesuffix(".dist-info") if metadata else ""
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= LOSSLESS_GUNICORN:
+        return []
+    lossless = ".".join(map(str, LOSSLESS_GUNICORN))
+    return [f"the app's gunicorn {version} may cut requests off at a release, {lossless} and newer don't"]

@@ -1,0 +1,185 @@
+"""Reads requirements.txt and the files that it names as pip does, and rewrites what uv reads differently."""
+
+from __future__ import annotations
+
+import codecs
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+Read = Callable[[str], bytes | None]
+LIST = "requirements.txt"
+
+# A line that names another file of requirements or constraints by its path. A file at a URL isn't followed.
+_NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
+# A line that names a package of the app by its path, or a folder of packages.
+_OWN_PACKAGE = re.compile(
+    r"^\s*(?:(?:-e|--editable|-f|--find-links)[ =]*+(?![\w+]+://)|\.|/|[\w./-]+(?:/|\.whl|\.zip|\.tar\.gz)(?!/))"
+    r"|^[^#]*\bfile:|^\s*[\w.\[\],-]+\s*@\s*+(?![\w+]+://)\S"
+)
+_EDITABLE = re.compile(r"^\s*(?:-e|--editable)[ =]\s*(\S+)(.*)$")
+_FIND_LINKS = re.compile(r"^(\s*(?:-f|--find-links)[ =]\s*)(?!\w+://)([^\s#]+)(.*)$")
+_EGG = re.compile(r"[#&]egg=([\w.-]+)((?:\[[^\]]*\])?)")
+# The encodings that pip recognizes by the first bytes, longest first.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+# conda list --export: name=version=build.
+_CONDA_EXPORT = re.compile(r"^\s*([\w.-]+)=([\w.!+-]+)=[\w.]+\s*$")
+_CONDA_PLACE = re.compile(r"^\s*([\w.-]+(?:\[[^\]]*\])?)\s*@\s*file:///?(\S+)")
+_WHEEL_VERSION = re.compile(r"/[\w.]+-([\w.!+]+)-[\w.]+-[\w.]+-[\w.]+\.whl")
+
+
+@dataclass
+class RequirementList:
+    """requirements.txt and the files that it names, each by its name.
+
+    ``lines`` holds the app's lines, ``rewritten`` what uv has to read instead. ``own_code`` counts the lines that
+    install packages from the app's folder.
+    """
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    rewritten: dict[str, list[str]] = field(default_factory=dict)
+    own_code: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether uv can't read the app's own files."""
+        return self.lines != self.rewritten or any(not _is_utf8(content) for content in self.contents.values())
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What uv has to read."""
+        return {name: "".join(f"{line}\n" for line in lines) for name, lines in self.rewritten.items()}
+
+
+def decode(content: bytes) -> str:
+    """The text of a requirements file: by its byte order mark, by a ``coding`` comment, or else UTF-8 or Latin-1."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    comments = [match[1].decode() for line in content.splitlines()[:2] if (match := _CODING.match(line))]
+    for encoding in (*comments, "utf-8"):
+        try:
+            return content.decode(encoding)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return content.decode("latin-1")
+
+
+def read_list(read: Read) -> RequirementList:
+    """Read requirements.txt and the files that it names, each once. Raises ValueError if one is missing."""
+    listing = RequirementList()
+    _read_file(read, LIST, listing)
+    return listing
+
+
+def _read_file(read: Read, name: str, listing: RequirementList) -> None:
+    content = read(name)
+    if content is None:
+        raise ValueError(f"the requirements name {name}, which doesn't exist: add it to the app, or remove the line")
+    lines = decode(content).splitlines()
+    listing.contents[name], listing.lines[name] = content, lines
+    listing.rewritten[name] = list(map(_rewritten, lines))
+    listing.own_code[name] = 0
+    for line in lines:
+        file = _NAMED_FILE.match(line)
+        if not file and _OWN_PACKAGE.match(line):
+            listing.own_code[name] += 1
+        other = posixpath.normpath(posixpath.join(posixpath.dirname(name), file[1])) if file else name
+        if other not in listing.contents:
+            _read_file(read, other, listing)
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rewritten(line: str) -> str:
+    """The line as uv understands it. uv installs neither git repositories nor the app's own packages as editable."""
+    editable = _EDITABLE.match(line)
+    if editable and re.match(r"(git|hg|svn|bzr)\+", editable[1]):
+        return _named(editable[1]) + editable[2]
+    if editable and "://" not in editable[1]:
+        return ("" if editable[1].startswith((".", "/")) else "./") + editable[1] + editable[2]
+    return line
+
+
+def _named(url: str) -> str:
+    """``git+https://host/repository@main#egg=name`` as a dependency with that name."""
+    egg = _EGG.search(url)
+    if egg is None:
+        return url
+    rest = url[: egg.start()] + url[egg.end() :]
+    if "#" not in rest:
+        rest = rest.replace("&", "#", 1)
+    return f"{egg[1]}{egg[2]} @ {rest}"
+
+
+def mistakes(read: Read) -> list[str]:
+    """A sentence for each line that no server can install, with the line to write instead."""
+    try:
+        listing = read_list(read)
+    except ValueError as error:
+        return [str(error)]
+    return [
+        f"{name}, line {number}: {listing.lines[name][number - 1].strip()!r} {reason}"
+        for name, lines in listing.rewritten.items()
+        for number, line in enumerate(lines, 1)
+        if (reason := _mistake(line, read))
+    ]
+
+
+def _mistake(line: str, read: Read) -> str:
+    if export := _CONDA_EXPORT.match(line):
+        return (
+            f"is a line of conda: write {export[1]}=={export[2]}, or write the whole list with"
+            " `pip list --format=freeze > requirements.txt`"
+        )
+    if place := _CONDA_PLACE.match(line):
+        version = _WHEEL_VERSION.search(place[2])
+        path = place[2].partition("#")[0]
+        if line.partition("file:")[2].startswith("///") or not _exists(path, read):
+            pinned = f"{place[1]}=={version[1]}" if version else f"{place[1]}==<version>"
+            return (
+                f"is a file of the computer that wrote the list, as conda writes it: write {pinned},"
+                " or write the whole list with `pip list --format=freeze > requirements.txt`"
+            )
+    own = re.match(r"^\s*(\.{1,2}(?:/[^\s;#\[]*)?|/[^\s;#]*)", line)
+    if own and not _exists(own[1], read):
+        return (
+            "names a package that the app's folder doesn't have (no pyproject.toml and no setup.py"
+            " there): leave the line out, or add the package"
+        )
+    return ""
+
+
+def _exists(path: str, read: Read) -> bool:
+    """Whether the app has a package at a path: a file, or a folder with a build."""
+    name = posixpath.normpath(path)
+    if name.startswith(("/", "..")):
+        return False
+    return any(
+        read(posixpath.normpath(file)) is not None for file in (name, f"{name}/pyproject.toml", f"{name}/setup.py")
+    )
+
+
+def written(listing: RequirementList, folder: str) -> Iterator[tuple[str, str]]:
+    """The name and the text of each file for uv. ``--find-links`` names folders below ``folder``, as pip reads it."""
+
+    def absolute(match: re.Match[str]) -> str:
+        return f"{match[1]}{posixpath.join(folder, match[2])}{match[3]}"
+
+    for name, lines in listing.rewritten.items():
+        yield name, "".join(f"{_FIND_LINKS.sub(absolute, line)}\n" for line in lines)

@@ -1,0 +1,74 @@
+"""Runs uv as the user that builds packages, and shortens its errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from host.errors import ReleaseError
+from host.paths import Paths
+
+# The build of a package runs its code. This user owns the virtual environments and nothing else.
+BUILD_USER = "gantry-build"
+TIMEOUT_SECONDS = 600
+# The first lines of an error of uv name the package, and the last ones the cause. Between them may be a hundred hashes.
+FIRST_LINES, LAST_LINES, COLUMNS = 5, 12, 300
+# Lines that are never cut out: the cause, and what to do.
+_KEPT_LINE = re.compile(r"^\s*(hint|cause|error|note|╰─▶|├─▶|Caused by)|^\S*Error\b", re.IGNORECASE)
+_PASSWORD = re.compile(r"//[^/@\s]+@")
+
+
+def run(command: Sequence[str], folder: Path) -> str:
+    """Run a command as the build user in ``folder``; returns its output. Raises ReleaseError with uv's error."""
+    home = Paths().build_home
+    env = {**os.environ, "HOME": str(home), "UV_CACHE_DIR": str(home / "uv")}
+    # UV_SYSTEM_CERTS: trust the server's certificates, which may include that of the owner's package registry.
+    env.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true", NO_COLOR="1")
+    try:
+        result = subprocess.run(
+            command,
+            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd=folder,
+            env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ReleaseError(
+            f"installing the requirements took more than {TIMEOUT_SECONDS} s, which is the limit: check that the server"
+            f" can reach the package registry, then run the command again ({' '.join(command)})"
+        ) from None
+    if result.returncode != 0:
+        raise ReleaseError(f"the requirements can't be installed:\n{shortened(result.stderr or result.stdout)}")
+    return result.stdout
+
+
+def shortened(output: str) -> str:
+    """uv's output without the passwords of indexes.
+
+    Of a long output, the first and the last lines stay, and between them the causes and the hints.
+    """
+    lines = [_PASSWORD.sub("//***@", line.rstrip())[:COLUMNS] for line in output.strip().splitlines() if line.strip()]
+    if len(lines) > FIRST_LINES + LAST_LINES:
+        middle = lines[FIRST_LINES:-LAST_LINES]
+        lines[FIRST_LINES:-LAST_LINES] = ["  ...", *(line for line in middle if _KEPT_LINE.match(line))]
+    return "\n".join(lines)
+
+
+def end_processes_of(user: int) -> None:
+    """Kill all processes of a user, given by its id, and wait until they have ended."""
+    while running := [process for process in Path("/proc").glob("[0-9]*") if _belongs(process, user)]:
+        for process in running:
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _belongs(process: Path, user: int) -> bool:
+    try:
+        return process.stat().st_uid == user
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,73 @@
+"""requirements.txt as pip reads it, and as it is rewritten for uv."""
+
+from __future__ import annotations
+
+import codecs
+
+import pytest
+
+from host.requirement_list import RequirementList, decode, read_list, written
+
+
+def listing(text: str, **others: str) -> RequirementList:
+    contents = {"requirements.txt": text, **{f"{name}.txt": other for name, other in others.items()}}
+    return read_list(lambda name: contents[name].encode() if name in contents else None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "flask # é\n".encode(),
+        codecs.BOM_UTF8 + "flask # é\n".encode(),
+        codecs.BOM_UTF16_LE + "flask # é\n".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "flask # é\n".encode("utf-16-be"),
+        codecs.BOM_UTF32_LE + "flask # é\n".encode("utf-32-le"),
+        "flask # é\n".encode("latin-1"),
+    ],
+)
+def test_the_encoding_is_recognized_as_pip_does(content: bytes):
+    assert decode(content) == "flask # é\n"
+
+
+def test_a_coding_comment_names_the_encoding():
+    assert "Ж" in decode("# -*- coding: koi8-r -*-\n# Ж\n".encode("koi8-r"))
+
+
+def test_a_file_that_is_not_utf_8_is_rewritten_and_its_own_files_are_followed():
+    contents = {"requirements.txt": codecs.BOM_UTF16_LE + "-r more/base.txt\r\n".encode("utf-16-le")}
+    contents |= {"more/base.txt": b"-c pins.txt\nflask\n", "more/pins.txt": b"click==8.1\n"}
+    found = read_list(contents.get)
+    assert found.is_rewritten
+    assert dict(written(found, "/app")) == {
+        "requirements.txt": "-r more/base.txt\n",
+        "more/base.txt": "-c pins.txt\nflask\n",
+        "more/pins.txt": "click==8.1\n",
+    }
+
+
+def test_a_plain_list_is_left_to_uv():
+    assert not listing("flask>=3 # é\n-r base.txt\n", base="click\n").is_rewritten
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-e git+https://git.test/lib.git@main#egg=lib", "lib @ git+https://git.test/lib.git@main"),
+        ("--editable=git+ssh://git@git.test/lib.git#egg=lib[x]", "lib[x] @ git+ssh://git@git.test/lib.git"),
+        ("-e git+https://git.test/l.git#egg=lib&subdirectory=py", "lib @ git+https://git.test/l.git#subdirectory=py"),
+        ("-e git+https://git.test/l.git#subdirectory=py&egg=lib", "lib @ git+https://git.test/l.git#subdirectory=py"),
+        ("-e git+https://git.test/lib.git  # ours", "git+https://git.test/lib.git  # ours"),
+        ("-e .", "."),
+        ("-e .[web]", ".[web]"),
+        ("-e libs/core", "./libs/core"),
+        ("lib @ git+https://git.test/lib.git@2.2.0", "lib @ git+https://git.test/lib.git@2.2.0"),
+    ],
+)
+def test_editable_packages_become_ordinary_ones(line: str, expected: str):
+    assert listing(f"flask\n{line}\n").texts["requirements.txt"] == f"flask\n{expected}\n"
+
+
+def test_find_links_stays_relative_to_the_apps_folder():
+    text = "-e git+https://git.test/lib.git#egg=lib\n--find-links wheels\n-f https://wheels.test\n"
+    lines = dict(written(listing(text), "/app"))["requirements.txt"].splitlines()
+    assert lines[1:] == ["--find-links /app/wheels", "-f https://wheels.test"]
