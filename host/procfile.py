@@ -85,7 +85,7 @@ def decode(content: bytes) -> str:
 
 def _continued(before: list[Line]) -> str:
     if before and before[-1].command.endswith("\\"):
-        return f" (line {before[-1].number} ends with a backslash, but a command can't continue in the next line)"
+        return f" (line {before[-1].number} ends with a backslash, but a command must be in one line)"
     return ""
 
 

@@ -55,8 +55,9 @@ def tarball(app: Path) -> bytes:
     contents = {name: _content(app, name) for name in app_files(app)}
     dependencies.check(app, contents)
     if "Procfile" not in contents:
+        procfile.require_name(app, contents)
         contents["Procfile"] = f"web: {web_command.guess(app)}\n".encode()
-    procfile.check(contents)
+    procfile.check(app, contents)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in sorted(contents):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from components.app import web_command
+from components.app import scripts, web_command
 from components.errors import UserError
 from components.shell import one_command
+from components.shell_syntax import syntax_error
 from host import cron, procfile
 
 
@@ -14,20 +16,68 @@ class ProcfileError(UserError):
     """The Procfile or app.json has a process that a server can't run; the text says what to change."""
 
 
-def check(contents: Mapping[str, bytes]) -> None:
-    """Check the files of an app, by name; raises WebCommandError or ProcfileError."""
+def check(app: Path, contents: Mapping[str, bytes]) -> None:
+    """Check the files of the app in the folder ``app``, by name; raises WebCommandError or ProcfileError."""
     try:
         text = procfile.decode(contents["Procfile"])
-    except ValueError as error:
-        raise ProcfileError(str(error)) from None
-    web_command.check(text, has_gunicorn_settings=web_command.GUNICORN_SETTINGS in contents)
-    try:
         commands = procfile.processes(text)
         entries = cron.app_entries(_decode(contents["app.json"])) if "app.json" in contents else []
-        for name, command in (*commands.items(), *(("app.json: cron", entry.command) for entry in entries)):
-            one_command(name, command)
     except ValueError as error:
         raise ProcfileError(str(error)) from None
+    if "web" not in commands:
+        raise ProcfileError(_without_web(app, commands))
+    labelled = [(f"Procfile, line {line.number}: {line.name}", line.command) for line in procfile.lines(text)]
+    labelled += [("app.json: cron", entry.command) for entry in entries]
+    files = scripts.Files(app, contents, _debian_packages(contents), has_build="build" in commands)
+    if mistakes := [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]:
+        raise ProcfileError("\n".join(mistakes))
+    web_command.check(text, has_gunicorn_settings=web_command.GUNICORN_SETTINGS in contents)
+    try:
+        for label, command in labelled:
+            one_command(label, command)
+    except ValueError as error:
+        raise ProcfileError(str(error)) from None
+
+
+def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
+    """For an app without a Procfile: raises ProcfileError if a file beside it shows that it should have one."""
+    if (app / "Procfile").exists():
+        raise ProcfileError(f"{app}/Procfile is excluded by .gitignore: take it out of .gitignore")
+    names = [name for name in contents if name.lower().startswith("procfile") and "/" not in name]
+    # A file for another purpose, such as Procfile.dev, sorts behind one with a wrong name.
+    names.sort(key=lambda name: (name.lower().removesuffix(".txt") != "procfile", name))
+    if names:
+        raise ProcfileError(
+            f"{app} has {' and '.join(names)}, but servers read only a file with the exact name Procfile: rename it"
+            f" with `mv {names[0]} Procfile`, or, if it isn't for servers, add a Procfile with the line"
+            f" '{_web_line(app)}'"
+        )
+
+
+def _web_line(app: Path) -> str:
+    try:
+        return f"web: {web_command.guess(app)}"
+    except web_command.WebCommandError:
+        return "web: gunicorn yourmodule:app"
+
+
+def _without_web(app: Path, commands: Mapping[str, str]) -> str:
+    similar = next((name for name in commands if name.lower() == "web"), None)
+    if similar:
+        return f"the Procfile has no web process, but {similar}: write web in small letters"
+    found = f"only {', '.join(commands)}" if commands else "and no other"
+    return f"the Procfile has no web process, {found}: add a line such as '{_web_line(app)}'"
+
+
+def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
+    if error := syntax_error(command):
+        return [f"{label}: {command!r} can't be read by the shell: {error}"]
+    return [f"{label}: {sentence}" for sentence in scripts.mistakes(command, files)]
+
+
+def _debian_packages(contents: Mapping[str, bytes]) -> set[str]:
+    """The Debian packages that the app's Aptfile lists."""
+    return set(_decode(contents.get("Aptfile", b"")).split())
 
 
 def _decode(content: bytes) -> str:

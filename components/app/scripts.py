@@ -1,0 +1,196 @@
+"""The shell scripts that a Procfile's lines start: each must be in the release and able to run on a server."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+SHELLS = ("sh", "bash", "dash")
+# Words that may precede the program: they replace or wrap it.
+_WRAPPERS = ("exec", "env", "time", "nohup", "command")
+_OPERATOR = re.compile(r"[;|&()<>\n]+")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+# Interpreters that Debian doesn't install by default, with the packages that have them.
+_PACKAGES = {
+    "zsh": "zsh",
+    "fish": "fish",
+    "ksh": "ksh",
+    "csh": "csh",
+    "tcsh": "tcsh",
+    "ruby": "ruby",
+    "node": "nodejs",
+    "nodejs": "nodejs",
+    "php": "php-cli",
+}
+# Folders of virtual environments, which aren't packed. Their commands are on a server's PATH.
+_VENV_COMMAND = re.compile(r"(?:\./)?(?:\.?v?env|\.?virtualenv)/bin/(?P<name>[\w.-]+)$")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A file that a command starts: by its own name, or as the argument of a shell (``has_shell``).
+
+    ``path`` is relative to the app, ``written`` to the folder that the command has changed to.
+    """
+
+    written: str
+    path: str
+    has_shell: bool
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of the app in the folder ``app``, by name; ``packages`` are the Debian packages that it asks for."""
+
+    app: Path
+    contents: Mapping[str, bytes]
+    packages: Collection[str] = field(default_factory=frozenset[str])
+    # Whether a `build` line may create files that the app doesn't have now.
+    has_build: bool = False
+
+
+def mistakes(command: str, files: Files) -> list[str]:
+    """A sentence with its remedy for each script of the command that can't run on a server."""
+    # A condition may ask whether the file exists.
+    may_be_missing = files.has_build or re.search(r"(^|[\s;&|(])(if|test|\[|\[\[)\s", command) is not None
+    return [
+        sentence for script in scripts(command) for sentence in _mistakes(script, files, may_be_missing=may_be_missing)
+    ]
+
+
+def scripts(command: str) -> list[Script]:
+    """The scripts that a command starts. Those whose path contains a variable or lies outside the app are left out."""
+    found: list[Script] = []
+    folder: str | None = ""
+    for words in _simple_commands(command):
+        if words[:1] == ["cd"]:
+            # After a change to an unknown folder, relative paths say nothing.
+            folder = _join(folder, words[1]) if len(words) == 2 else None
+            continue
+        if written := _started_file(words):
+            path = _join(folder, written)
+            if path is not None:
+                has_shell = PurePosixPath(words[0]).name in (*SHELLS, ".", "source")
+                found.append(Script(written, path, has_shell=has_shell))
+    return found
+
+
+def _simple_commands(command: str) -> Iterator[list[str]]:
+    """The words of each command between shell operators, without assignments and wrappers before the program."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";|&()<>\n")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words: list[str] = []
+    for word in [*lexer, ";"]:
+        if _OPERATOR.fullmatch(word):
+            while words and (words[0] in _WRAPPERS or _ASSIGNMENT.match(words[0])):
+                words.pop(0)
+            if words:
+                yield words
+            words = []
+        else:
+            words.append(word)
+
+
+def _started_file(words: list[str]) -> str | None:
+    """The file that a simple command starts by its path, or gives to a shell."""
+    program, *arguments = words
+    if program in (".", "source"):
+        return arguments[0] if arguments else None
+    if PurePosixPath(program).name in SHELLS:
+        return _argument_of_a_shell(arguments)
+    return program if "/" in program else None
+
+
+def _argument_of_a_shell(arguments: list[str]) -> str | None:
+    """The script among the arguments of a shell; None for `sh -c`, whose argument is a command."""
+    words = iter(arguments)
+    for word in words:
+        if re.fullmatch(r"[-+]\w*o", word):
+            next(words, None)  # the name of an option, as in -eo pipefail
+        elif re.fullmatch(r"-\w*[cs]\w*", word):
+            return None
+        elif not word.startswith(("-", "+")):
+            return word
+    return None
+
+
+def _join(folder: str | None, path: str) -> str | None:
+    """The path relative to the app; None if it isn't certain or lies outside the app."""
+    if folder is None or path.startswith(("/", "~", "-")) or re.search(r"[$`*?\[{]", path):
+        return None
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    return None if joined.startswith("..") else "" if joined == "." else joined
+
+
+def _mistakes(script: Script, files: Files, *, may_be_missing: bool) -> Iterator[str]:
+    content = files.contents.get(script.path)
+    if content is None:
+        if not may_be_missing:
+            yield _missing(script, files)
+        return
+    path, file = script.path, files.app / script.path
+    is_text = b"\0" not in content[:1024]
+    if is_text and b"\r\n" in content:
+        yield (
+            f"{path} has Windows line endings (CRLF), with which no shell can run it: convert it with"
+            f" `sed -i 's/\\r$//' {shlex.quote(path)}`, and keep it so with the line '{path} text eol=lf' in"
+            " .gitattributes"
+        )
+    if content.startswith(b"\xef\xbb\xbf"):
+        yield f"{path} begins with a byte order mark, which hides its first line: save it as UTF-8 without one"
+    if script.has_shell:
+        return
+    if not (file.is_symlink() or file.stat().st_mode & 0o100):
+        quoted = shlex.quote(path)
+        yield (
+            f"{path} isn't executable: run `chmod +x {quoted}`, and in a git repository"
+            f" `git update-index --chmod=+x {quoted}`, or write `bash {path}` into the line"
+        )
+    if content.startswith(b"#!"):
+        yield from _interpreter(path, content, files)
+
+
+def _missing(script: Script, files: Files) -> str:
+    if match := _VENV_COMMAND.match(script.written):
+        remedy = "leave this out" if match["name"] == "activate" else f"write `{match['name']}`"
+        return (
+            f"{script.written} is in a virtual environment, which isn't part of a release: {remedy}, because the"
+            " commands of the installed packages are on PATH"
+        )
+    if (files.app / script.path).is_dir():
+        return f"{script.written} is a folder, not a script: correct the path"
+    if (files.app / script.path).exists():
+        return f"{script.path} is excluded by .gitignore, so the release doesn't have it: take it out of .gitignore"
+    path = PurePosixPath(script.path)
+    command = f", or write `{path.name}` if a package has this command" if path.parent.name == "bin" else ""
+    return f"the app has no file {path}: correct the path, or add the file{command}"
+
+
+def _interpreter(path: str, content: bytes, files: Files) -> Iterator[str]:
+    """A sentence if no server has the program that the script's first line names."""
+    line = content.split(b"\n", 1)[0][2:].decode("utf-8", errors="replace").strip()
+    words = line.split()
+    if not words:
+        return
+    is_env = PurePosixPath(words[0]).name == "env"
+    program = next((word for word in words[1:] if not word.startswith("-")), "") if is_env else words[0]
+    name = PurePosixPath(program).name
+    if (package := _PACKAGES.get(name)) and package not in files.packages:
+        yield (
+            f"{path} begins with '#!{line}', but a server has no {name}: install it with the line '{package}' in the"
+            " file Aptfile, or rewrite the script for bash"
+        )
+    elif not is_env and _is_elsewhere(program, name):
+        yield f"{path} begins with '#!{line}', and a server has no {program}: write '#!/usr/bin/env {name}'"
+
+
+def _is_elsewhere(program: str, name: str) -> bool:
+    """Whether a shebang's path is that of another computer. Python is in the virtual environment, found by env."""
+    folder = str(PurePosixPath(program).parent)
+    if name.startswith("python"):
+        return program != "/usr/bin/python3"
+    return folder not in ("/bin", "/usr/bin", "/sbin", "/usr/sbin")

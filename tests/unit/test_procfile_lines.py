@@ -1,0 +1,105 @@
+"""The Procfile's name, encoding, lines and syntax, checked while the app is packed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components import shell_syntax
+from components.app.artifact import tarball
+from components.app.procfile import ProcfileError
+from components.shell_syntax import syntax_error
+from tests.unit.tarballs import members
+
+
+def refusal(app: Path) -> str:
+    with pytest.raises(ProcfileError) as caught:
+        tarball(app)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("worker: rq\n", ["no web process, only worker", "'web: gunicorn yourmodule:app'"]),
+        ("", ["no web process, and no other", "'web: gunicorn yourmodule:app'"]),
+        ("Web: gunicorn a:b\n", ["no web process, but Web: write web in small letters"]),
+        ("web gunicorn a:b\n", ["line 1: 'web gunicorn a:b'", "name: command"]),
+        ("web: gunicorn a:b\nrelease: a\nrelease: b", ["lines 2 and 3", "release: a && b"]),
+        ("web: gunicorn 'a:b", ["line 1: web", "can't be read by the shell", "matching"]),
+    ],
+)
+def test_a_procfile_that_cannot_work_is_refused_while_packing(app: Path, text: str, parts: list[str]):
+    (app / "Procfile").write_text(text)
+    message = refusal(app)
+    assert all(part in message for part in parts), message
+
+
+def test_without_a_web_line_the_error_has_the_line_for_the_app_that_would_be_found(app: Path):
+    (app / "Procfile").write_text("worker: rq\n")
+    (app / "wsgi.py").write_text("application = None\n")
+    assert "'web: gunicorn wsgi:application'" in refusal(app)
+
+
+@pytest.mark.parametrize("name", ["procfile", "PROCFILE", "Procfile.txt"])
+def test_a_procfile_with_another_name_is_pointed_out(app: Path, name: str):
+    (app / "Procfile").rename(app / name)
+    (app / "Procfile.dev").touch()
+    assert f"`mv {name} Procfile`" in refusal(app)
+
+
+def test_for_a_procfile_for_another_purpose_the_error_has_the_line_to_write(app: Path):
+    (app / "Procfile").rename(app / "Procfile.dev")
+    (app / "app.py").write_text("app = None\n")
+    message = refusal(app)
+    assert "`mv Procfile.dev Procfile`" in message
+    assert "'web: gunicorn app:app'" in message
+
+
+def test_a_procfile_that_gitignore_excludes_is_pointed_out(app: Path):
+    (app / ".gitignore").write_text("Proc*\n")
+    (app / "app.py").write_text("app = None\n")
+    assert "Procfile is excluded by .gitignore" in refusal(app)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_procfile_with_a_byte_order_mark_is_read(app: Path, encoding: str):
+    (app / "Procfile").write_text("web: gunicorn a:b\r\n", encoding)
+    assert "Procfile" in members(app)
+
+
+def test_a_procfile_in_latin_1_is_refused_with_the_line(app: Path):
+    (app / "Procfile").write_text("web: gunicorn a:b\n# größe\n", "latin-1")
+    assert "Procfile, line 2: a character isn't in UTF-8" in refusal(app)
+
+
+def test_an_unquoted_factory_is_refused_with_the_quoted_line(app: Path):
+    (app / "Procfile").write_text("web: gunicorn --log-level info app:create_app()\n")
+    message = refusal(app)
+    assert "Procfile, line 1: web" in message
+    assert message.endswith("so write: gunicorn --log-level info 'app:create_app()'")
+
+
+def test_an_argument_with_quotes_gets_the_other_ones():
+    assert str(syntax_error("gunicorn shop.web:make('prod')")).endswith("gunicorn \"shop.web:make('prod')\"")
+
+
+@pytest.mark.parametrize("command", ["a &&", "if true; then a", "a | | b", "(a"])
+def test_the_words_of_bash_are_shown(command: str):
+    assert "syntax error" in str(syntax_error(command))
+
+
+@pytest.mark.parametrize("command", ["a && b | c > d &", "exec a ${PORT:-5000}", "gunicorn 'a:b()'", 'sh -c "a; b"'])
+def test_what_a_shell_can_run_is_right(command: str):
+    assert syntax_error(command) is None
+
+
+def test_nothing_of_the_command_runs(tmp_path: Path):
+    assert syntax_error(f"touch {tmp_path}/ran $(touch {tmp_path}/ran)") is None
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_bash_the_server_finds_the_mistake(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shell_syntax.shutil, "which", lambda _: None)
+    assert syntax_error("a &&") is None
