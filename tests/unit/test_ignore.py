@@ -66,7 +66,7 @@ def test_the_packed_files_are_those_that_git_lists_even_if_the_first_rule_ignore
     ("ignored", "reason"),
     [
         ("*.txt", r"no requirements\.txt .*files that \.gitignore excludes don't count"),
-        ("hello.py\nProcfile", "no Procfile"),
+        ("hello.py\nProcfile", "Procfile is excluded by .gitignore"),
     ],
 )
 def test_an_ignored_file_counts_as_missing(app: Path, ignored: str, reason: str):
