@@ -37,4 +37,5 @@ def _bash(command: str) -> str | None:
     if result.returncode == 0:
         return None
     first, *_ = result.stderr.splitlines() or ["bash can't read it"]
-    return _PREFIX.sub("", first)
+    words = _PREFIX.sub("", first)
+    return f"{words} (a quote isn't closed)" if re.search("matching `['\"]'", words) else words

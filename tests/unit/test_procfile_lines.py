@@ -27,7 +27,7 @@ def refusal(app: Path) -> str:
         ("Web: gunicorn a:b\n", ["no web process, but Web: write web in small letters"]),
         ("web gunicorn a:b\n", ["line 1: 'web gunicorn a:b'", "name: command"]),
         ("web: gunicorn a:b\nrelease: a\nrelease: b", ["lines 2 and 3", "release: a && b"]),
-        ("web: gunicorn 'a:b", ["line 1: web", "can't be read by the shell", "matching"]),
+        ("web: gunicorn 'a:b", ["line 1: web", "can't be read by the shell", "a quote isn't closed"]),
     ],
 )
 def test_a_procfile_that_cannot_work_is_refused_while_packing(app: Path, text: str, parts: list[str]):
