@@ -19,8 +19,8 @@ def main() -> None:
     stack = pulumi.get_stack()
     draft = reader.read(ROOT, pulumi.Config())
     source = Source(draft.settings.app, draft.settings.release)
-    # Only counts of processes need the Procfile, and for a revision it comes from git.
-    settings = draft.check(source.procfile() if draft.settings.processes else None)
+    # For a revision, the Procfile comes from git.
+    settings = draft.check(source.procfile() if draft.names_processes else None)
     release = source.pack(GENERATED)
     stack_fleet = fleet.build(stack, settings, release, generated=GENERATED)
     first = stack_fleet.servers[0]["name"]

@@ -102,6 +102,13 @@ def _add_deployment_options(command: argparse.ArgumentParser, prepare: bool = Fa
         help="number of processes of a type (default: 1)",
     )
     command.add_argument(
+        "--singleton",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="run one process of a type, on the first server",
+    )
+    command.add_argument(
         "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run a command regularly"
     )
 
@@ -164,7 +171,8 @@ def _release(paths: Paths, options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace, migrated: bool = False) -> processes.Plan:
     counts = {name: int(count) for name, _, count in (word.rpartition("=") for word in options.process)}
     entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
-    return processes.Plan(counts=counts, cron=entries, first=options.first, migrated=migrated)
+    singletons = frozenset(options.singleton)
+    return processes.Plan(counts, entries, singletons, first=options.first, migrated=migrated)
 
 
 def _prepare(paths: Paths, options: argparse.Namespace) -> None:

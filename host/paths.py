@@ -71,6 +71,9 @@ class Paths:
     processes = _Below("opt/gantry/processes")
     """The folders in which workers and cron jobs run, one for each process."""
 
+    singleton_locks = _Below("opt/gantry/singletons")
+    """Files that singletons lock, one for each process type. The app can't write to the folder."""
+
     env_files = _Below("etc/gantry/environment")
     """The variables of each deployment, in systemd's EnvironmentFile format. Only root can read them."""
 
@@ -172,6 +175,10 @@ class Paths:
     def deployment_socket(self, deployment: str) -> Path:
         """The socket that the web process of a deployment listens on; systemd's ``%i`` may stand for the name."""
         return self.sockets / f"{deployment}.sock"
+
+    def singleton_lock(self, process_type: str) -> Path:
+        """Held while a process of the type runs, of which there is one."""
+        return self.singleton_locks / process_type
 
     def cron_lock(self, digest: str) -> Path:
         """Held while a cron command runs; ``digest`` identifies the command."""

@@ -9,19 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, explain, files, procfile, release_phase, state, systemd
+from host import cron, files, procfile, release_phase, state, staying_up, systemd
 from host.console import phase, say
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.paths import Paths
+from host.staying_up import Process
 
-# A new process counts as started after this many seconds without a restart.
-STAY_SECONDS = 3.0
 _SERVICES = systemd.PROCESS_UNIT.format("*")
 _JOBS, _TIMERS = systemd.CRON_SERVICE.format("*"), systemd.CRON_TIMER.format("*")
 _ALL = (_SERVICES, _JOBS, _TIMERS)
@@ -31,33 +29,29 @@ _ALL = (_SERVICES, _JOBS, _TIMERS)
 class Plan:
     """The processes of this server except web: the number of services of each type (1 by default), and cron entries.
 
-    ``first`` is set on one server of a rollout: only that one runs cron entries and the release phase. ``migrated``
-    says that its release phase has already run, in the preparation.
+    ``first`` is set on one server of a rollout: only that one runs cron entries, the release phase and ``singletons``,
+    the types of which the whole fleet runs one. ``migrated`` says that its release phase has already run, in the
+    preparation.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     cron: tuple[cron.Entry, ...] = ()
+    singletons: frozenset[str] = frozenset()
     first: bool = False
     migrated: bool = False
 
-
-@dataclass(frozen=True)
-class Process:
-    """A service, or a timer with the service that it starts."""
-
-    name: str
-    label: str
-    command: str
-    schedule: str | None = None
-
-    @property
-    def unit(self) -> str:
-        return (systemd.CRON_TIMER if self.schedule else systemd.PROCESS_UNIT).format(self.name)
+    def count(self, name: str) -> int:
+        """How many services of the type run on this server."""
+        count = self.counts.get(name, 1)
+        if name in self.singletons:
+            return min(count, 1) if self.first else 0
+        return count
 
 
 def prepare(paths: Paths, deployment: Deployment, *, venv: Path, plan: Plan) -> None:
     """Before the switch: raise ReleaseError for a process that can't run, and run the release phase."""
-    types = {process.label.partition(".")[0] for process in _planned(paths, deployment, plan)}
+    _planned(paths, deployment, plan)
+    types = procfile.services(procfile.read(paths.releases / deployment.release))
     for name in sorted(name for name, count in plan.counts.items() if count and name not in types):
         say(f"no {name} will run: the Procfile of {deployment.release} has none")
     if plan.first and not plan.migrated:
@@ -75,17 +69,20 @@ def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
     restarting = {unit for unit, status in states.items() if status == "activating" and unit in recorded}
     healthy = restarting | {unit for unit, status in states.items() if status == "active"}
     new = [process for process in planned if process.unit not in healthy]
-    services = [process for process in planned if not process.schedule]
+    timers = sum(process.schedule is not None for process in planned)
     if planned or recorded:
         with phase("processes") as notes:
+            old_singletons = _others(process for process in new if process.is_singleton)
             try:
-                _start(paths, deployment, new=new, services=services)
+                _start(paths, deployment, new=new, old_singletons=old_singletons)
             except BaseException:
                 _drain(process.unit for process in new)
+                # Each waits for its lock, which the new one holds until it has ended.
+                _start_again(old_singletons)
                 raise
             # From now on, a reboot starts these and no others.
             _record(paths, [process.unit for process in planned])
-            notes.append(f"{len(services)} running, {len(planned) - len(services)} timers, {len(new)} started")
+            notes.append(f"{len(planned) - timers} running, {timers} timers, {len(new)} started")
 
 
 def drain(paths: Paths) -> None:
@@ -141,8 +138,7 @@ def roll_back(paths: Paths) -> None:
         _record(paths, sorted(saved))
     drain(paths)
     delete_saved(paths)
-    if recorded := _recorded(paths):
-        systemd.systemctl("start", "--no-block", *sorted(recorded))
+    _start_again(_recorded(paths))
 
 
 def running() -> list[str]:
@@ -161,9 +157,9 @@ def _planned(paths: Paths, deployment: Deployment, plan: Plan) -> list[Process]:
     release = paths.releases / deployment.release
     commands = procfile.services(procfile.read(release))
     services = [
-        Process(f"{deployment.name}-{name}-{number}", f"{name}.{number}", command)
+        Process(f"{deployment.name}-{name}-{number}", f"{name}.{number}", command, is_singleton=name in plan.singletons)
         for name, command in commands.items()
-        for number in range(1, plan.counts.get(name, 1) + 1)
+        for number in range(1, plan.count(name) + 1)
     ]
     entries = [*plan.cron, *_app_entries(release)] if plan.first else []
     return services + [_timer(deployment, entry) for entry in dict.fromkeys(entries)]
@@ -183,19 +179,40 @@ def _timer(deployment: Deployment, entry: cron.Entry) -> Process:
     return Process(name, label=entry.command, command=entry.command, schedule=entry.schedule)
 
 
-def _start(paths: Paths, deployment: Deployment, *, new: list[Process], services: list[Process]) -> None:
+def _start(paths: Paths, deployment: Deployment, *, new: list[Process], old_singletons: set[str]) -> None:
     for process in new:
         _write_files(paths, deployment, process)
     if any(process.schedule for process in new):
         systemd.systemctl("daemon-reload")
-    started = [process for process in services if process in new]
-    for process in started:
-        if systemd.systemctl("start", process.unit).returncode != 0:
-            raise _failure(process)
-    _check_that_they_stay_up(started)
+    services = [process for process in new if not process.schedule]
+    _start_services(paths, [process for process in services if not process.is_singleton])
+    # The last step that may fail, so that it is rarely undone: until the new singleton runs, none does.
+    for unit in old_singletons:
+        _add_lock(paths, unit)
+    if old_singletons:
+        systemd.systemctl("stop", *sorted(old_singletons))
+    _start_services(paths, [process for process in services if process.is_singleton])
     for process in new:
         if process.schedule and systemd.systemctl("start", process.unit).returncode != 0:
-            raise _failure(process)
+            raise staying_up.failure(paths, process)
+
+
+def _start_services(paths: Paths, services: list[Process]) -> None:
+    for process in services:
+        if systemd.systemctl("start", process.unit).returncode != 0:
+            raise staying_up.failure(paths, process)
+    staying_up.check(paths, services)
+
+
+def _others(singletons: Iterable[Process]) -> set[str]:
+    """The running units of the same types, of other deployments and of those with more than one."""
+    types, units = {process.type for process in singletons}, {process.unit for process in singletons}
+    return {unit for unit in systemd.running(_SERVICES) if _type_of(unit) in types} - units
+
+
+def _start_again(units: Iterable[str]) -> None:
+    if stopped := sorted(units):
+        systemd.systemctl("start", "--no-block", *stopped)
 
 
 def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None:
@@ -206,6 +223,8 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
         files.point(folder / link, (paths.deployments / deployment.name / link).readlink())
     files.point(folder / "environment", paths.env_files / deployment.name)
     locking: list[str] = []
+    if process.is_singleton:
+        locking = _singleton_lock(paths, process.type)
     if process.schedule:
         # Each release has units of its own. Without this lock, systemd would let the jobs of two releases run at once.
         lock = Paths().cron_lock(hashlib.sha256(process.command.encode()).hexdigest()[:12])
@@ -217,20 +236,19 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
     files.write(folder / "run", procfile.script(process.command, *locking), 0o755)
 
 
-def _check_that_they_stay_up(processes: list[Process]) -> None:
-    deadline = time.monotonic() + STAY_SECONDS
-    while processes:
-        for process in processes:
-            if systemd.show(process.unit, "ActiveState", "NRestarts") != {"ActiveState": "active", "NRestarts": "0"}:
-                raise _failure(process)
-        if time.monotonic() >= deadline:
-            return
-        time.sleep(0.2)
+def _singleton_lock(paths: Paths, process_type: str) -> list[str]:
+    """The lines of a script that wait for the lock of a process type."""
+    # Whatever starts and stops units, such as a rollback after a killed run: the kernel makes the second one wait.
+    files.write(paths.singleton_lock(process_type), b"", 0o644)
+    return [f"exec 9<{Paths().singleton_lock(process_type)}", "flock 9"]
 
 
-def _failure(process: Process) -> ReleaseError:
-    app = Paths().processes / process.name / "app"
-    return explain.failure(f"{process.label} doesn't stay up:", systemd.journal(process.unit), app)
+def _add_lock(paths: Paths, unit: str) -> None:
+    """Let a process take the lock that started as one of several, so that a rollback doesn't start it too early."""
+    run, lock = paths.processes / _name_of(unit) / "run", _singleton_lock(paths, _type_of(unit))
+    first, *lines = run.read_text().split("\n")
+    if lines[: len(lock)] != lock:
+        files.write(run, "\n".join([first, *lock, *lines]).encode(), 0o755)
 
 
 def _drain(units: Iterable[str]) -> None:
@@ -263,3 +281,8 @@ def _name_of(unit: str) -> str:
 def _deployment_of(unit: str) -> str:
     """The deployment ``<release>-<6 hex digits>`` that the name of the unit begins with."""
     return "-".join(_name_of(unit).split("-")[:2])
+
+
+def _type_of(unit: str) -> str:
+    """The process type in the name ``<deployment>-<type>-<number>`` of a service; a type may have hyphens."""
+    return "-".join(_name_of(unit).split("-")[2:-1])

@@ -11,7 +11,8 @@ from pathlib import Path
 # These lines aren't services: each has a meaning of its own.
 RESERVED = ("web", "release", "build", "verify")
 RULE = "a line is 'name: command', with a name of letters, digits, _ and -"
-_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+_NAME = re.compile("[A-Za-z0-9_-]+")
+_LINE = re.compile(rf"({_NAME.pattern}):\s*(\S.*)")
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 # UTF-32 isn't among them: no editor writes it.
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -47,7 +48,12 @@ def processes(text: str) -> dict[str, str]:
 
 def services(commands: Mapping[str, str]) -> dict[str, str]:
     """The commands that run beside web for as long as their release serves."""
-    return {name: command for name, command in commands.items() if name not in RESERVED}
+    return {name: command for name, command in commands.items() if is_service(name)}
+
+
+def is_service(name: str) -> bool:
+    """Whether a line with that name is a service; False for a text that can't be a name."""
+    return _NAME.fullmatch(name) is not None and name not in RESERVED
 
 
 def lines(text: str) -> list[Line]:

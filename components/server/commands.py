@@ -43,6 +43,8 @@ def _deployment(name: str, configuration: Configuration, settings: Settings) -> 
         words += ["--process", f"{process}={count}"]
     for entry in settings.cron:
         words += ["--cron", entry.schedule, entry.command]
+    for process in settings.singletons:
+        words += ["--singleton", process]
     return words
 
 

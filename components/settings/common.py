@@ -9,7 +9,7 @@ from pathlib import Path
 from components.settings import validators
 from components.settings.declaration import setting
 from components.settings.env import variables
-from components.settings.processes import counts, schedule
+from components.settings.processes import SINGLETONS, counts, names, schedule
 from components.targets import TARGETS
 from host.cron import Entry
 
@@ -136,6 +136,15 @@ class CommonSettings:
         group=PROCESSES,
         secret="refused",
         command="pulumi config set --path processes.worker <number>",
+    )
+    singletons: tuple[str, ...] = setting(
+        names(),
+        default=[*SINGLETONS],
+        example=["beat", "ticker"],
+        help="Process types of which all servers together run one, on the first server. A list replaces the default.",
+        group=PROCESSES,
+        secret="refused",
+        command="pulumi config set --path 'singletons[0]' <process type>",
     )
     cron: tuple[Entry, ...] = setting(
         schedule(),

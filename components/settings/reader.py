@@ -36,13 +36,19 @@ class Draft:
     settings: Settings
     mistakes: tuple[tuple[str, str], ...]
 
+    @property
+    def names_processes(self) -> bool:
+        """Whether a setting names types of the Procfile, so that ``check`` needs it."""
+        return bool(self.settings.processes) or list(self.settings.singletons) != processes.SINGLETONS
+
     def check(self, procfile_text: str | None) -> Settings:
         """Returns the settings. Raises SettingsError with all mistakes.
 
         ``procfile_text`` is None if the app's Procfile isn't known; then its processes aren't checked.
         """
-        undeclared = processes.undeclared(self.settings.processes, procfile_text)
-        mistakes = [*self.mistakes, *(("processes", line) for line in undeclared)]
+        settings = self.settings
+        conflicts = processes.conflicts(settings.processes, settings.singletons, procfile_text)
+        mistakes = [*self.mistakes, *conflicts]
         if mistakes:
             position = {key: index for index, key in enumerate(all_declarations())}
             # Sorted as the settings are declared; unknown keys come last.

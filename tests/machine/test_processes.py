@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import pytest
 
-from tests.machine.editable_app import WEB, WORKER, EditableAppServer
+from tests.machine.editable_app import FILES, WEB, WORKER, EditableAppServer
 
 pytestmark = pytest.mark.machine
 SERVER_CLASS = EditableAppServer
 
+# The same process, with a log of its own.
+BEAT = WORKER.replace("/var/lib/app/worker", "/var/lib/app/beat")
 LIST_WEB_UNITS = "systemctl list-units --plain --no-legend 'gantry-web@*'"
 
 
@@ -52,10 +57,70 @@ def test_a_worker_that_does_not_start_fails_the_release_and_the_old_workers_keep
     server.wait_until_workers_are(2, "the old workers to end")
     server.edit("worker.py", "import no_such_module\n")
     output = server.failing_release()
-    assert "worker.1 doesn't stay up:" in output
+    assert "worker.1 doesn't stay up (exit status 1):" in output
     assert "No module named 'no_such_module'" in output
     assert server.ssh("systemctl --failed --no-legend --plain") == ""
     server.edit("worker.py", WORKER)
+
+
+def test_a_process_that_ends_by_itself_fails_the_release_with_the_line_and_the_setting(server: EditableAppServer):
+    procfile = FILES["Procfile"]
+    server.edit("Procfile", procfile + "init: echo tables are up to date\n")
+    output = server.failing_release()
+    assert "init.1 ends by itself (exit status 0)" in output
+    assert "tables are up to date" in output
+    assert "`release: python migrate.py && echo tables are up to date`" in output
+    assert "pulumi config set --path processes.init 0" in output
+    server.change_settings(processes={"worker": 2, "init": 0})
+    server.release()
+    server.wait_until_workers_are(2, "the old workers to end")
+    server.edit("Procfile", procfile)
+    server.change_settings(processes={"worker": 2})
+
+
+def test_a_singleton_never_runs_twice_over_releases_rollbacks_kills_and_a_reboot(server: EditableAppServer):
+    server.edit("Procfile", FILES["Procfile"] + "beat: python beat.py\n")
+    server.edit("beat.py", BEAT)
+    for number in range(3):
+        server.edit("hello.py", f"{WEB}# {number}\n")
+        server.release()
+    assert serving_beats(server) == [server.release_id()]
+
+    # The new one crashes after the old one has ended.
+    server.edit("beat.py", "import time\n\ntime.sleep(1)\nraise SystemExit(3)\n")
+    exit_code, output = server.try_release()
+    assert exit_code == 1
+    assert "beat.1 doesn't stay up (exit status 3)" in output
+    served = server.page()
+    server.wait_until(lambda: serving_beats(server) == [served], "the old singleton to run again")
+
+    # The run is killed while the old one finishes its job. The next run has nothing to repair.
+    server.edit("beat.py", BEAT + "# killed\n")
+    with ThreadPoolExecutor(1) as pool:
+        release = pool.submit(server.try_release)
+        server.wait_until(lambda: server.log("beat")[-1].endswith("stopping"), "the old singleton to be stopped")
+        server.ssh("sudo pkill -9 -f '[h]ost.pyz release'", check=False)
+        assert release.result()[0] != 0
+    server.release()
+    assert serving_beats(server) == [server.release_id()]
+
+    server.reboot()
+    server.wait_until(lambda: serving_beats(server) == [server.release_id()], "the singleton after the reboot", 90)
+    lines = [line.split() for line in server.log("beat")]
+    processes = [process for process, _ in groupby(lines, key=lambda line: (line[0], line[1]))]
+    assert len(processes) >= 7
+    assert len(processes) == len(set(processes)), "two singletons have written to the log by turns"
+
+    server.edit("Procfile", FILES["Procfile"])
+    server.release()
+    server.wait_until_workers_are(2, "the singleton to end")
+
+
+def serving_beats(server: EditableAppServer) -> list[str]:
+    """The releases whose singletons write to the log at this moment."""
+    before = len(server.log("beat"))
+    time.sleep(1)
+    return sorted({line.split()[0] for line in server.log("beat")[before:]})
 
 
 def test_a_crashed_worker_is_restarted(server: EditableAppServer):

@@ -27,7 +27,8 @@ def test_the_release_command_shows_process_counts_and_cron_so_that_a_preview_doe
     with_processes = replace(settings, processes={"worker": 2, "a": 0}, cron=(Entry("0 3 * * *", "python it's.py"),))
     words = shlex.split(release_command(with_processes))
     flags = ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
-    assert words[6:13] == flags
+    flags += ["--singleton", "beat", "--singleton", "clock", "--singleton", "scheduler"]
+    assert words[6:19] == flags
     config = configuration(with_processes, "/h.pyz")
     prepare = shlex.split(commands.prepare_first("3f2a91c0ffee", config, with_processes))
     assert prepare == ["sudo", "gantry", "prepare", *words[3:6], *flags, "--first"]

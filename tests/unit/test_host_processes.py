@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import processes, release_phase, systemd
+from host import processes, release_phase, staying_up, systemd
 from host.cron import Entry
 from host.deployment import Deployment, write_files
 from host.errors import ReleaseError
@@ -28,15 +28,17 @@ class FakeSystemd:
         self.paths = Paths(root)
         self.states: dict[str, str] = {}
         self.calls: list[tuple[str, ...]] = []
-        self.crashing: set[str] = set()
+        # The processes that end at once, with their ExecMainCode and ExecMainStatus.
+        self.ending: dict[str, tuple[str, str]] = {}
+        self.last_lines = "last lines of {}"
         self.paths.state.mkdir(parents=True)
         self.paths.gunicorn_settings.parent.mkdir(parents=True)
         self.paths.gunicorn_settings.touch()
-        monkeypatch.setattr(processes, "STAY_SECONDS", 0.0)
+        monkeypatch.setattr(staying_up, "STAY_SECONDS", 0.0)
         monkeypatch.setattr(systemd, "systemctl", self.systemctl)
         monkeypatch.setattr(systemd, "listed", self.listed)
         monkeypatch.setattr(systemd, "show", self.show)
-        monkeypatch.setattr(systemd, "journal", lambda unit: f"last lines of {unit}")
+        monkeypatch.setattr(systemd, "journal", lambda unit: self.last_lines.format(unit))
         monkeypatch.setattr(systemd, "accepts", lambda value: "25:" not in value)
         for deployment in (OLD, NEW):
             self.unpack(deployment)
@@ -59,8 +61,10 @@ class FakeSystemd:
         return {unit: state for unit, state in self.states.items() if kind(unit) in kinds}
 
     def show(self, unit: str, *names: str) -> dict[str, str]:
-        restarts = any(unit.endswith(f"-{name}.service") for name in self.crashing)
-        return {"ActiveState": self.states.get(unit, "inactive"), "NRestarts": "1" if restarts else "0"}
+        ends = [end for name, end in self.ending.items() if unit.endswith(f"-{name}.service")]
+        code, status = ends[0] if ends else ("0", "0")
+        properties = {"ActiveState": "activating" if ends else self.states.get(unit, "inactive"), "NRestarts": "0"}
+        return {**properties, "ExecMainCode": code, "ExecMainStatus": status}
 
     def prepare(self, plan: Plan) -> None:
         """What a release of NEW does before the switch."""
@@ -133,12 +137,60 @@ def test_a_process_runs_with_the_code_the_packages_and_the_variables_of_its_depl
 
 def test_if_one_process_crashes_the_error_has_its_last_lines_and_all_new_processes_are_stopped(server: FakeSystemd):
     server.start(OLD, Plan())
-    server.crashing = {"mail-out-1"}
-    with pytest.raises(ReleaseError, match=r"(?s)mail-out.1 doesn't stay up:\nlast lines of .*mail-out-1"):
+    server.ending = {"mail-out-1": ("1", "3")}
+    with pytest.raises(ReleaseError) as caught:
         processes.start(server.paths, NEW, Plan())
+    assert caught.value.message.splitlines() == [
+        "mail-out.1 doesn't stay up (exit status 3):",
+        f"last lines of gantry-process@{NEW.name}-mail-out-1.service",
+    ]
+    assert caught.value.advice.endswith("switch it off with: pulumi config set --path processes.mail-out 0")
     assert server.active() == services(OLD, "worker-1", "mail-out-1")
     processes.stop(server.paths, NEW.name)
     assert {folder.name[:12] for folder in server.paths.processes.iterdir()} == {OLD.release}
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (("2", "11"), "worker.1 doesn't stay up (killed by SIGSEGV):"),
+        # systemd has started it again already.
+        (("0", "0"), "worker.1 doesn't stay up:"),
+    ],
+)
+def test_the_error_says_how_a_process_has_ended(server: FakeSystemd, end: tuple[str, str], words: str):
+    server.ending = {"worker-1": end}
+    with pytest.raises(ReleaseError) as caught:
+        processes.start(server.paths, NEW, Plan())
+    assert caught.value.message.splitlines()[0] == words
+
+
+def test_a_known_cause_comes_before_the_way_to_switch_the_process_off(server: FakeSystemd):
+    server.ending, server.last_lines = {"worker-1": ("1", "1")}, "ModuleNotFoundError: No module named 'celery'"
+    with pytest.raises(ReleaseError) as caught:
+        processes.start(server.paths, NEW, Plan())
+    cause, switch_off = caught.value.advice.splitlines()
+    assert "celery" in cause
+    assert switch_off.endswith("pulumi config set --path processes.worker 0")
+
+
+@pytest.mark.parametrize(
+    ("procfile", "line"),
+    [
+        ("web: a\ninit: python init.py\n", "`release: python init.py`"),
+        ("web: a\nrelease: b\ninit: python init.py\n", "`release: b && python init.py`"),
+    ],
+)
+def test_for_a_process_that_ends_by_itself_the_error_has_the_release_line(
+    server: FakeSystemd, procfile: str, line: str
+):
+    server.unpack(NEW, procfile)
+    server.ending = {"init-1": ("1", "0")}
+    with pytest.raises(ReleaseError) as caught:
+        processes.start(server.paths, NEW, Plan())
+    assert caught.value.message.startswith("init.1 ends by itself (exit status 0), but a process of the Procfile runs")
+    assert line in caught.value.advice
+    assert caught.value.advice.endswith("pulumi config set --path processes.init 0")
 
 
 def test_the_processes_of_a_failed_deployment_are_stopped_without_no_block(server: FakeSystemd):

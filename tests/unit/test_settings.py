@@ -176,12 +176,42 @@ def test_the_error_for_a_wrong_count_has_its_rule(with_worker: Path, processes: 
 def test_counts_are_checked_against_the_procfile_of_the_pinned_revision(
     with_worker: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    procfiles = {"v1": "web: gunicorn a:b\nclock: a\n", "v9": None, "3f2a91c0ffee": None}
+    procfiles = {"v1": "web: gunicorn a:b\nmail: a\n", "v9": None, "3f2a91c0ffee": None}
     monkeypatch.setattr(Source, "procfile", lambda source: procfiles[source.setting])
-    assert read(with_worker, release="v1", processes={"clock": 2}).processes == {"clock": 2}
-    assert "its Procfile has only clock" in mistakes(with_worker, release="v1", processes={"worker": 2})
+    assert read(with_worker, release="v1", processes={"mail": 2}).processes == {"mail": 2}
+    assert "its Procfile has only mail" in mistakes(with_worker, release="v1", processes={"worker": 2})
     for unknown in ("v9", "3f2a91c0ffee"):
-        assert read(with_worker, release=unknown, processes={"clock": 2}).processes == {"clock": 2}
+        assert read(with_worker, release=unknown, processes={"mail": 2}).processes == {"mail": 2}
+
+
+def test_singletons_are_the_usual_ones_or_those_of_the_list(with_worker: Path):
+    assert read(with_worker).singletons == ("beat", "clock", "scheduler")
+    assert read(with_worker, singletons=["worker"]).singletons == ("worker",)
+    assert read(with_worker, singletons=[]).singletons == ()
+
+
+def test_two_of_a_singleton_are_refused_with_both_remedies(with_worker: Path):
+    (with_worker / "examples/rocket/Procfile").write_text("web: gunicorn a:b\nbeat: a\n")
+    text = mistakes(with_worker, processes={"beat": 2})
+    assert "processes.beat is 2, but all servers together run one beat" in text
+    assert "`pulumi config rm --path processes.beat`" in text
+    assert 'gantry:singletons: ["clock", "scheduler"] into Pulumi.<stack>.yaml' in text
+    assert read(with_worker, processes={"beat": 2}, singletons=[]).processes == {"beat": 2}
+    assert read(with_worker, processes={"beat": 0}).processes == {"beat": 0}
+
+
+@pytest.mark.parametrize(
+    ("singletons", "rule"),
+    [
+        ({}, "singletons must be a list"),
+        (["ticker"], "singletons[0] is ticker, but the app's Procfile has only worker"),
+        (["worker", "web"], "singletons[1] is 'web', but must be a process type"),
+        (["a b"], "singletons[0] is 'a b', but must be a process type"),
+        ([1], "pulumi config set --path 'singletons[0]' <process type>"),
+    ],
+)
+def test_the_error_for_a_wrong_singleton_has_its_rule(with_worker: Path, singletons: object, rule: str):
+    assert rule in mistakes(with_worker, singletons=singletons)
 
 
 def test_all_mistakes_in_processes_and_cron_come_at_once(with_worker: Path):
