@@ -39,11 +39,12 @@ def read(release: Path) -> dict[str, str]:
 
 def processes(text: str) -> dict[str, str]:
     """Commands by process type. Raises ValueError for a line of another form, and for two lines with one name."""
-    found: dict[str, Line] = {}
+    by_name: dict[str, list[Line]] = {}
     for line in lines(text):
-        if (first := found.setdefault(line.name, line)) is not line:
-            raise ValueError(_duplicate(first, line))
-    return {line.name: line.command for line in found.values()}
+        by_name.setdefault(line.name, []).append(line)
+    if duplicates := [_duplicate(same) for same in by_name.values() if len(same) > 1]:
+        raise ValueError("\n".join(duplicates))
+    return {name: only.command for name, (only,) in by_name.items()}
 
 
 def services(commands: Mapping[str, str]) -> dict[str, str]:
@@ -95,19 +96,17 @@ def _continued(before: list[Line]) -> str:
     return ""
 
 
-def _duplicate(first: Line, second: Line) -> str:
-    if first.name in RESERVED:
-        remedy = f"delete one, or join both to '{first.name}: {first.command} && {second.command}'"
-        if first.name == "web":
-            remedy = "delete one"
-    else:
-        remedy = f"delete one, or give line {second.number} another name, such as {second.name}2"
-    return (
-        f"Procfile: lines {first.number} and {second.number} have the same name, and only one of them could run\n"
-        f"  line {first.number}: {first.name}: {first.command}\n"
-        f"  line {second.number}: {second.name}: {second.command}\n"
-        f"{remedy}"
-    )
+def _duplicate(same: list[Line]) -> str:
+    """The sentence for all lines that have one name, with the remedy."""
+    name, last = same[0].name, same[-1]
+    remedy = f"delete all but one, or give each another name, such as {name}2 for line {last.number}"
+    if name in RESERVED:
+        remedy = f"join them to '{name}: {' && '.join(line.command for line in same)}', or delete all but one"
+    if name == "web":
+        remedy = "delete all but one"
+    numbers = f"{', '.join(str(line.number) for line in same[:-1])} and {last.number}"
+    shown = "".join(f"  line {line.number}: {name}: {line.command}\n" for line in same)
+    return f"Procfile: lines {numbers} have the same name, and only one of them could run\n{shown}{remedy}"
 
 
 def is_gunicorn(command: str) -> bool:

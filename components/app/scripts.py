@@ -26,6 +26,14 @@ _PACKAGES = {
     "nodejs": "nodejs",
     "php": "php-cli",
 }
+# Programs that buildpacks of other platforms put into an app, and why a server doesn't need them.
+_OF_BUILDPACKS = {
+    "start-nginx": "a server has Nginx in front of every app",
+    "start-nginx-solo": "a server has Nginx in front of every app",
+    "start-pgbouncer": "the app connects to its database itself",
+    "start-pgbouncer-stunnel": "the app connects to its database itself",
+    "start-stunnel": "the app connects to its services itself",
+}
 # Folders of virtual environments, which aren't packed. Their commands are on a server's PATH.
 _VENV_COMMAND = re.compile(r"(?:\./)?(?:\.?v?env|\.?virtualenv)/bin/(?P<name>[\w.-]+)$")
 
@@ -166,6 +174,11 @@ def _missing(script: Script, files: Files) -> str:
     if (files.app / script.path).exists():
         return f"{script.path} is excluded by .gitignore, so the release doesn't have it: take it out of .gitignore"
     path = PurePosixPath(script.path)
+    if path.parent.name == "bin" and (reason := _OF_BUILDPACKS.get(path.name)):
+        return (
+            f"{path} is a program of another platform's buildpack: delete `{script.written}` from the line, because"
+            f" {reason}"
+        )
     command = f", or write `{path.name}` if a package has this command" if path.parent.name == "bin" else ""
     return f"the app has no file {path}: correct the path, or add the file{command}"
 

@@ -37,22 +37,31 @@ def test_a_line_after_a_backslash_is_refused_with_the_reason():
         procfile.processes("web: gunicorn a:b \\\n  --workers 2\n")
 
 
-def test_two_lines_with_one_name_are_refused_with_both_and_a_joined_line():
-    text = "release: python step.py migrate\nweb: gunicorn a:b\n\nrelease: python step.py load\n"
+def test_all_lines_with_one_name_are_refused_together_with_a_joined_line():
+    text = "release: python step.py migrate\nweb: gunicorn a:b\n\nrelease: python step.py load\nrelease: sh end.sh\n"
     with pytest.raises(ValueError) as caught:
         procfile.processes(text)
     assert str(caught.value).splitlines() == [
-        "Procfile: lines 1 and 4 have the same name, and only one of them could run",
+        "Procfile: lines 1, 4 and 5 have the same name, and only one of them could run",
         "  line 1: release: python step.py migrate",
         "  line 4: release: python step.py load",
-        "delete one, or join both to 'release: python step.py migrate && python step.py load'",
+        "  line 5: release: sh end.sh",
+        "join them to 'release: python step.py migrate && python step.py load && sh end.sh', or delete all but one",
     ]
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("web", "delete one$"), ("mail", "delete one, or give line 2 another")])
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("web", "delete all but one$"), ("mail", "delete all but one, or .* such as mail2 for line 2$")],
+)
 def test_of_two_lines_for_a_running_process_the_remedy_is_another_name(name: str, remedy: str):
     with pytest.raises(ValueError, match=remedy):
         procfile.processes(f"{name}: a\n{name}: b\n")
+
+
+def test_two_names_with_several_lines_are_refused_together():
+    with pytest.raises(ValueError, match=r"(?s)lines 1 and 2 .*lines 3 and 4"):
+        procfile.processes("web: a\nweb: b\nmail: a\nmail: b\n")
 
 
 def test_a_release_that_was_packed_with_two_lines_of_one_name_still_runs(tmp_path: Path):

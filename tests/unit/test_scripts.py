@@ -90,6 +90,10 @@ def test_a_script_that_a_shell_runs_need_not_be_executable(tmp_path: Path):
         (".venv/bin/gunicorn a:b", "virtual environment, .*: write `gunicorn`"),
         (". venv/bin/activate && gunicorn a:b", "virtual environment, .*: leave this out"),
         ("bin/", "bin/ is a folder"),
+        (
+            "bin/start-nginx gunicorn a:b",
+            "buildpack: delete `bin/start-nginx` from the line, because a server has Nginx",
+        ),
     ],
 )
 def test_a_missing_script_is_named_with_the_remedy(tmp_path: Path, command: str, reason: str):
