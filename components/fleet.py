@@ -130,7 +130,7 @@ class _FleetBuilder(Generic[N]):
             configuration=document,
             release=release,
             release_command=commands.release(release.name, config, settings),
-            prepare_first_command=commands.prepare_first(release.name, config, settings),
+            prepare_command=commands.prepare(release.name, config, settings),
             release_input=pulumi.Output.secret(release_input),
             canary=settings.canary,
             batch=settings.batch,

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_deployment_options(command: argparse.ArgumentParser, prepare: bool = False) -> None:
-    """The options that `release` and `prepare` share. `prepare` needs only the release, except on the first server."""
+    """The options of `release` and `prepare`. With --settings, `prepare` reads standard input and builds the app."""
     command.add_argument("release", help="first 12 hex digits of the tarball's SHA-256")
     command.add_argument(
         "--settings", required=not prepare, default="", help="digest of the configuration that it starts with"
@@ -108,6 +108,10 @@ def _add_deployment_options(command: argparse.ArgumentParser, prepare: bool = Fa
         metavar="TYPE",
         help="run one process of a type, on the first server",
     )
+    command.add_argument(
+        "--link", action="append", default=[], metavar="PATH", help="a path of the app that is a link to /var/lib/app"
+    )
+    command.add_argument("--link-defaults", action="store_true", help="link Flask's instance folder, too")
     command.add_argument(
         "--cron", action="append", default=[], nargs=2, metavar=("SCHEDULE", "COMMAND"), help="run a command regularly"
     )
@@ -151,7 +155,7 @@ def _configure(paths: Paths, options: argparse.Namespace) -> None:
 def _release(paths: Paths, options: argparse.Namespace) -> None:
     document: dict[str, Any] = json.load(sys.stdin)
     release_options = release.ReleaseOptions(
-        deployment=Deployment(options.release, options.settings, document["variables"]),
+        deployment=_deployment(options, document),
         health_check=health.HealthCheck(
             path=options.health,
             host=options.host,
@@ -168,6 +172,16 @@ def _release(paths: Paths, options: argparse.Namespace) -> None:
     release.release(paths, release_options)
 
 
+def _deployment(options: argparse.Namespace, document: dict[str, Any]) -> Deployment:
+    return Deployment(
+        release=options.release,
+        settings=options.settings,
+        variables=document["variables"],
+        linked=tuple(options.link),
+        link_defaults=options.link_defaults,
+    )
+
+
 def _plan(options: argparse.Namespace, migrated: bool = False) -> processes.Plan:
     counts = {name: int(count) for name, _, count in (word.rpartition("=") for word in options.process)}
     entries = tuple(cron.Entry(schedule, command) for schedule, command in options.cron)
@@ -176,12 +190,12 @@ def _plan(options: argparse.Namespace, migrated: bool = False) -> processes.Plan
 
 
 def _prepare(paths: Paths, options: argparse.Namespace) -> None:
-    release_phase = None
-    if options.first:
+    preparation = None
+    if options.settings:
         document: dict[str, Any] = json.load(sys.stdin)
-        deployment = Deployment(options.release, options.settings, document["variables"])
-        release_phase = probation.ReleasePhase(deployment, _plan(options), document.get("revision"))
-    probation.prepare(paths, options.release, release_phase)
+        deployment = _deployment(options, document)
+        preparation = probation.Preparation(deployment, _plan(options), document.get("revision"))
+    probation.prepare(paths, options.release, preparation)
 
 
 def _rollback(paths: Paths, options: argparse.Namespace) -> None:

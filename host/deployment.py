@@ -14,23 +14,40 @@ from pathlib import Path
 from host import explain, files, procfile, systemd, web_server
 from host.paths import Paths
 
+# The user that runs the app. It can't write to the app's folder.
+APP_USER = "app"
 # A release that turned unhealthy may hang. Its in-flight requests get this much time and no more.
 STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The inputs of a deployment: the release, its variables, and a digest of the settings that it starts with."""
+    """The inputs of a deployment: the release, its variables, and a digest of the settings that it starts with.
+
+    ``linked`` has the relative paths of the setting linkedPaths. With ``link_defaults``, usual ones are linked, too.
+    """
 
     release: str
     settings: str
     variables: Mapping[str, str]
+    linked: tuple[str, ...] = ()
+    link_defaults: bool = False
 
     @property
     def name(self) -> str:
-        """``<release>-<6 hex digits of settings and variables>``: the same inputs have the same name."""
-        inputs = json.dumps([self.settings, sorted(self.variables.items())]).encode()
-        return f"{self.release}-{hashlib.sha256(inputs).hexdigest()[:6]}"
+        """``<release>-<6 hex digits of settings, variables and linked paths>``: the same inputs have the same name."""
+        inputs = [self.settings, sorted(self.variables.items())]
+        # Deployments of earlier versions keep their names.
+        inputs += [self.linked] if self.linked else []
+        return f"{self.release}-{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What a deployment runs: the app's folder, which is the release or a build of it, and the virtual environment."""
+
+    app: Path
+    venv: Path
 
 
 def unit(name: str) -> str:
@@ -48,16 +65,15 @@ def release_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def write_files(paths: Paths, deployment: Deployment, venv: Path) -> None:
+def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     """Write the files that the unit needs: its command, its links, its settings and its variables."""
-    release = paths.releases / deployment.release
     folder = paths.deployments / deployment.name
     folder.mkdir(parents=True, exist_ok=True)
-    files.point(folder / "app", release)
-    files.point(folder / "venv", venv)
+    files.point(folder / "app", folders.app)
+    files.point(folder / "venv", folders.venv)
     # A copy: settings that are configured later are for a later deployment, which is tested with them.
     files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
-    command = procfile.read(release)["web"]
+    command = procfile.read(paths.releases / deployment.release)["web"]
     files.write(folder / "web", procfile.script(command), 0o755)
     if not procfile.is_gunicorn(command):
         web_server.write_drop_in(paths, deployment.name)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 from pathlib import Path
+
+from host.errors import ReleaseError
 
 
 def write(path: Path, content: bytes, mode: int) -> bool:
@@ -41,6 +44,51 @@ def point(link: Path, target: Path | str) -> None:
 def sync(folder: Path) -> None:
     """Write everything below ``folder`` to the disk, before a name says that the folder is complete."""
     subprocess.run(["sync", "--file-system", str(folder)], check=True)
+
+
+def copy_tree(source: Path, target: Path, user: str) -> None:
+    """Copy the folder ``source`` to the new folder ``target``, which ``user`` then owns. Times and links stay.
+
+    Raises ReleaseError if it can't be copied, for example because the disk is full.
+    """
+    target.mkdir(parents=True)
+    shutil.chown(target, user, user)
+    # The user copies: a copy by root would have to change the owner of each file. A file system that can share
+    # the blocks of two files needs no space.
+    command = ["cp", "--recursive", "--no-dereference", "--preserve=mode,timestamps,links", "--reflink=auto"]
+    run_as(user, [*command, f"{source}/.", str(target)])
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Copy the folder ``source`` to the new folder ``target`` with hard links: only folders and names are new.
+
+    Nobody may change a file in either folder afterwards.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "--archive", "--link", str(source), str(target)], check=True)
+
+
+def run_as(user: str, command: list[str], umask: int = 0o022) -> None:
+    """Run a command as ``user``. Raises ReleaseError with its error if it fails."""
+    result = subprocess.run(
+        command, user=user, group=user, extra_groups=[], umask=umask, cwd="/", capture_output=True, text=True
+    )
+    if result.returncode != 0:
+        raise ReleaseError(f"{' '.join(command)}: {result.stderr.strip()}")
+
+
+def seal(folder: Path) -> None:
+    """Make root the owner of everything below ``folder``. All users may read it afterwards, and none may write to it.
+
+    No process of another user may be writing there.
+    """
+    for parent, names, others in os.walk(folder):
+        for path in (Path(parent), *(Path(parent, name) for name in (*names, *others))):
+            os.chown(path, os.getuid(), os.getgid(), follow_symlinks=False)
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                readable = 0o555 if stat.S_ISDIR(mode) or mode & 0o111 else 0o444
+                path.chmod((mode & 0o755) | readable)
 
 
 def remove_tree(folder: Path) -> None:

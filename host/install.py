@@ -1,11 +1,12 @@
-"""Installs a release: its folder and its virtual environment."""
+"""Installs a release: its folder, its virtual environment, and its build for one deployment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from host import venv
+from host import build, venv
 from host.console import phase
+from host.deployment import Deployment, Folders
 from host.paths import Paths
 from host.unpack import unpack
 
@@ -21,3 +22,9 @@ def install(paths: Paths, release: str, seconds: dict[str, float] | None = None)
         folder, note = venv.ensure(paths, paths.releases / release)
         notes.append(note)
     return folder
+
+
+def install_and_build(paths: Paths, deployment: Deployment, seconds: dict[str, float] | None = None) -> Folders:
+    """Also build the app, if it needs a build; returns the folders to run."""
+    folder = install(paths, deployment.release, seconds)
+    return build.ensure(paths, deployment, folder, seconds)

@@ -68,6 +68,12 @@ class Paths:
     deployments = _Below("opt/gantry/instances")
     """The folders in which web processes and release phases run, one for each deployment."""
 
+    builds = _Below("opt/gantry/builds")
+    """Copies of releases with the files that their builds made, and with linked paths. Only root can write to them."""
+
+    phase_copies = _Below("opt/gantry/release-phases")
+    """Copies of apps that release phases run in and may write to. Each is removed when its release phase has ended."""
+
     processes = _Below("opt/gantry/processes")
     """The folders in which workers and cron jobs run, one for each process."""
 

@@ -11,13 +11,12 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from host import deployment, disk_reserve, files, history, processes, procfile, state, systemd, times
 from host.console import phase, say
-from host.deployment import Deployment
+from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
-from host.install import install
+from host.install import install, install_and_build
 from host.lock import exclusive
 from host.paths import Paths
 from host.unpack import require_space
@@ -28,8 +27,8 @@ WAIT_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
-class ReleasePhase:
-    """The inputs of the release phase, for the one server that runs it."""
+class Preparation:
+    """The inputs of the build and, on the one server whose plan is ``first``, of the release phase."""
 
     deployment: Deployment
     processes: processes.Plan
@@ -37,10 +36,10 @@ class ReleasePhase:
     revision: str | None
 
 
-def prepare(paths: Paths, release: str, release_phase: ReleasePhase | None = None) -> None:
+def prepare(paths: Paths, release: str, preparation: Preparation | None = None) -> None:
     """Unpack the release and install its requirements. The remaining steps take seconds and can hardly fail.
 
-    With ``release_phase``, run that, too: it must succeed before any server switches.
+    With ``preparation``, also build the app and run the release phase: both must succeed before any server switches.
     """
     with exclusive(paths.lock, f"the preparation of {release}"), disk_reserve.available(paths):
         with phase("space"):
@@ -48,9 +47,10 @@ def prepare(paths: Paths, release: str, release_phase: ReleasePhase | None = Non
         folder = paths.releases / release
         is_new = not folder.is_dir()
         try:
-            venv = install(paths, release)
-            if release_phase:
-                _run_release_phase(paths, release_phase, venv)
+            if preparation:
+                _prepare_deployment(paths, preparation)
+            else:
+                install(paths, release)
         except BaseException:
             if is_new and folder.is_dir():
                 files.remove_tree(folder)
@@ -61,19 +61,24 @@ def prepare(paths: Paths, release: str, release_phase: ReleasePhase | None = Non
             os.utime(folder, (0, 0))
 
 
-def _run_release_phase(paths: Paths, options: ReleasePhase, venv: Path) -> None:
-    release, name = options.deployment.release, options.deployment.name
-    if "release" not in procfile.read(paths.releases / release):
-        return
-    entry = history.new_entry(release, name, options.revision)
+def _prepare_deployment(paths: Paths, options: Preparation) -> None:
+    name = options.deployment.name
     try:
-        with history.recording(paths, entry):
-            processes.prepare(paths, options.deployment, venv=venv, plan=options.processes)
-            entry.result = "prepared"
+        folders = install_and_build(paths, options.deployment)
+        _run_release_phase(paths, options, folders)
     except BaseException:
         if name not in state.needed(paths):
             deployment.remove(paths, name)
         raise
+
+
+def _run_release_phase(paths: Paths, options: Preparation, folders: Folders) -> None:
+    release, name = options.deployment.release, options.deployment.name
+    if options.processes.first and "release" in procfile.read(paths.releases / release):
+        entry = history.new_entry(release, name, options.revision)
+        with history.recording(paths, entry):
+            processes.prepare(paths, options.deployment, folders=folders, plan=options.processes)
+            entry.result = "prepared"
 
 
 def begin(paths: Paths, seconds: float) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from host import cron, files, procfile, release_phase, state, staying_up, systemd
 from host.console import phase, say
-from host.deployment import Deployment
+from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.staying_up import Process
@@ -48,7 +48,7 @@ class Plan:
         return count
 
 
-def prepare(paths: Paths, deployment: Deployment, *, venv: Path, plan: Plan) -> None:
+def prepare(paths: Paths, deployment: Deployment, *, folders: Folders, plan: Plan) -> None:
     """Before the switch: raise ReleaseError for a process that can't run, and run the release phase."""
     _planned(paths, deployment, plan)
     types = procfile.services(procfile.read(paths.releases / deployment.release))
@@ -57,7 +57,7 @@ def prepare(paths: Paths, deployment: Deployment, *, venv: Path, plan: Plan) -> 
     if plan.first and not plan.migrated:
         if "verify" in procfile.read(paths.releases / deployment.release):
             say("the line verify of the Procfile isn't run: the name is reserved")
-        release_phase.run(paths, deployment, venv)
+        release_phase.run(paths, deployment, folders)
 
 
 def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import deployment, files, processes, state
+from host import build, deployment, files, processes, release_phase, state
 from host.paths import Paths
 
 KEPT_RELEASES = 5
+# Builds of each kept release.
+KEPT_BUILDS = 2
 # Uploads of releases that failed, or that wait for their turn.
 KEPT_UPLOADS = 10
 
@@ -26,10 +28,22 @@ def prune(paths: Paths, current: str) -> str:
         if folder.name not in in_use:
             deployment.remove(paths, folder.name)
     processes.remove_unused(paths)
+    release_phase.remove_copies(paths)
+    _prune_builds(paths, releases, in_use)
     _keep_only(paths.releases, releases)
     _prune_venvs(paths, releases, in_use)
     _prune_uploads(paths)
     return f"{len(releases)} kept"
+
+
+def _prune_builds(paths: Paths, releases: set[str], deployments: set[str]) -> None:
+    links = [paths.deployments / name / "app" for name in deployments]
+    used = {link.readlink().parent.name for link in links if link.is_symlink()}
+    by_age = sorted(_folders(paths.builds), key=lambda folder: folder.stat().st_mtime)
+    for release in releases:
+        # A rollback to a kept release builds nothing again, with the variables of today or with those of before.
+        used.update([folder.name for folder in by_age if build.release_of(folder.name) == release][-KEPT_BUILDS:])
+    _keep_only(paths.builds, used)
 
 
 def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> None:

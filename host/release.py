@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NoReturn
 
 from host import (
@@ -30,9 +29,9 @@ from host import (
     watch,
 )
 from host.console import phase, say
-from host.deployment import Deployment
+from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
-from host.install import install
+from host.install import install_and_build
 from host.paths import Paths
 from host.unpack import require_space
 from host.venv import is_built
@@ -131,9 +130,9 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
     with phase("space", entry.phases):
         require_space(paths, options.deployment.release)
     try:
-        venv = install(paths, options.deployment.release, entry.phases)
-        processes.prepare(paths, options.deployment, venv=venv, plan=options.processes)
-        _start(paths, options, venv=venv, seconds=entry.phases)
+        folders = install_and_build(paths, options.deployment, entry.phases)
+        processes.prepare(paths, options.deployment, folders=folders, plan=options.processes)
+        _start(paths, options, folders=folders, seconds=entry.phases)
     except BaseException as error:
         previous = _previous(paths, name)
         if state.current(paths) != name or previous in (None, name):
@@ -143,10 +142,10 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
-def _start(paths: Paths, options: ReleaseOptions, *, venv: Path, seconds: dict[str, float]) -> None:
+def _start(paths: Paths, options: ReleaseOptions, *, folders: Folders, seconds: dict[str, float]) -> None:
     name = options.deployment.name
     with phase("start", seconds):
-        deployment.write_files(paths, options.deployment, venv)
+        deployment.write_files(paths, options.deployment, folders)
         deployment.start(name)
     with phase("check", seconds) as notes, _with_journal(name):
         notes.append(health.check_socket(paths.deployment_socket(name), options.health_check))

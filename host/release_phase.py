@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
+import shutil
 import time
 from pathlib import Path
 
-from host import explain, files, procfile, systemd
+from host import files, oneshot, procfile, systemd, written_files
 from host.console import phase, say
-from host.deployment import Deployment, app_folder, write_files
+from host.deployment import APP_USER, Deployment, Folders, write_files
 from host.paths import Paths
 
-# Pulumi hangs on very long lines.
-LINE_LENGTH = 1000
 
-
-def run(paths: Paths, deployment: Deployment, venv: Path) -> None:
+def run(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     """Run the release phase, if there is one, and print its output line by line.
 
-    Raises ReleaseError when it fails or takes too long.
+    It runs in a copy of the app's folder that it may write to, and that is removed afterwards. Raises ReleaseError when
+    it fails or takes too long.
     """
     command = procfile.read(paths.releases / deployment.release).get("release")
     if command is None:
         return
     with phase("release"):
-        write_files(paths, deployment, venv)
+        write_files(paths, deployment, folders)
         files.write(paths.deployments / deployment.name / "release", procfile.script(command), 0o755)
         unit = systemd.RELEASE_UNIT.format(deployment.name)
         _wait_for_others(unit)
-        if not _succeeds(unit):
-            properties = systemd.show(unit, "Result", "ExecMainStatus")
-            last_lines = systemd.journal(unit)
-            systemd.systemctl("reset-failed", unit)
-            reason = f"the release phase {_reason(properties)}: {command}"
-            raise explain.failure(reason, last_lines, app_folder(deployment.name))
+        remove_copies(paths)
+        copy = paths.phase_copies / deployment.name
+        try:
+            files.copy_tree(folders.app, copy, APP_USER)
+            _run_in(copy, unit, command)
+        finally:
+            remove_copies(paths)
+
+
+def remove_copies(paths: Paths) -> None:
+    """Remove the copies of release phases that have ended, also those that killed runs have left."""
+    running = {unit.partition("@")[2].rpartition(".")[0] for unit in systemd.running(systemd.RELEASE_UNIT.format("*"))}
+    for copy in paths.phase_copies.glob("*"):
+        if copy.name not in running:
+            shutil.rmtree(copy)
+
+
+def _run_in(copy: Path, unit: str, command: str) -> None:
+    before = written_files.snapshot(copy)
+    if not oneshot.succeeds(unit):
+        raise oneshot.failure(unit, "the release phase", command, copy)
+    if written := written_files.since(before, copy):
+        say(
+            f"  the release phase wrote {written_files.summary(written)} into its own copy of the app, which is"
+            " removed: make files that the app needs in a `build` line of the Procfile, and keep data with the setting"
+            f" linkedPaths or in {Paths().app_home}"
+        )
 
 
 def _wait_for_others(unit: str) -> None:
@@ -42,30 +60,3 @@ def _wait_for_others(unit: str) -> None:
     while others := systemd.running(systemd.RELEASE_UNIT.format("*")) - {unit}:
         say(f"  waiting for {', '.join(sorted(others))}, which an interrupted run has started")
         time.sleep(2)
-
-
-def _succeeds(unit: str) -> bool:
-    """Start the unit and print its output until it has ended; returns whether it succeeded."""
-    with tempfile.TemporaryDirectory() as folder:
-        # journalctl keeps its position in this file. It begins at the end of the journal.
-        new_lines = ["journalctl", "--no-pager", "--quiet", f"--cursor-file={folder}/cursor"]
-        subprocess.run([*new_lines, "--lines=0"], capture_output=True)
-        new_lines += ["--output=cat", f"_SYSTEMD_UNIT={unit}"]
-        with subprocess.Popen(["systemctl", "start", unit], stderr=subprocess.DEVNULL) as start:
-            while start.poll() is None:
-                time.sleep(0.2)
-                _print(new_lines)
-        subprocess.run(["journalctl", "--sync"], capture_output=True)
-        _print(new_lines)
-        return start.returncode == 0
-
-
-def _print(journal_command: list[str]) -> None:
-    for line in subprocess.run(journal_command, capture_output=True, text=True, errors="replace").stdout.splitlines():
-        say(f"  {line[:LINE_LENGTH]}")
-
-
-def _reason(properties: dict[str, str]) -> str:
-    if properties.get("Result") == "timeout":
-        return "took longer than the setting releaseTimeout allows"
-    return f"failed with exit status {properties.get('ExecMainStatus')}"

@@ -7,6 +7,7 @@ import subprocess
 # ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
 WEB_UNIT = "gantry-web@{}.service"
 RELEASE_UNIT = "gantry-release@{}.service"
+BUILD_UNIT = "gantry-build@{}.service"
 PROCESS_UNIT = "gantry-process@{}.service"
 CRON_SERVICE = "gantry-cron@{}.service"
 CRON_TIMER = "gantry-cron@{}.timer"

@@ -7,9 +7,10 @@ import os
 import posixpath
 import shutil
 import tarfile
+from collections.abc import Container
 from pathlib import Path
 
-from host import files, state, venv
+from host import files, procfile, state, venv
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -40,7 +41,7 @@ def _megabytes(size: int) -> str:
 
 
 def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
-    """Bytes and files: twice the tarball, and the packages unless another release has installed them."""
+    """Bytes and files: twice the tarball, its copies, and the packages unless another release has installed them."""
     with tarfile.open(tarball) as archive:
         members = {posixpath.normpath(member.name): member for member in archive.getmembers()}
 
@@ -49,8 +50,16 @@ def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
             return stream.read() if stream else None
 
         installed = venv.is_built(paths, paths.releases / release, read)
-    size, count = 2 * tarball.stat().st_size + MARGIN[0], len(members) + MARGIN[1]
+        copies = _copies(read("Procfile") or b"", members)
+
+    size, count = (2 + copies) * tarball.stat().st_size + MARGIN[0], (1 + copies) * len(members) + MARGIN[1]
     return (size, count) if installed else (size + PACKAGES[0], count + PACKAGES[1])
+
+
+def _copies(procfile_text: bytes, members: Container[str]) -> int:
+    """How many copies of the release its build and its release phase need."""
+    commands = {line.name for line in procfile.lines(procfile.decode(procfile_text))}
+    return ("build" in commands or "manage.py" in members) + ("release" in commands)
 
 
 def unpack(paths: Paths, release: str) -> str:

@@ -72,6 +72,11 @@ def _python() -> str:
     return f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
 
 
+def has_package(folder: Path, name: str) -> bool:
+    """Whether a package that is imported as ``name`` is installed in the virtual environment."""
+    return any(folder.glob(f"lib/python3*/site-packages/{name}/__init__.py"))
+
+
 def _inputs(release: Path, read: Read) -> list[bytes]:
     """Everything that decides which packages are installed: the list of packages, and uv's settings.
 

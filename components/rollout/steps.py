@@ -48,8 +48,8 @@ class RolloutArgs:
     configuration: pulumi.Input[str]
     release: Release
     release_command: str
-    # For the first of several servers, which runs the release phase.
-    prepare_first_command: str
+    # For each of several servers.
+    prepare_command: str
     release_input: pulumi.Input[str]  # a secret
     # Whether the first server switches alone, before the others.
     canary: bool = True
@@ -100,10 +100,9 @@ def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_
 
 
 def prepare(args: RolloutArgs, *, first: bool) -> Command:
-    """Unpacks the release and installs its packages. On the ``first`` server it also runs the release phase."""
-    if first:
-        return Command(role="prepare", text=args.prepare_first_command, stdin=args.release_input)
-    return Command(role="prepare", text=commands.PREPARE.format(release=args.release.name))
+    """Installs the release and builds it. On the ``first`` server it also runs the release phase."""
+    text = f"{args.prepare_command} --first" if first else args.prepare_command
+    return Command(role="prepare", text=text, stdin=args.release_input)
 
 
 def release(args: RolloutArgs, *, first: bool, migrated: bool = False, probation: int = 0) -> Command:

@@ -16,7 +16,6 @@ CONFIGURE = "sudo python3 -I {host_program} configure"
 # After this the server no longer shows the first host key.
 CONFIRM_HOST_KEY = f"sudo {PATHS.scripts}/host-key confirm"
 CONFIGURE_AND_CONFIRM = f"{CONFIGURE} && {CONFIRM_HOST_KEY}"
-PREPARE = "sudo gantry prepare {release}"
 ROLL_BACK = "sudo gantry rollback --wait {seconds}"
 
 
@@ -31,9 +30,9 @@ def release(name: str, configuration: Configuration, settings: Settings) -> str:
     return shlex.join(["sudo", "gantry", "release", *_deployment(name, configuration, settings), *flags])
 
 
-def prepare_first(name: str, configuration: Configuration, settings: Settings) -> str:
-    """The command that prepares the release on the one of several servers that runs the release phase."""
-    return shlex.join(["sudo", "gantry", "prepare", *_deployment(name, configuration, settings), "--first"])
+def prepare(name: str, configuration: Configuration, settings: Settings) -> str:
+    """The command that prepares the release on one of several servers: everything that takes long."""
+    return shlex.join(["sudo", "gantry", "prepare", *_deployment(name, configuration, settings)])
 
 
 def _deployment(name: str, configuration: Configuration, settings: Settings) -> list[str]:
@@ -45,6 +44,11 @@ def _deployment(name: str, configuration: Configuration, settings: Settings) -> 
         words += ["--cron", entry.schedule, entry.command]
     for process in settings.singletons:
         words += ["--singleton", process]
+    for path in settings.linked_paths:
+        words += ["--link", path]
+    # Of several servers, each would have data of its own in a linked folder.
+    if settings.servers == 1 or settings.linked_paths_per_server:
+        words.append("--link-defaults")
     return words
 
 

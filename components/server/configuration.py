@@ -12,6 +12,7 @@ from components.server.templates import render, text
 from components.settings.common import Settings
 from host import systemd, times
 from host.paths import Paths
+from host.uv import BUILD_USER
 
 # The largest upload that Nginx accepts (client_max_body_size), on servers and on the local target's balancer.
 MAX_UPLOAD = "32m"
@@ -85,8 +86,14 @@ def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
 def _units(settings: Settings) -> dict[str, str]:
     """The units that run the app's code. Web and release phase share a deployment's folder, others have their own."""
     shared = {"app_home": PATHS.app_home, "sockets": PATHS.sockets}
-    deployment = {**shared, "folder": PATHS.deployments / "%i", "env_file": PATHS.env_files / "%i"}
-    process = {**shared, "folder": PATHS.processes / "%i", "env_file": PATHS.processes / "%i/environment"}
+    folder, process_folder = PATHS.deployments / "%i", PATHS.processes / "%i"
+    deployment = {**shared, "folder": folder, "app": folder / "app", "env_file": PATHS.env_files / "%i"}
+    process = {
+        **shared,
+        "folder": process_folder,
+        "app": process_folder / "app",
+        "env_file": process_folder / "environment",
+    }
     web = render(
         "web.service.j2",
         **deployment,
@@ -96,7 +103,19 @@ def _units(settings: Settings) -> dict[str, str]:
     )
     units = {
         systemd.WEB_UNIT: web,
-        systemd.RELEASE_UNIT: render("release.service.j2", **deployment, release_seconds=settings.release_timeout),
+        systemd.RELEASE_UNIT: render(
+            "release.service.j2",
+            **{**deployment, "app": PATHS.phase_copies / "%i"},
+            release_seconds=settings.release_timeout,
+        ),
+        systemd.BUILD_UNIT: render(
+            "build.service.j2",
+            **deployment,
+            build_user=BUILD_USER,
+            build_home=PATHS.build_home,
+            builds=PATHS.builds,
+            release_seconds=settings.release_timeout,
+        ),
         systemd.PROCESS_UNIT: render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
         systemd.CRON_SERVICE: render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
         systemd.CRON_TIMER: text("cron.timer"),

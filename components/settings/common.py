@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.settings import validators
+from components.settings import linked_paths, validators
 from components.settings.declaration import setting
 from components.settings.env import variables
 from components.settings.processes import SINGLETONS, counts, names, schedule
 from components.targets import TARGETS
 from host.cron import Entry
+from host.paths import Paths
 
 # The local target's usual network (/24) has room for this many servers and as many replacements. The clouds allow more:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html,
@@ -71,6 +72,22 @@ class CommonSettings:
         group=APP,
         secret="allowed",
         command="pulumi config set --path env.NAME <value>",
+    )
+    linked_paths: tuple[str, ...] = setting(
+        linked_paths.paths(),
+        default=[],
+        example=["media", "db.sqlite3"],
+        help=f"Files and folders of the app that it writes to: they become links to {Paths().app_home}, which stays.",
+        group=APP,
+        secret="refused",
+        command="pulumi config set --path 'linkedPaths[0]' <path>",
+    )
+    linked_paths_per_server: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether each of several servers may have its own files in linkedPaths.",
+        group=APP,
     )
     maintenance: bool = setting(
         validators.flag(),
@@ -159,7 +176,7 @@ class CommonSettings:
         validators.whole(1, 86400),
         default=600,
         example=1800,
-        help="Seconds that the release phase (the Procfile's release command) may take. After that the release fails.",
+        help="Seconds that each of the commands build and release in the Procfile may take, before the release fails.",
         group=PROCESSES,
     )
     stop_timeout: int = setting(
@@ -197,6 +214,10 @@ class CommonSettings:
         help="Servers that get a release at a time. 0 means one by one up to 3, else a third; without canary all.",
         group=SERVERS,
     )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Mistakes between these settings. The first key of each is the one to sort by."""
+        yield from linked_paths.conflicts(self.servers, self.linked_paths, per_server=self.linked_paths_per_server)
 
 
 @dataclass(frozen=True, kw_only=True)

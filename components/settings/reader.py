@@ -77,7 +77,8 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     settings = Settings(**{**values, "app": app, "balancer": balancer}, target_settings=target_settings)
     # A broken value is its default here, and says nothing about the others.
     broken = reader.broken_keys()
-    reader.mistakes += [(keys[0], line) for keys, line in target_settings.conflicts(settings) if not broken & set(keys)]
+    conflicts = [*settings.conflicts(), *target_settings.conflicts(settings)]
+    reader.mistakes += [(keys[0], line) for keys, line in conflicts if not broken & set(keys)]
     reader.refuse_unknown_keys()
     return Draft(settings=settings, mistakes=tuple(reader.mistakes))
 

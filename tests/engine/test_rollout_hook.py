@@ -40,7 +40,7 @@ args = RolloutArgs(
     configuration="{}",
     release=Release(name="3f2a91c0ffee", tarball=None),
     release_command="sudo gantry release",
-    prepare_first_command="",
+    prepare_command="",
     release_input=pulumi.Output.secret("SECRET"),
 )
 connection = remote.ConnectionArgs(host="198.51.100.7", user="deploy", private_key="key", host_key="FIRST")

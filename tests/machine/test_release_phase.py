@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 import pytest
@@ -68,10 +69,12 @@ def test_a_release_killed_during_its_migration_is_completed_by_the_next_one(serv
     server.change_settings(release_timeout=20)
     server.configure()
     lines_before = len(server.log("migrations"))
-    server.ssh("sudo systemd-run --quiet --on-active=1.5 --collect pkill -KILL -f '^/usr/bin/python3 -I .*pyz release'")
+    kill = "until pgrep -f '^python migrate'; do sleep 0.1; done; pkill -KILL -f '^/usr/bin/python3 -I .*pyz release'"
+    server.ssh(f"sudo systemd-run --quiet --collect sh -c {shlex.quote(kill)}")
     exit_code, _ = server.try_release()
     assert exit_code != 0
     server.release()
+    assert server.ssh("ls /opt/gantry/release-phases") == ""
     ends = [line for line in server.log("migrations")[lines_before:] if line.endswith(" end")]
     assert len(ends) in (1, 2)
     server.wait_until_workers_are(2, "the old workers to end")

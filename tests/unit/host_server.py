@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,6 +127,17 @@ class FakeServer:
         """The page that visitors get, found through the link that Nginx follows."""
         name = self.paths.socket.readlink().name.removesuffix(".sock")
         return (self.paths.deployments / name / "app/page").read_text()
+
+
+def run_as_oneself(patch: pytest.MonkeyPatch) -> None:
+    """Copies belong to the user of the test. The users of a server don't exist here."""
+
+    def run_as(user: str, command: list[str], umask: int = 0o022) -> None:
+        assert user in ("app", "gantry-build")
+        subprocess.run(command, umask=umask, check=True)
+
+    patch.setattr(files, "run_as", run_as)
+    patch.setattr(files.shutil, "chown", lambda *_: None)
 
 
 def options(

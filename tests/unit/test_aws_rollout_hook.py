@@ -33,7 +33,7 @@ def rollout_args(folder: Path, *, tarball: bool = True) -> RolloutArgs:
         configuration='{"files": {}}',
         release=Release(name="3f2a91c0ffee", tarball=folder / "app.tar" if tarball else None),
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
-        prepare_first_command="a single server prepares within its release",
+        prepare_command="a single server prepares within its release",
         release_input=SECRET,
     )
 

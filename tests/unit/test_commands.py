@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,22 @@ def test_the_release_command_shows_process_counts_and_cron_so_that_a_preview_doe
     with_processes = replace(settings, processes={"worker": 2, "a": 0}, cron=(Entry("0 3 * * *", "python it's.py"),))
     words = shlex.split(release_command(with_processes))
     flags = ["--process", "a=0", "--process", "worker=2", "--cron", "0 3 * * *", "python it's.py"]
-    flags += ["--singleton", "beat", "--singleton", "clock", "--singleton", "scheduler"]
-    assert words[6:19] == flags
+    flags += ["--singleton", "beat", "--singleton", "clock", "--singleton", "scheduler", "--link-defaults"]
+    assert words[6:20] == flags
     config = configuration(with_processes, "/h.pyz")
-    prepare = shlex.split(commands.prepare_first("3f2a91c0ffee", config, with_processes))
-    assert prepare == ["sudo", "gantry", "prepare", *words[3:6], *flags, "--first"]
+    prepare = shlex.split(commands.prepare("3f2a91c0ffee", config, with_processes))
+    assert prepare == ["sudo", "gantry", "prepare", *words[3:6], *flags]
     assert config == configuration(settings, "/h.pyz")
+
+
+def test_usual_paths_are_linked_on_a_single_server_or_if_each_server_may_have_its_own_data(settings: Settings):
+    def flags(**changes: Any) -> list[str]:
+        return [word for word in shlex.split(release_command(replace(settings, **changes))) if "link" in word]
+
+    assert flags() == flags(servers=2, linked_paths_per_server=True) == ["--link-defaults"]
+    assert flags(servers=2) == []
+    words = shlex.split(release_command(replace(settings, linked_paths=("media/", "it's.db"))))
+    assert words[words.index("--link") :][:4] == ["--link", "media/", "--link", "it's.db"]
 
 
 def test_the_release_command_changes_with_gunicorns_settings_but_not_with_the_site(settings: Settings):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from host import history, probation, processes, release, release_phase, resume, systemd, times, watch
-from host.deployment import Deployment, write_files
+from host.deployment import Deployment, Folders, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
 from tests.unit.host_server import WATCH_SECONDS, FakeServer, options
@@ -51,8 +51,8 @@ def migrated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The deployments whose release phase has run. The release phase of the page "bad" fails."""
     names: list[str] = []
 
-    def run(paths: Paths, deployment: Deployment, venv: Path) -> None:
-        write_files(paths, deployment, venv)
+    def run(paths: Paths, deployment: Deployment, folders: Folders) -> None:
+        write_files(paths, deployment, folders)
         if "bad" in (paths.releases / deployment.release / "page").read_text():
             raise ReleaseError("the release phase failed")
         names.append(deployment.name)
@@ -61,8 +61,8 @@ def migrated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def release_phase_of(digest: str) -> probation.ReleasePhase:
-    return probation.ReleasePhase(Deployment(digest, "s1", {}), processes.Plan(first=True), None)
+def release_phase_of(digest: str) -> probation.Preparation:
+    return probation.Preparation(Deployment(digest, "s1", {}), processes.Plan(first=True), None)
 
 
 MIGRATING = "web: gunicorn a:b\nrelease: flask db upgrade\n"

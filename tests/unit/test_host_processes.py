@@ -10,7 +10,7 @@ import pytest
 
 from host import processes, release_phase, staying_up, systemd
 from host.cron import Entry
-from host.deployment import Deployment, write_files
+from host.deployment import Deployment, Folders, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.processes import Plan
@@ -47,7 +47,10 @@ class FakeSystemd:
         release = self.paths.releases / deployment.release
         release.mkdir(parents=True, exist_ok=True)
         (release / "Procfile").write_text(procfile)
-        write_files(self.paths, deployment, self.paths.venvs / "v1")
+        write_files(self.paths, deployment, self.folders(deployment))
+
+    def folders(self, deployment: Deployment) -> Folders:
+        return Folders(self.paths.releases / deployment.release, self.paths.venvs / "v1")
 
     def systemctl(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
         self.calls.append((verb, *words))
@@ -68,7 +71,7 @@ class FakeSystemd:
 
     def prepare(self, plan: Plan) -> None:
         """What a release of NEW does before the switch."""
-        processes.prepare(self.paths, NEW, venv=self.paths.venvs / "v1", plan=plan)
+        processes.prepare(self.paths, NEW, folders=self.folders(NEW), plan=plan)
 
     def start(self, deployment: Deployment, plan: Plan) -> None:
         """What a release does once the web process serves."""

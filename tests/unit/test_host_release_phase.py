@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from host import release_phase, systemd
+from host import oneshot, release_phase, systemd
 from host.errors import ReleaseError
 from host.processes import Plan
+from tests.unit.host_server import run_as_oneself
 from tests.unit.test_host_processes import NEW, OLD, FakeSystemd
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+    run_as_oneself(monkeypatch)
     return FakeSystemd(tmp_path, monkeypatch)
 
 
@@ -29,7 +31,7 @@ def migration(server: FakeSystemd, monkeypatch: pytest.MonkeyPatch) -> Callable[
             print(output)
             return success
 
-        monkeypatch.setattr(release_phase, "_succeeds", succeeds)
+        monkeypatch.setattr(oneshot, "succeeds", succeeds)
 
     return behave
 
@@ -52,7 +54,7 @@ def test_the_output_of_the_release_phase_is_printed_also_if_it_is_not_utf_8(
         (tmp_path / name).write_text(f"#!/bin/sh\n{command}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert release_phase._succeeds("gantry-release@a.service")
+    assert oneshot.succeeds("gantry-release@a.service")
     assert "  caf\ufffd migrated\n" in capsys.readouterr().out
 
 
@@ -91,3 +93,31 @@ def test_a_release_phase_of_an_interrupted_run_ends_before_the_next_one_begins(
     server.prepare(Plan(first=True))
     assert server.calls[-1][0] == "run"
     assert server.states[other] == "inactive"
+
+
+def test_the_release_phase_may_write_into_a_copy_of_the_app_which_is_removed_and_says_what_it_wrote(
+    server: FakeSystemd, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    copy, release = server.paths.phase_copies / NEW.name, server.paths.releases / NEW.release
+    (release / "settings.py").write_text("before")
+
+    def succeeds(unit: str) -> bool:
+        assert (copy / "Procfile").read_text() == (release / "Procfile").read_text()
+        for name in ("db.sqlite3", "static/a.css", "static/b/c.css", "__pycache__/a.pyc"):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_text("written")
+        (copy / "settings.py").write_text("after!")
+        return True
+
+    monkeypatch.setattr(oneshot, "succeeds", succeeds)
+    server.prepare(Plan(first=True))
+    assert "wrote db.sqlite3, settings.py and static/ into its own copy of the app" in capsys.readouterr().out
+    assert (list(server.paths.phase_copies.iterdir()), (release / "settings.py").read_text()) == ([], "before")
+
+
+def test_copies_of_killed_release_phases_are_removed_but_not_those_in_use(server: FakeSystemd):
+    for deployment in (OLD, NEW):
+        (server.paths.phase_copies / deployment.name / "static").mkdir(parents=True)
+    server.states[f"gantry-release@{NEW.name}.service"] = "activating"
+    release_phase.remove_copies(server.paths)
+    assert [copy.name for copy in server.paths.phase_copies.iterdir()] == [NEW.name]

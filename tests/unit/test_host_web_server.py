@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from host import systemd, web_server
-from host.deployment import Deployment, remove, unit, write_files
+from host.deployment import Deployment, Folders, remove, unit, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -105,7 +105,7 @@ def test_only_a_server_that_is_not_gunicorn_has_a_drop_in_until_it_is_removed(
     (paths.releases / "3f2a/Procfile").write_text(f"web: {command}\n")
     deployment = Deployment("3f2a", "s1", {})
     for _ in range(2):
-        write_files(paths, deployment, paths.venvs / "v1")
+        write_files(paths, deployment, Folders(paths.releases / "3f2a", paths.venvs / "v1"))
     drop_ins = list(paths.units.glob("*/*"))
     assert [path.parent.name for path in drop_ins] == [f"{unit(deployment.name)}.d"] * has_drop_in
     assert commands == ["daemon-reload"] * has_drop_in
