@@ -28,14 +28,23 @@ class Login:
     private_key: str
 
 
-def run(login: Login, words: list[str], *, timeout: float, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a command on the server; ``timeout`` in seconds. Raises OSError or subprocess.TimeoutExpired."""
+def run(
+    login: Login, words: list[str], *, timeout: float, stdin: bytes | Path = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command on the server; ``timeout`` in seconds, ``stdin`` as bytes or as a file.
+
+    Raises OSError or subprocess.TimeoutExpired.
+    """
     with offering(login.private_key) as identity:
         program, *arguments = command(
             login.address, login.user, host_key=login.host_key, identity=identity, words=words
         )
         flags = ["-o", "ConnectTimeout=5", "-o", "BatchMode=yes"]
-        return subprocess.run([program, *flags, *arguments], input=stdin, capture_output=True, timeout=timeout)
+        words = [program, *flags, *arguments]
+        if isinstance(stdin, bytes):
+            return subprocess.run(words, input=stdin, capture_output=True, timeout=timeout)
+        with stdin.open("rb") as stream:
+            return subprocess.run(words, stdin=stream, capture_output=True, timeout=timeout)
 
 
 def command(address: str, user: str, *, host_key: str, identity: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import stat
-import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.app import dependencies, procfile, web_command
-from components.app.ignore import app_files
+from components.app import dependencies, links, procfile, suspects, tarball, web_command
+from components.app.listing import Listing, app_files
 from components.errors import UserError
-from components.files import write_once
 from host import requirements
 
 DIGEST_DIGITS = 12
 # How many packed apps stay on this computer.
 KEPT_ARTIFACTS = 10
+# A file that a killed `up` left is removed after this time.
+_PARTIAL_SECONDS = 3600
+_READ_BY_GANTRY = ("Procfile", "app.json", *requirements.NAMES)
 
 
 class ArtifactError(UserError):
@@ -27,78 +27,134 @@ class ArtifactError(UserError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A packed app: ``release`` is the first 12 hex digits of the tarball's SHA-256, ``path`` is the tarball."""
+    """A packed app.
+
+    ``release`` is the first 12 hex digits of the tarball's SHA-256, ``path`` is the tarball. ``notes`` has sentences
+    for the user. It is empty if the same tarball has been packed on this computer before.
+    """
 
     release: str
     path: Path
+    notes: tuple[str, ...] = ()
 
 
-def pack(app: Path, into: Path) -> Artifact:
-    """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError."""
-    content = tarball(app)
-    release = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
-    path = into / f"{release}.tar"
-    write_once(path, content)
-    path.touch()
+def pack(app: Path, into: Path, files: Callable[[Path], Listing] = app_files) -> Artifact:
+    """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError. ``files`` lists the app's files."""
+    members, notes = contents(app, files)
+    into.mkdir(parents=True, exist_ok=True)
+    # Almost always, a tarball of the same size is the same. If so, nothing is written.
+    size = tarball.size(members)
+    if any(kept.stat().st_size == size for kept in into.glob("*.tar")):
+        path = into / _name(tarball.write(members, lambda _: None))
+        if path.exists():
+            path.touch()
+            return Artifact(path.stem, path)
+    path = _write(members, into)
     for old in sorted(into.glob("*.tar"), key=lambda tar: tar.stat().st_mtime)[:-KEPT_ARTIFACTS]:
         old.unlink(missing_ok=True)
-    return Artifact(release, path)
+    return Artifact(path.stem, path, tuple(notes))
 
 
-def tarball(app: Path) -> bytes:
-    """The tarball's bytes. It isn't compressed: compressors differ between computers, and so would the digest."""
+def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[list[tarball.Member], list[str]]:
+    """The checked members of the tarball, and sentences for the user; raises UserError."""
     app = app.resolve()
     if not app.is_dir():
         raise ArtifactError(
             f"{app} is not a folder, and the setting app must name one; set it with: pulumi config set app <folder>"
         )
-    contents = {name: _content(app, name) for name in app_files(app)}
+    listing = files(app)
+    links_of_app = {name: links.target_of(app, name) for name in listing.names if (app / name).is_symlink()}
+    for name in _READ_BY_GANTRY:
+        if name in links_of_app:
+            raise ArtifactError(f"{app / name} is a symbolic link: replace it by the file itself")
+    found = _Contents(app, listing.names)
+    _check(app, found)
+    members: dict[str, tarball.Member] = {
+        name: tarball.link(name, links_of_app[name]) if name in links_of_app else tarball.file(name, app / name)
+        for name in listing.names
+    } | {name: tarball.generated(name, content) for name, content in found.generated.items()}
+    notes = [
+        *listing.notes,
+        *links.notes(app, list(links_of_app), listing.names),
+        *suspects.notes(listing.names, lambda name: members[name].start),
+    ]
+    return [members[name] for name in sorted(members)], notes
+
+
+def _check(app: Path, contents: _Contents) -> None:
+    """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
+    _check_encodings(contents)
     dependencies.check(app, contents)
     if "Procfile" not in contents:
         procfile.require_name(app, contents)
-        contents["Procfile"] = f"web: {web_command.guess(app)}\n".encode()
+        contents.generated["Procfile"] = f"web: {web_command.guess(app)}\n".encode()
     procfile.check(app, contents)
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in sorted(contents):
-            _add(archive, app, name=name, content=contents[name])
-    return stream.getvalue()
 
 
-def _add(archive: tarfile.TarFile, app: Path, *, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.mtime = _mtime(content)
-    path = app / name
-    if path.is_symlink():
-        entry.type, entry.linkname = tarfile.SYMTYPE, os.fsdecode(content)
-        archive.addfile(entry)
-        return
-    executable = path.exists() and path.stat().st_mode & stat.S_IXUSR
-    entry.mode, entry.size = 0o755 if executable else 0o644, len(content)
-    archive.addfile(entry, io.BytesIO(content))
+def _check_encodings(contents: _Contents) -> None:
+    """Check the files that must be in UTF-8; the Procfile and requirements.txt may also be in UTF-16."""
+    for name in {"app.json", *requirements.NAMES} - {requirements.LIST}:
+        if name in contents:
+            content = contents[name]
+            try:
+                content.decode()
+            except UnicodeDecodeError as error:
+                line = content.count(b"\n", 0, error.start) + 1
+                raise ArtifactError(
+                    f"{name}, line {line}: a character isn't in UTF-8: save the file as UTF-8"
+                ) from None
 
 
-def _mtime(content: bytes) -> int:
-    """A time between 2000 and 2017 that depends on the content alone.
-
-    It isn't a constant: web frameworks make a static file's ETag from its time and size. With a constant, browsers
-    would keep the old file after an edit that doesn't change the size.
-    """
-    return 946_684_800 + int.from_bytes(hashlib.sha256(content).digest()[:4]) // 8
-
-
-def _content(app: Path, name: str) -> bytes:
-    """The content of a file, or the target of a link within the app; raises ArtifactError."""
-    path = app / name
-    if not path.is_symlink():
-        return path.read_bytes()
-    target = path.readlink()
-    destination = os.path.normpath(Path(name).parent / target)
-    if target.is_absolute() or destination.startswith("..") or not path.resolve().is_relative_to(app):
+def _write(members: list[tarball.Member], into: Path) -> Path:
+    """Write the tarball under a temporary name, and rename it when its digest is known."""
+    for old in into.glob(".*.partial"):
+        if time.time() - old.stat().st_mtime > _PARTIAL_SECONDS:
+            old.unlink(missing_ok=True)
+    partial = into / f".{os.getpid()}.partial"
+    try:
+        with partial.open("wb") as stream:
+            name = _name(tarball.write(members, stream.write))
+        partial.replace(into / name)
+    except OSError as error:
+        megabytes = tarball.size(members) // 1_000_000 + 1
         raise ArtifactError(
-            f"{path} is a symbolic link that leaves the app ({target}), and the server won't have its target:"
-            " replace it by a copy, or add it to .gitignore"
-        )
-    if name in ("Procfile", "app.json", *requirements.NAMES):
-        raise ArtifactError(f"{path} is a symbolic link: replace it by the file itself")
-    return os.fsencode(target)
+            f"the packed app of {megabytes} MB can't be written to {into}: {error.strerror}; free some space, or"
+            " exclude files that the app doesn't need with .gitignore"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return into / name
+
+
+def _name(digest: str) -> str:
+    return f"{digest[:DIGEST_DIGITS]}.tar"
+
+
+class _Contents(Mapping[str, bytes]):
+    """The contents of the app's files by name. A file is read when it is asked for, and again if asked again.
+
+    ``generated`` has those that the app's folder lacks.
+    """
+
+    def __init__(self, app: Path, names: list[str]) -> None:
+        self.generated: dict[str, bytes] = {}
+        self._app = app
+        self._names = set(names)
+
+    def __getitem__(self, name: str) -> bytes:
+        if name in self.generated:
+            return self.generated[name]
+        if name not in self._names:
+            raise KeyError(name)
+        # A link leads to another file of the app, to a folder, or to nothing.
+        path = Path(os.path.realpath(self._app / name))
+        return tarball.read(path) if path.is_file() else b""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.generated or name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names | self.generated.keys())
+
+    def __len__(self) -> int:
+        return len(self._names | self.generated.keys())

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from components.app import git
 from components.errors import UserError
-
-# A hook or another git may have set these variables. With them, git would use another repository than the app's.
-_VARIABLES_OF_GIT = (
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
-)  # fmt: skip
 
 
 class RevisionError(UserError):
@@ -49,12 +44,12 @@ class Repository:
         return self._git("show", f"{commit}:{self.folder}/{name}" if self.folder else f"{commit}:{name}").stdout
 
     def check_out(self, commit: str, tree: Path) -> None:
-        """Write the app's files into ``tree``, with the .gitignore files above them. Raises RevisionError.
+        """Write the app's files into ``tree``. Raises RevisionError.
 
         It doesn't use `git archive`, which leaves files out (export-ignore) and changes others (export-subst).
         """
         names = self._tracked(commit)
-        (tree / ".git").mkdir(parents=True)  # the search for .gitignore files ends here
+        tree.mkdir(parents=True)
         with_own_index = replace(self, env={**self.env, "GIT_INDEX_FILE": str(tree.parent / "index")})
         with_own_index._run("read-tree", commit)
         # Line endings and links as the repository has them, whatever the settings of this computer's git are.
@@ -64,12 +59,10 @@ class Repository:
         )
 
     def _tracked(self, commit: str) -> list[str]:
-        """The app's files at the commit, and the .gitignore and .gitattributes files above them."""
+        """The app's files at the commit, and the .gitattributes files above them."""
         parents = [parent.as_posix() for parent in Path(self.folder).parents] if self.folder else []
-        rules = [
-            f"{parent}/{name}".removeprefix("./") for parent in parents for name in (".gitignore", ".gitattributes")
-        ]
-        listing = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *rules, self.folder or ".")
+        attributes = [f"{parent}/.gitattributes".removeprefix("./") for parent in parents]
+        listing = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *attributes, self.folder or ".")
         entries = [(line.split()[0], line.partition("\t")[2]) for line in listing.split("\0") if line]
         for mode, path in entries:
             if mode == "160000":
@@ -98,7 +91,7 @@ class Repository:
 
 def repository_of(app: Path, revision: str) -> Repository:
     """The repository that the folder ``app`` is in; raises RevisionError, which quotes ``revision``."""
-    env = {**{key: value for key, value in os.environ.items() if key not in _VARIABLES_OF_GIT}, "LC_ALL": "C"}
+    env = git.variables()
     app = app.resolve()
     try:
         result = _git(app, env, "rev-parse", "--show-toplevel", "--absolute-git-dir")

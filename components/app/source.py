@@ -8,7 +8,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pulumi
+
 from components.app import artifact
+from components.app.listing import checked_out_files
 from components.app.repository import Repository, RevisionError, repository_of
 from components.errors import UserError
 from host import procfile
@@ -57,12 +60,14 @@ class Source:
         """The release, packed as a file in the folder ``into`` unless the servers keep it. Raises UserError."""
         if self.setting is None:
             packed = artifact.pack(self.app, into)
+            _show(packed.notes)
             return Release(name=packed.release, tarball=packed.path)
         if self._is_kept:
             return Release(name=self.setting, tarball=None)
         repository = repository_of(self.app, self.setting)
         commit = repository.commit(self.setting)
         packed = self._pack_commit(repository, commit, into)
+        _show(packed.notes)
         revision = commit if commit.startswith(self.setting) else f"{self.setting} at {commit[:12]}"
         return Release(name=packed.release, tarball=packed.path, revision=revision)
 
@@ -75,7 +80,12 @@ class Source:
             tree = Path(folder) / "tree"
             repository.check_out(commit, tree)
             try:
-                return artifact.pack(tree / repository.folder, into)
+                return artifact.pack(tree / repository.folder, into, checked_out_files)
             except UserError as error:
                 checkout = str((tree / repository.folder).resolve())
                 raise RevisionError(str(error).replace(checkout, f"{self.app} at {self.setting}")) from None
+
+
+def _show(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        pulumi.log.warn(note)

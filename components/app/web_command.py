@@ -110,7 +110,9 @@ def _top_level(path: Path) -> set[str]:
     try:
         body = ast.parse(path.read_bytes(), str(path)).body
     except SyntaxError as error:
-        raise WebCommandError(f"{path} is not Python: line {error.lineno}: {error.msg}") from None
+        raise WebCommandError(f"{path} is not Python: line {error.lineno or 1}: {error.msg}") from None
+    except ValueError as error:  # bytes of value 0, in Python before 3.11.4
+        raise WebCommandError(f"{path} is not Python: line 1: {error}") from None
     for node in body:
         if isinstance(node, ast.FunctionDef):
             names.add(node.name)

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -78,13 +79,13 @@ def roll_out(login: ssh.Login, server_steps: list[Step]) -> None:
     pinned = replace(login, host_key=host_key)
     for step in server_steps:
         if isinstance(step, Upload):
-            _run_command(pinned, UPLOAD.format(path=step.path), step.file.read_bytes())
+            _run_command(pinned, UPLOAD.format(path=step.path), step.file)
         else:
             _run_command(pinned, step.text, str(step.stdin or "").encode())
     _run_command(pinned, RESTORE_FIRST_HOST_KEY)
 
 
-def _run_command(login: ssh.Login, command: str, stdin: bytes = b"") -> bytes:
+def _run_command(login: ssh.Login, command: str, stdin: bytes | Path = b"") -> bytes:
     """The command's standard output. Without a connection it tries again. Raises UserError."""
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from components.app import artifact
 from components.server import commands
 from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer
+from tests.packed_app import packed
 from tests.stack import ROOT, get
 from tests.stack_settings import read
 
@@ -51,7 +51,7 @@ class DiagnosticAppServer(BootedServer):
         return read(ROOT, watch=0)
 
     def upload_app(self, app: Path) -> str:
-        return self.upload(artifact.tarball(app))
+        return self.upload(packed(app))
 
     def release(self, release: str, **variables: str) -> str:
         """Release, which must succeed; returns what `gantry release` printed."""

@@ -9,10 +9,10 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.app import artifact
 from components.server import commands
 from components.settings.common import Settings
 from tests.machine.booted_server import BootedServer, release_of
+from tests.packed_app import packed
 from tests.stack import get
 from tests.stack_settings import make_settings
 
@@ -91,7 +91,7 @@ class EditableAppServer(BootedServer):
 
     def release_id(self) -> str:
         """The release that the app is at this moment."""
-        return release_of(artifact.tarball(self.app))
+        return release_of(packed(self.app))
 
     def release(self, first: bool = True) -> str:
         """Release as on the first server or on another one, which must succeed; returns all that was printed."""
@@ -109,7 +109,7 @@ class EditableAppServer(BootedServer):
 
     def try_release(self, first: bool = True) -> tuple[int, str]:
         """Release; returns the exit code and all that was printed."""
-        release = self.upload(artifact.tarball(self.app))
+        release = self.upload(packed(self.app))
         command = f"{self.release_command(release)}{' --first' if first else ''} 2>&1"
         stdin = commands.release_input(self.variables, release=release, stack="test")
         result = subprocess.run(self.ssh_command(command), input=stdin, capture_output=True, text=True, timeout=120)

@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from components.app.artifact import tarball
+from tests.packed_app import packed
 
 
 def members(app: Path) -> dict[str, tarfile.TarInfo]:
@@ -24,4 +24,4 @@ def content(app: Path, name: str) -> bytes:
 
 
 def _open(app: Path) -> tarfile.TarFile:
-    return tarfile.open(fileobj=io.BytesIO(tarball(app)))
+    return tarfile.open(fileobj=io.BytesIO(packed(app)))

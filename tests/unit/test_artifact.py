@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import ArtifactError, pack, tarball
+from components.app.artifact import ArtifactError, pack
+from components.app.links import LinkError
 from components.errors import UserError
+from tests.packed_app import packed
 from tests.unit.tarballs import members
 
 
@@ -19,16 +21,16 @@ def test_the_digest_is_the_same_on_every_computer(tmp_path: Path):
     (app / "requirements.txt").write_text("flask==3.1.3\n")
     (app / "Procfile").write_text("web: gunicorn hello:app\n")
     (app / "hello.py").write_bytes("app = 'ü'\n".encode())
-    assert hashlib.sha256(tarball(app)).hexdigest()[:12] == "d40c7b0f5702"
+    assert hashlib.sha256(packed(app)).hexdigest()[:12] == "d40c7b0f5702"
 
 
 def test_times_permissions_and_order_of_creation_dont_change_the_digest(app: Path, tmp_path: Path):
-    before = tarball(app)
+    before = packed(app)
     os.utime(app / "hello.py", (1, 1))
     (app / "hello.py").chmod(0o600)
     (app / "static").rename(app / "moved")
     (app / "moved").rename(app / "static")
-    assert tarball(app) == before
+    assert packed(app) == before
 
 
 def test_an_edit_of_the_same_length_changes_the_file_time_so_that_browsers_fetch_it(app: Path):
@@ -52,8 +54,8 @@ def test_a_link_inside_the_app_is_kept_as_a_link(app: Path):
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "static/../../outside", "../app/hello.py"])
 def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target: str):
     (app / "link").symlink_to(target)
-    with pytest.raises(ArtifactError, match=target):
-        tarball(app)
+    with pytest.raises(LinkError, match=target):
+        packed(app)
 
 
 @pytest.mark.parametrize("name", ["Procfile", "requirements.txt"])
@@ -61,13 +63,13 @@ def test_a_link_in_place_of_a_file_that_gantry_reads_is_refused(app: Path, name:
     (app / name).rename(app / "real")
     (app / name).symlink_to("real")
     with pytest.raises(ArtifactError, match="replace it by the file itself"):
-        tarball(app)
+        packed(app)
 
 
 def test_a_pipe_in_the_app_is_refused_and_not_read(app: Path):
     os.mkfifo(app / "pipe")
     with pytest.raises(UserError, match="neither a file nor a folder"):
-        tarball(app)
+        packed(app)
 
 
 def test_only_the_ten_newest_tarballs_stay_on_this_computer(app: Path, tmp_path: Path):

@@ -47,10 +47,10 @@ class SshServer:
         self.commands: list[tuple[str, bytes]] = []
 
     def run(
-        self, login: ssh.Login, words: list[str], *, timeout: float, stdin: bytes = b""
+        self, login: ssh.Login, words: list[str], *, timeout: float, stdin: bytes | Path = b""
     ) -> subprocess.CompletedProcess[bytes]:
         self.host_keys.append(login.host_key)
-        self.commands.append((words[0], stdin))
+        self.commands.append((words[0], stdin if isinstance(stdin, bytes) else stdin.read_bytes()))
         answer = self.answers.pop(0) if self.answers else b""
         if isinstance(answer, int):
             return subprocess.CompletedProcess(words, answer, b"", b"what went wrong")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import tarball
 from components.app.dependencies import DependencyError
+from tests.packed_app import packed
 from tests.unit.tarballs import members
 
 
@@ -28,7 +28,7 @@ def test_a_package_in_the_apps_folder_is_accepted(app: Path, line: str):
 def test_a_package_that_the_apps_folder_lacks_is_refused_with_file_line_and_remedy(app: Path, line: str):
     (app / "requirements.txt").write_text(f"flask\n{line}\n")
     with pytest.raises(DependencyError, match=r"requirements\.txt, line 2: .*leave the line out") as error:
-        tarball(app)
+        packed(app)
     assert repr(line) in str(error.value)
 
 
@@ -46,7 +46,7 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
     (app / "requirements.txt").write_text("-r base.txt\n")
     (app / "base.txt").write_text(f"# platform: linux-64\n{line}\n")
     with pytest.raises(DependencyError) as error:
-        tarball(app)
+        packed(app)
     assert f"base.txt, line 2: {line!r}" in str(error.value)
     assert replacement in str(error.value)
 
@@ -54,7 +54,7 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
 def test_all_unusable_lines_are_named_at_once(app: Path):
     (app / "requirements.txt").write_text("a=1=0\nb=2=0\n")
     with pytest.raises(DependencyError, match=r"line 1.*line 2"):
-        tarball(app)
+        packed(app)
 
 
 def test_a_wheel_in_the_apps_folder_is_accepted(app: Path):
@@ -67,7 +67,7 @@ def test_a_wheel_in_the_apps_folder_is_accepted(app: Path):
 def test_an_app_without_requirements_is_refused_with_the_remedy(app: Path):
     (app / "requirements.txt").unlink()
     with pytest.raises(DependencyError, match=r"add a requirements\.txt"):
-        tarball(app)
+        packed(app)
 
 
 def test_a_project_file_or_a_lock_replaces_requirements_but_a_lock_needs_its_project_file(app: Path):
@@ -78,4 +78,4 @@ def test_a_project_file_or_a_lock_replaces_requirements_but_a_lock_needs_its_pro
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
     with pytest.raises(DependencyError, match=r"the app has uv\.lock, but no pyproject\.toml"):
-        tarball(app)
+        packed(app)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import tarball
 from components.errors import UserError
+from tests.packed_app import packed
 from tests.unit.tarballs import members
 
 
@@ -72,4 +72,4 @@ def test_the_packed_files_are_those_that_git_lists_even_if_the_first_rule_ignore
 def test_an_ignored_file_counts_as_missing(app: Path, ignored: str, reason: str):
     (app / ".gitignore").write_text(ignored + "\n")
     with pytest.raises(UserError, match=reason):
-        tarball(app)
+        packed(app)

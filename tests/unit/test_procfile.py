@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import tarball
 from components.app.procfile import ProcfileError
 from components.app.web_command import WebCommandError
+from tests.packed_app import packed
 from tests.unit.tarballs import content, members
 
 
@@ -27,14 +27,14 @@ def test_a_missing_procfile_is_written_for_an_application_factory(app: Path):
 def test_without_a_procfile_and_an_app_the_error_has_an_example(app: Path):
     (app / "Procfile").unlink()
     with pytest.raises(WebCommandError, match="web: gunicorn yourmodule:app"):
-        tarball(app)
+        packed(app)
 
 
 def test_a_syntax_error_in_the_app_is_reported_with_its_line(app: Path):
     (app / "Procfile").unlink()
     (app / "app.py").write_text("x = 1\ndef broken(:\n")
     with pytest.raises(WebCommandError, match=r"app\.py is not Python: line 2"):
-        tarball(app)
+        packed(app)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_syntax_error_in_the_app_is_reported_with_its_line(app: Path):
 def test_a_web_command_that_cannot_work_is_refused_while_packing(app: Path, line: str, reason: str):
     (app / "Procfile").write_text(line + "\n")
     with pytest.raises(WebCommandError, match=reason):
-        tarball(app)
+        packed(app)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_web_command_that_cannot_work_is_refused_while_packing(app: Path, line
 def test_another_command_that_cannot_work_is_refused_while_packing(app: Path, name: str, text: str, reason: str):
     (app / name).write_text(text)
     with pytest.raises(ProcfileError, match=reason):
-        tarball(app)
+        packed(app)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from components import shell_syntax
-from components.app.artifact import tarball
 from components.app.procfile import ProcfileError
 from components.shell_syntax import syntax_error
+from tests.packed_app import packed
 from tests.unit.tarballs import members
 
 
 def refusal(app: Path) -> str:
     with pytest.raises(ProcfileError) as caught:
-        tarball(app)
+        packed(app)
     return str(caught.value)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import tarball
 from components.app.procfile import ProcfileError
 from components.app.scripts import Files, mistakes, scripts
+from tests.packed_app import packed
 
 RUN = b"#!/bin/sh\nexec gunicorn a:b\n"
 
@@ -142,7 +142,7 @@ def test_all_mistakes_of_a_procfile_come_at_once_with_their_lines(app: Path):
     (app / "Procfile").write_text("web: ./start.sh\n\nrelease: gunicorn a:b()\nworker: sh work.sh\n")
     (app / "start.sh").write_bytes(b"#!/bin/bash\r\ngunicorn a:b\r\n")
     with pytest.raises(ProcfileError) as caught:
-        tarball(app)
+        packed(app)
     beginnings = [line.partition(" has ")[0][:30] for line in str(caught.value).splitlines()]
     assert beginnings == [
         "Procfile, line 1: web: start.s",
@@ -157,4 +157,4 @@ def test_the_aptfile_of_the_app_counts(app: Path):
     (app / "work.sh").write_bytes(b"#!/usr/bin/env zsh\n")
     (app / "work.sh").chmod(0o755)
     (app / "Aptfile").write_text("zsh\n")
-    tarball(app)
+    packed(app)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,8 @@ def test_a_revision_has_the_digest_of_a_clean_checkout(app: Path, tmp_path: Path
     clean = artifact.pack(tmp_path / "clean" / app.relative_to(app.parents[1]), tmp_path / "out")
     assert digest(app, "v1") == clean.release
     assert digest(app, None) != clean.release  # with the uncommitted changes
+    with tarfile.open(clean.path) as archive:
+        assert "tracked.log" in archive.getnames()
 
 
 def test_an_app_at_the_top_of_its_repository_is_packed_too(tmp_path: Path, app: Path):
