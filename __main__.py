@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import ending, fleet
+from components import ending, fleet, outputs
 from components.app.source import Source
 from components.settings import reader
 
@@ -22,17 +22,7 @@ def main() -> None:
     # For a revision, the Procfile comes from git.
     settings = draft.check(source.procfile() if draft.names_processes else None)
     release = source.pack(GENERATED)
-    stack_fleet = fleet.build(stack, settings, release, generated=GENERATED)
-    first = stack_fleet.servers[0]["name"]
-
-    pulumi.export("url", stack_fleet.url)
-    pulumi.export("release", stack_fleet.release)
-    pulumi.export("servers", stack_fleet.servers)
-    if stack_fleet.balancer:
-        pulumi.export("balancer", stack_fleet.balancer)
-    pulumi.export("ssh", f"bin/ssh --stack {stack} {first}")
-    pulumi.export("logs", f"bin/ssh --stack {stack} {first} sudo journalctl --follow --unit 'gantry-*@*'")
-    pulumi.export("ssh_key", stack_fleet.key.private_key)
+    outputs.export(stack, fleet.build(stack, settings, release, generated=GENERATED))
 
 
 ending.end_at_the_engines_signal()

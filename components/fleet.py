@@ -46,6 +46,7 @@ class Fleet:
     url: pulumi.Output[str]
     release: pulumi.Output[str]
     servers: list[dict[str, Any]]
+    new_servers: list[dict[str, Any]]
     balancer: dict[str, Any] | None
     key: SshKeyPair
 
@@ -174,10 +175,26 @@ def _roll_out(
             instance_id=machine.instance_id,
             host_key=machine.host_key,
         )
-    return Fleet(url=entrypoint.url, release=rollout.release, servers=outputs, balancer=balancer, key=key)
+    return Fleet(
+        url=entrypoint.url,
+        release=rollout.release,
+        servers=outputs,
+        new_servers=_new_servers(servers),
+        balancer=balancer,
+        key=key,
+    )
+
+
+def _new_servers(servers: Mapping[str, Server]) -> list[dict[str, Any]]:
+    """The servers' outputs before the rollout."""
+    return [
+        _output(name, address=server.address, instance_id=server.instance_id, host_key=server.connection.host_key)
+        | {"first_host_key": True}
+        for name, server in servers.items()
+    ]
 
 
 def _output(
-    name: str, *, address: pulumi.Input[str], instance_id: pulumi.Output[str], host_key: pulumi.Output[str]
+    name: str, *, address: pulumi.Input[str], instance_id: pulumi.Output[str], host_key: pulumi.Input[str] | None
 ) -> dict[str, Any]:
     return {"name": name, "address": address, "instance_id": instance_id, "host_key": host_key}

@@ -34,11 +34,19 @@ class SimulatedCommandPlugin(Provider):
         self.calls: list[tuple[str, str]] = []
         # The names of resources whose updates are carried out and then fail.
         self.failing_updates: set[str] = set()
+        # The error of each resource whose create fails, after this many seconds; and when the last one failed.
+        self.failing_creates: dict[str, str] = {}
+        self.seconds_to_failure = 0.0
+        self.failed_at = 0.0
 
     def Create(self, request: Any, context: Any) -> Any:
         if request.preview:
             return super().Create(request, context)
         name = self._record("create", request)
+        if name in self.failing_creates:
+            time.sleep(self.seconds_to_failure)
+            self.failed_at = time.monotonic()
+            context.abort(grpc.StatusCode.UNKNOWN, self.failing_creates[name])
         token: str = request.urn.split("::")[2].rpartition("$")[2]
         return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=_outputs(request.properties))
 
@@ -67,10 +75,14 @@ def _outputs(struct: Any) -> Any:
     return to_struct({**inputs, "stdout": stdout, "stderr": ""})
 
 
-# Draining and the rollout hook run ssh themselves, without the plugin.
+# Draining and the rollout hook run ssh themselves, without the plugin. While the file `unhealthy` exists, a release
+# prints its text and fails.
 SSH_PROGRAM = f"""#!/bin/sh
 case "$*" in *{Paths().draining!s}*) exit 255 ;; esac
 cat > /dev/null
+case "$*" in *"gantry release"*)
+    if [ -e "$(dirname "$0")/../unhealthy" ]; then sleep 3; cat "$(dirname "$0")/../unhealthy" >&2; exit 1; fi ;;
+esac
 echo {STDOUT}
 """
 
