@@ -6,7 +6,7 @@ import json
 import os
 import pwd
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from typing import Any
 from host import files
 from host.console import say
 from host.paths import Paths
+from host.reason import reason_of
 
 # A file with more entries than the first number is cut to the second.
 MOST_ENTRIES = 1000
 KEPT_ENTRIES = 500
-REASON_CHARACTERS = 500
 GOOD_RESULTS = ("prepared", "serving", "unchanged", "on probation")
 
 
@@ -54,8 +54,11 @@ def new_entry(release: str, deployment: str, revision: str | None = None) -> Ent
 
 
 @contextmanager
-def recording(paths: Paths, entry: Entry) -> Generator[Entry]:
-    """Write ``entry`` when the block ends, also when it fails. If this run is killed, the next run writes the entry."""
+def recording(paths: Paths, entry: Entry, variables: Mapping[str, str] | None = None) -> Generator[Entry]:
+    """Write ``entry`` when the block ends, also when it fails. If this run is killed, the next run writes the entry.
+
+    The reason of a failure doesn't contain values of the app's ``variables``, which may be secret.
+    """
     start = time.monotonic()
     _record_killed_run(paths)
     _write(lambda: files.write(paths.unfinished_entry, _line(entry), 0o600))
@@ -64,7 +67,7 @@ def recording(paths: Paths, entry: Entry) -> Generator[Entry]:
     except BaseException as error:
         if entry.result == "interrupted":
             entry.result = "failed"
-        entry.reason = _reason(error)
+        entry.reason = reason_of(error, variables or {})
         raise
     finally:
         entry.seconds = round(time.monotonic() - start, 3)
@@ -114,12 +117,6 @@ def utc(seconds: float) -> str:
 def utc_microseconds(seconds: float) -> str:
     """The same to the microsecond, so that no two runs print the same time."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of the error; if that ends with a colon, the last line, too. The journal has the rest."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return (f"{lines[0]} {lines[-1]}" if lines[0].endswith(":") else lines[0])[:REASON_CHARACTERS]
 
 
 def _variables(process: int) -> dict[str, str]:

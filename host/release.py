@@ -97,7 +97,7 @@ def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[his
             stack.enter_context(lock.exclusive(paths.lock, f"a release of {name}", options.wait))
         stack.enter_context(disk_reserve.available(paths))
         entry = history.new_entry(name, options.deployment.name, options.revision)
-        stack.enter_context(history.recording(paths, entry))
+        stack.enter_context(history.recording(paths, entry, options.deployment.variables))
         entry.phases.update(seconds)
         yield entry
 
@@ -137,6 +137,8 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         previous = _previous(paths, name)
         if state.current(paths) != name or previous in (None, name):
             _remove_failed(paths, name)
+            if isinstance(error, ReleaseError):
+                error.outcome = _still_serving(paths)
             raise
         # The failed deployment serves: an earlier run switched to it and was killed during the watch.
         _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
@@ -232,8 +234,16 @@ def _roll_back_and_raise(
     """Roll back, then raise ``error`` with the outcome."""
     entry.result = _roll_back(paths, failed, previous)
     if isinstance(error, ReleaseError):
-        raise ReleaseError(f"{error.message}\n{_OUTCOMES[entry.result]}", error.advice) from None
+        error.outcome = _OUTCOMES[entry.result]
     raise error
+
+
+def _still_serving(paths: Paths) -> str:
+    """The outcome of a failure before the switch."""
+    current = state.current(paths)
+    if current and deployment.is_active(current):
+        return f"release {deployment.release_of(current)} still serves"
+    return "no release serves: visitors get 503 with Retry-After"
 
 
 def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:

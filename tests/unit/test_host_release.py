@@ -104,6 +104,18 @@ def test_the_error_of_an_unhealthy_release_ends_with_the_last_lines_of_its_journ
         server.release(server.upload("one"))
 
 
+def test_the_error_before_the_switch_says_what_serves_and_the_history_does_not(server: FakeServer):
+    server.errors["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError, match=r"\nno release serves: visitors get 503 with Retry-After$"):
+        server.release(server.upload("one"))
+    server.errors.clear()
+    server.release(first := server.upload("one"))
+    server.errors["socket"] = "unhealthy"
+    with pytest.raises(ReleaseError, match=rf"\nrelease {first} still serves$"):
+        server.release(server.upload("two"))
+    assert history.last_entries(server.paths, 1)[0]["reason"] == "unhealthy"
+
+
 def test_a_failed_change_of_a_variable_keeps_the_code_of_the_serving_release(server: FakeServer):
     digest = server.upload("one")
     server.release(digest)

@@ -1,0 +1,60 @@
+"""The reason of a failed release as one sentence, for the history and for `gantry status`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from host.errors import ReleaseError
+
+MOST_CHARACTERS = 300
+# A shorter value of a variable is a word such as "true" or "prod", which may stand in any sentence.
+SHORTEST_SECRET = 6
+# Variables that Gantry sets. They aren't secret.
+OWN_VARIABLES = ("RELEASE", "GANTRY_STACK")
+# The last line of a traceback, such as "KeyError: 'X'" or "django.db.utils.OperationalError: no such table".
+_EXCEPTION = re.compile(
+    r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Failure|Interrupt|Warning|Configured)(?::.*)?"
+)
+# A line that says something. Brackets, numbers and single letters don't.
+_WORDS = re.compile(r"[^\W\d_]{3}")
+
+
+def reason_of(error: BaseException, variables: Mapping[str, str]) -> str:
+    """What failed and why. Values of the ``variables`` are replaced by their names in brackets."""
+    message, advice = (error.message, error.advice) if isinstance(error, ReleaseError) else (str(error), "")
+    first, *others = [line for line in message.splitlines() if line.strip()] or [type(error).__name__]
+    why = advice.replace("\n", " ") or _telling_line(others, needed=first.endswith(":"))
+    sentence = f"{first.rstrip(': ')}: {why}" if why else first.rstrip(": ")
+    return _shortened(_without_values(sentence, variables))
+
+
+def _telling_line(lines: list[str], *, needed: bool) -> str:
+    """The last exception in an app's last lines. If there is none and one line is ``needed``, the last with a word."""
+    for line in reversed(lines):
+        if _EXCEPTION.fullmatch(line):
+            return line
+    with_words = [line.strip() for line in lines if _WORDS.search(line)]
+    return with_words[-1] if needed and with_words else ""
+
+
+def _without_values(text: str, variables: Mapping[str, str]) -> str:
+    values = {value: name for name, value in variables.items() if name not in OWN_VARIABLES}
+    # The password of a database's address may stand alone.
+    values |= {password: name for value, name in values.items() if (password := _password(value))}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, f"[{values[value]}]")
+    return text
+
+
+def _password(value: str) -> str | None:
+    try:
+        return urlsplit(value).password
+    except ValueError:
+        return None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1].rstrip()}…"
