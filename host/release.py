@@ -21,6 +21,7 @@ from host import (
     health,
     history,
     lock,
+    outcomes,
     probation,
     processes,
     prune,
@@ -198,11 +199,7 @@ def _clean_up(paths: Paths, name: str, entry: history.Entry) -> None:
         notes.append(prune.prune(paths, name))
 
 
-_OUTCOMES = {
-    "rolled back": "the server rolled back: the previous release serves again",
-    "failed": "there is no earlier release to roll back to: visitors get 503 with Retry-After",
-    "stuck": "the previous release doesn't start any more: the new release still serves",
-}
+_OUTCOMES = {"rolled back": outcomes.ROLLED_BACK, "failed": outcomes.NOTHING_BEFORE, "stuck": outcomes.STUCK}
 
 
 @contextmanager
@@ -242,8 +239,8 @@ def _still_serving(paths: Paths) -> str:
     """The outcome of a failure before the switch."""
     current = state.current(paths)
     if current and deployment.is_active(current):
-        return f"release {deployment.release_of(current)} still serves"
-    return "no release serves: visitors get 503 with Retry-After"
+        return outcomes.still_serves(deployment.release_of(current))
+    return outcomes.NOTHING_SERVES
 
 
 def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:

@@ -105,13 +105,14 @@ def test_a_rollback_builds_nothing_again_and_a_changed_variable_does(
 
 
 def test_a_build_that_fails_ends_the_release_before_the_start_and_leaves_no_files(server: BuildServer):
-    server.release(server.upload("one"))
+    server.release(first := server.upload("one"))
     broken = server.upload("two", Procfile="web: gunicorn a:b\nbuild: touch half; echo no such module; false\n")
     with pytest.raises(ReleaseError) as error:
         server.release(broken)
     assert str(error.value).splitlines() == [
         "the build failed with exit status 1: touch half; echo no such module; false",
         "no such module",
+        f"release {first} still serves",
     ]
     assert not any(call.startswith("start") for call in server.calls)
     assert (list(server.paths.builds.iterdir()), server.page()) == ([], "one")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import cast
 
 from tools.recover import command as recovering
-from tools.setup import backend
+from tools.setup import backend, failure
 from tools.setup.debian_packages import LOCAL_TARGET, TESTS, install_packages
 from tools.setup.engine_env import for_command
+from tools.setup.engine_events import VARIABLES, events
 from tools.setup.installation import set_up, set_up_policy
 from tools.setup.paths import POLICY_PACK, ROOT, VENV
 from tools.setup.report import SetupError, say
@@ -80,9 +81,18 @@ def run(command: str, stack: str, environ: Mapping[str, str]) -> int:
     words = words_of(command, stack, target)
     if str(POLICY_PACK) in words:
         set_up_policy(environ)
-    status = run_in_foreground(select, env) or run_in_foreground([pulumi, *words], env)
-    if command == "up" and status == 0 and (url := _url(pulumi, stack, env)):
-        print(f"\n{url}", flush=True)
+    if status := run_in_foreground(select, env):
+        return status
+    return _up([pulumi, *words], stack, env) if command == "up" else run_in_foreground([pulumi, *words], env)
+
+
+def _up(words: list[str], stack: str, env: Mapping[str, str]) -> int:
+    """Runs `up`. At the end it prints the URL, or what failed and how to go on."""
+    with events() as engine:
+        status = run_in_foreground([*words, *engine.options], {**env, **VARIABLES})
+    last_lines = failure.summary(failure.failures(engine.diagnostics), stack) if status else _url(words[0], stack, env)
+    if last_lines:
+        print(f"\n{last_lines}", flush=True)
     return status
 
 
