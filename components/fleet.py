@@ -135,8 +135,14 @@ class _FleetBuilder(Generic[N]):
             release_input=pulumi.Output.secret(release_input),
             canary=settings.canary,
             batch=settings.batch,
-            server_seconds=settings.watch + 2 * settings.health_timeout + settings.stop_timeout,
+            server_seconds=_server_seconds(settings),
         )
+
+
+def _server_seconds(settings: Settings) -> int:
+    """The longest time from the start of a web process to the end of a release on one server."""
+    checks = 2 * settings.health_timeout + settings.watch
+    return settings.start_timeout + checks + settings.stop_timeout
 
 
 def _roll_out(

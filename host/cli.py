@@ -13,7 +13,6 @@ from typing import Any
 from host import (
     balancing,
     cron,
-    health,
     history,
     local_balancer,
     lock,
@@ -28,6 +27,7 @@ from host.configure import Configuration, configure
 from host.console import say
 from host.deployment import Deployment
 from host.errors import ReleaseError
+from host.health_check import HealthCheck
 from host.paths import Paths
 
 # Earlier names of commands. Units, timers and connections that an earlier version made on a server still use them.
@@ -125,6 +125,9 @@ def _add_release_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--expect", type=int, help="status of a healthy app (default: any 2xx or 3xx)")
     command.add_argument("--timeout", type=float, default=30, help="seconds until the app must be healthy")
     command.add_argument("--interval", type=float, help="seconds between two health checks (default: automatic)")
+    command.add_argument(
+        "--scheme", choices=("http", "https"), default="http", help="what visitors use (default: http)"
+    )
     command.add_argument("--watch", type=float, default=10, help="seconds to watch the release after the switch")
     command.add_argument(
         "--probation", type=float, default=0, metavar="SECONDS", help="roll back unless confirmed within this time"
@@ -156,12 +159,13 @@ def _release(paths: Paths, options: argparse.Namespace) -> None:
     document: dict[str, Any] = json.load(sys.stdin)
     release_options = release.ReleaseOptions(
         deployment=_deployment(options, document),
-        health_check=health.HealthCheck(
+        health_check=HealthCheck(
             path=options.health,
             host=options.host,
             timeout=options.timeout,
             status=options.expect,
             interval=options.interval,
+            scheme=options.scheme,
         ),
         watch=options.watch,
         probation=options.probation,

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import explain, files, procfile, systemd, web_server
+from host import explain, files, health_advice, procfile, systemd, web_server
+from host.errors import ReleaseError
 from host.paths import Paths
 
 # The user that runs the app. It can't write to the app's folder.
@@ -97,7 +98,16 @@ def start(name: str) -> None:
     Raises ReleaseError with the last lines of its journal.
     """
     if systemd.systemctl("start", unit(name)).returncode != 0:
-        raise explain.failure("the app doesn't start:", journal(name), app_folder(name))
+        raise _start_failure(name)
+
+
+def _start_failure(name: str) -> ReleaseError:
+    properties = systemd.show(unit(name), "Result", "TimeoutStartUSec")
+    if properties.get("Result") != "timeout":
+        return explain.failure("the app doesn't start:", journal(name), app_folder(name))
+    limit = systemd.seconds(properties["TimeoutStartUSec"])
+    error = explain.failure(f"the app didn't listen within {limit:g} s:", journal(name), app_folder(name))
+    return ReleaseError(error.message, "\n".join(filter(None, (error.advice, health_advice.slow_start(limit)))))
 
 
 def is_active(name: str) -> bool:

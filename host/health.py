@@ -1,4 +1,4 @@
-"""Health checks: on the app's own socket before the switch, and through Nginx after it."""
+"""Sends health checks: to the app's own socket and through Nginx before the switch, and to the site after it."""
 
 from __future__ import annotations
 
@@ -6,37 +6,26 @@ import http.client
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from host import candidate, health_advice, ports
 from host.errors import ReleaseError
+from host.health_check import Answer, HealthCheck, excerpt
+from host.paths import Paths
 
-# If no status is configured, any answer except an error is healthy.
-HEALTHY_STATUSES = frozenset(map(str, range(200, 400)))
 # Seconds between two checks until the first one succeeds. They are few, because a person waits for the result.
 INTERVAL_SECONDS = 0.25
+# Of a release that has answered before, a check that takes longer has failed.
+ANSWER_SECONDS = 5.0
+# This many failures in a row count: a single one may be a coincidence.
+FAILED_CHECKS = 2
+# Limit for the additional look at the front page.
+FRONT_PAGE_SECONDS = 2.0
+EXCERPT_BYTES = 4096
 
-
-@dataclass(frozen=True)
-class HealthCheck:
-    """A GET of ``path`` with ``host`` as its Host header, which must be answered within ``timeout`` seconds.
-
-    ``status`` is the status of a healthy app; None means any 2xx or 3xx. ``interval`` is the number of seconds between
-    two checks; None lets the caller choose.
-    """
-
-    path: str
-    host: str
-    timeout: float = 30.0
-    status: int | None = None
-    interval: float | None = None
-
-    @property
-    def expected(self) -> str:
-        return str(self.status) if self.status else "2xx or 3xx"
-
-    def is_healthy(self, answer: str) -> bool:
-        return answer == str(self.status) if self.status else answer in HEALTHY_STATUSES
+Connect = Callable[[float], http.client.HTTPConnection]
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -52,51 +41,111 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def check_socket(path: Path, check: HealthCheck) -> str:
-    """Check the app on its own socket until it is healthy; returns the status.
+def check_socket(path: Path, check: HealthCheck) -> Answer:
+    """Check the app on its own socket until it is healthy; returns the healthy answer.
 
-    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds.
+    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds, or if visitors couldn't reach the site.
     """
-    return _wait(lambda seconds: UnixConnection(path, seconds), check, "the new release")
+    answer = _wait(lambda seconds: UnixConnection(path, seconds), check, "the new release")
+    _require_reachable(check, answer)
+    return answer
 
 
-def check_nginx(check: HealthCheck) -> str:
-    """Check the site through Nginx, the way of a visitor's request, until it is healthy; returns the status.
+def check_candidate(paths: Paths, deployment: str, check: HealthCheck) -> Answer:
+    """Check a deployment that isn't switched to through Nginx, until it is healthy; returns the healthy answer.
 
-    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds.
+    Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds, if Nginx rejects its answers, or if
+    visitors couldn't reach the site.
     """
-    return _wait(_nginx, check, "the site")
+    with candidate.served(paths, deployment) as nginx_errors:
+        answer = _wait(_candidate, check, "the new release behind Nginx", nginx_errors)
+        _require_reachable(check, answer)
+        if check.path != "/":
+            # An app may redirect all of its pages to https, except the one of the health check.
+            front_page = replace(check, path="/")
+            _require_reachable(front_page, _get(_candidate(FRONT_PAGE_SECONDS), front_page))
+    return answer
 
 
-def site_status(check: HealthCheck, timeout: float) -> str:
-    """The site's answer to a single check: its status, or a description of the failure."""
-    return _get(_nginx(timeout), check)
+def check_nginx(check: HealthCheck) -> Answer:
+    """Check the site through Nginx, the way of a visitor's request; returns the healthy answer.
+
+    Raises ReleaseError after ``FAILED_CHECKS`` failures.
+    """
+    failures = 0
+    while not check.is_healthy(answer := site_answer(check, ANSWER_SECONDS)):
+        failures += 1
+        if failures == FAILED_CHECKS:
+            raise ReleaseError(health_advice.reason("the site", check, answer), health_advice.advice(check, answer))
+        time.sleep(check.interval or INTERVAL_SECONDS)
+    return answer
 
 
-def _nginx(timeout: float) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout)
+def site_answer(check: HealthCheck, timeout: float) -> Answer:
+    """The site's answer to a single check, within ``timeout`` seconds."""
+    return _get(http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout), check)
 
 
-def _wait(connect: Callable[[float], http.client.HTTPConnection], check: HealthCheck, subject: str) -> str:
+def _candidate(timeout: float) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", ports.CANDIDATE_PORT, timeout=timeout)
+
+
+def _require_reachable(check: HealthCheck, answer: Answer) -> None:
+    if sentence := health_advice.unreachable(check, answer):
+        raise ReleaseError(f"GET {check.path} answered {answer} (Host: {check.host})", sentence)
+
+
+def _wait(connect: Connect, check: HealthCheck, subject: str, nginx_errors: Callable[[], list[str]] = list) -> Answer:
+    """Check until the answer is healthy. Ends early if ``nginx_errors``, Nginx's own, show repeated failures."""
     deadline, pause = time.monotonic() + check.timeout, check.interval or INTERVAL_SECONDS
+    last: Answer | None = None
     while True:
         # An app that hangs must not delay the release beyond the deadline.
         answer = _get(connect(max(0.1, deadline - time.monotonic())), check)
         if check.is_healthy(answer):
             return answer
-        if time.monotonic() + pause >= deadline:
-            raise ReleaseError(f"{subject} isn't healthy: GET {check.path} answered {answer}, not {check.expected}")
+        # The last attempt may be cut short by the deadline. An earlier response says more.
+        last = answer if answer.status or last is None or last.status is None else last
+        is_late, errors = time.monotonic() + pause >= deadline, nginx_errors()
+        if errors and (is_late or len(errors) >= FAILED_CHECKS):
+            raise ReleaseError(f"GET {check.path} fails behind Nginx: {errors[-1]}", health_advice.rejected(errors[-1]))
+        if is_late:
+            raise ReleaseError(health_advice.reason(subject, check, last), health_advice.advice(check, last))
         time.sleep(pause)
 
 
-def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> str:
-    """The status as text, or a description of the failure."""
+def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> Answer:
     try:
-        connection.request("GET", check.path, headers={"Host": check.host, "X-Forwarded-Proto": "http"})
-        return str(connection.getresponse().status)
+        headers = {"Host": check.host, "X-Forwarded-Proto": check.scheme}
+        connection.request("GET", check.path, headers=headers)
+        return _answer(connection.getresponse())
     except TimeoutError:
-        return f"nothing within {connection.timeout or 0:.1f} s"
-    except (OSError, http.client.HTTPException) as error:
-        return repr(error)
+        return Answer(None, f"nothing within {connection.timeout or 0:.1f} s", fault="silent")
+    except ConnectionRefusedError as error:
+        is_app = isinstance(connection, UnixConnection)
+        return Answer(None, repr(error), fault="refused" if is_app else "no Nginx")
+    except FileNotFoundError as error:
+        return Answer(None, repr(error), fault="refused")
+    except (ConnectionError, http.client.IncompleteRead) as error:
+        return Answer(None, repr(error), fault="closed")
+    except http.client.HTTPException as error:
+        return Answer(None, repr(error), fault="no HTTP")
+    except OSError as error:
+        return Answer(None, repr(error))
     finally:
         connection.close()
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    text = ""
+    if response.status >= 400:
+        # A text that doesn't come or is cut off adds nothing to the status.
+        with suppress(OSError, http.client.HTTPException):
+            body = response.read(EXCERPT_BYTES).decode(errors="replace")
+            text = excerpt(response.headers.get("Content-Type", ""), body)
+    return Answer(
+        response.status,
+        text=text,
+        location=response.headers.get("Location", ""),
+        sets_cookie="Set-Cookie" in response.headers,
+    )

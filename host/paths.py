@@ -123,6 +123,9 @@ class Paths:
     socket = _Below("var/lib/gantry/web.sock")
     """The fixed path that Nginx connects to: a symbolic link to the socket of the current deployment."""
 
+    candidate_socket = _Below("var/lib/gantry/candidate.sock")
+    """A symbolic link to the socket of a deployment that isn't switched to, while Nginx serves it for its check."""
+
     current = _Below("var/lib/gantry/current")
     """The deployment that serves: a symbolic link to its folder."""
 
@@ -160,6 +163,9 @@ class Paths:
 
     access_log = _Below("var/log/nginx/gantry.log")
     """Nginx's access log in the format that ``host.access_log`` reads."""
+
+    candidate_errors = _Below("var/log/nginx/gantry-candidate.log")
+    """Nginx's errors with a deployment that isn't switched to."""
 
     combined_log = _Below("var/log/nginx/access.log")
     """Nginx's access log in its usual combined format, for people and log tools."""

@@ -19,6 +19,7 @@ from host import (
     explain,
     files,
     health,
+    health_advice,
     history,
     lock,
     outcomes,
@@ -32,6 +33,7 @@ from host import (
 from host.console import phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
+from host.health_check import HealthCheck
 from host.install import install_and_build
 from host.paths import Paths
 from host.unpack import require_space
@@ -47,7 +49,7 @@ class ReleaseOptions:
     """The deployment that a server should serve, and the limits of its checks."""
 
     deployment: Deployment
-    health_check: health.HealthCheck
+    health_check: HealthCheck
     # Seconds after the switch in which an unhealthy release is rolled back.
     watch: float = 0.0
     # Seconds after which the server rolls back unless the release is confirmed; 0 confirms it at once.
@@ -110,7 +112,7 @@ def _serves(paths: Paths, options: ReleaseOptions) -> bool:
     linked = paths.socket.is_symlink() and paths.socket.readlink() == paths.deployment_socket(name)
     if not (linked and state.current(paths) == name and deployment.is_active(name)):
         return False
-    return check.is_healthy(health.site_status(check, check.timeout))
+    return check.is_healthy(health.site_answer(check, check.timeout))
 
 
 def _watch_seconds(paths: Paths, options: ReleaseOptions) -> float:
@@ -151,7 +153,11 @@ def _start(paths: Paths, options: ReleaseOptions, *, folders: Folders, seconds: 
         deployment.write_files(paths, options.deployment, folders)
         deployment.start(name)
     with phase("check", seconds) as notes, _with_journal(name):
-        notes.append(health.check_socket(paths.deployment_socket(name), options.health_check))
+        answer = health.check_socket(paths.deployment_socket(name), options.health_check)
+        health.check_candidate(paths, name, options.health_check)
+        notes.append(str(answer))
+    if remark := health_advice.remark(options.health_check, answer):
+        say(f"  {remark}")
 
 
 def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:
@@ -167,7 +173,7 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
                 # check must not be such a request.
                 time.sleep(times.MOVED_SECONDS)
         with phase("verify", entry.phases) as notes, _with_journal(name):
-            notes.append(health.check_nginx(options.health_check))
+            notes.append(str(health.check_nginx(options.health_check)))
         if options.watch:
             with phase("watch", entry.phases) as notes, _with_journal(name):
                 notes.append(watch.watch(_watch_options(paths, options)))

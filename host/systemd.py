@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 # ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
@@ -29,6 +30,12 @@ def show(unit: str, *names: str) -> dict[str, str]:
     """The properties ``names`` of a unit."""
     stdout = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
     return {name: value for name, _, value in (line.partition("=") for line in stdout.splitlines())}
+
+
+def seconds(span: str) -> float:
+    """A span of time as systemd shows it, such as ``1min 30s``, in seconds."""
+    units = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(h|min|ms|s)\b", span))
 
 
 def listed(*patterns: str) -> dict[str, str]:

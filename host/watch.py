@@ -7,14 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import deployment, health, times
+from host import deployment, health, health_advice, times
 from host.access_log import RequestCounts, Share
 from host.errors import ReleaseError
+from host.health_check import Answer, HealthCheck
 
-# A health check that takes longer has failed.
-ANSWER_SECONDS = 5.0
-# A single failure may be a coincidence.
-FAILED_CHECKS = 2
+# A single crash may be a coincidence.
 CRASHED_WORKERS = 2
 # With fewer failed requests, their share says nothing.
 FAILED_REQUESTS = 5
@@ -28,7 +26,7 @@ class Observation:
     """The results of one look at the new release. The counts are for the whole watch so far."""
 
     failed_checks: int
-    answer: str
+    answer: Answer
     active: str
     restarts: int
     crashes: list[str]
@@ -44,7 +42,7 @@ class WatchOptions:
     """
 
     deployment: str
-    health_check: health.HealthCheck
+    health_check: HealthCheck
     seconds: float
     log: Path
     switched_at: float
@@ -57,7 +55,7 @@ def watch(options: WatchOptions) -> str:
     counts = RequestCounts(options.log, options.switched_at, start + times.MOVED_SECONDS)
     deadline, failed_checks = time.monotonic() + options.seconds, 0
     while True:
-        answer = health.site_status(check, ANSWER_SECONDS)
+        answer = health.site_answer(check, health.ANSWER_SECONDS)
         failed_checks = 0 if check.is_healthy(answer) else failed_checks + 1
         unit = deployment.unit_state(name)
         observation = Observation(
@@ -70,14 +68,15 @@ def watch(options: WatchOptions) -> str:
             since=counts.update(),
         )
         if reason := unhealthy_reason(observation, check):
-            raise ReleaseError(reason)
+            is_check = observation.failed_checks >= health.FAILED_CHECKS
+            raise ReleaseError(reason, health_advice.advice(check, answer) if is_check else "")
         # After a failed check, the watch continues beyond its end until the next check decides.
         if time.monotonic() >= deadline and not failed_checks:
             return str(counts.since) if counts.since.total else "no visitors"
         time.sleep(max(0.0, min(check.interval or times.WATCH_INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
 
 
-def unhealthy_reason(observation: Observation, check: health.HealthCheck) -> str | None:
+def unhealthy_reason(observation: Observation, check: HealthCheck) -> str | None:
     """Why the release is unhealthy, or None if it is healthy."""
     if observation.active not in ("active", "reloading"):
         return f"the app ended after the switch (its unit is {observation.active})"
@@ -85,7 +84,7 @@ def unhealthy_reason(observation: Observation, check: health.HealthCheck) -> str
         return f"the app ended after the switch and was restarted ({observation.restarts}x)"
     if len(observation.crashes) >= CRASHED_WORKERS:
         return f"workers of the app crashed after the switch: {observation.crashes[-1]}"
-    if observation.failed_checks >= FAILED_CHECKS:
+    if observation.failed_checks >= health.FAILED_CHECKS:
         return f"the site turned unhealthy after the switch: GET {check.path} answered {observation.answer}"
     # Up to twice the usual share is accepted: a release that repairs a failing app must get through.
     before, since = observation.before, observation.since

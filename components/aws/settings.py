@@ -91,6 +91,10 @@ class AwsSettings(TargetSettings):
             )
         yield from room.no_room(common, self.network, _capacity)
 
+    @property
+    def balancer_has_https(self) -> bool:
+        return self.zone is not None
+
 
 def _capacity(network: str) -> int:
     """How many servers fit into a VPC of this range, with as many replacements.

@@ -62,5 +62,9 @@ class DigitalOceanSettings(TargetSettings):
         yield from clouds.status_the_balancer_refuses("digitalocean", common, UNHEALTHY_FROM_STATUS)
         yield from room.no_room(common, self.network, room.without_subnets)
 
+    @property
+    def balancer_has_https(self) -> bool:
+        return self.zone is not None
+
 
 SETTINGS = DigitalOceanSettings

@@ -13,10 +13,9 @@ from components.rollout import steps
 from components.rollout.bootstrap import Bootstrap, NewServer
 from components.rollout.rollback import RollbackHook
 from components.rollout.steps import RolloutArgs
-from host import times
 
-# Limit for one prepared batch, besides the switch itself: two minutes to connect, the start, and some room.
-BATCH_SECONDS = 120 + times.WEB_START_SECONDS + 30
+# Limit for one prepared batch, besides the release itself: two minutes to connect, and some room.
+BATCH_SECONDS = 120 + 30
 
 
 @dataclass(frozen=True, kw_only=True)

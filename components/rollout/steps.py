@@ -55,7 +55,7 @@ class RolloutArgs:
     canary: bool = True
     # How many servers switch at a time. None: `rollout.batches` chooses.
     batch: int | None = None
-    # Seconds that one server may need for its health checks, the watch and the stop of older processes.
+    # Seconds that one server may need for the start, its health checks, the watch and the stop of older processes.
     server_seconds: int = 0
 
 

@@ -8,6 +8,7 @@ import shlex
 
 from components.server.configuration import PATHS, Configuration
 from components.settings.common import Settings
+from host.health_check import DEFAULT_HOST
 
 # The first command. It prints the server's own host key. Its script came with the user-data. The command's text must
 # never change: an update would expect the first host key, which the server no longer shows.
@@ -21,8 +22,10 @@ ROLL_BACK = "sudo gantry rollback --wait {seconds}"
 
 def release(name: str, configuration: Configuration, settings: Settings) -> str:
     """The command that makes a server serve the release ``name``. A preview shows the change of its two digests."""
-    flags = ["--health", settings.health_path, "--host", settings.domain or "localhost"]
+    flags = ["--health", settings.health_path, "--host", settings.domain or DEFAULT_HOST]
     flags += ["--timeout", str(settings.health_timeout), "--watch", str(settings.watch)]
+    if settings.https:
+        flags += ["--scheme", "https"]
     if settings.health_status:
         flags += ["--expect", str(settings.health_status)]
     if settings.health_interval:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from components.server.templates import render, text
 from components.settings.common import Settings
-from host import systemd, times
+from host import ports, systemd, times
 from host.paths import Paths
 from host.uv import BUILD_USER
 
@@ -98,7 +98,7 @@ def _units(settings: Settings) -> dict[str, str]:
         "web.service.j2",
         **deployment,
         socket=PATHS.deployment_socket("%i"),
-        start_seconds=times.WEB_START_SECONDS,
+        start_seconds=settings.start_timeout,
         stop_seconds=times.WEB_STOP_SECONDS,
     )
     units = {
@@ -132,6 +132,8 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         balancer=balancer,
         # A balancer always sends HTTP to the server. Only its header tells whether the visitor uses HTTPS.
         scheme="$visitors_scheme" if balancer else "$scheme",
+        https=settings.https,
+        candidate_port=ports.CANDIDATE_PORT,
         maintenance=settings.maintenance,
         health_path=settings.health_path,
         health_pattern=re.escape(settings.health_path.partition("?")[0]),

@@ -33,6 +33,11 @@ class TargetSettings:
         """Mistakes between these settings and the common ones. The first key of each is the one to sort by."""
         yield from ()
 
+    @property
+    def balancer_has_https(self) -> bool:
+        """Whether a balancer on this target has a certificate, so that visitors use HTTPS."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommonSettings:
@@ -115,6 +120,13 @@ class CommonSettings:
         default=30,
         example=60,
         help="Seconds that a new release gets to become healthy after its start.",
+        group=HEALTH,
+    )
+    start_timeout: int = setting(
+        validators.whole(1, 3600),
+        default=90,
+        example=300,
+        help="Seconds that the web process may take until it listens, such as for loading a model.",
         group=HEALTH,
     )
     health_interval: float | None = setting(
@@ -225,3 +237,8 @@ class Settings(CommonSettings):
     """All settings of a stack: the common ones, and those of its target."""
 
     target_settings: TargetSettings = field(default_factory=TargetSettings)
+
+    @property
+    def https(self) -> bool:
+        """Whether visitors use HTTPS, which only a balancer has."""
+        return self.balancer and bool(self.domain) and self.target_settings.balancer_has_https

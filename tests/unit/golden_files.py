@@ -20,6 +20,7 @@ def rendered_files() -> dict[str, str]:
         "site-single.txt": _file(PATHS.site),
         "site-domain.txt": _file(PATHS.site, domain="example.org"),
         "site-balanced.txt": _file(PATHS.site, balancer=BALANCER, domain="example.org"),
+        "site-https.txt": _https_file(PATHS.site),
         "site-maintenance.txt": _file(PATHS.site, maintenance=True),
         "site-balanced-maintenance.txt": _file(PATHS.site, balancer=BALANCER, maintenance=True),
         "web-unit.txt": _file(WEB_UNIT),
@@ -30,6 +31,12 @@ def rendered_files() -> dict[str, str]:
 
 def _file(path: Path | str, *, balancer: Sequence[str] = (), **changes: Any) -> str:
     return configuration(make_settings(**changes), "/opt/gantry/incoming/host-1.pyz", balancer).files[str(path)]
+
+
+def _https_file(path: Path) -> str:
+    """The file of a server whose balancer has a certificate."""
+    settings = make_settings(domain="example.org", balancer=True, target="aws", zone="example.org")
+    return configuration(settings, "/opt/gantry/incoming/host-1.pyz", BALANCER).files[str(path)]
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import pytest
 from host import deployment, files, health, release, systemd, times, unpack, venv, watch
 from host.deployment import Deployment
 from host.errors import ReleaseError
+from host.health_check import Answer, HealthCheck
 from host.paths import Paths
 
-HEALTH_CHECK = health.HealthCheck("/healthz", "rocket.test", timeout=1)
+HEALTH_CHECK = HealthCheck("/healthz", "rocket.test", timeout=1)
 WATCH_SECONDS = 10
 
 
@@ -52,8 +53,9 @@ class FakeServer:
         self.paths.gunicorn_requirements.write_text("gunicorn==27.0.1\n")
         monkeypatch.setattr(venv, "ensure", self.install)
         monkeypatch.setattr(health, "check_socket", lambda path, check: self.check("socket"))
+        monkeypatch.setattr(health, "check_candidate", lambda *_: self.check("candidate"))
         monkeypatch.setattr(health, "check_nginx", lambda check: self.check("nginx"))
-        monkeypatch.setattr(health, "site_status", lambda *_: self.check("site"))
+        monkeypatch.setattr(health, "site_answer", lambda *_: self.check("site"))
         monkeypatch.setattr(watch, "watch", self.watch)
         monkeypatch.setattr(unpack.os, "statvfs", lambda _: self.disk)
 
@@ -82,14 +84,15 @@ class FakeServer:
         self.calls.append(f"{verb} {name[:12]}")
         self.active.discard(name)
 
-    def check(self, step: str) -> str:
+    def check(self, step: str) -> Answer:
         self.calls.append(f"check {step}")
         self.fail(step)
-        return "200"
+        return Answer(200)
 
     def watch(self, options: watch.WatchOptions) -> str:
         self.watch_seconds = options.seconds
-        return self.check("watch")
+        self.check("watch")
+        return "no visitors"
 
     def fail(self, step: str) -> None:
         if step in self.errors:

@@ -67,6 +67,15 @@ def test_the_release_command_shows_health_check_and_watch(settings: Settings):
     assert release_command(strict).endswith(flags)
 
 
+@pytest.mark.parametrize(
+    ("changes", "https"), [({}, True), ({"balancer": False}, False), ({"zone": None}, False), ({"domain": None}, False)]
+)
+def test_the_health_check_asks_with_https_if_the_balancer_has_a_certificate(changes: dict[str, Any], https: bool):
+    for target in ("aws", "digitalocean"):
+        values = {"domain": "rocket.test", "balancer": True, "target": target, "zone": "rocket.test", **changes}
+        assert ("--scheme https" in release_command(make_settings(**values))) == https
+
+
 def test_the_release_input_adds_release_and_stack_to_the_apps_variables():
     stdin = json.loads(commands.release_input({"A": "b"}, release="3f2a91c0ffee", stack="dev"))
     variables = {"A": "b", "RELEASE": "3f2a91c0ffee", "GANTRY_STACK": "dev"}

@@ -34,7 +34,7 @@ def test_probation_lasts_longer_than_the_rollout_and_the_confirmation_is_the_sam
         confirm = recorder.custom(f"dev-{number}-confirm").inputs["create"]
         assert "--probation" not in confirm
         release = recorder.custom(f"dev-{number}-release").inputs["create"]
-        assert release == f"{confirm} --probation {3 * (240 + 10 + 2 * 30 + 60)}"
+        assert release == f"{confirm} --probation {3 * (150 + 90 + 10 + 2 * 30 + 60)}"
 
 
 def test_every_server_knows_the_balancers_address(tmp_path: Path):

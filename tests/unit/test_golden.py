@@ -67,6 +67,20 @@ def parse_nginx(text: str) -> Directive:
     return root
 
 
+def servers_of(root: Directive) -> list[Directive]:
+    return [directive for directive in root.block if directive.words == ["server"]]
+
+
+def candidate_of(root: Directive) -> Directive:
+    """The server block that serves a deployment before the switch."""
+    [server] = [
+        server
+        for server in servers_of(root)
+        if ["proxy_pass", "http://candidate"] in [line.words for line in server.walk()]
+    ]
+    return server
+
+
 def parse_unit(text: str) -> dict[str, list[tuple[str, str]]]:
     """The pairs of key and value of a unit, by section."""
     sections: dict[str, list[tuple[str, str]]] = {}
@@ -112,13 +126,14 @@ def test_every_variable_of_a_site_is_defined(name: str):
         ("site-single.txt", [["_"]]),
         ("site-domain.txt", [["www.example.org"], ["example.org"]]),
         ("site-balanced.txt", [["www.example.org"], ["example.org"]]),
+        ("site-https.txt", [["www.example.org"], ["example.org"]]),
         ("site-maintenance.txt", [["_"]]),
         ("site-balanced-maintenance.txt", [["_"]]),
     ],
 )
 def test_the_last_server_of_a_site_is_the_default_and_has_the_apps_location(name: str, names: list[list[str]]):
     root = parse_nginx(RENDERED[name])
-    servers = [directive for directive in root.block if directive.words == ["server"]]
+    servers = [server for server in servers_of(root) if server is not candidate_of(root)]
     server_names = [line.words[1:] for server in servers for line in server.block if line.words[0] == "server_name"]
     assert server_names == names
     defaults = [
@@ -127,7 +142,25 @@ def test_the_last_server_of_a_site_is_the_default_and_has_the_apps_location(name
     assert defaults == [[False, False]] * (len(servers) - 1) + [[True, True]]
     [location] = [directive for directive in servers[-1].block if directive.words == ["location", "/"]]
     assert ["proxy_pass", "http://app"] in [directive.words for directive in location.block]
-    assert [directive.words for directive in root.block if directive.words[0] == "upstream"] == [["upstream", "app"]]
+    upstreams = [directive.words[1] for directive in root.block if directive.words[0] == "upstream"]
+    assert upstreams == ["app", "candidate"]
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_a_candidate_is_served_with_the_directives_of_a_visitors_request_on_a_loopback_address(name: str):
+    root = parse_nginx(RENDERED[name])
+    candidate, site = candidate_of(root), servers_of(root)[-1]
+    assert [directive.words for directive in candidate.block if directive.words[0] == "listen"] == [
+        ["listen", "127.0.0.1:30000"]
+    ]
+    proxying = [
+        [line.words for line in server.walk() if line.words[0].startswith("proxy_") and line.words[0] != "proxy_pass"]
+        for server in (candidate, site)
+    ]
+    assert proxying[0] == proxying[1]
+    assert ["proxy_set_header", "Connection", '""'] in proxying[0]
+    [upstream] = [directive for directive in root.block if directive.words == ["upstream", "candidate"]]
+    assert [line.words for line in upstream.block] == [["server", "unix:/var/lib/gantry/candidate.sock", "max_fails=0"]]
 
 
 def test_the_web_unit_starts_the_deployment_with_gunicorns_settings():

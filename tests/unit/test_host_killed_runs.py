@@ -10,6 +10,7 @@ import pytest
 
 from host import health, history, probation, processes, release, resume, state, watch
 from host.errors import ReleaseError
+from host.health_check import Answer
 from host.processes import Plan
 from tests.unit.host_server import FakeServer, die_after
 from tests.unit.test_host_probation import ProbationServer
@@ -43,7 +44,7 @@ def test_a_release_that_turned_unhealthy_after_its_watch_was_killed_is_rolled_ba
         die_after(patch, "verify")
         server.release(unhealthy)
     server.errors["socket"] = "answers 500"
-    monkeypatch.setattr(health, "site_status", lambda *_: "500")
+    monkeypatch.setattr(health, "site_answer", lambda *_: Answer(500))
     with pytest.raises(ReleaseError, match=r"(?s)answers 500.*the previous release serves again"):
         server.release(unhealthy)
     assert server.page() == "one"

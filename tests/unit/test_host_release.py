@@ -18,7 +18,14 @@ def test_a_release_is_started_checked_and_watched_before_the_old_one_is_drained(
     first, second = server.upload("one"), server.upload("two")
     server.release(first)
     server.release(second)
-    assert server.calls == [f"start {second}", "check socket", "check nginx", "check watch", f"drain {first}"]
+    assert server.calls == [
+        f"start {second}",
+        "check socket",
+        "check candidate",
+        "check nginx",
+        "check watch",
+        f"drain {first}",
+    ]
     assert server.page() == "two"
 
 
@@ -34,10 +41,17 @@ def test_a_changed_variable_makes_a_new_deployment(server: FakeServer):
     digest = server.upload("one")
     server.release(digest, COLOUR="red")
     server.release(digest, COLOUR="blue")
-    assert server.calls == [f"start {digest}", "check socket", "check nginx", "check watch", f"drain {digest}"]
+    assert server.calls == [
+        f"start {digest}",
+        "check socket",
+        "check candidate",
+        "check nginx",
+        "check watch",
+        f"drain {digest}",
+    ]
 
 
-@pytest.mark.parametrize("step", ["venv", "start", "socket", "nginx", "watch"])
+@pytest.mark.parametrize("step", ["venv", "start", "socket", "candidate", "nginx", "watch"])
 def test_after_a_failure_in_any_step_the_old_release_serves_and_the_new_one_is_removed(server: FakeServer, step: str):
     first, second = server.upload("one"), server.upload("two")
     server.release(first)
@@ -52,7 +66,7 @@ def test_after_a_failure_in_any_step_the_old_release_serves_and_the_new_one_is_r
     assert state.current(server.paths) == next(iter(server.active))
 
 
-@pytest.mark.parametrize("step", ["venv", "start", "socket", "nginx", "watch"])
+@pytest.mark.parametrize("step", ["venv", "start", "socket", "candidate", "nginx", "watch"])
 def test_a_first_release_that_fails_leaves_the_placeholder(server: FakeServer, step: str):
     server.errors[step] = "a fault"
     with pytest.raises(ReleaseError):
@@ -75,7 +89,14 @@ def test_processes_are_prepared_before_the_app_starts_and_started_once_it_serves
     with_processes(server, monkeypatch)
     digest = server.upload("one")
     server.release(digest)
-    before = ["check processes prepare", f"start {digest}", "check socket", "check nginx", "check watch"]
+    before = [
+        "check processes prepare",
+        f"start {digest}",
+        "check socket",
+        "check candidate",
+        "check nginx",
+        "check watch",
+    ]
     assert server.calls == [*before, "check processes start", "processes drain"]
     server.release(digest)
     assert server.calls == ["check site", "check processes start", "processes drain"]
@@ -137,7 +158,7 @@ def test_without_a_watch_the_release_is_not_watched(server: FakeServer):
     digest = server.upload("one")
     server.calls.clear()
     release.release(server.paths, options(digest))
-    assert server.calls == [f"start {digest}", "check socket", "check nginx"]
+    assert server.calls == [f"start {digest}", "check socket", "check candidate", "check nginx"]
 
 
 def test_the_history_has_the_result_and_the_reason_of_each_release(server: FakeServer, monkeypatch: pytest.MonkeyPatch):

@@ -12,10 +12,11 @@ from host import deployment, health, watch
 from host.access_log import Share
 from host.deployment import UnitState
 from host.errors import ReleaseError
+from host.health_check import Answer, HealthCheck
 
-CHECK = health.HealthCheck("/healthz", "rocket.test")
+CHECK = HealthCheck("/healthz", "rocket.test")
 HEALTHY = watch.Observation(
-    failed_checks=0, answer="200", active="active", restarts=0, crashes=[], before=Share(), since=Share(0, 100)
+    failed_checks=0, answer=Answer(200), active="active", restarts=0, crashes=[], before=Share(), since=Share(0, 100)
 )
 
 
@@ -30,7 +31,7 @@ def test_a_healthy_release_has_no_fault():
         (replace(HEALTHY, active="activating"), "its unit is activating"),
         (replace(HEALTHY, restarts=1), "was restarted (1x)"),
         (replace(HEALTHY, crashes=["Worker (pid:1) a", "Worker (pid:2) exited with code 3."]), "exited with code 3"),
-        (replace(HEALTHY, failed_checks=2, answer="500"), "GET /healthz answered 500"),
+        (replace(HEALTHY, failed_checks=2, answer=Answer(500)), "GET /healthz answered 500"),
         (replace(HEALTHY, since=Share(11, 100)), "11 of 100 requests failed with 5xx (0% before)"),
         (replace(HEALTHY, before=Share(10, 100), since=Share(21, 100)), "(10% before)"),
     ],
@@ -43,7 +44,7 @@ def test_the_reason_names_the_fault_of_an_unhealthy_release(observation: watch.O
     "observation",
     [
         replace(HEALTHY, crashes=["Worker (pid:1) was sent SIGKILL!"]),
-        replace(HEALTHY, failed_checks=1, answer="500"),
+        replace(HEALTHY, failed_checks=1, answer=Answer(500)),
         replace(HEALTHY, since=Share(4, 4)),
         replace(HEALTHY, since=Share(10, 100)),
         replace(HEALTHY, before=Share(10, 100), since=Share(20, 100)),
@@ -65,15 +66,15 @@ class FakeApp:
         self.clock = 1000.0
         self.checks = 0
         self._answers, self._states = repeat_last(answers), repeat_last(states)
-        monkeypatch.setattr(health, "site_status", self.answer)
+        monkeypatch.setattr(health, "site_answer", self.answer)
         monkeypatch.setattr(deployment, "unit_state", lambda _: next(self._states))
         monkeypatch.setattr(deployment, "journal_since", lambda *_: "")
         monkeypatch.setattr(watch.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(watch.time, "sleep", self.sleep)
 
-    def answer(self, *_: object) -> str:
+    def answer(self, *_: object) -> Answer:
         self.checks += 1
-        return next(self._answers)
+        return Answer(int(next(self._answers)))
 
     def sleep(self, seconds: float) -> None:
         self.clock += seconds

@@ -152,7 +152,7 @@ def test_no_command_contains_a_secret_or_gets_its_previous_output(recorder: Reco
 
 def test_only_the_first_server_runs_the_release_phase_and_cron(recorder: Recorder):
     command = "sudo gantry release 3f2a91c0ffee --settings s"
-    for role, probation in (("release", " --probation 480"), ("confirm", "")):
+    for role, probation in (("release", " --probation 300"), ("confirm", "")):
         assert inputs_of(recorder, f"a-{role}")["create"] == f"{command} --first --migrated{probation}"
         assert inputs_of(recorder, f"b-{role}")["create"] == f"{command}{probation}"
     prepare_first, prepare = inputs_of(recorder, "a-prepare"), inputs_of(recorder, "b-prepare")
@@ -168,7 +168,7 @@ def test_without_a_canary_all_servers_switch_at_once_after_all_are_prepared(tmp_
     for server in "ab":
         assert {"a-prepare", "b-prepare"} <= dependencies_of(recorder, f"{server}-release")
     assert "a-release" not in dependencies_of(recorder, "b-release")
-    assert inputs_of(recorder, "b-release")["create"].endswith(" --probation 240")
+    assert inputs_of(recorder, "b-release")["create"].endswith(" --probation 150")
     assert {"a-release", "b-release"} <= dependencies_of(recorder, "a-confirm")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.local import balancer_server
 from components.server.configuration import configuration
 from host.paths import Paths
 from host.times import MOVED_SECONDS, WATCH_INTERVAL_SECONDS
@@ -130,3 +131,19 @@ def test_maintenance_needs_no_release_and_changes_only_the_site():
     assert on.digest() == off.digest()
     assert "maintenance" not in off.files[SITE]
     assert [path for path in on.files if on.files[path] != off.files[path]] == [SITE]
+
+
+def test_the_balancers_own_checks_use_https_if_visitors_do_so_that_the_app_answers_them_without_a_redirect():
+    https = site("10.0.0.1", domain="rocket.test", balancer=True, target="aws", zone="rocket.test")
+    assert re.search(r"map \$balancers_check \$usual_scheme \{\s+default \$scheme;\s+1 https;", https)
+    assert '"" $usual_scheme;' in https
+    for text in (site("10.0.0.1", domain="rocket.test"), site("10.0.0.1", target="aws")):
+        assert "usual_scheme" not in text
+        assert '"" $scheme;' in text
+
+
+def test_the_local_balancer_passes_headers_as_large_as_a_server_does():
+    text = balancer_server.configuration("/h.pyz", ["10.0.0.1"]).files[SITE]
+    for directive in ("large_client_header_buffers 52 16k;", "proxy_buffer_size 36k;"):
+        assert directive in text
+        assert directive in site()
