@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.app import dependencies, links, procfile, suspects, tarball, web_command
+from components.app import dependencies, discovery, links, procfile, suspects, tarball
 from components.app.listing import Listing, app_files
 from components.errors import UserError
 from host import requirements
@@ -87,7 +87,7 @@ def _check(app: Path, contents: _Contents) -> None:
     dependencies.check(app, contents)
     if "Procfile" not in contents:
         procfile.require_name(app, contents)
-        contents.generated["Procfile"] = f"web: {web_command.guess(app)}\n".encode()
+        contents.generated["Procfile"] = f"web: {discovery.command(app, contents)}\n".encode()
     procfile.check(app, contents)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.app import scripts, web_command
+from components.app import discovery, scripts, web_command
 from components.errors import UserError
 from components.shell import one_command
 from components.shell_syntax import syntax_error
@@ -25,7 +25,7 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
     except ValueError as error:
         raise ProcfileError(str(error)) from None
     if "web" not in commands:
-        raise ProcfileError(_without_web(app, commands))
+        raise ProcfileError(_without_web(app, contents, commands))
     labelled = [(f"Procfile, line {line.number}: {line.name}", line.command) for line in procfile.lines(text)]
     labelled += [("app.json: cron", entry.command) for entry in entries]
     files = scripts.Files(app, contents, _debian_packages(contents), has_build="build" in commands)
@@ -50,23 +50,23 @@ def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
         raise ProcfileError(
             f"{app} has {' and '.join(names)}, but servers read only a file with the exact name Procfile: rename it"
             f" with `mv {names[0]} Procfile`, or, if it isn't for servers, add a Procfile with the line"
-            f" '{_web_line(app)}'"
+            f" '{_web_line(app, contents)}'"
         )
 
 
-def _web_line(app: Path) -> str:
+def _web_line(app: Path, contents: Mapping[str, bytes]) -> str:
     try:
-        return f"web: {web_command.guess(app)}"
-    except web_command.WebCommandError:
+        return f"web: {discovery.command(app, contents)}"
+    except UserError:
         return "web: gunicorn yourmodule:app"
 
 
-def _without_web(app: Path, commands: Mapping[str, str]) -> str:
+def _without_web(app: Path, contents: Mapping[str, bytes], commands: Mapping[str, str]) -> str:
     similar = next((name for name in commands if name.lower() == "web"), None)
     if similar:
         return f"the Procfile has no web process, but {similar}: write web in small letters"
     found = f"only {', '.join(commands)}" if commands else "and no other"
-    return f"the Procfile has no web process, {found}: add a line such as '{_web_line(app)}'"
+    return f"the Procfile has no web process, {found}: add a line such as '{_web_line(app, contents)}'"
 
 
 def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:

@@ -1,19 +1,14 @@
-"""The command of the web process: guessed if there is no Procfile, rejected if it can't work on a server."""
+"""The command of the web process, rejected if it can't work on a server."""
 
 from __future__ import annotations
 
-import ast
 import re
-import shlex
 from pathlib import Path
 
 from components.errors import UserError
 from components.shell import one_command
 from host.procfile import is_gunicorn, processes
 
-# Flask's own search: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
-MODULES = ("wsgi", "app", "main")
-NAMES = ("app", "application", "create_app", "make_app")
 GUNICORN_SETTINGS = "gunicorn.conf.py"
 # Gunicorn's options that Gantry sets, and what to do instead.
 _RESERVED_OPTIONS = {
@@ -39,22 +34,7 @@ _SETTINGS_FILE = re.compile(r"(-c|--config|--ini|--xml|--ya?ml|--json)\b|.*\.(in
 
 
 class WebCommandError(UserError):
-    """The app doesn't say how to start it, or its command can't work; the text says what to change."""
-
-
-def guess(app: Path) -> str:
-    """The command for an app without a Procfile. The search is Flask's own; raises WebCommandError."""
-    for module in MODULES:
-        path = app / f"{module}.py"
-        defined = _top_level(path) if path.is_file() else set[str]()
-        for name in NAMES:
-            if name in defined:
-                call = "()" if name.startswith(("create", "make")) else ""
-                return f"gunicorn {shlex.quote(f'{module}:{name}{call}')}"
-    raise WebCommandError(
-        f"{app} has no Procfile, and no {' or '.join(f'{m}.py' for m in MODULES)} that defines app, application or"
-        " create_app: add a Procfile with a line such as 'web: gunicorn yourmodule:app'"
-    )
+    """The command of the web process can't work; the text says what to change."""
 
 
 def check(procfile: str, *, has_gunicorn_settings: bool) -> str:
@@ -102,24 +82,3 @@ def _check_other(command: str, words: list[str]) -> None:
             f"web: {command!r} doesn't listen on the Unix socket {_SOCKET}:"
             f" start the app with '{_OTHER_SERVERS[server]}'"
         )
-
-
-def _top_level(path: Path) -> set[str]:
-    """The names that a module defines at its top level; raises WebCommandError if it isn't Python."""
-    names: set[str] = set()
-    try:
-        body = ast.parse(path.read_bytes(), str(path)).body
-    except SyntaxError as error:
-        raise WebCommandError(f"{path} is not Python: line {error.lineno or 1}: {error.msg}") from None
-    except ValueError as error:  # bytes of value 0, in Python before 3.11.4
-        raise WebCommandError(f"{path} is not Python: line 1: {error}") from None
-    for node in body:
-        if isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-        elif isinstance(node, ast.ImportFrom):
-            names.update(alias.asname or alias.name for alias in node.names)
-    return names

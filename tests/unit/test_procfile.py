@@ -9,32 +9,7 @@ import pytest
 from components.app.procfile import ProcfileError
 from components.app.web_command import WebCommandError
 from tests.packed_app import packed
-from tests.unit.tarballs import content, members
-
-
-def test_a_missing_procfile_is_written_for_the_app_that_flask_would_find(app: Path):
-    (app / "Procfile").unlink()
-    (app / "wsgi.py").write_text("from hello import app\n")
-    assert content(app, "Procfile") == b"web: gunicorn wsgi:app\n"
-
-
-def test_a_missing_procfile_is_written_for_an_application_factory(app: Path):
-    (app / "Procfile").unlink()
-    (app / "app.py").write_text("def create_app():\n    pass\n")
-    assert content(app, "Procfile") == b"web: gunicorn 'app:create_app()'\n"
-
-
-def test_without_a_procfile_and_an_app_the_error_has_an_example(app: Path):
-    (app / "Procfile").unlink()
-    with pytest.raises(WebCommandError, match="web: gunicorn yourmodule:app"):
-        packed(app)
-
-
-def test_a_syntax_error_in_the_app_is_reported_with_its_line(app: Path):
-    (app / "Procfile").unlink()
-    (app / "app.py").write_text("x = 1\ndef broken(:\n")
-    with pytest.raises(WebCommandError, match=r"app\.py is not Python: line 2"):
-        packed(app)
+from tests.unit.tarballs import members
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,223 @@
+"""Which interface an app object speaks, WSGI or ASGI, by the source of its module. Nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from components.errors import UserError
+
+# "dash" is a Dash object: its attribute ``server`` is the WSGI app.
+Kind = Literal["wsgi", "asgi", "dash"]
+# The packages whose objects and functions make apps of one kind.
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("flask", "bottle", "falcon", "pyramid", "werkzeug", "cherrypy", "webob", "apiflask"), "wsgi"),
+    **dict.fromkeys(("fastapi", "starlette", "quart", "litestar", "starlite", "blacksheep", "fasthtml"), "asgi"),
+    **dict.fromkeys(("sanic", "channels", "uvicorn", "nicegui", "strawberry"), "asgi"),
+    "dash": "dash",
+}
+# Names that say it, wherever they come from: django.core.asgi.get_asgi_application, falcon.asgi.App, socketio.ASGIApp.
+_SPEAKING: tuple[Kind, ...] = ("asgi", "wsgi")
+# These packages turn one kind into the other one, and their names say where they come from.
+_CONVERTERS: dict[str, Kind] = {
+    "asgiref.wsgi.WsgiToAsgi": "asgi",
+    "a2wsgi.WSGIMiddleware": "asgi",
+    "a2wsgi.ASGIMiddleware": "wsgi",
+    "starlette.middleware.wsgi.WSGIMiddleware": "asgi",
+    "fastapi.middleware.wsgi.WSGIMiddleware": "asgi",
+}
+# How many imports are followed from one module to the next.
+_MAX_IMPORTS = 8
+
+
+class SourceError(UserError):
+    """A file of the app isn't Python; the text has the line."""
+
+
+@dataclass
+class Module:
+    """A module of the app: its names, and what they are bound to. ``root`` is the folder of absolute imports."""
+
+    path: Path
+    root: Path
+    # Functions and classes, and the values that names are assigned, in their order.
+    definitions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = field(default_factory=dict)
+    values: dict[str, list[ast.expr]] = field(default_factory=dict)
+    # Full names of what is imported; a leading dot stands for the package of this module, as in an import.
+    imports: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> set[str]:
+        return {*self.definitions, *self.values, *self.imports}
+
+
+def read(path: Path, root: Path) -> Module:
+    """The module in a file; raises SourceError if it isn't Python."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        # A ValueError is about bytes of value 0, in Python before 3.11.4.
+        reason = f"line {error.lineno or 1}: {error.msg}" if isinstance(error, SyntaxError) else f"line 1: {error}"
+        raise SourceError(f"{path} is not Python: {reason}") from None
+    module = Module(path, root)
+    _bind(module, tree.body)
+    return module
+
+
+def kind(module: Module, name: str, depth: int = 0) -> Kind | None:
+    """What the object with that name speaks, or a call of it if it is a factory. None if the source doesn't show it."""
+    if depth > _MAX_IMPORTS:
+        return None
+    if name in module.values:
+        # The last assignment counts. If that wraps the name itself, the one before says more.
+        for value in reversed(module.values[name]):
+            if found := _kind_of(module, value, name, depth):
+                return found
+        return None
+    if name in module.definitions:
+        return _kind_of_definition(module, module.definitions[name], depth)
+    return _kind_of_import(module, module.imports[name], depth) if name in module.imports else None
+
+
+def is_factory(module: Module, name: str, depth: int = 0) -> bool:
+    """Whether the name is a function that makes the app, rather than the app itself."""
+    if name in module.imports and depth <= _MAX_IMPORTS:
+        other, attribute = _locate(module, module.imports[name])
+        return bool(other and attribute and is_factory(other, attribute, depth + 1))
+    definition = module.definitions.get(name)
+    return isinstance(definition, ast.FunctionDef) and not _takes(definition, ("environ", "start_response"))
+
+
+def servers_of_dash(module: Module) -> Iterator[str]:
+    """The names that are bound to the ``server`` of a Dash object."""
+    for name, values in module.values.items():
+        if isinstance(value := values[-1], ast.Attribute) and value.attr == "server":
+            yield name
+
+
+def _bind(module: Module, body: list[ast.stmt]) -> None:
+    """Record the names that statements bind, also those below `if`, `try` and `with`."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            module.definitions[node.name] = node
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                module.imports[bound] = alias.name if alias.asname else bound
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            for alias in node.names:
+                separator = "" if origin.endswith(".") else "."
+                module.imports[alias.asname or alias.name] = f"{origin}{separator}{alias.name}"
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                # fast_app() of FastHTML returns the app and its decorator.
+                first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+                if isinstance(first, ast.Name):
+                    module.values.setdefault(first.id, []).append(node.value)
+        else:
+            for part in ("body", "orelse", "finalbody"):
+                _bind(module, getattr(node, part, []))
+            for handler in getattr(node, "handlers", []):
+                _bind(module, handler.body)
+
+
+def _kind_of(module: Module, value: ast.expr, name: str, depth: int) -> Kind | None:
+    """The kind of a value that is assigned to ``name``."""
+    if isinstance(value, ast.Name):
+        return kind(module, value.id, depth + 1) if value.id != name else None
+    if isinstance(value, ast.Attribute):
+        return "wsgi" if value.attr == "server" else None
+    if not isinstance(value, ast.Call):
+        return None
+    called = _full_name(module, value.func)
+    if called and (found := _kind_of_call(module, called, depth)):
+        return found
+    # A wrapper that isn't known, such as WhiteNoise(app), speaks what it wraps.
+    wrapped = [argument for argument in value.args[:1] if isinstance(argument, ast.Name | ast.Call)]
+    return next((found for argument in wrapped if (found := _kind_of(module, argument, name, depth + 1))), None)
+
+
+def _kind_of_call(module: Module, called: str, depth: int) -> Kind | None:
+    """The kind of what a call of the full name returns."""
+    first, _, rest = called.partition(".")
+    if not rest and first in module.definitions:
+        return _kind_of_definition(module, module.definitions[first], depth)
+    return _kind_of_import(module, called, depth)
+
+
+def _kind_of_import(module: Module, full_name: str, depth: int) -> Kind | None:
+    other, attribute = _locate(module, full_name)
+    if other:
+        return kind(other, attribute, depth + 1) if attribute else None
+    if full_name in _CONVERTERS:
+        return _CONVERTERS[full_name]
+    speaking: Kind | None = next((kind for kind in _SPEAKING if kind in full_name.lower()), None)
+    return speaking or _KINDS.get(full_name.partition(".")[0])
+
+
+def _kind_of_definition(
+    module: Module, definition: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, depth: int
+) -> Kind | None:
+    if depth > _MAX_IMPORTS:
+        return None
+    if isinstance(definition, ast.ClassDef):
+        return _kind_of_class(module, definition, depth)
+    if isinstance(definition, ast.AsyncFunctionDef):
+        return "asgi" if _takes(definition, ("scope", "receive", "send")) else None
+    if _takes(definition, ("environ", "start_response")):
+        return "wsgi"
+    # A factory: what it returns, with the names that it binds itself.
+    inside = Module(module.path, module.root, {**module.definitions}, {**module.values}, {**module.imports})
+    _bind(inside, definition.body)
+    returned = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value]
+    return next((found for value in returned if (found := _kind_of(inside, value, "", depth + 1))), None)
+
+
+def _kind_of_class(module: Module, definition: ast.ClassDef, depth: int) -> Kind | None:
+    for method in definition.body:
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name == "__call__":
+            return "asgi" if isinstance(method, ast.AsyncFunctionDef) else "wsgi"
+    bases = [name for base in definition.bases if (name := _full_name(module, base))]
+    return next((found for base in bases if (found := _kind_of_call(module, base, depth + 1))), None)
+
+
+def _takes(function: ast.FunctionDef | ast.AsyncFunctionDef, names: tuple[str, ...]) -> bool:
+    """Whether a function has as many positional parameters as an app of the kind, the first of them with its name."""
+    parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return len(parameters) == len(names) and parameters[0].lstrip("_").startswith(names[0][:3])
+
+
+def _full_name(module: Module, expression: ast.expr) -> str | None:
+    """The dotted name of an expression, with imported names replaced by what they stand for."""
+    attributes: list[str] = []
+    while isinstance(expression, ast.Attribute):
+        attributes.append(expression.attr)
+        expression = expression.value
+    if not isinstance(expression, ast.Name):
+        return None
+    return ".".join([module.imports.get(expression.id, expression.id), *reversed(attributes)])
+
+
+def _locate(module: Module, full_name: str) -> tuple[Module | None, str]:
+    """The app's module that a full name lies in, and the name in that module; None for other packages' modules."""
+    name = full_name.lstrip(".")
+    level = len(full_name) - len(name)
+    folder = module.root
+    if level:
+        folder = module.path.parent
+        for _ in range(level - 1):
+            folder = folder.parent
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        base = folder.joinpath(*parts[:count])
+        path = next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+        if path and path != module.path:
+            return read(path, module.root), ".".join(parts[count:])
+    own = folder / "__init__.py"
+    if level and own.is_file() and own != module.path:
+        return read(own, module.root), name
+    return None, ""

@@ -1,0 +1,218 @@
+"""The app of a folder without a Procfile, and the command that serves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.app import discovery
+from components.app.app_object import SourceError
+from components.app.discovery import DiscoveryError
+from tests.packed_app import packed
+from tests.unit.tarballs import content
+
+FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+DJANGO = {
+    "manage.py": MANAGE,
+    "shop/__init__.py": "",
+    "shop/settings.py": "WSGI_APPLICATION = 'shop.wsgi.application'\n",
+    "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+    "shop/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
+}
+
+
+def command(folder: Path, files: dict[str, str], packages: str = "uvicorn-worker") -> str:
+    """The command for an app with these files."""
+    for name, text in {"requirements.txt": packages, **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    contents = {name: text.encode() for name, text in {"requirements.txt": packages, **files}.items()}
+    return discovery.command(folder, contents)
+
+
+def target(folder: Path, files: dict[str, str]) -> str:
+    """The kind of the app and its name: what a command has after its server."""
+    words = command(folder, files).split()
+    return f"{'asgi' if '-k' in words else 'wsgi'} {words[-1]}"
+
+
+def test_a_missing_procfile_is_written_into_the_release(app: Path):
+    (app / "Procfile").unlink()
+    (app / "wsgi.py").write_text("from hello import app\n")
+    assert content(app, "Procfile") == b"web: gunicorn wsgi:app\n"
+
+
+def test_without_an_app_the_error_has_an_example(app: Path):
+    (app / "Procfile").unlink()
+    (app / "hello.py").unlink()
+    with pytest.raises(DiscoveryError, match="web: gunicorn yourmodule:app"):
+        packed(app)
+
+
+def test_a_procfile_in_another_folder_is_pointed_out(tmp_path: Path):
+    with pytest.raises(DiscoveryError, match=r"backend/Procfile isn't read: the setting app must name its folder"):
+        command(tmp_path, {"backend/Procfile": "web: gunicorn a:b\n"})
+
+
+def test_a_syntax_error_in_the_app_is_reported_with_its_line(tmp_path: Path):
+    with pytest.raises(SourceError, match=r"app\.py is not Python: line 2"):
+        command(tmp_path, {"app.py": "x = 1\ndef broken(:\n"})
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        # Flask and others
+        (FLASK, "wsgi app:app"),
+        ("import flask\napplication = flask.Flask(__name__)", "wsgi app:application"),
+        ("from flask import Flask\nshop = Flask(__name__)", "wsgi app:shop"),
+        ("def create_app():\n    pass", "wsgi 'app:create_app()'"),
+        ("from shop import create_app", "wsgi 'app:create_app()'"),
+        ("import falcon\napp = falcon.App()", "wsgi app:app"),
+        ("import bottle\napp = bottle.default_app()", "wsgi app:app"),
+        ("def app(environ, start_response):\n    pass", "wsgi app:app"),
+        ("from elsewhere import app", "wsgi app:app"),
+        # Dash
+        ("from dash import Dash\napp = Dash(__name__)\nserver = app.server", "wsgi app:server"),
+        ("import dash\napp = dash.Dash()\nwsgi = app.server", "wsgi app:wsgi"),
+        # ASGI frameworks
+        (FASTAPI, "asgi app:app"),
+        ("import fastapi as f\napi: f.FastAPI = f.FastAPI(title='x')", "asgi app:api"),
+        ("from starlette.applications import Starlette\napp = Starlette()", "asgi app:app"),
+        ("from quart import Quart\napp = Quart(__name__)", "asgi app:app"),
+        ("from litestar import Litestar\napp = Litestar([])", "asgi app:app"),
+        ("import falcon.asgi\napp = falcon.asgi.App()", "asgi app:app"),
+        ("from fasthtml.common import fast_app\napp, rt = fast_app()", "asgi app:app"),
+        ("import socketio\nsio = socketio.AsyncServer()\napp = socketio.ASGIApp(sio)", "asgi app:app"),
+        ("async def app(scope, receive, send):\n    pass", "asgi app:app"),
+        ("class App:\n    async def __call__(self, s, r, x):\n        pass\napp = App()", "asgi app:app"),
+        ("from fastapi import FastAPI\nclass Shop(FastAPI):\n    pass\napp = Shop()", "asgi app:app"),
+        # wrapped, converted and conditional
+        (FASTAPI + "from x import Middleware\napp = Middleware(app)", "asgi app:app"),
+        (FLASK + "from whitenoise import WhiteNoise\napp = WhiteNoise(app)", "wsgi app:app"),
+        (FLASK + "from asgiref.wsgi import WsgiToAsgi\napp = WsgiToAsgi(app)", "asgi app:app"),
+        (FASTAPI + "from a2wsgi import ASGIMiddleware\napp = ASGIMiddleware(app)", "wsgi app:app"),
+        ("try:\n    from fastapi import FastAPI\nfinally:\n    app = FastAPI()", "asgi app:app"),
+        # factories
+        (
+            "from fastapi import FastAPI\ndef create_app():\n    app = FastAPI()\n    return app",
+            "asgi 'app:create_app()'",
+        ),
+        ("from fastapi import FastAPI\ndef make():\n    return FastAPI()\napp = make()", "asgi app:app"),
+    ],
+)
+def test_an_app_is_recognised_by_what_its_module_makes_it_from(tmp_path: Path, source: str, expected: str):
+    assert target(tmp_path, {"app.py": source}) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"main.py": "from shop import app", "shop/__init__.py": FASTAPI}, "asgi main:app"),
+        ({"wsgi.py": "from shop import app", "shop/__init__.py": FLASK}, "wsgi wsgi:app"),
+        ({"main.py": "from shop.web import make\napp = make()", "shop/web.py": "from .core import make",
+          "shop/core.py": "import quart\ndef make():\n    return quart.Quart('a')"}, "asgi main:app"),
+        ({"app/main.py": FASTAPI, "app/__init__.py": ""}, "asgi app.main:app"),
+        ({"app/main.py": FASTAPI}, "asgi app.main:app"),
+        ({"shop/__init__.py": FLASK}, "wsgi shop:app"),
+        ({"shop/__init__.py": "from .web import app", "shop/web.py": FASTAPI}, "asgi shop:app"),
+        ({"shop/app.py": "app = object()", "shop/main.py": FLASK}, "wsgi shop.main:app"),
+        ({"tests/app.py": FLASK, "web/app.py": FLASK}, "wsgi web.app:app"),
+        (DJANGO, "wsgi shop.wsgi"),
+        ({name: text for name, text in DJANGO.items() if name != "shop/wsgi.py"}, "asgi shop.asgi:application"),
+        ({**DJANGO, "shop/settings.py": "ASGI_APPLICATION = 'shop.asgi.application'"}, "asgi shop.asgi:application"),
+        ({"manage.py": MANAGE.replace("shop.settings", "config.settings.local"),
+          "config/settings/base.py": "WSGI_APPLICATION = 'config.wsgi.application'",
+          "config/wsgi.py": "", "api/wsgi.py": ""}, "wsgi config.wsgi"),
+        ({"manage.py": "", "shop/wsgi.py": ""}, "wsgi shop.wsgi"),
+    ],
+)  # fmt: skip
+def test_apps_in_usual_layouts_are_found(tmp_path: Path, files: dict[str, str], expected: str):
+    assert target(tmp_path, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"src/main.py": FASTAPI}, "PYTHONPATH=src gunicorn -k uvicorn_worker.UvicornWorker main:app"),
+        ({"src/shop/app.py": FLASK, "src/shop/__init__.py": ""}, "PYTHONPATH=src gunicorn shop.app:app"),
+        (
+            {"backend/main.py": "import routes\n" + FLASK, "backend/routes.py": ""},
+            "PYTHONPATH=backend gunicorn main:app",
+        ),
+        ({f"src/{name}": text for name, text in DJANGO.items()}, "PYTHONPATH=src gunicorn shop.wsgi"),
+    ],
+)
+def test_for_an_app_in_a_folder_of_its_own_the_folder_is_on_pythons_path(
+    tmp_path: Path, files: dict[str, str], expected: str
+):
+    assert command(tmp_path, files) == expected
+
+
+def test_a_module_is_found_before_a_package(tmp_path: Path):
+    assert target(tmp_path, {"app.py": FLASK, "shop/main.py": FASTAPI}) == "wsgi app:app"
+
+
+def test_several_packages_with_apps_are_refused_with_their_names(tmp_path: Path):
+    with pytest.raises(DiscoveryError, match=r"several apps \(admin.app:app or shop.main:app\)"):
+        command(tmp_path, {"shop/main.py": FASTAPI, "admin/app.py": FLASK})
+
+
+def test_a_dash_object_without_a_server_is_refused_with_the_line_to_add(tmp_path: Path):
+    with pytest.raises(DiscoveryError, match=r"app\.py: app is a Dash object.*'server = app.server'"):
+        command(tmp_path, {"app.py": "import dash\napp = dash.Dash(__name__)\n"})
+
+
+@pytest.mark.parametrize(
+    ("packages", "expected"),
+    [
+        ("fastapi\nuvicorn-worker==0.4\nuvicorn\n", "gunicorn -k uvicorn_worker.UvicornWorker main:app"),
+        ("fastapi\nuvicorn_worker\n", "gunicorn -k uvicorn_worker.UvicornWorker main:app"),
+        ("fastapi\nUvicorn[standard]>=0.30 ; python_version > '3.8'\n", "uvicorn --uds $GANTRY_SOCKET main:app"),
+        ("fastapi[all, standard]\n", "uvicorn --uds $GANTRY_SOCKET main:app"),
+        ("hypercorn\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
+        ("quart\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
+        ("granian\n", "granian --interface asgi --uds $GANTRY_SOCKET main:app"),
+        ("daphne\n", "daphne -u $GANTRY_SOCKET main:app"),
+    ],
+)
+def test_an_asgi_app_gets_a_server_that_is_among_its_packages(tmp_path: Path, packages: str, expected: str):
+    assert command(tmp_path, {"main.py": FASTAPI}, packages) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", '[[package]]\nname = "uvicorn"\nversion = "0.30"\n'),
+        ("poetry.lock", '[[package]]\nname = "uvicorn"\n'),
+        ("Pipfile.lock", '{"default": {"uvicorn": {"version": "==0.30"}}}'),
+        ("pyproject.toml", '[project]\ndependencies = ["fastapi", "uvicorn>=0.30"]\n'),
+        ("requirements/base.txt", "uvicorn\n"),
+    ],
+)
+def test_the_server_may_be_named_in_any_list_of_packages(tmp_path: Path, name: str, text: str):
+    assert command(tmp_path, {"main.py": FASTAPI, name: text}, "").startswith("uvicorn ")
+
+
+@pytest.mark.parametrize("packages", ["fastapi\n", "fastapi\nmy-uvicorn\nuvicorn-extra\n# uvicorn\n"])
+def test_an_asgi_app_without_a_server_is_refused_with_the_package_to_add(tmp_path: Path, packages: str):
+    with pytest.raises(DiscoveryError, match=r"the ASGI app main:app, .*add uvicorn-worker to requirements\.txt"):
+        command(tmp_path, {"main.py": FASTAPI}, packages)
+
+
+FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    ("packages", "expected"),
+    [
+        ("uvicorn", "uvicorn --uds $GANTRY_SOCKET --factory main:create_app"),
+        ("granian\ndaphne", "granian --interface asgi --uds $GANTRY_SOCKET --factory main:create_app"),
+        ("hypercorn", "hypercorn --bind unix:$GANTRY_SOCKET 'main:create_app()'"),
+    ],
+)
+def test_each_server_calls_a_factory_in_its_own_way(tmp_path: Path, packages: str, expected: str):
+    assert command(tmp_path, {"main.py": FACTORY}, packages) == expected
