@@ -16,7 +16,7 @@ _SERVERS: dict[str, Callable[[str], str]] = {
     "uvicorn": lambda app: f"uvicorn --uds $GANTRY_SOCKET {_factory(app)}",
     "hypercorn": lambda app: f"hypercorn --bind unix:$GANTRY_SOCKET {app}",
     "granian": lambda app: f"granian --interface asgi --uds $GANTRY_SOCKET {_factory(app)}",
-    "daphne": lambda app: f"daphne -u $GANTRY_SOCKET {app}",
+    "daphne": lambda app: f"daphne --proxy-headers -u $GANTRY_SOCKET {app}",
 }
 # Packages that depend on one of the servers.
 _BRINGS = {

@@ -176,7 +176,7 @@ def test_a_dash_object_without_a_server_is_refused_with_the_line_to_add(tmp_path
         ("hypercorn\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
         ("quart\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
         ("granian\n", "granian --interface asgi --uds $GANTRY_SOCKET main:app"),
-        ("daphne\n", "daphne -u $GANTRY_SOCKET main:app"),
+        ("daphne\n", "daphne --proxy-headers -u $GANTRY_SOCKET main:app"),
     ],
 )
 def test_an_asgi_app_gets_a_server_that_is_among_its_packages(tmp_path: Path, packages: str, expected: str):

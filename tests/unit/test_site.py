@@ -50,7 +50,7 @@ def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
     [
         "proxy_set_header Host $host;",
         "proxy_set_header X-Real-IP $remote_addr;",
-        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_set_header X-Forwarded-Proto $scheme;",
         "add_header Retry-After 5 always;",
         "server_tokens off;",
