@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from host import missing_packages
 from host.errors import ReleaseError
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
@@ -126,6 +127,8 @@ def _folder_of(name: str, app: Path | None) -> str | None:
 
 def _missing_command(match: re.Match[str], app: Path | None) -> str:
     command = match["command"]
+    if sentence := missing_packages.of_program(command):
+        return sentence
     if "/" in command:
         return f"The app has no file {command}: correct the command in the Procfile, or commit the file."
     return (
@@ -136,6 +139,8 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
 
 def _missing_file(match: re.Match[str], app: Path | None) -> str:
     path = match["path"]
+    if sentence := missing_packages.of_program(path):
+        return sentence
     if path.endswith(".env"):
         return f"{path} isn't part of a release: set its variables with: {_SET.format('NAME')}"
     if path.startswith("/"):
@@ -220,4 +225,15 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         " its address, such as: pulumi config set --secret --path env.DATABASE_URL <address>",
     ),
     (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^']+)'", _missing_file),
+    (r"(?P<library>lib[\w.+-]+\.so[\w.]*): cannot open shared object file", missing_packages.of_library),
+    (r"cannot load library '(?P<library>lib[^']+)'", missing_packages.of_library),
+    (r"(?:failed to find|Unable to find) (?P<library>libmagic|zbar)", missing_packages.of_library),
+    (
+        r"(?P<program>tesseract) is not installed|Is (?P<poppler>poppler) installed and in PATH",
+        lambda match, _: missing_packages.of_program(match["program"] or "pdfinfo"),
+    ),
+    (
+        r"locale\.Error: unsupported locale setting",
+        missing_packages.sentence("locales-all", "The server has only the locale C.UTF-8"),
+    ),
 ]

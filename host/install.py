@@ -1,10 +1,10 @@
-"""Installs a release: its folder, its virtual environment, and its build for one deployment."""
+"""Installs a release: its folder, system packages, its virtual environment, and its build for one deployment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from host import build, venv
+from host import build, system_packages, venv
 from host.console import phase
 from host.deployment import Deployment, Folders
 from host.paths import Paths
@@ -12,12 +12,13 @@ from host.unpack import unpack
 
 
 def install(paths: Paths, release: str, seconds: dict[str, float] | None = None) -> Path:
-    """Unpack the release and install its packages; returns the folder of its virtual environment.
+    """Unpack the release and install what it needs; returns the folder of its virtual environment.
 
     The caller has called ``require_space``. The durations are stored in ``seconds``.
     """
     with phase("unpack", seconds) as notes:
         notes.append(unpack(paths, release))
+    system_packages.ensure(paths, paths.releases / release, seconds)
     with phase("venv", seconds) as notes:
         folder, note = venv.ensure(paths, paths.releases / release)
         notes.append(note)

@@ -10,7 +10,18 @@ from host import locked, pdm_lock, pipfile_lock, poetry_lock, requirements, vers
 from host.dependency import need_of
 from host.lock_graph import Need
 from host.locked import normalized
-from host.requirements import LOCK, LOCK_COMMANDS, PDM_LOCK, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, PYLOCK, Read
+from host.requirements import (
+    LOCK,
+    LOCK_COMMANDS,
+    PDM_LOCK,
+    PIPFILE,
+    PIPFILE_LOCK,
+    POETRY_LOCK,
+    PROJECT,
+    PYLOCK,
+    WORKSPACE_LOCK,
+    Read,
+)
 
 # The locks that uv can't read. Their packages are written as a requirements file.
 CONVERTED = (POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK)
@@ -64,6 +75,15 @@ def check(read: Read, source: str) -> None:
         )
 
 
+def version_of(package: str, read: Read, source: str) -> str:
+    """The version of a package in a lock; empty if it isn't there, or the source is no such lock."""
+    if source not in LOCK_COMMANDS or source == PYLOCK:
+        return ""
+    return next(
+        (version for name, version in _versions(read(source) or b"", source) if normalized(name) == package), ""
+    )
+
+
 def _fault(need: Need, found: Mapping[str, list[str]], read: Read) -> str:
     # With a marker, the package may not be for this platform. Then some tools leave it out.
     if need.marker or need.python:
@@ -94,5 +114,5 @@ def _versions(content: bytes, source: str) -> Iterator[tuple[str, str]]:
             yield name, entry.get("version", "").removeprefix("==")
         return
     for entry in requirements.toml(source, content).get("package", []):
-        is_elsewhere = source == LOCK and entry.get("source", {}).get("registry") is None
+        is_elsewhere = source in (LOCK, WORKSPACE_LOCK) and entry.get("source", {}).get("registry") is None
         yield entry["name"], "" if is_elsewhere else entry.get("version", "")

@@ -12,7 +12,7 @@ from host import locks, requirement_list, requirements, uv
 from host.errors import ReleaseError
 from host.markers import PRINT_ENVIRONMENT
 from host.paths import Paths
-from host.requirements import LIST, LOCK, PYLOCK, Read
+from host.requirements import LIST, LOCK, PYLOCK, WORKSPACE_LOCK, Read
 
 # From this version on, Gunicorn loses no request when it is stopped.
 LOSSLESS_GUNICORN = (27, 0, 1)
@@ -20,13 +20,15 @@ LOSSLESS_GUNICORN = (27, 0, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """Where packages are installed, and what from. ``python`` is the Python of the virtual environment."""
+    """Where packages are installed, and what from. ``python`` is the path of the virtual environment's Python."""
 
     paths: Paths
     release: Path
     source: str
     folder: Path
     python: str
+    # The locked requirements of the Gunicorn for this Python.
+    gunicorn: Path
 
     @property
     def read(self) -> Read:
@@ -90,7 +92,11 @@ def _install_from(
     if listing:
         _install_list(installation, folder, listing)
     elif source == LOCK:
-        _install_lock(installation, folder)
+        _install_lock(installation, folder, ["--no-emit-project"])
+    elif source == WORKSPACE_LOCK:
+        name = str(requirements.project(installation.read)["name"])
+        options = ["--package", name, "--no-emit-package", name]
+        _install_lock(installation, folder / requirements.WORKSPACE, options)
     elif source == PYLOCK:
         installation.run([*installation.pip("sync"), "--allow-empty-requirements", source], folder)
     elif source in locks.CONVERTED:
@@ -113,11 +119,11 @@ def _install_list(installation: Installation, folder: Path, listing: requirement
     installation.run([*installation.pip("install"), *enforce, "--requirement", name], folder)
 
 
-def _install_lock(installation: Installation, folder: Path) -> None:
+def _install_lock(installation: Installation, folder: Path, options: list[str]) -> None:
     # uv installs a lock from the registry that the lock names, but an exported list from the server's own index.
     locked, python = str(installation.folder / "locked.txt"), str(installation.folder / "bin/python")
     export = [str(installation.paths.uv), "export", "--quiet", "--frozen", "--no-dev", "--no-default-groups"]
-    export += ["--no-emit-project", "--no-editable", "--no-header", "--python", python, "--output-file", locked]
+    export += [*options, "--no-editable", "--no-header", "--python", python, "--output-file", locked]
     installation.run(export, folder)
     installation.run([*installation.pip("sync"), "--allow-empty-requirements", locked], folder)
 
@@ -158,23 +164,49 @@ def _write(path: Path, text: str) -> None:
 
 
 def _install_gunicorn(installation: Installation) -> list[str]:
-    """Install Gantry's Gunicorn unless the app brings its own; returns a warning about an old one."""
-    if (installation.folder / "bin/gunicorn").exists():
-        return _warnings(installation.folder)
-    locked = str(installation.paths.gunicorn_requirements)
-    install = [*installation.pip("install"), "--require-hashes", "--requirement", locked]
+    """Install Gantry's Gunicorn unless the app brings its own, and what it needs for gevent; returns notes."""
+    folder = installation.folder
+    if (folder / "bin/gunicorn").exists():
+        return _check_own_gunicorn(installation)
+    _install_locked(installation, installation.gunicorn)
+    modules = next(folder.glob("lib/python3*/site-packages"), folder)
+    if (modules / "gevent").is_dir() and not (modules / "packaging").is_dir():
+        _install_locked(installation, installation.paths.gevent_requirements)
+        return ["packaging added, which Gunicorn needs for gevent"]
+    return _warnings(folder) if installation.gunicorn == installation.paths.older_gunicorn_requirements else []
+
+
+def _install_locked(installation: Installation, file: Path) -> None:
+    """Install packages of Gantry's own."""
+    install = [*installation.pip("install"), "--require-hashes", "--requirement", str(file)]
     try:
         # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.
         installation.run([*install, "--offline"])
     except ReleaseError:
         installation.run(install)
-    return []
+
+
+def _check_own_gunicorn(installation: Installation) -> list[str]:
+    """Check that the app's Gunicorn runs with this Python; returns a warning about an old one."""
+    try:
+        installation.run([str(installation.folder / "bin/python"), "-c", "import gunicorn.app.wsgiapp"])
+    except ReleaseError as error:
+        raise ReleaseError(
+            f"the app's gunicorn {_gunicorn_version(installation.folder)} doesn't run with this Python:"
+            f" {error.message.splitlines()[-1]}",
+            f"Take gunicorn out of {installation.source}: the server brings one that fits its Python.",
+        ) from None
+    return _warnings(installation.folder)
+
+
+def _gunicorn_version(folder: Path) -> str:
+    metadata = next(folder.glob("lib/python3*/site-packages/gunicorn-*.dist-info"), None)
+    return metadata.name.removeprefix("gunicorn-").removesuffix(".dist-info") if metadata else ""
 
 
 def _warnings(folder: Path) -> list[str]:
-    """A warning if the app has chosen an old version of Gunicorn."""
-    metadata = next(folder.glob("lib/python3*/site-packages/gunicorn-*.dist-info"), None)
-    version = metadata.name.removeprefix("gunicorn-").removesuffix(".dist-info") if metadata else ""
+    """A warning if Gunicorn is an old version."""
+    version = _gunicorn_version(folder)
     if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= LOSSLESS_GUNICORN:
         return []
     lossless = ".".join(map(str, LOSSLESS_GUNICORN))

@@ -45,6 +45,12 @@ class Paths:
     gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
     """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
 
+    older_gunicorn_requirements = _Below("opt/gantry/gunicorn-older.txt")
+    """The locked requirements of the Gunicorn for versions of Python that the newest one doesn't support."""
+
+    gevent_requirements = _Below("opt/gantry/gunicorn-gevent.txt")
+    """The locked packages that Gunicorn's gevent worker needs besides gevent."""
+
     uv_requirements = _Below("opt/gantry/uv.txt")
     """The locked requirements of uv."""
 
@@ -58,6 +64,9 @@ class Paths:
 
     releases = _Below("opt/gantry/releases")
     """Unpacked apps, one folder for each release. A release never changes after it was unpacked."""
+
+    pythons = _Below("opt/gantry/pythons")
+    """Versions of Python that apps ask for, besides the server's own."""
 
     venvs = _Below("opt/gantry/venvs")
     """Virtual environments, one folder for each set of requirements."""
@@ -93,6 +102,15 @@ class Paths:
 
     gunicorn_settings = _Below("etc/gantry/gunicorn.conf.py")
     """Gunicorn's settings for the next deployment. Each deployment has its own copy."""
+
+    apt_packages = _Below("etc/gantry/apt-packages")
+    """The Debian packages of the setting aptPackages, one a line."""
+
+    python_mirror = _Below("etc/gantry/python-mirror")
+    """The setting pythonMirror: the URL where uv finds versions of Python; empty for its default."""
+
+    service_policy = _Below("usr/sbin/policy-rc.d")
+    """Debian's script that decides whether a package may start its services. It exists only while apt runs."""
 
     units = _Below("etc/systemd/system")
     """systemd's units. ``host.systemd`` defines their names."""
@@ -146,6 +164,9 @@ class Paths:
 
     processes_before = _Below("var/lib/gantry/processes-before.json")
     """The same list for the proven deployment, with its name, while a newer deployment may still roll back."""
+
+    apt_record = _Below("var/lib/gantry/apt.json")
+    """The Debian packages that were installed for apps, and those of the last list: two lists in JSON."""
 
     configuration_pending = _Below("var/lib/gantry/configuring")
     """Exists until the services have read the configuration that was written last."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import build, deployment, files, processes, release_phase, state
+from host import build, deployment, files, processes, pythons, release_phase, state
 from host.paths import Paths
 
 KEPT_RELEASES = 5
@@ -53,6 +53,7 @@ def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> Non
             link.unlink()
     links = [*paths.venv_links.glob("*"), *(paths.deployments / name / "venv" for name in deployments)]
     _keep_only(paths.venvs, {link.resolve().name for link in links})
+    pythons.prune(paths)
 
 
 def _prune_uploads(paths: Paths) -> None:

@@ -27,6 +27,7 @@ from host import (
     processes,
     prune,
     state,
+    system_packages,
     times,
     watch,
 )
@@ -70,7 +71,10 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
     with _locked_and_recorded(paths, options) as entry:
         options = replace(options, watch=_watch_seconds(paths, options))
         already_serves, was_proven = _serves(paths, options), state.proven(paths) == name
-        if not already_serves:
+        if already_serves:
+            # The setting aptPackages may have changed.
+            system_packages.ensure(paths, paths.releases / options.deployment.release, entry.phases)
+        else:
             _install_and_start(paths, options, entry)
         probation.begin(paths, options.probation)
         if already_serves and probation.passed(paths, name):

@@ -8,16 +8,18 @@ import tomllib
 from collections.abc import Callable
 from typing import Any, cast
 
-from host import versions
-
 LOCK, LIST, PROJECT = "uv.lock", "requirements.txt", "pyproject.toml"
 POETRY_LOCK, PDM_LOCK, PYLOCK = "poetry.lock", "pdm.lock", "pylock.toml"
 PIPFILE, PIPFILE_LOCK = "Pipfile", "Pipfile.lock"
 LOCKS = (LOCK, POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK, PYLOCK)
 NAMES = (*LOCKS, LIST, PROJECT, PIPFILE)
+# For a member of a uv workspace, the folder in the release with the workspace's files.
+WORKSPACE = ".workspace"
+WORKSPACE_LOCK = f"{WORKSPACE}/{LOCK}"
 # The commands that write the locks.
 LOCK_COMMANDS = {
     LOCK: "uv lock",
+    WORKSPACE_LOCK: "uv lock",
     POETRY_LOCK: "poetry lock",
     PDM_LOCK: "pdm lock",
     PIPFILE_LOCK: "pipenv lock",
@@ -45,6 +47,8 @@ def choose(read: Read) -> str:
         return lock
     if read(LIST) is not None:
         return LIST
+    if read(WORKSPACE_LOCK) is not None:
+        return WORKSPACE_LOCK
     _require_lock(read)
     if not metadata:
         raise ValueError(
@@ -129,16 +133,6 @@ def toml(name: str, content: bytes) -> dict[str, Any]:
         raise ValueError(f"{name} can't be read: {error}") from None
 
 
-def check_python(read: Read, version: tuple[int, int, int]) -> None:
-    """Raise ValueError if requires-python excludes the version."""
-    required, present = str(project(read).get("requires-python", "")), ".".join(map(str, version))
-    if versions.satisfies(required, present) is False:
-        raise ValueError(
-            f"the app requires Python {required} (requires-python in {PROJECT}), and this server has {present}: change"
-            " requires-python, or rebuild the server with a system that has such a Python"
-        )
-
-
 def installs_own_code(read: Read) -> bool:
     """Whether packages from the app's own folder are installed. If so, no other release can share the venv.
 
@@ -152,7 +146,14 @@ def installs_own_code(read: Read) -> bool:
         entries: list[Any] = list(json.loads(content).get("default", {}).values())
         return any("path" in entry or "://" not in entry.get("file", "://") for entry in entries)
     packages = toml(source, content).get("packages" if source == PYLOCK else "package", [])
-    return any(map({LOCK: _of_uv, POETRY_LOCK: _of_poetry, PDM_LOCK: _of_pdm, PYLOCK: _of_pylock}[source], packages))
+    return any(
+        map(
+            {LOCK: _of_uv, WORKSPACE_LOCK: _of_uv, POETRY_LOCK: _of_poetry, PDM_LOCK: _of_pdm, PYLOCK: _of_pylock}[
+                source
+            ],
+            packages,
+        )
+    )
 
 
 def _of_uv(package: dict[str, Any]) -> bool:

@@ -7,10 +7,11 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from host import missing_packages
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -18,18 +19,22 @@ from host.paths import Paths
 BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
 # The first lines of an error of uv name the package, and the last ones the cause. Between them may be a hundred hashes.
-FIRST_LINES, LAST_LINES, COLUMNS = 5, 12, 300
+FIRST_LINES, LAST_LINES, COLUMNS = 5, 9, 300
 # Lines that are never cut out: the cause, and what to do.
 _KEPT_LINE = re.compile(r"^\s*(hint|cause|error|note|╰─▶|├─▶|Caused by)|^\S*Error\b", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
-def run(command: Sequence[str], folder: Path) -> str:
-    """Run a command as the build user in ``folder``; returns its output. Raises ReleaseError with uv's error."""
+def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> str:
+    """Run a command as the build user in ``folder``, with more ``variables``; returns its output.
+
+    Raises ReleaseError with uv's error.
+    """
     home = Paths().build_home
     env = {**os.environ, "HOME": str(home), "UV_CACHE_DIR": str(home / "uv")}
     # UV_SYSTEM_CERTS: trust the server's certificates, which may include that of the owner's package registry.
     env.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true", NO_COLOR="1")
+    env.update(variables or {})
     try:
         result = subprocess.run(
             command,
@@ -42,7 +47,10 @@ def run(command: Sequence[str], folder: Path) -> str:
             f" can reach the package registry, then run the command again ({' '.join(command)})"
         ) from None
     if result.returncode != 0:
-        raise ReleaseError(f"the requirements can't be installed:\n{shortened(result.stderr or result.stdout)}")
+        output = result.stderr or result.stdout
+        raise ReleaseError(
+            f"the requirements can't be installed:\n{shortened(output)}", missing_packages.of_build(output)
+        )
     return result.stdout
 
 

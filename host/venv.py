@@ -6,14 +6,13 @@ import hashlib
 import json
 import pwd
 import shutil
-import sys
 from pathlib import Path
 
-from host import files, locks, package_install, requirement_list, requirements, uv
+from host import files, locks, package_install, pythons, requirement_list, requirements, uv
 from host.errors import ReleaseError
 from host.package_install import Installation, reader
 from host.paths import Paths
-from host.requirements import LIST, LOCK, PIPFILE, PROJECT, Read
+from host.requirements import LIST, LOCK, PIPFILE, PROJECT, WORKSPACE_LOCK, Read
 
 # The keys of [project] that influence the packages. The app's version or description doesn't.
 _PROJECT_KEYS = ("name", "requires-python", "dependencies")
@@ -28,7 +27,6 @@ def ensure(paths: Paths, release: Path) -> tuple[Path, str]:
     """
     read = reader(release)
     source = requirements.choose(read)
-    requirements.check_python(read, sys.version_info[:3])
     folder = _folder(paths, release, read)
     # ``prune`` needs the link: the name of the folder changes with the server's Python.
     paths.venv_links.mkdir(parents=True, exist_ok=True)
@@ -39,9 +37,18 @@ def ensure(paths: Paths, release: Path) -> tuple[Path, str]:
     # uv survives a run that was killed, and would still write into the folder that is removed and built again here.
     uv.end_processes_of(pwd.getpwnam(uv.BUILD_USER).pw_uid)
     shutil.rmtree(folder, ignore_errors=True)
-    installation = Installation(paths=paths, release=release, source=source, folder=folder, python=sys.executable)
+    choice = pythons.chosen(read)
+    python, python_notes = pythons.executable(paths, choice)
+    installation = Installation(
+        paths=paths,
+        release=release,
+        source=source,
+        folder=folder,
+        python=python,
+        gunicorn=pythons.gunicorn_requirements(paths, choice),
+    )
     try:
-        notes = package_install.install(installation)
+        notes = [*package_install.install(installation), *python_notes]
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -56,20 +63,16 @@ def is_built(paths: Paths, release: Path, read: Read | None = None) -> bool:
 
 
 def _folder(paths: Paths, release: Path, read: Read) -> Path:
-    return paths.venvs / key(release, read, paths.gunicorn_requirements.read_bytes())
+    gunicorn = pythons.gunicorn_requirements(paths, pythons.chosen(read))
+    return paths.venvs / key(release, read, gunicorn.read_bytes())
 
 
 def key(release: Path, read: Read, gunicorn: bytes) -> str:
     """The virtual environment's name: 12 hex digits of a digest of the packages, Gunicorn and the Python version."""
     digest = hashlib.sha256()
-    for part in (*_inputs(release, read), gunicorn, _python().encode()):
+    for part in (*_inputs(release, read), gunicorn, pythons.name(pythons.chosen(read)).encode()):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:12]
-
-
-def _python() -> str:
-    """The version that packages are compiled for. It stays the same when an update changes the last digit."""
-    return f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def has_package(folder: Path, name: str) -> bool:
@@ -93,6 +96,8 @@ def _inputs(release: Path, read: Read) -> list[bytes]:
     project = requirements.project(read)
     relevant = {name: project[name] for name in _PROJECT_KEYS if name in project}
     parts += [source.encode(), _json(relevant), read(source if source != PROJECT else LOCK) or b""]
+    if source == WORKSPACE_LOCK:
+        parts.append(read(f"{requirements.WORKSPACE}/{PROJECT}") or b"")
     if source in locks.CONVERTED:
         parts += [_json(requirements.table(read, "tool", "poetry", "dependencies")), read(PIPFILE) or b""]
     return parts

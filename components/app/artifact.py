@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.app import dependencies, discovery, links, procfile, suspects, tarball
+from components.app import dependencies, discovery, links, procfile, suspects, tarball, workspace
 from components.app.listing import Listing, app_files
 from components.errors import UserError
 from host import requirements
@@ -68,7 +68,7 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[l
         if name in links_of_app:
             raise ArtifactError(f"{app / name} is a symbolic link: replace it by the file itself")
     found = _Contents(app, listing.names)
-    _check(app, found)
+    _check(app, found, files)
     members: dict[str, tarball.Member] = {
         name: tarball.link(name, links_of_app[name]) if name in links_of_app else tarball.file(name, app / name)
         for name in listing.names
@@ -81,8 +81,9 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[l
     return [members[name] for name in sorted(members)], notes
 
 
-def _check(app: Path, contents: _Contents) -> None:
+def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing]) -> None:
     """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
+    contents.generated |= workspace.files(app, contents, files)
     _check_encodings(contents)
     dependencies.check(app, contents)
     if "Procfile" not in contents:

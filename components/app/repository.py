@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.app import git
 from components.errors import UserError
+from host.requirements import LOCK
 
 
 class RevisionError(UserError):
@@ -59,24 +60,32 @@ class Repository:
         )
 
     def _tracked(self, commit: str) -> list[str]:
-        """The app's files at the commit, and the .gitattributes files above them."""
+        """The app's files at the commit, those of its uv workspace, and the .gitattributes files above them."""
         parents = [parent.as_posix() for parent in Path(self.folder).parents] if self.folder else []
         attributes = [f"{parent}/.gitattributes".removeprefix("./") for parent in parents]
-        listing = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *attributes, self.folder or ".")
+        folder = self._workspace(commit, parents) or self.folder or "."
+        listing = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *attributes, folder)
         entries = [(line.split()[0], line.partition("\t")[2]) for line in listing.split("\0") if line]
         for mode, path in entries:
-            if mode == "160000":
+            if mode == "160000" and path.startswith(f"{self.folder}/" if self.folder else ""):
                 raise RevisionError(
                     f"the app has the submodule {path}, which isn't in its repository: leave release empty to pack"
                     " the folder with what is checked out there"
                 )
-        names = [path for _, path in entries]
+        names = [path for mode, path in entries if mode != "160000"]
         if not any(name.startswith(f"{self.folder}/" if self.folder else "") for name in names):
             raise RevisionError(
                 f"{self.top} has no folder {self.folder} at the commit {commit[:10]}: set release to"
                 " a commit that has this folder"
             )
         return names
+
+    def _workspace(self, commit: str, parents: list[str]) -> str | None:
+        """The folder above the app that has a uv.lock, which may lock the app's packages, too."""
+        return next((folder for folder in parents if self._has(commit, f"{folder}/{LOCK}".removeprefix("./"))), None)
+
+    def _has(self, commit: str, path: str) -> bool:
+        return self._git("cat-file", "-e", f"{commit}:{path}").returncode == 0
 
     def _run(self, *words: str, stdin: str = "") -> str:
         """Git's standard output; raises RevisionError with its standard error."""

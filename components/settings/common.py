@@ -9,6 +9,7 @@ from pathlib import Path
 from components.settings import linked_paths, validators
 from components.settings.declaration import setting
 from components.settings.env import variables
+from components.settings.packages import apt_packages
 from components.settings.processes import SINGLETONS, counts, names, schedule
 from components.targets import TARGETS
 from host.cron import Entry
@@ -93,6 +94,22 @@ class CommonSettings:
         example=True,
         help="Whether each of several servers may have its own files in linkedPaths.",
         group=APP,
+    )
+    apt_packages: tuple[str, ...] = setting(
+        apt_packages(),
+        default=[],
+        example=["ffmpeg", "libmagic1"],
+        help="Debian packages that the app needs besides those of its Aptfile. They stay when the list shrinks.",
+        group=APP,
+        secret="refused",
+        command="pulumi config set --path 'aptPackages[0]' <package>",
+    )
+    python_mirror: str | None = setting(
+        validators.optional(validators.url()),
+        example="https://mirror.example.org/python-build-standalone",
+        help="Mirror of python-build-standalone, or a .json list for uv, for apps that ask for another Python.",
+        group=APP,
+        secret="refused",
     )
     maintenance: bool = setting(
         validators.flag(),

@@ -121,6 +121,14 @@ def path() -> Scalar[str]:
     )
 
 
+def url() -> Scalar[str]:
+    """An address of a web server. Previews show it, so it has no password."""
+    return text(
+        "a URL that starts with https:// or http://, without a password, such as https://mirror.example.org/python",
+        lambda value: re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", value) is not None,
+    )
+
+
 def status() -> Scalar[int | None]:
     """One HTTP status; None stands for any 2xx or 3xx."""
     rule = f"one status, such as 204, or {ANY_HEALTHY_STATUS!r}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import python_mirror
 from tests.machine.diagnostic_app import APP, DiagnosticAppServer, write_app
 from tests.stack import ROOT
 
@@ -91,13 +92,10 @@ def test_releases_with_the_same_lock_share_one_compiled_venv(server: DiagnosticA
 
 def test_packages_in_the_apps_own_folder_are_reinstalled_with_each_release(server: DiagnosticAppServer, tmp_path: Path):
     app = write_project(tmp_path / "app", dependency="lib")
-    code = app / "lib/src/lib/__init__.py"
-    code.parent.mkdir(parents=True)
-    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
-    (app / "lib/pyproject.toml").write_text(f'{build}[project]\nname = "lib"\nversion = "1"\n')
     append_to(app / "pyproject.toml", '[tool.uv.sources]\nlib = { path = "lib" }\n')
+    write_package(app / "lib", name="lib", page="")
     for page in ("from lib", "from lib, edited"):
-        code.write_text(f"PAGE = {page!r}\n")
+        (app / "lib/src/lib/__init__.py").write_text(f"PAGE = {page!r}\n")
         (app / "app.py").write_text(APP.replace('PAGE = "one"', "from lib import PAGE"))
         server.release(server.upload_app(lock(app)))
         assert json.loads(server.page()) == page
@@ -153,6 +151,33 @@ def test_the_app_itself_may_be_an_editable_package(server: DiagnosticAppServer, 
     assert packages(server) == {"markupsafe": "3.0.2", "shop": "1"}
 
 
+def test_a_member_of_a_uv_workspace_is_an_app_with_the_members_that_it_needs(
+    server: DiagnosticAppServer, tmp_path: Path
+):
+    (tmp_path / "apps").mkdir()
+    write_package(tmp_path / "libs/core", name="core", page="from core")
+    write_package(tmp_path / "libs/other", name="other", page="not needed")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "mono"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        '[tool.uv.workspace]\nmembers = ["apps/*", "libs/*"]\n'
+    )
+    app = write_project(tmp_path / "apps/web", dependency="core")
+    append_to(app / "pyproject.toml", "[tool.uv.sources]\ncore = { workspace = true }\n")
+    (app / "app.py").write_text(APP.replace('PAGE = "one"', "from core import PAGE"))
+    lock(tmp_path)
+    assert "installed from .workspace/uv.lock, 1 package" in server.release(server.upload_app(app))
+    assert json.loads(server.page()) == "from core"
+    assert packages(server) == {"core": "1"}
+
+
+def write_package(folder: Path, *, name: str, page: str) -> None:
+    """A package whose module has the text ``PAGE``."""
+    (folder / f"src/{name}").mkdir(parents=True)
+    (folder / f"src/{name}/__init__.py").write_text(f"PAGE = {page!r}\n")
+    build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    (folder / "pyproject.toml").write_text(f'{build}[project]\nname = "{name}"\nversion = "1"\n')
+
+
 def failing_installation(server: DiagnosticAppServer, app: Path) -> str:
     """Release an app whose packages can't be installed, and assert that nothing changes; returns the error."""
     before = server.page("packages"), venvs(server), server.kept_releases()
@@ -189,9 +214,86 @@ def test_a_registry_that_is_down_fails_the_release_and_changes_nothing(server: D
     server.release(server.upload_app(app))
 
 
-def test_a_missing_python_version_is_named_before_anything_is_installed(server: DiagnosticAppServer, tmp_path: Path):
-    app = write_project(tmp_path / "app")
-    project = app / "pyproject.toml"
-    project.write_text(project.read_text().replace(">=3.11", "<3.11"))
+def test_a_python_that_the_server_cannot_download_is_refused_with_both_versions(
+    server: DiagnosticAppServer, tmp_path: Path
+):
+    app = write_app(tmp_path / "app", requirements_txt="itsdangerous\n", runtime_txt="python-3.12\n")
+    with server.outgoing_blocked():
+        error = failing_installation(server, app)
+    assert re.search(r"asks for Python 3\.12 \(runtime\.txt\), this server has 3\.\d+\.\d+", error)
+    assert "pulumi config set pythonMirror" in error
+
+
+def test_the_python_that_the_app_asks_for_is_installed_from_the_mirror(server: DiagnosticAppServer, tmp_path: Path):
+    url, mirror = "http://127.0.0.1:8419", tmp_path / "mirror"
+    version = python_mirror.make(mirror, url)
+    archive = subprocess.run(["tar", "-c", "-C", mirror, "."], check=True, capture_output=True).stdout
+    server.send(archive, "mkdir -p /tmp/mirror && tar -x -C /tmp/mirror --no-same-owner")
+    server.ssh("sudo systemd-run --quiet --unit=mirror python3 -m http.server 8419 --directory /tmp/mirror")
+    server.change_settings(python_mirror=f"{url}/pythons.json")
+    server.configure()
+    app = write_app(tmp_path / "app", requirements_txt="markupsafe==3.0.2\n", runtime_txt=f"python-{version}")
+    (app / "app.py").write_text(APP.replace('PAGE = "one"', "import ssl, sys\n\nPAGE = list(sys.version_info[:2])"))
+    output = server.release(server.upload_app(app))
+    assert f"Python {version} for {version} (runtime.txt)" in output
+    assert json.loads(server.page()) == [3, 10]
+    server.change_settings(python_mirror=None)
+    server.configure()
+
+
+def test_system_packages_are_installed_before_the_release_needs_them(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="itsdangerous\n")
+    (app / "Aptfile").write_text("# for the tests\nlibmagic1\n")
+    server.change_settings(apt_packages=("tree", "rsync"))
+    server.configure()
+    release = server.upload_app(app)
+    assert "installed tree, rsync, libmagic1" in server.release(release)
+    assert server.ssh("tree --version; test -e /usr/sbin/policy-rc.d || echo no policy").endswith("no policy")
+    # rsync has a service, which didn't start.
+    assert server.ssh("systemctl is-active rsync", check=False) != "active"
+    server.change_settings(apt_packages=("tree",))
+    server.configure()
+    with server.outgoing_blocked():
+        assert "unchanged, no longer listed, but still installed: rsync" in server.release(release)
+    server.change_settings(apt_packages=())
+    server.configure()
+
+
+def test_an_unknown_system_package_fails_the_release_and_is_named(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="itsdangerous\n")
+    (app / "Aptfile").write_text("libgl1-mesa-glx\n")
+    assert "Debian has no package 'libgl1-mesa-glx'" in (error := failing_installation(server, app))
+    assert "write libgl1" in error
+
+
+def test_a_build_that_misses_system_packages_names_them(server: DiagnosticAppServer, tmp_path: Path):
+    app = write_app(tmp_path / "app", requirements_txt="mysqlclient==2.2.7\n")
     error = failing_installation(server, app)
-    assert re.search(r"requires Python <3\.11 .* this server has 3\.\d+\.\d+", error)
+    assert "default-libmysqlclient-dev pkg-config build-essential python3-dev" in error
+    assert "aptPackages" in error
+
+
+def test_a_package_of_a_git_repository_is_installed_with_git(server: DiagnosticAppServer, tmp_path: Path):
+    url = serve_git_repository(server, tmp_path / "repository")
+    assert server.ssh("command -v git", check=False) == ""
+    app = write_app(tmp_path / "app", requirements_txt=f"-e git+{url}@1.0#egg=lib\n")
+    assert "installed git" in server.release(server.upload_app(app))
+    assert packages(server) == {"lib": "1"}
+    (app / "requirements.txt").write_text(f"markupsafe==3.0.2\nlib @ git+{url}\n")
+    server.release(server.upload_app(app))
+    assert packages(server) == {"lib": "1", "markupsafe": "3.0.2"}
+
+
+def serve_git_repository(server: DiagnosticAppServer, folder: Path) -> str:
+    """Serve a repository with a package ``lib`` on the server itself; returns its URL."""
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib/__init__.py").touch()
+    (folder / "setup.py").write_text("from setuptools import setup\nsetup(name='lib', version='1', packages=['lib'])\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@test"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "lib"], ["tag", "1.0"], ["update-server-info"]):
+        subprocess.run([*git, *words], check=True)
+    archive = subprocess.run(["tar", "-c", "-C", folder, ".git"], check=True, capture_output=True).stdout
+    server.send(archive, "mkdir -p /tmp/lib && tar -x -C /tmp/lib --no-same-owner")
+    server.ssh("sudo systemd-run --quiet --unit=git-server python3 -m http.server 8418 --directory /tmp/lib")
+    server.wait_until(lambda: ":8418" in server.ssh("ss -ltn"), "the git server", 10)
+    return "http://localhost:8418/.git"

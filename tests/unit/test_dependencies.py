@@ -51,6 +51,24 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
     assert replacement in str(error.value)
 
 
+@pytest.mark.parametrize("version", ["19.9.0", "19.10"])
+def test_a_gunicorn_that_is_too_old_for_the_servers_python_is_refused(app: Path, version: str):
+    (app / "requirements.txt").write_text(f"flask\ngunicorn=={version}  # pinned\n")
+    with pytest.raises(DependencyError, match=f"requirements.txt has gunicorn {version}, .*: take gunicorn out"):
+        packed(app)
+    (app / "Pipfile.lock").write_text(f'{{"default": {{"gunicorn": {{"version": "=={version}"}}}}}}')
+    with pytest.raises(DependencyError, match=f"Pipfile.lock has gunicorn {version}, .*: take gunicorn out"):
+        packed(app)
+    (app / "runtime.txt").write_text("python-3.9\n")
+    assert "Pipfile.lock" in members(app)
+
+
+def test_an_aptfile_that_a_server_cannot_install_is_refused(app: Path):
+    (app / "Aptfile").write_text(":repo:deb https://packages.test trixie main\n")
+    with pytest.raises(DependencyError, match="Aptfile, line 1"):
+        packed(app)
+
+
 def test_all_unusable_lines_are_named_at_once(app: Path):
     (app / "requirements.txt").write_text("a=1=0\nb=2=0\n")
     with pytest.raises(DependencyError, match=r"line 1.*line 2"):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.requirements import Read, check_python, choose, installs_own_code
+from host.requirements import Read, choose, installs_own_code
 
 PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = ["flask"]\n'
 LOCK = '[[package]]\nname = "shop"\nsource = { virtual = "." }\n'
@@ -34,47 +34,6 @@ def test_a_lock_comes_before_a_requirements_file_and_that_before_the_project_fil
 def test_an_app_without_usable_requirements_is_refused_with_the_remedy(contents: dict[str, str], reason: str):
     with pytest.raises(ValueError, match=reason):
         choose(files(**contents))
-
-
-@pytest.mark.parametrize(
-    "clause",
-    [
-        "",
-        ">=3.11",
-        ">=3.11,<4",
-        "==3.13.*",
-        "~=3.13",
-        "~=3.13.2",
-        "!=3.12.*",
-        "==3.13.5",
-        ">3.13",
-        "^3.11",
-        "unreadable",
-    ],
-)
-def test_a_python_that_the_app_supports_is_accepted(clause: str):
-    check_python(files(pyproject_toml=PROJECT.replace(">=3.11", clause)), (3, 13, 5))
-
-
-@pytest.mark.parametrize(
-    "clause",
-    [
-        ">=3.14",
-        "<3.13",
-        "==3.12.*",
-        "~=3.12.1",
-        "~=3.14",
-        "!=3.13.*",
-        "==3.13",
-        ">=3.11, <3.13",
-        ">3.13.5",
-        ">=3.14rc1",
-    ],
-)
-def test_the_error_for_another_python_has_the_required_and_the_present_version(clause: str):
-    with pytest.raises(ValueError, match=r"requires Python .* this server has 3\.13\.5") as error:
-        check_python(files(pyproject_toml=PROJECT.replace(">=3.11", clause)), (3, 13, 5))
-    assert clause in str(error.value)
 
 
 @pytest.mark.parametrize(

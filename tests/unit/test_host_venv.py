@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from host import package_install, venv
+from host import package_install, pythons, venv
 from host import uv as uv_program
 from host.errors import ReleaseError
 from host.package_install import reader
@@ -142,9 +142,9 @@ def test_a_patch_release_of_the_servers_python_keeps_the_virtual_environments(
 ):
     release = project(tmp_path / "a")
     before = key_of(release)
-    monkeypatch.setattr(venv.sys, "version", "another build")
+    monkeypatch.setattr(pythons.sys, "version", "another build")
     assert key_of(release) == before
-    monkeypatch.setattr(venv.sys, "version_info", SimpleNamespace(major=3, minor=99))
+    monkeypatch.setattr(pythons.sys, "version_info", SimpleNamespace(major=3, minor=99, micro=0))
     assert key_of(release) != before
 
 

@@ -1,0 +1,129 @@
+"""Which version of Python an app asks for, and in which of its files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from host import requirements, versions
+from host.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, Read
+
+# Each has one version: Heroku's file, and that of pyenv and uv.
+RUNTIME, VERSION_FILE = "runtime.txt", ".python-version"
+_PIN = re.compile(r"(?:c?python-?|py)?(3\.\d+(?:\.\d+)?)")
+# The minor versions of Python 3 that an app may ask for.
+_OLDEST, _NEWEST = 7, 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """A version, such as 3.9 or 3.9.18, or a constraint, such as >=3.9,<4, that the app's ``file`` asks for."""
+
+    text: str
+    file: str
+    is_pin: bool
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.file})"
+
+    def allows(self, version: str) -> bool:
+        """Whether a complete version of Python fits. A pin allows all versions with its first two numbers."""
+        if self.is_pin:
+            return _minor(version) == _minor(self.text)
+        return versions.satisfies(self.text, version) is not False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The Python to use: ``version`` is 3.9 or 3.9.18, or empty for the server's own. ``note`` says what is replaced.
+
+    ``reason`` names what the app asks for.
+    """
+
+    version: str = ""
+    reason: str = ""
+    note: str = ""
+
+
+def choose(read: Read, server: str) -> Choice:
+    """The Python for an app on a server whose own is ``server``, such as 3.13.5.
+
+    Raises ValueError if the app's files contradict each other.
+    """
+    asked = list(_requests(read))
+    reason = " and ".join(map(str, asked))
+    pins = sorted((request for request in asked if request.is_pin), key=lambda request: len(request.text))
+    if all(request.allows(server) for request in asked):
+        # Versions that differ only in the last number are compatible, and Debian repairs its own.
+        other = next((str(pin) for pin in pins if pin.text.count(".") == 2 and pin.text != server), "")
+        return Choice(note=f"Python {server} instead of {other}" if other else "")
+    if pins:
+        pin = pins[-1]
+        complete = pin.text if pin.text.count(".") == 2 else ""
+        # Any last number may be installed for a pin such as 3.9.
+        fits = any(
+            all(request.allows(version) for request in asked)
+            for version in ([complete] if complete else [f"{pin.text}.{number}" for number in (99, 20, 10, 0)])
+        )
+        if fits:
+            return Choice(version=pin.text, reason=reason)
+        raise ValueError(
+            f"the app asks for different versions of Python, {reason}: let its files name the same version"
+        )
+    return Choice(version=_best(asked, server, reason), reason=reason)
+
+
+def _best(asked: list[Request], server: str, reason: str) -> str:
+    """The version that fits all constraints and is nearest to the server's; raises ValueError if there is none."""
+    exact = [match[1] for request in asked if (match := re.search(r"==\s*(3\.\d+\.\d+)\s*(?:,|$)", request.text))]
+    present = int(server.split(".")[1])
+    minors = [*range(min(present, _NEWEST), _OLDEST - 1, -1), *range(present + 1, _NEWEST + 1)]
+    for version, complete in (
+        *((text, text) for text in exact),
+        *((f"3.{minor}", f"3.{minor}.99") for minor in minors),
+    ):
+        if all(request.allows(complete) for request in asked):
+            return version
+    raise ValueError(f"no version of Python fits what the app asks for, {reason}: change that")
+
+
+def _requests(read: Read) -> Iterator[Request]:
+    for file in (RUNTIME, VERSION_FILE):
+        if (content := read(file)) is not None:
+            yield from _pin(content.decode("utf-8-sig", errors="replace"), file)
+    if required := requirements.project(read).get("requires-python"):
+        yield Request(str(required), f"requires-python in {PROJECT}", is_pin=False)
+    poetry = requirements.table(read, "tool", "poetry", "dependencies").get("python")
+    if isinstance(poetry, str):
+        yield Request(poetry, f"tool.poetry.dependencies in {PROJECT}", is_pin=False)
+    source = requirements.choose(read)
+    if source == PYLOCK and (required := requirements.toml(PYLOCK, read(PYLOCK) or b"").get("requires-python")):
+        yield Request(str(required), PYLOCK, is_pin=False)
+    if source == PIPFILE_LOCK:
+        yield from _of_pipfile(read)
+
+
+def _pin(text: str, file: str) -> Iterator[Request]:
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    # pyenv takes the first of several versions.
+    word = next((line.split()[0] for line in lines if line), "")
+    match = _PIN.fullmatch(word)
+    if match is None:
+        example = "python-3.13" if file == RUNTIME else "3.13"
+        raise ValueError(f"{file} has {word!r}, but must name a version of CPython, such as {example}")
+    yield Request(match[1], file, is_pin=True)
+
+
+def _of_pipfile(read: Read) -> Iterator[Request]:
+    table = requirements.toml(PIPFILE, read(PIPFILE) or b"").get("requires")
+    if table is None:
+        table = json.loads(read(PIPFILE_LOCK) or b"{}").get("_meta", {}).get("requires", {})
+    text = table.get("python_full_version") or table.get("python_version") or ""
+    if text not in ("", "*"):
+        yield from _pin(str(text), PIPFILE)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
