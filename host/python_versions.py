@@ -86,7 +86,8 @@ def _best(asked: list[Request], server: str, reason: str) -> str:
     ):
         if all(request.allows(complete) for request in asked):
             return version
-    raise ValueError(f"no version of Python fits what the app asks for, {reason}: change that")
+    present = ".".join(server.split(".")[:2])
+    raise ValueError(f"no version of Python fits what the app asks for, {reason}: change that; servers have {present}")
 
 
 def _requests(read: Read) -> Iterator[Request]:
@@ -121,7 +122,8 @@ def _of_pipfile(read: Read) -> Iterator[Request]:
     if table is None:
         table = json.loads(read(PIPFILE_LOCK) or b"{}").get("_meta", {}).get("requires", {})
     text = table.get("python_full_version") or table.get("python_version") or ""
-    if text not in ("", "*"):
+    # A mere 3 excludes no version of Python 3.
+    if text not in ("", "*", "3"):
         yield from _pin(str(text), PIPFILE)
 
 

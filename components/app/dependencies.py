@@ -53,7 +53,7 @@ def _check_gunicorn(contents: Mapping[str, bytes], source: str) -> None:
         pinned = locks.version_of("gunicorn", contents.get, source)
     if versions.satisfies(f"<{_OLDEST_GUNICORN}", pinned):
         raise DependencyError(
-            f"{source} has gunicorn {pinned}, which doesn't run with the server's Python"
+            f"{source} has gunicorn=={pinned}, which doesn't run with the server's Python"
             f" {SERVER_PYTHON.rpartition('.')[0]}: take gunicorn out of the app's packages, because the server brings"
             " one that fits"
         )

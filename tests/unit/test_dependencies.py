@@ -54,10 +54,10 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
 @pytest.mark.parametrize("version", ["19.9.0", "19.10"])
 def test_a_gunicorn_that_is_too_old_for_the_servers_python_is_refused(app: Path, version: str):
     (app / "requirements.txt").write_text(f"flask\ngunicorn=={version}  # pinned\n")
-    with pytest.raises(DependencyError, match=f"requirements.txt has gunicorn {version}, .*: take gunicorn out"):
+    with pytest.raises(DependencyError, match=f"requirements.txt has gunicorn=={version}, .*: take gunicorn out"):
         packed(app)
     (app / "Pipfile.lock").write_text(f'{{"default": {{"gunicorn": {{"version": "=={version}"}}}}}}')
-    with pytest.raises(DependencyError, match=f"Pipfile.lock has gunicorn {version}, .*: take gunicorn out"):
+    with pytest.raises(DependencyError, match=f"Pipfile.lock has gunicorn=={version}, .*: take gunicorn out"):
         packed(app)
     (app / "runtime.txt").write_text("python-3.9\n")
     assert "Pipfile.lock" in members(app)
