@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from host.staying_up import Process
 _SERVICES = systemd.PROCESS_UNIT.format("*")
 _JOBS, _TIMERS = systemd.CRON_SERVICE.format("*"), systemd.CRON_TIMER.format("*")
 _ALL = (_SERVICES, _JOBS, _TIMERS)
+_BEAT = re.compile(r"\bcelery\b.*\s(beat|-B|--beat)(\s|$)")
 
 
 @dataclass(frozen=True)
@@ -222,18 +224,27 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
     for link in ("app", "venv"):
         files.point(folder / link, (paths.deployments / deployment.name / link).readlink())
     files.point(folder / "environment", paths.env_files / deployment.name)
-    locking: list[str] = []
+    before: list[str] = _beat_schedule() if _BEAT.search(process.command) else []
     if process.is_singleton:
-        locking = _singleton_lock(paths, process.type)
+        before += _singleton_lock(paths, process.type)
     if process.schedule:
         # Each release has units of its own. Without this lock, systemd would let the jobs of two releases run at once.
         lock = Paths().cron_lock(hashlib.sha256(process.command.encode()).hexdigest()[:12])
         skip = "flock --nonblock 9 || { echo 'skipped: the previous run is still running'; exit 0; }"
-        locking = [f"exec 9>{lock}", skip]
+        before += [f"exec 9>{lock}", skip]
         times = [f"OnCalendar={calendar}\n" for calendar in cron.calendar(process.schedule)]
         drop_in = paths.unit_drop_ins(process.unit) / "schedule.conf"
         files.write(drop_in, "".join(["[Timer]\n", *times]).encode(), 0o644)
-    files.write(folder / "run", procfile.script(process.command, *locking), 0o755)
+    files.write(folder / "run", procfile.script(process.command, *before), 0o755)
+
+
+def _beat_schedule() -> list[str]:
+    """The lines of a script that tell Celery's beat where to keep the times of its last runs."""
+    # Beat writes into its working folder, which is read-only, and adds .db or .dat to the name before Python 3.13: a
+    # link of the name wouldn't help. Celery reads these variables for the options --schedule of `beat` and `worker -B`.
+    path = Paths().app_home / "celerybeat-schedule"
+    names = ("CELERY_BEAT_SCHEDULE", "CELERY_WORKER_SCHEDULE_FILENAME")
+    return [f'export {name}="${{{name}:-{path}}}"' for name in names]
 
 
 def _singleton_lock(paths: Paths, process_type: str) -> list[str]:
@@ -247,7 +258,7 @@ def _add_lock(paths: Paths, unit: str) -> None:
     """Let a process take the lock that started as one of several, so that a rollback doesn't start it too early."""
     run, lock = paths.processes / _name_of(unit) / "run", _singleton_lock(paths, _type_of(unit))
     first, *lines = run.read_text().split("\n")
-    if lines[: len(lock)] != lock:
+    if lock[0] not in lines:
         files.write(run, "\n".join([first, *lock, *lines]).encode(), 0o755)
 
 

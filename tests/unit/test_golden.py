@@ -18,7 +18,6 @@ SITES = [name for name in RENDERED if name.startswith("site-")]
 NGINX_VARIABLES = {
     "$host",
     "$msec",
-    "$proxy_add_x_forwarded_for",
     "$realip_remote_addr",
     "$remote_addr",
     "$request_time",
