@@ -21,7 +21,7 @@ from host import (
     release,
     resume,
     status,
-    web_server,
+    unit_commands,
 )
 from host.configure import Configuration, configure
 from host.console import say
@@ -30,18 +30,15 @@ from host.errors import ReleaseError
 from host.health_check import HealthCheck
 from host.paths import Paths
 
-# Earlier names of commands. Units, timers and connections that an earlier version made on a server still use them.
-OLD_NAMES = {
-    "revert": "rollback",
-    "joined": "wait-for-balancer",
-    "listening": "wait-until-listening",
-    "idle": "wait-until-idle",
-}
+# Earlier names of commands. Timers and connections that an earlier version made on a server still use them.
+OLD_NAMES = {"revert": "rollback", "joined": "wait-for-balancer"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status 0 means that it has succeeded, 1 that the server serves as before."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in unit_commands.COMMANDS:
+        return unit_commands.main(words)
     words[:1] = [OLD_NAMES.get(name, name) for name in words[:1]]
     options = _parser().parse_args(words)
     try:
@@ -53,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gantry", description="Configures this server and switches releases.")
+    parser = argparse.ArgumentParser(
+        prog="gantry",
+        description="Configures this server and switches releases.",
+        epilog=f"The server's units also call: {', '.join(unit_commands.COMMANDS)}.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[Paths, argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
@@ -69,11 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--wait", type=float, default=probation.WAIT_SECONDS, help="seconds to wait for a release in progress"
     )
-    command = add("wait-until-listening", _wait_until_listening, "wait until a web process listens (not for Gunicorn)")
-    command.add_argument("deployment")
-    command.add_argument("process", type=int, help="id of the web process")
-    command = add("wait-until-idle", _wait_until_idle, "wait until a web process is idle (not for Gunicorn)")
-    command.add_argument("deployment")
     add("drain", _drain, "on a balancer: wait until its present connections to servers have ended")
     command = add("wait-for-balancer", _wait_for_balancer, "wait until the balancer has found this server healthy")
     _add_check_options(command)
@@ -204,14 +200,6 @@ def _prepare(paths: Paths, options: argparse.Namespace) -> None:
 
 def _rollback(paths: Paths, options: argparse.Namespace) -> None:
     probation.rollback(paths, options.wait)
-
-
-def _wait_until_listening(paths: Paths, options: argparse.Namespace) -> None:
-    web_server.wait_until_listening(paths, options.deployment, options.process)
-
-
-def _wait_until_idle(paths: Paths, options: argparse.Namespace) -> None:
-    web_server.wait_until_idle(paths, options.deployment)
 
 
 def _drain(paths: Paths, options: argparse.Namespace) -> None:

@@ -76,7 +76,12 @@ def _changed(root: Path, configuration: Configuration) -> list[str]:
 
 
 def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode()
+    return path.is_file() and path.read_bytes() == text.encode() and path.stat().st_mode & 0o777 == _mode(text)
+
+
+def _mode(text: str) -> int:
+    """A script must be executable."""
+    return 0o755 if text.startswith("#!") else 0o644
 
 
 def _points(link: Path, target: str) -> bool:
@@ -85,7 +90,7 @@ def _points(link: Path, target: str) -> bool:
 
 def _apply(root: Path, configuration: Configuration) -> None:
     for path, text in configuration.files.items():
-        files.write(_below(root, path), text.encode(), 0o644)
+        files.write(_below(root, path), text.encode(), _mode(text))
     for link, target in configuration.links.items():
         files.point(_below(root, link), target)
 
@@ -152,7 +157,7 @@ def _restore(path: Path, content: bytes | str | None) -> None:
     elif isinstance(content, str):
         files.point(path, content)
     else:
-        files.write(path, content, 0o644)
+        files.write(path, content, _mode(content.decode(errors="replace")))
 
 
 def _run(command: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Deployments: a release with its variables and settings, run as one systemd unit on a Unix socket of its own."""
+"""Deployments: a release with its variables and settings, run as one systemd unit with its own Unix socket and port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import explain, files, health_advice, procfile, systemd, web_server
+from host import explain, files, health_advice, ports, procfile, systemd, web_server
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -67,7 +67,7 @@ def release_of(name: str) -> str:
 
 
 def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
-    """Write the files that the unit needs: its command, its links, its settings and its variables."""
+    """Write the files that the unit needs: its command, links, settings, variables and port."""
     folder = paths.deployments / deployment.name
     folder.mkdir(parents=True, exist_ok=True)
     files.point(folder / "app", folders.app)
@@ -76,8 +76,7 @@ def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
     command = procfile.read(paths.releases / deployment.release)["web"]
     files.write(folder / "web", procfile.script(command), 0o755)
-    if not procfile.is_gunicorn(command):
-        web_server.write_drop_in(paths, deployment.name)
+    ports.assign(paths, folder)
     files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
 
 
@@ -93,7 +92,7 @@ def _escape(value: str) -> str:
 
 
 def start(name: str) -> None:
-    """Start the web process and wait until it is ready: the app is imported, or the web server listens.
+    """Start the web process and wait until it listens; most servers import the app before that.
 
     Raises ReleaseError with the last lines of its journal.
     """
@@ -156,10 +155,9 @@ def kill(name: str) -> None:
 
 def remove(paths: Paths, name: str) -> None:
     """Delete the files of a deployment that has ended."""
-    web_server.remove_drop_in(paths, name)
+    web_server.remove_files(paths, name)
     shutil.rmtree(paths.deployments / name, ignore_errors=True)
     (paths.env_files / name).unlink(missing_ok=True)
-    paths.deployment_socket(name).unlink(missing_ok=True)
 
 
 def journal(name: str) -> str:

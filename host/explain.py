@@ -205,6 +205,10 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         " `web: gunicorn {module}:application`, or a factory: `web: gunicorn '{module}:create_app()'`.",
     ),
     (
+        r"Error: No application module specified",
+        "Name the app in the Procfile's line, such as `web: gunicorn yourmodule:app`.",
+    ),
+    (
         r"__call__\(\) missing 1 required positional argument: 'send'",
         "This is an ASGI app, and Gunicorn's usual worker speaks WSGI: name an ASGI server in the Procfile, such as"
         " `web: uvicorn main:app --uds $GANTRY_SOCKET`, and add uvicorn to the app's packages.",

@@ -42,6 +42,12 @@ class Paths:
     scripts = _Below("usr/local/lib/gantry")
     """The scripts of the first boot: install, ready and host-key."""
 
+    prefixes = _Below("usr/local/lib/gantry/prefixes")
+    """The programs poetry, pipenv and uv of the app's processes: their `run` uses the release's packages."""
+
+    stop_script = _Below("usr/local/lib/gantry/stop")
+    """Prepares the stop of a unit whose main process is a shell."""
+
     gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
     """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
 
@@ -212,6 +218,12 @@ class Paths:
     def singleton_lock(self, process_type: str) -> Path:
         """Held while a process of the type runs, of which there is one."""
         return self.singleton_locks / process_type
+
+    def port_socket(self, deployment: str) -> Path:
+        """The socket of systemd-socket-proxyd, for a web process that listens on a port. ``deployment_socket`` is then
+        a symbolic link to it.
+        """
+        return self.sockets / f"{deployment}.port"
 
     def cron_lock(self, digest: str) -> Path:
         """Held while a cron command runs; ``digest`` identifies the command."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, files, procfile, release_phase, state, staying_up, systemd
+from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd
 from host.console import phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
@@ -235,6 +235,7 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
         times = [f"OnCalendar={calendar}\n" for calendar in cron.calendar(process.schedule)]
         drop_in = paths.unit_drop_ins(process.unit) / "schedule.conf"
         files.write(drop_in, "".join(["[Timer]\n", *times]).encode(), 0o644)
+    ports.assign(paths, folder)
     files.write(folder / "run", procfile.script(process.command, *before), 0o755)
 
 

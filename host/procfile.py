@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,6 @@ _LINE = re.compile(rf"({_NAME.pattern}):\s*(\S.*)")
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 # UTF-32 isn't among them: no editor writes it.
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# Anywhere in the command, because tracers and profilers wrap it. The command may lack an app: gunicorn.conf.py can name
-# it.
-_GUNICORN = re.compile(r"(^|[\s/])gunicorn(\s|$)")
 
 
 @dataclass(frozen=True)
@@ -109,12 +107,7 @@ def _duplicate(same: list[Line]) -> str:
     return f"Procfile: lines {numbers} have the same name, and only one of them could run\n{shown}{remedy}"
 
 
-def is_gunicorn(command: str) -> bool:
-    """Whether a web command starts Gunicorn, which gets the address to listen on from its settings."""
-    return _GUNICORN.search(command) is not None
-
-
 def script(command: str, *before: str) -> bytes:
-    """A shell script that runs the lines ``before`` and then replaces itself by ``command``."""
-    # exec: systemd's signals must reach the command itself, not a shell. env: assignments may precede the command.
-    return "\n".join(["#!/bin/sh", *before, f"exec /usr/bin/env {command}", ""]).encode()
+    """A script that runs the lines ``before`` and then ``command``, by bash as on other platforms."""
+    # bash replaces itself by the last simple command of -c. So systemd's signals reach the program itself.
+    return "\n".join(["#!/bin/sh", *before, f"exec /bin/bash -c {shlex.quote(command)}", ""]).encode()

@@ -30,6 +30,7 @@ from host import (
     system_packages,
     times,
     watch,
+    web_hints,
 )
 from host.console import phase, say
 from host.deployment import Deployment, Folders
@@ -162,6 +163,8 @@ def _start(paths: Paths, options: ReleaseOptions, *, folders: Folders, seconds: 
         notes.append(str(answer))
     if remark := health_advice.remark(options.health_check, answer):
         say(f"  {remark}")
+    for hint in web_hints.hints(paths, name, options.health_check):
+        say(f"  {hint}")
 
 
 def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> None:

@@ -7,6 +7,9 @@ import subprocess
 
 # ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
 WEB_UNIT = "gantry-web@{}.service"
+# Forward the connections of a web process that listens on a port.
+PORT_SOCKET = "gantry-port@{}.socket"
+PORT_SERVICE = "gantry-port@{}.service"
 RELEASE_UNIT = "gantry-release@{}.service"
 BUILD_UNIT = "gantry-build@{}.service"
 PROCESS_UNIT = "gantry-process@{}.service"

@@ -12,13 +12,6 @@ GRACEFUL_SECONDS = 30
 # systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
 WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
-# --- The start of a web process.
-
-# systemd ends a start that takes longer (TimeoutStartSec).
-WEB_START_SECONDS = 90
-# `gantry wait-until-listening` gives up earlier, so that its message says what is wrong.
-LISTEN_SECONDS = WEB_START_SECONDS - 10
-
 # --- How long a request may take.
 
 # Gunicorn's timeout, and Nginx's default for proxy_read_timeout: the server answers with an error after this time.

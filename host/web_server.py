@@ -1,59 +1,116 @@
-"""Support for web processes other than Gunicorn.
+"""What systemd calls when it starts and stops a web process: any server, on the deployment's socket or on its port.
 
-Gunicorn tells systemd when the app is imported, lets Nginx use its socket, and finishes its requests before it ends.
-For any other web server, a systemd drop-in calls this program, which does the same from the outside.
+Nginx follows a symbolic link to the deployment's Unix socket (``Paths.deployment_socket``). A server may listen there
+itself. If it listens on its TCP port, systemd-socket-proxyd forwards from that path to the port.
 """
 
 from __future__ import annotations
 
 import shutil
-import socket
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import files, systemd, times
+from host import files, listening, ports, systemd, times
 from host.errors import ReleaseError
 from host.paths import Paths
 
 # States of a connection in /proc/net/unix: SS_CONNECTING until it is accepted, then SS_CONNECTED. They are defined in
 # include/uapi/linux/net.h of the kernel.
 CONNECTED = ("02", "03")
-DROP_IN = f"""[Service]
-Type=exec
-ExecStartPre=rm -f {Paths().deployment_socket("%i")}
-ExecStartPost={Paths().gantry_command} wait-until-listening %i $MAINPID
-ExecStop={Paths().gantry_command} wait-until-idle %i
-"""
+# A server that listens elsewhere and does nothing for this long won't listen on its port or its socket any more.
+IDLE_SECONDS = 1.5
+# A server that is busy for less of its time does nothing: some look at their files once a second.
+IDLE_SHARE = 0.1
+_PAUSE_SECONDS = 0.02
 
 
-def write_drop_in(paths: Paths, deployment: str) -> None:
-    """Make systemd call this program when it starts and stops the web process of ``deployment``."""
-    if files.write(_drop_ins(paths, deployment) / "listener.conf", DROP_IN.encode(), 0o644):
-        systemd.systemctl("daemon-reload")
+def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
+    """Wait until the web process listens on the deployment's socket or port, and let Nginx connect.
 
-
-def remove_drop_in(paths: Paths, deployment: str) -> None:
-    """Undo ``write_drop_in``; does nothing for a deployment with Gunicorn."""
-    shutil.rmtree(_drop_ins(paths, deployment), ignore_errors=True)
-
-
-def wait_until_listening(paths: Paths, deployment: str, process: int, limit: float = times.LISTEN_SECONDS) -> None:
-    """Wait until the web process accepts connections, then let Nginx connect, too.
-
-    ``process`` is the id of the web process; systemd doesn't watch it at this time. Raises ReleaseError if it ends, or
-    doesn't listen within ``limit`` seconds.
+    ``process`` is the id of the web process; systemd doesn't watch it at this time, but limits the time. Raises
+    ReleaseError if the process ends or listens elsewhere.
     """
-    path, deadline = paths.deployment_socket(deployment), time.monotonic() + limit
-    while not _listens(path):
-        if not Path(f"/proc/{process}").exists():
-            raise ReleaseError("the web process has ended")
-        if time.monotonic() >= deadline:
-            raise ReleaseError(
-                f"after {limit:.0f} s nothing listens on the Unix socket that GANTRY_SOCKET names, {path}"
-            )
-        time.sleep(0.05)
-    # Some servers admit only their own user to the socket. Nginx is in the socket's group.
-    path.chmod(0o660)
+    path, port = paths.deployment_socket(deployment), ports.assigned(paths.deployments / deployment)
+    unit, elsewhere = listening.Group.name_of(process), _Elsewhere(process)
+    while True:
+        if listening.accepts_unix(path):
+            # Some servers admit only their own user to the socket. Nginx is in the socket's group.
+            path.chmod(0o660)
+            forward_file(paths, deployment).unlink(missing_ok=True)
+            return
+        user = listening.user_of(process)
+        if user is None:
+            raise ReleaseError(_ended(deployment, listening.Group.named(unit)))
+        if port and (address := listening.reachable_address(port, user)):
+            _forward(paths, deployment, address, port)
+            return
+        if places := elsewhere.places():
+            raise ReleaseError(_wrong_place(places))
+        time.sleep(_PAUSE_SECONDS)
+
+
+@dataclass
+class _Elsewhere:
+    """Finds out that a web process serves on another port or socket: it listens there, and is idle."""
+
+    process: int
+    _seen: list[int | str] = field(default_factory=list[int | str])
+    _busy: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
+
+    def places(self) -> list[int | str]:
+        """The ports and paths once that is certain. An app may open a port for its metrics and import for long."""
+        if time.monotonic() < self._since + IDLE_SECONDS:
+            return []
+        group = listening.Group.of(self.process)
+        seen, busy = group.listens_on(), group.seconds_busy()
+        idle = busy - self._busy < IDLE_SHARE * (time.monotonic() - self._since)
+        if seen and seen == self._seen and idle:
+            return seen
+        self._seen, self._busy, self._since = seen, busy, time.monotonic()
+        return []
+
+
+def _ended(deployment: str, left: listening.Group) -> str:
+    if left.processes:
+        return (
+            "the web process has ended, but programs that it started still run: they must stay in the foreground. Take"
+            " '&', --daemon or -D out of the command in the Procfile"
+        )
+    if systemd.show(systemd.WEB_UNIT.format(deployment), "ExecMainStatus").get("ExecMainStatus") == "0":
+        return (
+            "the web process has ended without an error, but a web server must run until it is stopped. For a WSGI app,"
+            " write a line such as 'web: gunicorn app:app' into the Procfile"
+        )
+    return "the web process has ended"
+
+
+def _wrong_place(places: list[int | str]) -> str:
+    names = " and ".join(f"port {place}" if isinstance(place, int) else str(place) for place in places)
+    return (
+        f"the web process listens on {names}, but must listen on the port in the variable PORT or on the Unix socket in"
+        " GANTRY_SOCKET: each release has its own, because two run side by side. In the Procfile, write $PORT in place"
+        " of the number, for example 'web: gunicorn -b 0.0.0.0:$PORT app:app'; in Python,"
+        ' port=int(os.environ["PORT"])'
+    )
+
+
+def _forward(paths: Paths, deployment: str, address: str, port: int) -> None:
+    """Let systemd forward connections from the deployment's socket to the port."""
+    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if files.write(forward_file(paths, deployment), f"TARGET={target}\n".encode(), 0o644):
+        systemd.systemctl("stop", systemd.PORT_SERVICE.format(deployment))
+    socket = systemd.PORT_SOCKET.format(deployment)
+    result = systemd.systemctl("start", socket)
+    if result.returncode != 0:
+        raise ReleaseError(f"{socket} doesn't start: {result.stderr.strip()}")
+    files.point(paths.deployment_socket(deployment), paths.port_socket(deployment))
+
+
+def forward_file(paths: Paths, deployment: str) -> Path:
+    """The file with the address to forward to, for systemd; it exists if the web process listens on a port."""
+    return paths.deployments / deployment / "forward"
 
 
 def wait_until_idle(
@@ -61,26 +118,21 @@ def wait_until_idle(
 ) -> None:
     """Wait, at most ``limit`` seconds, until no client is connected to the web process."""
     # New requests already go to another deployment, and Nginx closes each connection soon after its last request.
-    path, deadline = str(paths.deployment_socket(deployment)), time.monotonic() + limit
-    while connections(table.read_text(), path) and time.monotonic() < deadline:
+    sockets = {str(paths.deployment_socket(deployment)), str(paths.port_socket(deployment))}
+    deadline = time.monotonic() + limit
+    while connections(table.read_text(), sockets) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
-def connections(table: str, path: str) -> int:
-    """The number of connections to the socket at ``path``, by the kernel's table of Unix sockets."""
+def connections(table: str, sockets: set[str]) -> int:
+    """The number of connections to the sockets at these paths, by the kernel's table of Unix sockets."""
     # Num RefCount Protocol Flags Type St Inode Path: net/unix/af_unix.c
     rows = [line.split() for line in table.splitlines()[1:]]
-    return sum(row[5] in CONNECTED and row[7:] == [path] for row in rows)
+    return sum(row[5] in CONNECTED and not sockets.isdisjoint(row[7:]) for row in rows)
 
 
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(str(path))
-        except OSError:
-            return False
-    return True
-
-
-def _drop_ins(paths: Paths, deployment: str) -> Path:
-    return paths.unit_drop_ins(systemd.WEB_UNIT.format(deployment))
+def remove_files(paths: Paths, deployment: str) -> None:
+    """Delete the sockets of a web process that has ended, and the drop-in that earlier versions wrote for some."""
+    paths.deployment_socket(deployment).unlink(missing_ok=True)
+    paths.port_socket(deployment).unlink(missing_ok=True)
+    shutil.rmtree(paths.unit_drop_ins(systemd.WEB_UNIT.format(deployment)), ignore_errors=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.app import discovery, scripts, web_command
+from components.app import discovery, scripts
 from components.errors import UserError
-from components.shell import one_command
 from components.shell_syntax import syntax_error
 from host import cron, procfile
 
@@ -17,7 +16,7 @@ class ProcfileError(UserError):
 
 
 def check(app: Path, contents: Mapping[str, bytes]) -> None:
-    """Check the files of the app in the folder ``app``, by name; raises WebCommandError or ProcfileError."""
+    """Check the files of the app in the folder ``app``, by name; raises ProcfileError."""
     try:
         text = procfile.decode(contents["Procfile"])
         commands = procfile.processes(text)
@@ -31,12 +30,6 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
     files = scripts.Files(app, contents, _debian_packages(contents), has_build="build" in commands)
     if mistakes := [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]:
         raise ProcfileError("\n".join(mistakes))
-    web_command.check(text, has_gunicorn_settings=web_command.GUNICORN_SETTINGS in contents)
-    try:
-        for label, command in labelled:
-            one_command(label, command)
-    except ValueError as error:
-        raise ProcfileError(str(error)) from None
 
 
 def require_name(app: Path, contents: Mapping[str, bytes]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from components.server.templates import render, text
 from components.settings.common import Settings
-from host import ports, systemd, times
+from host import ports, run_prefix, systemd, times, web_server
 from host.paths import Paths
 from host.uv import BUILD_USER
 
@@ -49,7 +49,7 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
     return Configuration(
         files={
             str(PATHS.site): _site(settings, balancer),
-            str(PATHS.firewall): text("first-boot/firewall.nft"),
+            str(PATHS.firewall): _firewall(),
             **_firewall_rules(balancer),
             str(PATHS.gunicorn_settings): _gunicorn(settings),
             str(PATHS.older_gunicorn_requirements): text("gunicorn-older.txt"),
@@ -57,6 +57,7 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
             str(PATHS.python_mirror): settings.python_mirror or "",
             str(PATHS.apt_packages): "".join(f"{name}\n" for name in settings.apt_packages),
             **_units(settings),
+            **_scripts(),
             str(PATHS.units / systemd.RESUME_UNIT): render("gantry.service.j2", gantry_command=PATHS.gantry_command),
         },
         links={
@@ -71,11 +72,20 @@ def _gunicorn(settings: Settings) -> str:
     # Three workers on two cores served the most requests in the comparison of docs/performance.md.
     return render(
         "gunicorn.conf.py.j2",
-        workers=settings.workers or "len(os.sched_getaffinity(0)) + 1",
+        # An app that runs elsewhere may have this variable, which is Gunicorn's own.
+        workers=settings.workers or 'int(os.environ.get("WEB_CONCURRENCY") or len(os.sched_getaffinity(0)) + 1)',
         threads=settings.threads,
         request_seconds=times.REQUEST_SECONDS,
         graceful_seconds=times.GRACEFUL_SECONDS,
         keepalive_seconds=times.GUNICORN_KEEPALIVE_SECONDS,
+    )
+
+
+def _firewall() -> str:
+    """The first boot's firewall and a table for the app's ports."""
+    # The user `app` exists since the first boot, but not yet when that loads its firewall.
+    return text("first-boot/firewall.nft") + render(
+        "ports.nft.j2", app_ports=ports.APP_PORTS, candidate_port=ports.CANDIDATE_PORT
     )
 
 
@@ -89,7 +99,12 @@ def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
 
 def _units(settings: Settings) -> dict[str, str]:
     """The units that run the app's code. Web and release phase share a deployment's folder, others have their own."""
-    shared = {"app_home": PATHS.app_home, "sockets": PATHS.sockets}
+    shared = {
+        "app_home": PATHS.app_home,
+        "sockets": PATHS.sockets,
+        "prefixes": PATHS.prefixes,
+        "stop_script": PATHS.stop_script,
+    }
     folder, process_folder = PATHS.deployments / "%i", PATHS.processes / "%i"
     deployment = {**shared, "folder": folder, "app": folder / "app", "env_file": PATHS.env_files / "%i"}
     process = {
@@ -102,11 +117,13 @@ def _units(settings: Settings) -> dict[str, str]:
         "web.service.j2",
         **deployment,
         socket=PATHS.deployment_socket("%i"),
+        gantry_command=PATHS.gantry_command,
         start_seconds=settings.start_timeout,
         stop_seconds=times.WEB_STOP_SECONDS,
     )
     units = {
         systemd.WEB_UNIT: web,
+        **_port_units(),
         systemd.RELEASE_UNIT: render(
             "release.service.j2",
             **{**deployment, "app": PATHS.phase_copies / "%i"},
@@ -125,6 +142,26 @@ def _units(settings: Settings) -> dict[str, str]:
         systemd.CRON_TIMER: text("cron.timer"),
     }
     return {str(PATHS.units / name.format("")): content for name, content in units.items()}
+
+
+def _port_units() -> dict[str, str]:
+    """The units that forward to the port of a web process, by name."""
+    units = {"web_unit": systemd.WEB_UNIT.format("%i"), "socket_unit": systemd.PORT_SOCKET.format("%i")}
+    forward_file = web_server.forward_file(PATHS, "%i")
+    return {
+        systemd.PORT_SOCKET: render("port.socket.j2", port_socket=PATHS.port_socket("%i"), web_unit=units["web_unit"]),
+        systemd.PORT_SERVICE: render("port.service.j2", forward_file=forward_file, **units),
+    }
+
+
+def _scripts() -> dict[str, str]:
+    """The programs that the app's units call."""
+    command = PATHS.gantry_command
+    prefix = render("prefix.sh.j2", gantry_command=command)
+    return {
+        str(PATHS.stop_script): render("stop.sh.j2", gantry_command=command),
+        **{str(PATHS.prefixes / tool): prefix for tool in run_prefix.TOOLS},
+    }
 
 
 def _site(settings: Settings, balancer: Sequence[str]) -> str:

@@ -19,11 +19,12 @@ FIRST_REFUSED_NUMBER = 10**9
 _GUNICORN = "Gantry passes Gunicorn's socket and settings in it: put your options into the app's gunicorn.conf.py"
 _VENV = "it points to the release's own packages"
 _SYSTEMD = "systemd sets it, and the app wouldn't start without its value"
-_SHELL = "the shell that starts the app uses it"
+_SHELL = "bash, which starts the app, uses it"
 RESERVED = {
     "RELEASE": "Gantry sets it to the release's name",
     "GANTRY_STACK": "Gantry sets it to the stack's name",
     "GANTRY_SOCKET": "Gantry sets it to the socket that the web process listens on",
+    "PORT": "Gantry sets it to a port of the process's own, because two releases run side by side",
     "GUNICORN_CMD_ARGS": _GUNICORN,
     "PATH": _VENV,
     "VIRTUAL_ENV": _VENV,
@@ -37,7 +38,15 @@ RESERVED = {
         ),
         _SYSTEMD,
     ),
-    **dict.fromkeys(("PWD", "IFS", "OPTIND"), _SHELL),
+    **dict.fromkeys(
+        (
+            "BASH", "BASHOPTS", "BASHPID", "BASH_ARGV0", "BASH_COMMAND", "BASH_COMPAT", "BASH_ENV",
+            "BASH_EXECUTION_STRING", "BASH_SUBSHELL", "BASH_VERSINFO", "BASH_VERSION", "BASH_XTRACEFD",
+            "COMP_WORDBREAKS", "EPOCHREALTIME", "EPOCHSECONDS", "HISTCMD", "IFS", "LINENO", "OLDPWD", "OPTERR",
+            "OPTIND", "PPID", "PS1", "PS4", "PWD", "RANDOM", "SHELLOPTS", "SHLVL", "SRANDOM", "_",
+        ),
+        _SHELL,
+    ),
 }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from components.settings.declaration import Structured
-from components.shell import one_command
 from host import cron, procfile
 
 MAX_COUNT = 64
@@ -24,9 +23,7 @@ def counts() -> Structured[dict[str, int]]:
 
 
 def schedule() -> Structured[tuple[cron.Entry, ...]]:
-    return Structured(
-        type="array", rule="a list of maps, each with a schedule and a command that needs no shell", read=_read_entries
-    )
+    return Structured(type="array", rule="a list of maps, each with a schedule and a command", read=_read_entries)
 
 
 def names() -> Structured[tuple[str, ...]]:
@@ -142,9 +139,7 @@ def _read_entries(value: object) -> tuple[tuple[cron.Entry, ...], list[str]]:
     entries, mistakes = list[cron.Entry](), list[str]()
     for index, item in enumerate(cast(list[object], value)):
         try:
-            entry = cron.entry(item)
-            one_command("command", entry.command)
-            entries.append(entry)
+            entries.append(cron.entry(item))
         except ValueError as error:
             remedy = f"set it with: pulumi config set --path 'cron[{index}].schedule' <when>, or .command"
             mistakes.append(f"cron[{index}]: {error}; {remedy}")

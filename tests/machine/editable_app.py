@@ -61,7 +61,8 @@ FILES = {
     "migrate.py": MIGRATE,
     "job.py": JOB,
     "requirements.txt": "",
-    "Procfile": "web: gunicorn hello:app\nrelease: python migrate.py\nworker: python worker.py\n",
+    # A shell waits for the worker, as in many scripts.
+    "Procfile": "web: gunicorn hello:app\nrelease: python migrate.py\nworker: python worker.py; exit $?\n",
 }
 
 

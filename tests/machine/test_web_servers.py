@@ -1,11 +1,17 @@
-"""Web processes other than Gunicorn, on a real server: they start, are replaced, crash and stop as Gunicorn does."""
+"""Web servers on a socket or a port, on a real server: they start, are replaced, crash and stop as Gunicorn does."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from components.app import artifact
 from tests.machine.page_app import PageAppServer, app, tarball
 
 pytestmark = pytest.mark.machine
@@ -37,28 +43,131 @@ Server(os.environ["GANTRY_SOCKET"], Handler).serve_forever()
 """
 
 
+# The app as a program of another language. It stops as Go's documentation shows: requests that have begun are answered.
+GO_SERVER = """
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	page := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			time.Sleep(5 * time.Second)
+		}
+		w.Write([]byte("PAGE"))
+	}
+	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: http.HandlerFunc(page)}
+	stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	go server.ListenAndServe()
+	<-stop.Done()
+	server.Shutdown(context.Background())
+}
+"""
+MAIN = '\nif __name__ == "__main__":\n    app.run(host="0.0.0.0", port=int(os.environ.get("PORT", 5000)))\n'
+# The lines of Procfiles, with the packages that they need.
+LINES = {
+    "waitress": ("waitress-serve --unix-socket=$GANTRY_SOCKET --threads=16 app:app", "waitress"),
+    "own": ("python serve.py", ""),
+    "gunicorn on a port": ("gunicorn -b 0.0.0.0:$PORT app:app", ""),
+    "waitress on a port, below a shell": (
+        "waitress-serve --port=${PORT:-5000} --threads=16 app:app; exit $?",
+        "waitress",
+    ),
+    "hypercorn on an IPv6 port": ("hypercorn app:app --bind [::]:$PORT", "hypercorn"),
+    "development server": ("python app.py", ""),
+    "go": ("./server", ""),
+}
+
+
 def app_with(web_server: str, page: str) -> dict[str, str]:
-    """The app served by Waitress, or by its own web server."""
+    """The app served by one of ``LINES``."""
     files = app(page)
-    if web_server == "waitress":
-        command = "waitress-serve --unix-socket=$GANTRY_SOCKET --threads=16 app:app"
-        return {**files, "Procfile": f"web: {command}\n", "requirements.txt": "flask\nwaitress\n"}
-    return {**files, "Procfile": "web: python serve.py\n", "serve.py": OWN_SERVER}
+    command, package = LINES[web_server]
+    files |= {"Procfile": f"web: {command}\n", "requirements.txt": f"flask\n{package}\n", "serve.py": OWN_SERVER}
+    return {**files, "app.py": files["app.py"] + MAIN}
 
 
-@pytest.mark.parametrize("web_server", ["waitress", "own"])
-def test_another_web_server_takes_over_and_is_replaced_without_a_failed_request(server: PageAppServer, web_server: str):
+def packed(web_server: str, page: str, folder: Path) -> bytes:
+    """The same as a tarball; for Go, with the program that the test builds in ``folder``."""
+    if web_server != "go":
+        return tarball(app_with(web_server, page))
+    if shutil.which("go") is None:
+        pytest.skip("Go isn't installed, which builds the server")
+    folder /= page
+    folder.mkdir()
+    (folder / "main.go").write_text(GO_SERVER.replace("PAGE", page))
+    command = ["go", "build", "-ldflags=-s -w", "-o", "server", "main.go"]
+    subprocess.run(command, cwd=folder, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
+    (folder / "Procfile").write_text("web: ./server\n")
+    (folder / "requirements.txt").touch()
+    return artifact.tarball(folder)
+
+
+@pytest.mark.parametrize("web_server", LINES)
+def test_another_web_server_takes_over_and_is_replaced_without_a_failed_request(
+    server: PageAppServer, web_server: str, tmp_path: Path
+):
+    tarballs = {page: packed(web_server, page, tmp_path) for page in ("one", "two")}
     server.serve("by gunicorn")
     with server.clients(("/", "/", "/post", "/slow", "/slow")) as clients:
         time.sleep(1)
-        for page in ("one", "two"):
-            result = server.release(app_with(web_server, page), watch=1)
+        for page in tarballs:
+            result = server.run_release(server.upload(tarballs[page]), watch=1)
             assert result.exit_code == 0, result.output
             time.sleep(1)
         server.serve("by gunicorn")
         time.sleep(1)
     assert not clients.failures
     assert {"by gunicorn", "one", "two"} <= set(clients.pages)
+
+
+def port_of(server: PageAppServer) -> int:
+    """The port of the deployment that serves."""
+    return int(server.ssh("sudo cat /var/lib/gantry/current/port").strip().removeprefix("PORT="))
+
+
+def test_only_nginx_and_the_app_reach_the_port(server: PageAppServer):
+    result = server.release(app_with("development server", "on a port"))
+    assert result.exit_code == 0, result.output
+    assert "warning: Flask's development server answers" in result.output
+    port = port_of(server)
+    request = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/').read().decode())"
+
+    def answer(user: str) -> str:
+        command = f'sudo setpriv --reuid={user} --regid=nogroup --clear-groups python3 -c "{request}" 2>&1 | tail -1'
+        return server.ssh(command)
+
+    assert answer("app") == "on a port"
+    for user in ("nobody", "www-data", "deploy"):
+        assert "Connection refused" in answer(user), user
+    with pytest.raises(TimeoutError):
+        socket.create_connection((server.spec.address, port), timeout=1)
+    assert server.page() == "on a port"
+
+
+@pytest.mark.parametrize("units", ["gantry-web@", "gantry-port@"])
+def test_after_a_kill_of_the_server_or_of_the_forwarding_requests_are_answered_again(server: PageAppServer, units: str):
+    assert server.release(app_with("gunicorn on a port", "on a port")).exit_code == 0
+    server.ssh(f"sudo systemctl kill --signal=SIGKILL '{units}*'")
+    server.wait_until_responding(30)
+    assert server.page() == "on a port"
+
+
+def test_a_drained_deployment_leaves_no_unit_and_no_socket_behind(server: PageAppServer):
+    assert server.release(app_with("gunicorn on a port", "on a port")).exit_code == 0
+    server.serve("by gunicorn")
+    server.wait_until(lambda: len(server.deployments()) == 1, "the old deployment to end")
+    server.serve("another one")
+    server.wait_until(lambda: len(server.deployments()) == 1, "the old deployment to end")
+    assert server.ssh("systemctl list-units --all --plain --no-legend 'gantry-port@*'") == ""
+    assert server.ssh("sudo ls /run/gantry").split() == [f"{server.deployment()}.sock"]
 
 
 def test_in_flight_requests_are_answered_although_the_web_server_ends_at_once(server: PageAppServer):
@@ -91,7 +200,9 @@ def test_a_web_server_that_does_not_start_fails_the_release_with_its_cause_and_t
 
 
 def test_after_a_reboot_the_web_server_serves_again(server: PageAppServer):
-    assert server.release(app_with("waitress", "by waitress")).exit_code == 0
+    assert server.release(app_with("waitress on a port, below a shell", "by waitress")).exit_code == 0
+    port = port_of(server)
     server.reboot()
     server.wait_until_responding(60)
     assert server.page() == "by waitress"
+    assert port_of(server) == port

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import deployment, files, health, release, systemd, times, unpack, venv, watch
+from host import deployment, files, health, release, systemd, times, unpack, venv, watch, web_hints
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.health_check import Answer, HealthCheck
@@ -54,6 +54,7 @@ class FakeServer:
         monkeypatch.setattr(venv, "ensure", self.install)
         monkeypatch.setattr(health, "check_socket", lambda path, check: self.check("socket"))
         monkeypatch.setattr(health, "check_candidate", lambda *_: self.check("candidate"))
+        monkeypatch.setattr(web_hints, "hints", lambda *_: [])
         monkeypatch.setattr(health, "check_nginx", lambda check: self.check("nginx"))
         monkeypatch.setattr(health, "site_answer", lambda *_: self.check("site"))
         monkeypatch.setattr(watch, "watch", self.watch)

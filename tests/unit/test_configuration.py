@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.server.configuration import WEB_UNIT, configuration
+from components.server.templates import text
 from components.settings.common import Settings
 from tests.stack_settings import make_settings
 
@@ -67,6 +68,21 @@ def test_only_the_web_process_and_crons_lock_may_write_to_the_folder_of_sockets(
     assert kinds == {"web", "cron"}
 
 
+@pytest.mark.parametrize("kind", ["web", "process", "cron"])
+def test_a_program_below_a_shell_is_stopped_before_its_shell(settings: Settings, kind: str):
+    lines = units(settings)[kind]
+    assert "ExecStop=/usr/local/lib/gantry/stop $MAINPID" in lines
+    # systemd doesn't run ExecStop for a oneshot service that is stopped while it runs.
+    assert "Type=exec" in lines
+
+
+def test_only_root_and_the_app_may_connect_to_the_apps_ports(settings: Settings):
+    firewall = configuration(settings, "/h.pyz").files["/etc/nftables.conf"]
+    assert firewall.startswith(text("first-boot/firewall.nft"))
+    rules = "tcp dport 20000-29999 meta skuid != { root, app } reject", "tcp dport 30000 meta skuid != root reject"
+    assert all(f"oif lo {rule}" in firewall for rule in rules)
+
+
 def test_the_time_limits_of_processes_are_those_of_the_settings(settings: Settings):
     lines_by_kind = units(replace(settings, release_timeout=77, stop_timeout=88))
     assert "TimeoutStartSec=77" in lines_by_kind["release"]
@@ -81,9 +97,9 @@ def test_systemd_waits_longer_for_in_flight_requests_than_gunicorn(settings: Set
 
 
 def test_gunicorns_settings_are_python_with_the_numbers_of_the_settings(settings: Settings):
-    text = gunicorn_settings(replace(settings, workers=7, threads=3))
-    compile(text, "gunicorn.conf.py", "exec")
-    assert "workers = 7\nthreads = 3\n" in text
+    lines = gunicorn_settings(replace(settings, workers=7, threads=3))
+    compile(lines, "gunicorn.conf.py", "exec")
+    assert "workers = 7\nthreads = 3\n" in lines
 
 
 def test_the_document_has_a_line_for_each_line_of_a_file(settings: Settings):

@@ -166,10 +166,10 @@ def test_the_web_unit_starts_the_deployment_with_gunicorns_settings():
     sections = parse_unit(RENDERED["web-unit.txt"])
     assert list(sections) == ["Unit", "Service"]
     service = sections["Service"]
-    assert ("Type", "notify") in service
+    assert ("Type", "exec") in service
     assert [value for key, value in service if key == "ExecStart"] == ["/opt/gantry/instances/%i/web"]
     # Later lines replace earlier ones, except in lists.
-    lists = {"Environment", "EnvironmentFile", "InaccessiblePaths", "ReadWritePaths", "SystemCallFilter"}
+    lists = {"Environment", "EnvironmentFile", "ExecStop", "ReadWritePaths", "SystemCallFilter"}
     keys = [key for key, _ in service if key not in lists]
     assert [key for key in keys if keys.count(key) > 1] == []
 

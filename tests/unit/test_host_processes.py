@@ -131,7 +131,7 @@ def test_the_old_processes_are_stopped_after_the_new_ones_have_stayed_up(server:
 def test_a_process_runs_with_the_code_the_packages_and_the_variables_of_its_deployment(server: FakeSystemd):
     server.start(NEW, Plan())
     folder = server.folder(f"{NEW.name}-mail-out-1")
-    assert (folder / "run").read_text() == "#!/bin/sh\nexec /usr/bin/env LEVEL=1 python mail.py\n"
+    assert (folder / "run").read_text() == "#!/bin/sh\nexec /bin/bash -c 'LEVEL=1 python mail.py'\n"
     assert (folder / "run").stat().st_mode & 0o777 == 0o755
     assert (folder / "app").readlink() == server.paths.releases / NEW.release
     assert (folder / "venv").readlink() == server.paths.venvs / "v1"
@@ -255,7 +255,7 @@ def test_a_cron_entry_is_a_timer_with_its_times_in_a_drop_in_and_a_command_with_
     script = (server.folder(processes._name_of(timer)) / "run").read_text().splitlines()
     assert script[1].startswith("exec 9>/run/gantry/cron-")
     assert script[2].startswith("flock --nonblock 9 ||")
-    assert script[3] == "exec /usr/bin/env python a.py"
+    assert script[3] == "exec /bin/bash -c 'python a.py'"
     assert server.calls.index(("daemon-reload",)) < server.calls.index(("start", timer))
 
 

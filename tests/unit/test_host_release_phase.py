@@ -43,7 +43,7 @@ def test_only_the_first_server_runs_the_release_phase(server: FakeSystemd, migra
     server.prepare(Plan(first=True))
     assert server.calls == [("run", f"gantry-release@{NEW.name}.service")]
     script = server.paths.deployments / NEW.name / "release"
-    assert script.read_text() == "#!/bin/sh\nexec /usr/bin/env python migrate.py\n"
+    assert script.read_text() == "#!/bin/sh\nexec /bin/bash -c 'python migrate.py'\n"
 
 
 def test_the_output_of_the_release_phase_is_printed_also_if_it_is_not_utf_8(

@@ -215,7 +215,7 @@ def test_the_error_for_a_wrong_singleton_has_its_rule(with_worker: Path, singlet
 
 
 def test_all_mistakes_in_processes_and_cron_come_at_once(with_worker: Path):
-    entries = [{"schedule": "daily", "command": "a"}, {"command": "a"}, {"schedule": "@daily", "command": "a && b"}]
+    entries = [{"schedule": "daily", "command": "a"}, {"command": "a"}, {"schedule": "@daily", "command": "a\nb"}]
     text = mistakes(with_worker, processes={"web": 1, "clock": 1}, cron=entries)
     keys = [line.split()[1].rstrip(":") for line in text.splitlines()[1:]]
     assert keys == ["processes.web", "processes.clock", "cron[0]", "cron[1]", "cron[2]"]

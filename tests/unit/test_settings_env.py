@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from components.settings.env import MAX_BYTES, RESERVED, read
@@ -68,3 +70,12 @@ def test_the_longest_value_that_linux_takes_is_accepted():
 def test_variables_that_are_too_long_together_are_refused():
     _, mistakes = read({f"V{number}": "x" * 100_000 for number in range(11)})
     assert [line for line in mistakes if "1100" in line and "files of the app" in line]
+
+
+def test_bash_passes_every_other_variable_of_its_own_unchanged():
+    names = subprocess.run(["/bin/bash", "-c", "compgen -v"], capture_output=True, text=True, check=True).stdout.split()
+    variables = {name: "hunter2" for name in [*names, "SECONDS", "PROMPT_COMMAND", "REPLY"] if name not in RESERVED}
+    env = {**variables, "PATH": "/usr/bin:/bin"}
+    output = subprocess.run(["/bin/bash", "-c", "env -0"], env=env, capture_output=True, text=True, check=True).stdout
+    received = dict(line.split("=", 1) for line in output.split("\0") if line)
+    assert {name: received.get(name) for name in env} == env
