@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import collectstatic, deployment, files, linked_paths, oneshot, procfile, state, systemd
+from host import assets, collectstatic, deployment, files, linked_paths, oneshot, procfile, state, systemd
 from host.console import phase
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
@@ -65,7 +65,6 @@ def _recipe(paths: Paths, options: Deployment, venv_folder: Path) -> Recipe:
     links = linked_paths.find(
         paths,
         options,
-        commands=commands,
         venv_folder=venv_folder,
         current=paths.deployments / current / "app" if current else None,
     )
@@ -102,6 +101,7 @@ def _build(paths: Paths, options: Deployment, *, folders: Folders, recipe: Recip
         shutil.rmtree(folder, ignore_errors=True)
         raise
     if recipe.command:
+        assets.publish(paths, release, folders.app)
         files.sync(folder)
     (folder / MARK).touch()
     if recipe.links:
@@ -121,7 +121,7 @@ def _run(paths: Paths, options: Deployment, *, folders: Folders, recipe: Recipe)
     systemd.systemctl("stop", unit)
     reason = collectstatic.nothing_to_collect("\n".join(lines)) if recipe.is_usual and not succeeded else None
     if succeeded:
-        return lines[-1:]
+        return [line.replace(f"{folders.app}/", "").rstrip(".") for line in lines[-1:]]
     if reason:
         systemd.systemctl("reset-failed", unit)
         return [reason]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import missing_packages
+from host import missing_packages, read_only
 from host.errors import ReleaseError
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
@@ -240,4 +240,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         r"locale\.Error: unsupported locale setting",
         missing_packages.sentence("locales-all", "The server has only the locale C.UTF-8"),
     ),
+    *((pattern, read_only.explain_path) for pattern in read_only.READ_ONLY),
+    (read_only.DENIED, read_only.explain_denied),
+    (read_only.DATABASE, read_only.explain_database),
 ]

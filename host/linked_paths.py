@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import filecmp
 import os
-import posixpath
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -20,10 +18,8 @@ from host.deployment import APP_USER, Deployment
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# Celery's beat writes the times of its last runs into this file.
-_SCHEDULE = "celerybeat-schedule"
-_BEAT = re.compile(r"(?:^|\s)(?:cd\s+(?P<folder>[\w./-]+)\s*&&.*)?\bcelery\b.*\s(?:beat|-B|--beat)(?:\s|$)")
-_NAMES_SCHEDULE = re.compile(r"\s(?:-s|--schedule)[\s=]")
+# Files whose names have no suffix.
+_FILES = ("celerybeat-schedule",)
 _FLASK_APP = b"Flask("
 # Folders with code that doesn't run on a server.
 _NO_APP = ("tests", "test", "docs", "examples", "node_modules")
@@ -41,17 +37,14 @@ class Link:
     is_folder: bool
 
 
-def find(
-    paths: Paths, deployment: Deployment, *, commands: Mapping[str, str], venv_folder: Path, current: Path | None
-) -> list[Link]:
-    """The linked paths of a deployment: those of the setting, and usual ones that need no setting.
+def find(paths: Paths, deployment: Deployment, *, venv_folder: Path, current: Path | None) -> list[Link]:
+    """The linked paths of a deployment: those of the setting, and Flask's instance folder.
 
-    ``commands`` are those of its Procfile. ``current`` is the app's folder of the deployment that serves. Raises
+    ``current`` is the app's folder of the deployment that serves. Raises
     ReleaseError if that one has a linked folder which this one wouldn't have.
     """
     release = paths.releases / deployment.release
     links = [_link(paths, release, path) for path in deployment.linked]
-    links += [Link(path, is_folder=False) for path in set(_schedules(commands.values())) - set(deployment.linked)]
     for path in _instance_folders(release, venv_folder):
         if any(PurePosixPath(path).is_relative_to(link.path.rstrip("/")) for link in links):
             continue
@@ -101,7 +94,7 @@ def make(paths: Paths, release: Path, app: Path, links: list[Link]) -> None:
 def is_folder(path: str) -> bool:
     """Whether a path that nobody has created yet means a folder: it ends with a slash, or has no suffix."""
     name = PurePosixPath(path).name
-    return path.endswith("/") or not (PurePosixPath(name).suffix or name == _SCHEDULE)
+    return path.endswith("/") or not (PurePosixPath(name).suffix or name in _FILES)
 
 
 def _link(paths: Paths, release: Path, path: str) -> Link:
@@ -133,13 +126,6 @@ def _names(path: Path) -> set[str]:
     if not path.is_dir():
         return {path.name} if os.path.lexists(path) else set()
     return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_symlink() or not file.is_dir()}
-
-
-def _schedules(commands: Iterable[str]) -> Iterator[str]:
-    """The files into which the Celery beats among the commands write, unless they name another one."""
-    for command in commands:
-        if (match := _BEAT.search(command)) and not _NAMES_SCHEDULE.search(command):
-            yield posixpath.normpath(posixpath.join(match["folder"] or "", _SCHEDULE))
 
 
 def _instance_folders(release: Path, venv_folder: Path) -> Iterator[str]:

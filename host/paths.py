@@ -86,6 +86,9 @@ class Paths:
     builds = _Below("opt/gantry/builds")
     """Copies of releases with the files that their builds made, and with linked paths. Only root can write to them."""
 
+    assets = _Below("opt/gantry/assets")
+    """Static files of all kept builds whose names have a digest of their content."""
+
     phase_copies = _Below("opt/gantry/release-phases")
     """Copies of apps that release phases run in and may write to. Each is removed when its release phase has ended."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import build, deployment, files, processes, pythons, release_phase, state
+from host import assets, build, deployment, files, processes, pythons, release_phase, state
 from host.paths import Paths
 
 KEPT_RELEASES = 5
@@ -44,6 +44,7 @@ def _prune_builds(paths: Paths, releases: set[str], deployments: set[str]) -> No
         # A rollback to a kept release builds nothing again, with the variables of today or with those of before.
         used.update([folder.name for folder in by_age if build.release_of(folder.name) == release][-KEPT_BUILDS:])
     _keep_only(paths.builds, used)
+    assets.prune(paths)
 
 
 def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> None:

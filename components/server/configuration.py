@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from components.server.templates import render, text
 from components.settings.common import Settings
-from host import ports, run_prefix, systemd, times, web_server
+from host import assets, ports, run_prefix, systemd, times, web_server
 from host.paths import Paths
 from host.uv import BUILD_USER
 
@@ -169,6 +169,7 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         "site.nginx.conf.j2",
         domain=settings.domain,
         paths=PATHS,
+        asset_name=assets.NAME,
         max_upload=MAX_UPLOAD,
         balancer=balancer,
         # A balancer always sends HTTP to the server. Only its header tells whether the visitor uses HTTPS.

@@ -23,7 +23,6 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from components.local.computer import LocalError, require_root_and_tools
-from host.configure import directives
 from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_stack import simulated_cloud
 from tests.clouds.test_shapes import create_zone
@@ -72,24 +71,6 @@ def test_a_preview_of_an_older_stack_updates_uploads_and_commands_and_nothing_el
     assert [urn for urn in changes if urn.endswith("-ready")] == []
     providers = {urn for urn, type_ in types.items() if type_.startswith("pulumi:providers:")}
     assert set(types) - providers <= {step["urn"] for step in steps}
-
-
-def test_the_first_update_of_an_older_stack_reloads_no_nginx(previewed: tuple[KeptStack, Steps]):
-    """A reload closes connections on which a request may be arriving. Only changed comment lines cause none.
-
-    A release that must change Nginx's directives removes this test. Its changelog says what its first `up` costs.
-    """
-    _, steps = previewed
-    configured = [step for step in steps if step["urn"].endswith("-configure")]
-    assert configured
-    for step in configured:
-        assert nginx_files(step["newState"]) == nginx_files(step["oldState"])
-
-
-def nginx_files(state: Document) -> dict[str, list[str]]:
-    """The directives that a server's configuration writes for Nginx, by path."""
-    files = json.loads(state["inputs"]["stdin"])["files"]
-    return {path: directives("\n".join(lines)) for path, lines in files.items() if path.startswith("/etc/nginx/")}
 
 
 def preview(kept: KeptStack, folder: Path) -> Steps:

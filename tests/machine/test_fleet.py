@@ -6,8 +6,10 @@ import json
 import re
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from components.local import launch
 from tests.kills import kill_machine, kill_up_at_output
 from tests.load import load
+from tests.machine import django_app
 from tests.stack import Stack, copy_example_app, get
 
 pytestmark = pytest.mark.machine
@@ -200,6 +203,54 @@ def test_no_request_fails_while_three_servers_become_one_and_three_again(stack: 
         wait_until_answering(url, ALL_SERVERS)
     assert stack.outputs()["url"] == url
     assert (requests.failed, requests.requests > 500) == ({}, True)
+
+
+def test_pages_and_their_static_files_are_found_on_all_servers_while_a_django_app_is_released(
+    stack: Stack, url: str, tmp_path: Path
+):
+    write_django_app(tmp_path, "red")
+    stack.configure(app=str(tmp_path / "shop"), env={"SECRET_KEY": "5f0c"}, watch=3)
+    stack.up()
+    with static_file_clients(url) as styles:
+        for colour in ("blue", "red", "green"):
+            write_django_app(tmp_path, colour)
+            stack.up()
+    statuses = {status for status, _ in styles}
+    assert statuses == {200}, [text for status, text in styles if status != 200][:5]
+    assert {text for _, text in styles} == {django_app.style(colour) for colour in ("red", "blue", "green")}
+
+
+def write_django_app(folder: Path, colour: str) -> None:
+    for name, text in django_app.app(colour).items():
+        (folder / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "shop" / name).write_text(text)
+
+
+@contextmanager
+def static_file_clients(url: str) -> Iterator[list[tuple[int, str]]]:
+    """Clients that get the page and then its stylesheet, perhaps from another server, while the block runs.
+
+    The list has status and text of each stylesheet, or of a page that isn't found.
+    """
+    results: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def visit() -> None:
+        while not stop.wait(0.05):
+            page = get(url)
+            response = get(url.rstrip("/") + page.text) if page.status == 200 else page
+            results.append((response.status, response.text))
+
+    threads = [threading.Thread(target=visit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield results
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert len(results) > 100
 
 
 def break_app(stack: Stack, server: int) -> None:

@@ -113,6 +113,7 @@ def test_every_variable_of_a_site_is_defined(name: str):
         for directive in directives
         for word in (directive.words[:-1] if directive in definitions else directive.words)
     ]
+    defined |= {f"${name}" for name in re.findall(r"\(\?<(\w+)>", " ".join(words))}
     used = set(re.findall(r"\$\w+", " ".join(words)))
     used_headers = {variable for variable in used if variable.startswith("$http_")}
     assert used - defined - used_headers - NGINX_VARIABLES == set()
@@ -152,12 +153,18 @@ def test_a_candidate_is_served_with_the_directives_of_a_visitors_request_on_a_lo
     assert [directive.words for directive in candidate.block if directive.words[0] == "listen"] == [
         ["listen", "127.0.0.1:30000"]
     ]
-    proxying = [
-        [line.words for line in server.walk() if line.words[0].startswith("proxy_") and line.words[0] != "proxy_pass"]
+    own = ("proxy_pass", "proxy_intercept_errors")
+    [checked], *visited = [
+        [
+            [line.words for line in location.block if line.words[0].startswith("proxy_") and line.words[0] not in own]
+            for location in server.block
+            if any(line.words[0] == "proxy_pass" for line in location.block)
+        ]
         for server in (candidate, site)
     ]
-    assert proxying[0] == proxying[1]
-    assert ["proxy_set_header", "Connection", '""'] in proxying[0]
+    # The app, its static files, and its page for those that don't exist.
+    assert visited == [[checked] * 3]
+    assert ["proxy_set_header", "Connection", '""'] in checked
     [upstream] = [directive for directive in root.block if directive.words == ["upstream", "candidate"]]
     assert [line.words for line in upstream.block] == [["server", "unix:/var/lib/gantry/candidate.sock", "max_fails=0"]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,10 @@ class BuildServer(FakeServer):
         monkeypatch.setattr(oneshot, "succeeds", self.run)
         monkeypatch.setattr(systemd, "show", lambda *_: {"Result": "exit-code", "ExecMainStatus": "1"})
         monkeypatch.setattr(systemd, "journal", lambda unit: self.output.strip())
-        # As in a shell: `procfile.script` starts one command only.
-        monkeypatch.setattr(build.procfile, "script", lambda command, *_: f"#!/bin/sh\n{command}\n".encode())
 
     def run(self, unit: str, write: Callable[[str], None] = oneshot.say_line) -> bool:
         folder = self.paths.deployments / unit.partition("@")[2].removesuffix(".service")
-        self.builds.append((folder / "build").read_text().splitlines()[-1])
+        self.builds.append((folder / "build").read_text())
         environment = dict(line.split("=", 1) for line in (self.paths.env_files / folder.name).read_text().splitlines())
         env = {**os.environ, **{name: value.strip('"') for name, value in environment.items()}}
         result = subprocess.run([folder / "build"], cwd=folder / "app", env=env, capture_output=True, text=True)
@@ -148,7 +147,18 @@ def test_the_builds_of_kept_releases_stay_and_no_others(server: BuildServer):
     assert len(server.builds) == builds
 
 
-DJANGO = {"manage_py": "import sys\n"}
+def test_static_files_named_by_a_digest_are_published_as_long_as_a_build_has_them(server: BuildServer):
+    command = "d=$(md5sum page | cut -c1-12); cp page style.$d.css; cp page dump.$d.sql; ln -s page link.$d.css"
+    digests: list[str] = []
+    for page in "0123456":
+        contents = {"Procfile": f"web: gunicorn a:b\nbuild: {command}\n", "shipped-0123abcd_css": page}
+        digests.append(server.upload(page, **contents))
+        server.release(digests[-1])
+        os.utime(server.paths.releases / digests[-1], (1000 + int(page), 1000 + int(page)))
+        if page == "1":
+            assert {file.read_text() for file in server.paths.assets.iterdir()} == {"0", "1"}
+    assert {file.read_text() for file in server.paths.assets.iterdir()} == {"2", "3", "4", "5", "6"}
+    assert all(re.fullmatch(r"style\.[0-9a-f]{12}\.css", file.name) for file in server.paths.assets.iterdir())
 
 
 @pytest.fixture

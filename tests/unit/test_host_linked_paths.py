@@ -11,7 +11,6 @@ from host.deployment import Deployment
 from host.errors import ReleaseError
 from tests.unit.test_host_build import BuildServer
 
-BEAT = "web: gunicorn a:b\nbeat: celery -A tasks beat\n"
 DATA = "media/a.txt", "db.sqlite3"
 
 
@@ -163,23 +162,6 @@ def test_a_second_server_is_refused_while_the_first_has_data_in_an_instance_fold
     with pytest.raises(ReleaseError, match="pulumi config set linkedPathsPerServer true"):
         server.link("aa")
     assert server.links(server.link("aa", defaults=True)) == {"instance"}
-
-
-@pytest.mark.parametrize(
-    ("command", "links"),
-    [
-        ("celery -A tasks beat --loglevel=info", {"celerybeat-schedule"}),
-        ("cd src && celery -A tasks beat", {"src/celerybeat-schedule"}),
-        ("celery -A tasks worker -B", {"celerybeat-schedule"}),
-        ("python -m celery -A tasks beat", {"celerybeat-schedule"}),
-        ("celery -A tasks beat -s /var/lib/app/beat", set[str]()),
-        ("celery -A tasks worker", set[str]()),
-        ("python heartbeat.py", set[str]()),
-    ],
-)
-def test_the_schedule_file_of_celery_beat_is_linked_on_every_server(server: LinkServer, command: str, links: set[str]):
-    app = server.link(server.unpack("aa", Procfile=f"web: gunicorn a:b\nbeat: {command}\n"))
-    assert server.links(app) == links
 
 
 def test_changed_linked_paths_are_another_deployment():

@@ -1,0 +1,81 @@
+"""Explains that an app couldn't write a file: which path of the app it is, and how the app may write there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from host.paths import Paths
+
+_PATHS = Paths()
+# The folders under which an app may know its own folder.
+_APP = re.compile(
+    rf"^(?:{_PATHS.releases}/[^/]+|{_PATHS.builds}/[^/]+/app|{_PATHS.phase_copies}/[^/]+"
+    rf"|(?:{_PATHS.deployments}|{_PATHS.processes})/[^/]+/app)(?:/|$)"
+)
+_QUOTED = r"['\"\u2018](?P<path>[^'\"\u2019\n]+)['\"\u2019]"
+# SQLite writes these files beside a database.
+_JOURNAL = re.compile(r"-(?:journal|wal|shm)$")
+# Flask's instance folder of an app that is installed as a package.
+_INSTALLED_INSTANCE = re.compile(rf"^{_PATHS.venvs}/[^/]+/var/[^/]+-instance")
+# A number that is in use would replace another path.
+_NEXT = "with the next free number if linkedPaths has paths already"
+
+# Python and Node; commands such as mkdir and touch; the shell.
+READ_ONLY = (
+    rf"[Rr]ead-only file system(?::|, \w+) {_QUOTED}",
+    rf"{_QUOTED}: Read-only file system",
+    r"cannot create (?P<path>\S+): Read-only file system",
+)
+DENIED = rf"PermissionError: \[Errno 13\] Permission denied: {_QUOTED}"
+DATABASE = r"attempt to write a readonly database|unable to open database file"
+
+
+def explain_path(match: re.Match[str], app: Path | None) -> str:
+    """The sentence for a path that is read-only."""
+    path = match["path"]
+    relative = relative_to_app(path)
+    if _INSTALLED_INSTANCE.match(path):
+        return (
+            "Flask looks for the instance folder of an installed app among its packages, which are read-only: create"
+            f" the app with Flask(__name__, instance_path={str(_PATHS.app_home / 'instance')!r})."
+        )
+    if relative is None:
+        return f"The app can't write to {path}: let it write to a path below {_PATHS.app_home}."
+    return _sentence(f"writes to {relative}", _to_link(relative, app))
+
+
+def explain_denied(match: re.Match[str], app: Path | None) -> str:
+    """The same for a path that the app's user can't write to; empty for paths outside of the app."""
+    return explain_path(match, app) if relative_to_app(match["path"]) is not None else ""
+
+
+def explain_database(match: re.Match[str], app: Path | None) -> str:
+    """The sentence for a SQLite database, whose error doesn't name the file."""
+    found = sorted(path.name for suffix in ("sqlite3", "sqlite", "db") for path in (app or Path()).glob(f"*.{suffix}"))
+    name = found[0] if app and found else "db.sqlite3" if app and (app / "manage.py").exists() else "<its path>"
+    return _sentence("has a SQLite database there", name)
+
+
+def relative_to_app(path: str) -> str | None:
+    """The path relative to the app's folder; None if it is outside of it."""
+    if not path.startswith("/"):
+        return str(PurePosixPath(path))
+    return (path[match.end() :] or ".") if (match := _APP.match(path)) else None
+
+
+def _to_link(relative: str, app: Path | None) -> str:
+    """What to link so that the app can write to the path: a folder, unless that has code, too."""
+    path = PurePosixPath(_JOURNAL.sub("", relative))
+    for folder in reversed(path.parents[:-1]):
+        if app is None or not (app / folder).exists() or not any((app / folder).glob("**/*.py")):
+            return str(folder)
+    return str(path)
+
+
+def _sentence(action: str, to_link: str) -> str:
+    return (
+        f"The app {action}, and its folder is read-only: let it write below {_PATHS.app_home}, or keep the path there"
+        f" with: pulumi config set --path 'linkedPaths[0]' {to_link} ({_NEXT}). If each release makes the file anew,"
+        " make it in a `build` line of the Procfile."
+    )
