@@ -1,4 +1,8 @@
-"""Locks of tools other than uv: what they install, and whether a lock fits the app's own dependencies."""
+"""Locks of tools other than uv: what they install, and whether a lock fits the app's own dependencies.
+
+Gantry reads them itself. The tools' own exporters would need some forty packages on each server, and couldn't refuse a
+lock before a server is touched.
+"""
 
 from __future__ import annotations
 

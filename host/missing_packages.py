@@ -1,6 +1,6 @@
 """System packages that a failed build or a failed import misses, and how to add them.
 
-The names are those of Debian 13. Where a renamed package still provides its old name, the old name is used.
+The names are those of Debian 13. It provides the old names of packages that it has renamed, such as libmagic1.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ _LIBRARIES = (
     ("libxml2", "libxml2"),
     ("libxslt|libexslt", "libxslt1.1"),
     ("libcairo", "libcairo2"),
-    ("libgdal", "libgdal-dev"),
-    ("libgeos_c", "libgeos-c1"),
+    ("libgdal", "libgdal36"),
+    ("libgeos_c", "libgeos-c1t64"),
     ("libsndfile", "libsndfile1"),
     ("libportaudio", "libportaudio2"),
     ("libgomp", "libgomp1"),
