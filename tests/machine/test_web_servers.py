@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.app import artifact
+from tests import packed_app
 from tests.machine.page_app import PageAppServer, app, tarball
 
 pytestmark = pytest.mark.machine
@@ -107,7 +107,7 @@ def packed(web_server: str, page: str, folder: Path) -> bytes:
     subprocess.run(command, cwd=folder, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
     (folder / "Procfile").write_text("web: ./server\n")
     (folder / "requirements.txt").touch()
-    return artifact.tarball(folder)
+    return packed_app.packed(folder)
 
 
 @pytest.mark.parametrize("web_server", LINES)
