@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from host import times
 from host.health_check import DEFAULT_HOST, Answer, HealthCheck
 
 REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_TIMEOUT = 600
-_LONGEST_START = 3600
 _PATH = "`pulumi config set healthPath /healthz`"
 
 
@@ -67,7 +67,8 @@ def slow_start(seconds: float) -> str:
     """What to do about an app that didn't listen within ``seconds`` after its start."""
     return (
         "If the app needs more time before it listens, such as for loading a model, give it more:"
-        f" `pulumi config set startTimeout {_more(seconds, _LONGEST_START)}`"
+        f" `pulumi config set startTimeout {_more(seconds, times.MAX_START_SECONDS)}`. A web server other than Gunicorn"
+        " must listen on $PORT or on the Unix socket that $GANTRY_SOCKET names."
     )
 
 

@@ -12,6 +12,11 @@ GRACEFUL_SECONDS = 30
 # systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
 WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
+# --- The start of a web process.
+
+# The longest setting startTimeout. systemd ends a start that takes longer than the setting (TimeoutStartSec).
+MAX_START_SECONDS = 3600
+
 # --- How long a request may take.
 
 # Gunicorn's timeout, and Nginx's default for proxy_read_timeout: the server answers with an error after this time.

@@ -19,13 +19,14 @@ from components.rollout.login import with_login
 from components.rollout.steps import READY, RolloutArgs, Step, Upload
 from components.server import commands
 from components.target import Server
+from host import times
 from host.paths import Paths
 
 # Enough for a new server to boot. It alternates between two host keys each minute, so the right one may come later.
 CONNECT_SECONDS = 300
 PAUSE_SECONDS = 2
 # As much as the slowest release may need. A lost connection must not keep `up` waiting for ever.
-COMMAND_SECONDS = 3600
+COMMAND_SECONDS = 3600 + times.MAX_START_SECONDS
 # Deletes an incomplete upload, so that it doesn't fill the disk.
 UPLOAD = "cat > {path}.partial && mv {path}.partial {path} || {{ rm -f {path}.partial; false; }}"
 # The rollout that follows begins with the host key of the user-data, as it does on every server.

@@ -12,6 +12,7 @@ from components.settings.env import variables
 from components.settings.packages import apt_packages
 from components.settings.processes import SINGLETONS, counts, names, schedule
 from components.targets import TARGETS
+from host import times
 from host.cron import Entry
 from host.paths import Paths
 
@@ -140,7 +141,7 @@ class CommonSettings:
         group=HEALTH,
     )
     start_timeout: int = setting(
-        validators.whole(1, 3600),
+        validators.whole(1, times.MAX_START_SECONDS),
         default=90,
         example=300,
         help="Seconds that the web process may take until it listens, such as for loading a model.",
