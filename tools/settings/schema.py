@@ -15,9 +15,16 @@ _CONFIG = re.compile(r"^config:\n(?:[ #].*\n)*", re.MULTILINE)
 NOTE = "  # Written by `python -m tools.settings` from the declarations in components/.\n"
 
 
+class _IndentedLists(yaml.SafeDumper):
+    """Indents the items of a list, as yamllint expects."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
 def project_file(text: str) -> str:
     """The text of Pulumi.yaml with the schema of today's declarations."""
-    config = yaml.safe_dump(schema(), sort_keys=False, width=110, allow_unicode=True)
+    config = yaml.dump(schema(), Dumper=_IndentedLists, sort_keys=False, width=110, allow_unicode=True)
     indented = "".join(f"  {line}\n" for line in config.splitlines())
     return _CONFIG.sub(lambda _: f"config:\n{NOTE}{indented}", text, count=1)
 
