@@ -155,8 +155,10 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (r": (?:line )?\d+: (?:exec: )?(?P<command>[^\s:]+): (?:command )?not found", _missing_command),
+    (r": line \d+: (?:exec: )?(?P<command>[^\s:]*/[^\s:]*): No such file or directory", _missing_command),
     (
-        r"(?:env: ['\u2018]|: \d+: (?:exec: )?)(?P<file>[^\s:'\u2019]+)['\u2019]?: Permission denied",
+        r"(?:env: ['\u2018]|: (?:line )?\d+: (?:exec: )?)(?P<file>[^\s:'\u2019]+)['\u2019]?: (?:cannot execute: )?"
+        r"Permission denied",
         "{file} isn't executable: run `chmod +x {file}` and commit it, or write `sh {file}` into the Procfile.",
     ),
     (
