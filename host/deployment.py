@@ -75,7 +75,8 @@ def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     # A copy: settings that are configured later are for a later deployment, which is tested with them.
     files.write(folder / "gunicorn.conf.py", paths.gunicorn_settings.read_bytes(), 0o644)
     command = procfile.read(paths.releases / deployment.release)["web"]
-    files.write(folder / "web", procfile.script(command), 0o755)
+    # Some servers don't start while the socket of an earlier run exists.
+    files.write(folder / "web", procfile.script(command, 'rm -f "$GANTRY_SOCKET"'), 0o755)
     ports.assign(paths, folder)
     files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
 
