@@ -32,10 +32,11 @@ def _bash(command: str) -> str | None:
     """Bash's words about a command, in one line; None if it finds no mistake or isn't installed."""
     if (bash := shutil.which("bash")) is None:
         return None
-    # With -n bash reads the command and runs nothing.
-    result = subprocess.run([bash, "-n", "-c", command], capture_output=True, text=True, env={"LC_ALL": "C"})
+    # With -n bash reads the command and runs nothing. An argument couldn't have more than 128 KiB.
+    text = f"{command}\n".encode(errors="replace")
+    result = subprocess.run([bash, "-n"], input=text, capture_output=True, env={"LC_ALL": "C"})
     if result.returncode == 0:
         return None
-    first, *_ = result.stderr.splitlines() or ["bash can't read it"]
+    first, *_ = result.stderr.decode(errors="replace").splitlines() or ["bash can't read it"]
     words = _PREFIX.sub("", first)
     return f"{words} (a quote isn't closed)" if re.search("matching `['\"]'", words) else words

@@ -62,12 +62,13 @@ def lines(text: str) -> list[Line]:
     """
     found: list[Line] = []
     # str.splitlines would also split at form feeds and other characters, which editors don't count as line ends.
-    for number, line in enumerate(map(str.strip, _LINE_ENDS.split(text)), start=1):
+    written = list(map(str.strip, _LINE_ENDS.split(text)))
+    for number, line in enumerate(written, start=1):
         if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"Procfile, line {number}: {line!r} has another form: {RULE}{_continued(found)}")
+            raise ValueError(f"Procfile, line {number}: {line!r} has another form: {RULE}{_continued(found, written)}")
         found.append(Line(number, match[1], match[2]))
     return found
 
@@ -88,10 +89,18 @@ def decode(content: bytes) -> str:
     return text
 
 
-def _continued(before: list[Line]) -> str:
-    if before and before[-1].command.endswith("\\"):
-        return f" (line {before[-1].number} ends with a backslash, but a command must be in one line)"
-    return ""
+def _continued(before: list[Line], written: list[str]) -> str:
+    """If the line before ends with a backslash: the reason, and all that belongs to it as one line."""
+    if not (before and before[-1].command.endswith("\\")):
+        return ""
+    first = before[-1].number
+    parts: list[str] = []
+    for line in written[first - 1 :]:
+        parts.append(line.removesuffix("\\").strip())
+        if not line.endswith("\\"):
+            break
+    joined = " ".join(filter(None, parts))
+    return f" (line {first} ends with a backslash, but a command must be in one line). Write: {joined}"
 
 
 def _duplicate(same: list[Line]) -> str:

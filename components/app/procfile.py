@@ -10,6 +10,9 @@ from components.errors import UserError
 from components.shell_syntax import syntax_error
 from host import cron, procfile
 
+# A server gives each command to bash as one argument, which Linux limits to 128 KiB with its end.
+LONGEST_COMMAND = 128 * 1024 - 1
+
 
 class ProcfileError(UserError):
     """The Procfile or app.json has a process that a server can't run; the text says what to change."""
@@ -34,6 +37,11 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
 
 def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
     """For an app without a Procfile: raises ProcfileError if a file beside it shows that it should have one."""
+    if (app / "Procfile").is_dir():
+        raise ProcfileError(
+            f"{app}/Procfile is a folder, but servers read a file with this name: rename the folder, and write a file"
+            f" Procfile with the line '{_web_line(app, contents)}'"
+        )
     if (app / "Procfile").exists():
         raise ProcfileError(f"{app}/Procfile is excluded by .gitignore: take it out of .gitignore")
     names = [name for name in contents if name.lower().startswith("procfile") and "/" not in name]
@@ -63,6 +71,11 @@ def _without_web(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
 
 
 def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
+    if (size := len(command.encode(errors="replace"))) > LONGEST_COMMAND:
+        return [
+            f"{label}: the command has {size} bytes, and Linux starts none with more than {LONGEST_COMMAND}: write it"
+            " into a script such as start.sh, and `bash start.sh` into the line"
+        ]
     if error := syntax_error(command):
         return [f"{label}: {command!r} can't be read by the shell: {error}"]
     return [f"{label}: {sentence}" for sentence in scripts.mistakes(command, files)]

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from components.app.shell_words import simple_commands
+
 SHELLS = ("sh", "bash", "dash")
 # Words that may precede the program: they replace or wrap it.
 _WRAPPERS = ("exec", "env", "time", "nohup", "command")
-_OPERATOR = re.compile(r"[;|&()<>\n]+")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # Interpreters that Debian doesn't install by default, with the packages that have them.
 _PACKAGES = {
@@ -42,12 +43,14 @@ _VENV_COMMAND = re.compile(r"(?:\./)?(?:\.?v?env|\.?virtualenv)/bin/(?P<name>[\w
 class Script:
     """A file that a command starts: by its own name, or as the argument of a shell (``has_shell``).
 
-    ``path`` is relative to the app, ``written`` to the folder that the command has changed to.
+    ``path`` is relative to the app, ``written`` to the folder that the command has changed to. ``is_needed`` says that
+    the line can't go on without it.
     """
 
     written: str
     path: str
     has_shell: bool
+    is_needed: bool
 
 
 @dataclass(frozen=True)
@@ -63,44 +66,35 @@ class Files:
 
 def mistakes(command: str, files: Files) -> list[str]:
     """A sentence with its remedy for each script of the command that can't run on a server."""
-    # A condition may ask whether the file exists.
-    may_be_missing = files.has_build or re.search(r"(^|[\s;&|(])(if|test|\[|\[\[)\s", command) is not None
-    return [
-        sentence for script in scripts(command) for sentence in _mistakes(script, files, may_be_missing=may_be_missing)
-    ]
+    return [sentence for script in scripts(command) for sentence in _mistakes(script, files)]
 
 
 def scripts(command: str) -> list[Script]:
     """The scripts that a command starts. Those whose path contains a variable or lies outside the app are left out."""
     found: list[Script] = []
-    folder: str | None = ""
-    for words in _simple_commands(command):
-        if words[:1] == ["cd"]:
+    # The folder at each depth of parentheses, which are shells of their own.
+    folders: list[str | None] = [""]
+    for simple in simple_commands(command):
+        del folders[max(simple.depth, 0) + 1 :]
+        folders += [folders[-1]] * (simple.depth + 1 - len(folders))
+        words = _without_wrappers(simple.words)
+        if words[:1] in (["cd"], ["pushd"], ["popd"]):
             # After a change to an unknown folder, relative paths say nothing.
-            folder = _join(folder, words[1]) if len(words) == 2 else None
-            continue
-        if written := _started_file(words):
-            path = _join(folder, written)
+            folders[-1] = _join(folders[-1], words[1]) if len(words) == 2 else None
+        elif words and (written := _started_file(words)):
+            path = _join(folders[-1], written)
             if path is not None:
                 has_shell = PurePosixPath(words[0]).name in (*SHELLS, ".", "source")
-                found.append(Script(written, path, has_shell=has_shell))
+                found.append(Script(written, path, has_shell=has_shell, is_needed=simple.is_needed))
     return found
 
 
-def _simple_commands(command: str) -> Iterator[list[str]]:
-    """The words of each command between shell operators, without assignments and wrappers before the program."""
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=";|&()<>\n")
-    lexer.whitespace_split, lexer.commenters = True, ""
-    words: list[str] = []
-    for word in [*lexer, ";"]:
-        if _OPERATOR.fullmatch(word):
-            while words and (words[0] in _WRAPPERS or _ASSIGNMENT.match(words[0])):
-                words.pop(0)
-            if words:
-                yield words
-            words = []
-        else:
-            words.append(word)
+def _without_wrappers(words: list[str]) -> list[str]:
+    """A simple command from its program on."""
+    start = 0
+    while start < len(words) and (words[start] in _WRAPPERS or _ASSIGNMENT.match(words[start])):
+        start += 1
+    return words[start:]
 
 
 def _started_file(words: list[str]) -> str | None:
@@ -134,10 +128,10 @@ def _join(folder: str | None, path: str) -> str | None:
     return None if joined.startswith("..") else "" if joined == "." else joined
 
 
-def _mistakes(script: Script, files: Files, *, may_be_missing: bool) -> Iterator[str]:
+def _mistakes(script: Script, files: Files) -> Iterator[str]:
     content = files.contents.get(script.path)
     if content is None:
-        if not may_be_missing:
+        if script.is_needed and not files.has_build:
             yield _missing(script, files)
         return
     path, file = script.path, files.app / script.path
@@ -150,7 +144,7 @@ def _mistakes(script: Script, files: Files, *, may_be_missing: bool) -> Iterator
         )
     if content.startswith(b"\xef\xbb\xbf"):
         yield f"{path} begins with a byte order mark, which hides its first line: save it as UTF-8 without one"
-    if script.has_shell:
+    if script.has_shell or not script.is_needed:
         return
     if not (file.is_symlink() or file.stat().st_mode & 0o100):
         quoted = shlex.quote(path)

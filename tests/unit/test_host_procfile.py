@@ -32,9 +32,10 @@ def test_a_line_of_another_form_is_refused_with_its_number_and_the_rule(line: st
         procfile.processes(f"# first\n{line}\n")
 
 
-def test_a_line_after_a_backslash_is_refused_with_the_reason():
-    with pytest.raises(ValueError, match=r"Procfile, line 2: '--workers 2' .*line 1 ends with a backslash"):
-        procfile.processes("web: gunicorn a:b \\\n  --workers 2\n")
+def test_a_line_after_a_backslash_is_refused_with_the_joined_line():
+    reason = r"Procfile, line 2: '--workers 2 .*line 1 ends with a backslash.*Write: web: gunicorn --workers 2 a:b$"
+    with pytest.raises(ValueError, match=reason):
+        procfile.processes("web: gunicorn \\\n  --workers 2 \\\n  a:b\nworker: rq\n")
 
 
 def test_all_lines_with_one_name_are_refused_together_with_a_joined_line():

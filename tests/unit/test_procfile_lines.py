@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,41 @@ def test_the_words_of_bash_are_shown(command: str):
 @pytest.mark.parametrize("command", ["a && b | c > d &", "exec a ${PORT:-5000}", "gunicorn 'a:b()'", 'sh -c "a; b"'])
 def test_what_a_shell_can_run_is_right(command: str):
     assert syntax_error(command) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gunicorn a:b # don't stop",
+        'gunicorn a:b -n "$(echo "it\'s")"',
+        r"gunicorn a:b -n $'it\'s'",
+        "./no.sh || gunicorn a:b",
+    ],
+)
+def test_a_line_that_bash_runs_is_packed_from_the_procfile_and_app_json(app: Path, command: str):
+    (app / "Procfile").write_text(f"web: {command}\n")
+    (app / "app.json").write_text(json.dumps({"cron": [{"schedule": "@daily", "command": command}]}))
+    assert "Procfile" in members(app)
+
+
+@pytest.mark.parametrize(("size", "is_accepted"), [(131_071, True), (131_072, False), (200_000, False)])
+def test_a_command_that_is_too_long_for_linux_is_refused(app: Path, size: int, is_accepted: bool):
+    assert syntax_error(f"echo {'x' * 200_000}") is None
+    (app / "Procfile").write_text(f"web: {'echo '.ljust(size, 'x')}\n")
+    if is_accepted:
+        assert "Procfile" in members(app)
+    else:
+        assert f"has {size} bytes, and Linux starts none with more than 131071" in refusal(app)
+
+
+def test_a_folder_with_the_name_procfile_is_called_one(app: Path):
+    (app / "Procfile").unlink()
+    (app / "Procfile").mkdir()
+    (app / "Procfile/web").touch()
+    (app / "app.py").write_text("app = None\n")
+    message = refusal(app)
+    assert "Procfile is a folder" in message
+    assert "'web: gunicorn app:app'" in message
 
 
 def test_nothing_of_the_command_runs(tmp_path: Path):
