@@ -81,6 +81,26 @@ def read_list(read: Read) -> RequirementList:
     return listing
 
 
+def installing_lines(listing: RequirementList) -> Iterator[str]:
+    """The lines that install something, for uv: those of the files that the list names, but not of constraints."""
+    waiting, seen = [LIST], {LIST}
+    while waiting:
+        name = waiting.pop(0)
+        for line in listing.rewritten[name]:
+            file = _NAMED_FILE.match(line)
+            if file is None:
+                yield line
+            elif line.lstrip().startswith(("-r", "--requirement")):
+                other = _beside(name, file[1])
+                waiting += [] if other in seen else [other]
+                seen.add(other)
+
+
+def _beside(name: str, other: str) -> str:
+    """The name of a file that the file ``name`` names."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), other))
+
+
 def _read_file(read: Read, name: str, listing: RequirementList) -> None:
     content = read(name)
     if content is None:
@@ -93,7 +113,7 @@ def _read_file(read: Read, name: str, listing: RequirementList) -> None:
         file = _NAMED_FILE.match(line)
         if not file and _OWN_PACKAGE.match(line):
             listing.own_code[name] += 1
-        other = posixpath.normpath(posixpath.join(posixpath.dirname(name), file[1])) if file else name
+        other = _beside(name, file[1]) if file else name
         if other not in listing.contents:
             _read_file(read, other, listing)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from components.errors import UserError
+from components.app import python_source
 
 # "dash" is a Dash object: its attribute ``server`` is the WSGI app.
 Kind = Literal["wsgi", "asgi", "dash"]
@@ -33,36 +34,37 @@ _CONVERTERS: dict[str, Kind] = {
 _MAX_IMPORTS = 8
 
 
-class SourceError(UserError):
-    """A file of the app isn't Python; the text has the line."""
-
-
 @dataclass
 class Module:
-    """A module of the app: its names, and what they are bound to. ``root`` is the folder of absolute imports."""
+    """A module of the app: its names, and what they are bound to. ``root`` is the folder of absolute imports.
+
+    ``unreadable`` says why this computer's Python can't read some of it, such as "line 2: invalid syntax".
+    """
 
     path: Path
     root: Path
+    unreadable: str = ""
     # Functions and classes, and the values that names are assigned, in their order.
     definitions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = field(default_factory=dict)
     values: dict[str, list[ast.expr]] = field(default_factory=dict)
     # Full names of what is imported; a leading dot stands for the package of this module, as in an import.
     imports: dict[str, str] = field(default_factory=dict)
+    # Modules of which all names are imported.
+    stars: list[str] = field(default_factory=list)
 
     def names(self) -> set[str]:
         return {*self.definitions, *self.values, *self.imports}
 
 
 def read(path: Path, root: Path) -> Module:
-    """The module in a file; raises SourceError if it isn't Python."""
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError) as error:
-        # A ValueError is about bytes of value 0, in Python before 3.11.4.
-        reason = f"line {error.lineno or 1}: {error.msg}" if isinstance(error, SyntaxError) else f"line 1: {error}"
-        raise SourceError(f"{path} is not Python: {reason}") from None
-    module = Module(path, root)
-    _bind(module, tree.body)
+    """The module in a file: as much of it as this computer's Python can read."""
+    source = python_source.parse(path.read_bytes())
+    module = Module(path, root, source.unreadable)
+    for statement in source.statements:
+        try:
+            _bind(module, [statement])
+        except RecursionError:
+            module.unreadable = module.unreadable or f"line {statement.lineno}: it is nested too deeply"
     return module
 
 
@@ -108,21 +110,33 @@ def _bind(module: Module, body: list[ast.stmt]) -> None:
                 module.imports[bound] = alias.name if alias.asname else bound
         elif isinstance(node, ast.ImportFrom):
             origin = "." * node.level + (node.module or "")
+            if node.names[0].name == "*":
+                module.stars.append(origin)
+                continue
             for alias in node.names:
                 separator = "" if origin.endswith(".") else "."
                 module.imports[alias.asname or alias.name] = f"{origin}{separator}{alias.name}"
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
-                # fast_app() of FastHTML returns the app and its decorator.
-                first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
-                if isinstance(first, ast.Name):
-                    module.values.setdefault(first.id, []).append(node.value)
+                _assign(module, target, node.value)
         else:
             for part in ("body", "orelse", "finalbody"):
                 _bind(module, getattr(node, part, []))
             for handler in getattr(node, "handlers", []):
                 _bind(module, handler.body)
+
+
+def _assign(module: Module, target: ast.expr, value: ast.expr) -> None:
+    if isinstance(target, ast.Name):
+        module.values.setdefault(target.id, []).append(value)
+    elif isinstance(target, ast.Tuple | ast.List) and target.elts:
+        if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
+            for part, its_value in zip(target.elts, value.elts, strict=True):
+                _assign(module, part, its_value)
+        else:
+            # fast_app() of FastHTML returns the app and its decorator.
+            _assign(module, target.elts[0], value)
 
 
 def _kind_of(module: Module, value: ast.expr, name: str, depth: int) -> Kind | None:
@@ -146,7 +160,13 @@ def _kind_of_call(module: Module, called: str, depth: int) -> Kind | None:
     first, _, rest = called.partition(".")
     if not rest and first in module.definitions:
         return _kind_of_definition(module, module.definitions[first], depth)
-    return _kind_of_import(module, called, depth)
+    if found := _kind_of_import(module, called, depth):
+        return found
+    if first in module.imports.values() or hasattr(builtins, first):
+        return None
+    # from fasthtml.common import *
+    starred = (_kind_of_import(module, f"{star}.{called}", depth + 1) for star in module.stars)
+    return next(filter(None, starred), None)
 
 
 def _kind_of_import(module: Module, full_name: str, depth: int) -> Kind | None:
@@ -171,7 +191,7 @@ def _kind_of_definition(
     if _takes(definition, ("environ", "start_response")):
         return "wsgi"
     # A factory: what it returns, with the names that it binds itself.
-    inside = Module(module.path, module.root, {**module.definitions}, {**module.values}, {**module.imports})
+    inside = replace(module, definitions={**module.definitions}, values={**module.values}, imports={**module.imports})
     _bind(inside, definition.body)
     returned = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value]
     return next((found for value in returned if (found := _kind_of(inside, value, "", depth + 1))), None)

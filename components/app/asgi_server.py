@@ -1,14 +1,12 @@
-"""The web server for an ASGI app without a Procfile: one that is among the app's packages."""
+"""The web server for an ASGI app without a Procfile: one that is among the packages that a server installs."""
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping
 
-from host.requirements import LOCKS, PIPFILE, PROJECT
+from components.app import installed_packages
 
-Contents = Mapping[str, bytes]
 # For each package that brings a server its command for an app, best first. With uvicorn-worker, Gunicorn runs several
 # processes and takes Gantry's settings.
 _SERVERS: dict[str, Callable[[str], str]] = {
@@ -18,45 +16,41 @@ _SERVERS: dict[str, Callable[[str], str]] = {
     "granian": lambda app: f"granian --interface asgi --uds $GANTRY_SOCKET {_factory(app)}",
     "daphne": lambda app: f"daphne --proxy-headers -u $GANTRY_SOCKET {app}",
 }
-# Packages that depend on one of the servers.
+# The package that an app without a server should add.
+BEST = next(iter(_SERVERS))
+# Packages, and extras of them, that depend on one of the servers.
 _BRINGS = {
-    "fastapi[standard]": "uvicorn",
-    "fastapi[all]": "uvicorn",
-    "fastapi-cli": "uvicorn",
-    "litestar[standard]": "uvicorn",
-    "channels[daphne]": "daphne",
-    "python-fasthtml": "uvicorn",
-    "nicegui": "uvicorn",
-    "quart": "hypercorn",
+    ("fastapi", "standard"): "uvicorn",
+    ("fastapi", "all"): "uvicorn",
+    ("fastapi-cli", ""): "uvicorn",
+    ("litestar", "standard"): "uvicorn",
+    ("channels", "daphne"): "daphne",
+    ("python-fasthtml", ""): "uvicorn",
+    ("nicegui", ""): "uvicorn",
+    ("quart", ""): "hypercorn",
 }
-_FILES = re.compile(r"(requirements[^/]*\.(txt|in)|requirements/[^/]*\.txt|pylock\.toml)$")
 
 
-def command(app: str, contents: Contents) -> str | None:
-    """The command that serves ``app``, such as main:app or main:create_app(); None if no package brings a server."""
+def command(app: str, contents: Mapping[str, bytes]) -> str | None:
+    """The command that serves ``app``, such as main:app or main:create_app(); None if no package brings a server.
+
+    Raises UserError if the files that list the packages can't be read.
+    """
     # Daphne calls no factories.
     servers = installed(contents) - ({"daphne"} if app.endswith("()") else set[str]())
     return next((make(shlex.quote(app)) for server, make in _SERVERS.items() if server in servers), None)
 
 
-def installed(contents: Contents) -> set[str]:
-    """The servers among the packages that the app's files name."""
-    # Only these files are read, because an app may have large ones.
-    texts = [contents[name].decode("utf-8", errors="replace") for name in contents if _lists_packages(name)]
-    # A package's name begins a requirement or a key, or is quoted, as in a lock's `name = "uvicorn"`.
-    text = "\n".join(texts).lower().replace("_", "-")
-    named = {package for package in (*_SERVERS, *_BRINGS) if _is_named(package, text)}
-    return {_BRINGS.get(package, package) for package in named}
+def best_command(app: str) -> str:
+    """The command that serves ``app`` if it adds the package ``BEST``."""
+    return _SERVERS[BEST](shlex.quote(app))
 
 
-def _lists_packages(name: str) -> bool:
-    return name in (*LOCKS, PROJECT, PIPFILE) or _FILES.fullmatch(name) is not None
-
-
-def _is_named(package: str, text: str) -> bool:
-    name, _, extra = package.removesuffix("]").partition("[")
-    extras = rf"\s*\[[^\]]*\b{extra}\b[^\]]*\]" if extra else ""
-    return re.search(rf"""(?m)(?:^\s*|['"]){re.escape(name)}{extras}(?![\w.-])""", text) is not None
+def installed(contents: Mapping[str, bytes]) -> set[str]:
+    """The servers among the packages that a server installs."""
+    packages = installed_packages.find(contents)
+    brought = {server for (name, extra), server in _BRINGS.items() if extra in packages.get(name, ())}
+    return brought | (_SERVERS.keys() & packages.keys())
 
 
 def _factory(app: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from components.app import app_object, asgi_server
 from components.app.app_object import Kind
 from components.errors import UserError
-from host import explain
+from host import explain, requirements
 
 # Flask's own search comes first: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main", "asgi", "application", "server")
@@ -29,11 +30,15 @@ class DiscoveryError(UserError):
 
 @dataclass(frozen=True)
 class Target:
-    """An app as servers name it, such as shop.main:app or app:create_app(); ``root`` is the folder of its imports."""
+    """An app as servers name it, such as shop.main:app or app:create_app(); ``root`` is the folder of its imports.
+
+    ``is_partial`` says that this computer's Python can't read all of its module.
+    """
 
     name: str
     kind: Kind | None
     root: str = ""
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,34 @@ class Files:
 
 
 def command(app: Path, contents: Mapping[str, bytes]) -> str:
-    """The command for the app in the folder ``app``, which has no Procfile; raises DiscoveryError or SourceError.
+    """The command for the app in the folder ``app``, which has no Procfile; raises UserError.
 
     ``contents`` has its files by name. Those that list its packages decide which server an ASGI app gets.
     """
     target = _find(Files(app, contents))
-    prefix = f"PYTHONPATH={shlex.quote(target.root)} " if target.root else ""
-    if target.kind != "asgi":
-        return f"{prefix}gunicorn {shlex.quote(target.name)}"
-    if server := asgi_server.command(target.name, contents):
-        return f"{prefix}{server}"
+    line, package = _serve(target, contents)
+    if not package:
+        return line
     raise DiscoveryError(
         f"{app} has the ASGI app {target.name}, and none of its packages can serve it:"
-        f" {explain.add_package('uvicorn-worker', app)}"
+        f" {explain.add_package(package, app)}"
     )
+
+
+def _serve(target: Target, contents: Mapping[str, bytes]) -> tuple[str, str]:
+    """The command for an app, and the package that the app lacks for it, or ""."""
+    prefix = f"PYTHONPATH={shlex.quote(target.root)} " if target.root else ""
+    if target.kind != "asgi":
+        return f"{prefix}gunicorn {shlex.quote(target.name)}", ""
+    if server := asgi_server.command(target.name, contents):
+        return f"{prefix}{server}", ""
+    return f"{prefix}{asgi_server.best_command(target.name)}", asgi_server.BEST
+
+
+def _line(target: Target, files: Files) -> str:
+    """The line of a Procfile for an app, and what else to do."""
+    line, package = _serve(target, files.contents)
+    return f"'web: {line}'" + (f", and {explain.add_package(package, files.app)}" if package else "")
 
 
 def _find(files: Files) -> Target:
@@ -67,20 +86,58 @@ def _find(files: Files) -> Target:
         if found := _django(files, root) or next(_in_modules(files, root, root), None):
             return found
     in_packages = list(_in_packages(files))
+    # A folder may hold a template of an app, which is not Python.
+    in_packages = [target for target in in_packages if not target.is_partial] or in_packages
     if len(in_packages) == 1:
         return in_packages[0]
     if in_packages:
         names = " or ".join(target.name for target in in_packages)
         raise DiscoveryError(
             f"{files.app} has no Procfile and several apps ({names}): add a Procfile with a line such as"
-            f" 'web: gunicorn {in_packages[0].name}'"
+            f" {_line(in_packages[0], files)}"
         )
+    raise DiscoveryError(_nothing_found(files))
+
+
+def _nothing_found(files: Files) -> str:
+    """What to do for an app that Gantry finds only by a guess, or not at all."""
+    modules = sorted(name for name in files.contents if name.endswith(".py") and "/" not in name.removeprefix("src/"))
+    for name in modules:
+        root = "src/" if name.startswith("src/") else ""
+        if target := _in_file(files, name, root, is_certain=False):
+            return (
+                f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
+                f" Procfile with the line {_line(target, files)}"
+            )
+    if manage := next((name for name in sorted(files.contents) if re.fullmatch("[^/]+/manage.py", name)), None):
+        return _django_below(files, manage.partition("/")[0])
+    for name in (f"{root}{module}.py" for root in ("", "src/") for module in MODULES):
+        if name in files.contents and (reason := app_object.read(files.app / name, files.app).unreadable):
+            version = ".".join(map(str, sys.version_info[:2]))
+            path, module = ("PYTHONPATH=src " if "/" in name else ""), PurePosixPath(name).stem
+            return (
+                f"{files.app} has no Procfile, and this computer's Python {version} can't read {name} ({reason}): add a"
+                f" Procfile with the line 'web: {path}gunicorn {module}:app', or correct the file"
+            )
     procfiles = [name for name in files.contents if name.endswith("/Procfile")]
-    modules = " or ".join(f"{module}.py" for module in MODULES[:3])
+    usual = " or ".join(f"{module}.py" for module in MODULES[:3])
     elsewhere = f" ({procfiles[0]} isn't read: the setting app must name its folder)" if procfiles else ""
-    raise DiscoveryError(
-        f"{files.app} has no Procfile{elsewhere}, and no {modules} that defines app, application or create_app: add a"
+    return (
+        f"{files.app} has no Procfile{elsewhere}, and no {usual} that defines app, application or create_app: add a"
         " Procfile with a line such as 'web: gunicorn yourmodule:app'"
+    )
+
+
+def _django_below(files: Files, folder: str) -> str:
+    """What to do for a Django project in a folder of the app."""
+    found = f"{files.app} has no Procfile, and its Django project is in the folder {folder}"
+    if any(f"{folder}/{name}" in files.contents for name in requirements.NAMES):
+        return f"{found}: make that the app with `pulumi config set app {shlex.quote(str(files.app / folder))}`"
+    target = _django(files, f"{folder}/")
+    name = target.name if target else "yourproject.wsgi"
+    return (
+        f"{found}: add a Procfile with the line 'web: cd {shlex.quote(folder)} && gunicorn {name}', or move the list of"
+        f" its packages there and run `pulumi config set app {shlex.quote(str(files.app / folder))}`"
     )
 
 
@@ -99,13 +156,22 @@ def _in_modules(files: Files, root: str, folder: str) -> Iterator[Target]:
     for name in names:
         if (file := f"{folder}{name}.py") not in files.contents:
             continue
-        module = app_object.read(files.app / file, files.app / root)
-        if folder != root and f"{folder}__init__.py" not in files.contents and _imports_siblings(module):
-            # A folder that is no package, whose modules import each other by their bare names.
-            module, root = app_object.read(files.app / file, files.app / folder), folder
-        if found := _in_module(module, is_certain=folder == root):
-            dotted = file.removeprefix(root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            yield Target(f"{dotted}:{found.name}", found.kind, root.rstrip("/"))
+        if target := _in_file(files, file, root, is_certain=folder == root):
+            yield target
+
+
+def _in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target | None:
+    """The app in a module of the app; ``root`` is the folder of absolute imports."""
+    module = app_object.read(files.app / file, files.app / root)
+    folder = file[: file.rfind("/") + 1]
+    if folder != root and f"{folder}__init__.py" not in files.contents and _imports_siblings(module):
+        # A folder that is no package, whose modules import each other by their bare names.
+        module, root, is_certain = app_object.read(files.app / file, files.app / folder), folder, True
+    found = _in_module(module, is_certain=is_certain)
+    if found is None:
+        return None
+    dotted = file.removeprefix(root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return Target(f"{dotted}:{found.name}", found.kind, root.rstrip("/"), is_partial=bool(module.unreadable))
 
 
 def _imports_siblings(module: app_object.Module) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from components.app import discovery
-from components.app.app_object import SourceError
 from components.app.discovery import DiscoveryError
 from tests.packed_app import packed
 from tests.unit.tarballs import content
@@ -24,13 +25,23 @@ DJANGO = {
 }
 
 
-def command(folder: Path, files: dict[str, str], packages: str = "uvicorn-worker") -> str:
+def command(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvicorn-worker") -> str:
     """The command for an app with these files."""
-    for name, text in {"requirements.txt": packages, **files}.items():
+    contents = {
+        name: text.encode() if isinstance(text, str) else text
+        for name, text in {**({"requirements.txt": packages} if packages else {}), **files}.items()
+    }
+    for name, data in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    contents = {name: text.encode() for name, text in {"requirements.txt": packages, **files}.items()}
+        (folder / name).write_bytes(data)
     return discovery.command(folder, contents)
+
+
+def refusal(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvicorn-worker") -> str:
+    """The error for an app with these files."""
+    with pytest.raises(DiscoveryError) as caught:
+        command(folder, files, packages)
+    return str(caught.value)
 
 
 def target(folder: Path, files: dict[str, str]) -> str:
@@ -57,9 +68,77 @@ def test_a_procfile_in_another_folder_is_pointed_out(tmp_path: Path):
         command(tmp_path, {"backend/Procfile": "web: gunicorn a:b\n"})
 
 
-def test_a_syntax_error_in_the_app_is_reported_with_its_line(tmp_path: Path):
-    with pytest.raises(SourceError, match=r"app\.py is not Python: line 2"):
-        command(tmp_path, {"app.py": "x = 1\ndef broken(:\n"})
+NEWER = """from fastapi import FastAPI
+d = {"a": "b"}
+type X = int
+def f[T](x: T) -> T:
+    return x
+def g():
+    try:
+        return f"{d["a"]}"
+    except KeyError, ValueError:
+        pass
+"""
+DEEP = "x = 1" + " + 1" * 20_000 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (NEWER + "app = FastAPI()\n", "asgi main:app"),
+        (NEWER + "@f\ndef create_app():\n    x = f'{d['a']}'\n    return FastAPI()\n", "asgi 'main:create_app()'"),
+        (NEWER + "app = FastAPI(title=f'{d['a']}')\n", "asgi main:app"),
+        (NEWER + "app: FastAPI = FastAPI(\n    title=f'{d['a']}',\n)\n", "asgi main:app"),
+        (DEEP + FLASK, "wsgi main:app"),
+        ("if 0:\n    pass\n" + "elif 0:\n    pass\n" * 5_000 + FLASK, "wsgi main:app"),
+    ],
+)
+def test_an_app_is_found_beside_what_this_computers_python_cannot_read(tmp_path: Path, source: str, expected: str):
+    assert target(tmp_path, {"main.py": source}) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("x = 1\ndef broken(:\n", "line 2: "),
+        (DEEP, "too deeply"),
+        ("# é".encode("latin-1"), "line 1: "),
+        (b"\0", "line 1: "),
+    ],
+)
+def test_a_module_that_cannot_be_read_is_named_only_if_there_is_no_other_app(
+    tmp_path: Path, source: str | bytes, reason: str
+):
+    message = refusal(tmp_path, {"app.py": source})
+    assert re.search(rf"this computer's Python 3\.\d+ can't read app\.py \(.*{reason}", message)
+    assert "'web: gunicorn app:app'" in message
+    assert target(tmp_path, {"app.py": source, "main.py": FLASK}) == "wsgi main:app"
+
+
+def test_a_template_of_an_app_in_another_folder_does_not_count(tmp_path: Path):
+    template = "from {{ name }} import x\n" + FLASK
+    assert target(tmp_path, {"shop/app.py": FLASK, "skeleton/app.py": template}) == "wsgi shop.app:app"
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ({"api.py": FASTAPI}, "api.py isn't a usual name, .*'web: gunicorn -k uvicorn_worker.UvicornWorker api:app'$"),
+        ({"run.py": FLASK}, "run.py isn't a usual name, .*'web: gunicorn run:app'$"),
+        ({"src/api.py": FLASK}, "src/api.py .*'web: PYTHONPATH=src gunicorn api:app'$"),
+        (
+            {"api.py": FASTAPI, "requirements.txt": "fastapi"},
+            "UvicornWorker api:app', and add uvicorn-worker to requir",
+        ),
+        ({f"backend/{name}": text for name, text in DJANGO.items()}, "'web: cd backend && gunicorn shop.wsgi'"),
+        (
+            {f"backend/{name}": text for name, text in {**DJANGO, "requirements.txt": "django"}.items()},
+            "Django project is in the folder backend: .*`pulumi config set app /.*/backend`$",
+        ),
+    ],
+)
+def test_an_app_in_an_unusual_place_is_refused_with_the_line_to_write(tmp_path: Path, files: dict[str, str], line: str):
+    assert re.search(line, refusal(tmp_path, files))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +165,9 @@ def test_a_syntax_error_in_the_app_is_reported_with_its_line(tmp_path: Path):
         ("from litestar import Litestar\napp = Litestar([])", "asgi app:app"),
         ("import falcon.asgi\napp = falcon.asgi.App()", "asgi app:app"),
         ("from fasthtml.common import fast_app\napp, rt = fast_app()", "asgi app:app"),
+        ("from fasthtml.common import *\napp, rt = fast_app()\nserve()", "asgi app:app"),
+        ("from fastapi import FastAPI\napp, x = FastAPI(), 1", "asgi app:app"),
+        ("from fastapi import FastAPI\nx, app = 1, FastAPI()", "asgi app:app"),
         ("import socketio\nsio = socketio.AsyncServer()\napp = socketio.ASGIApp(sio)", "asgi app:app"),
         ("async def app(scope, receive, send):\n    pass", "asgi app:app"),
         ("class App:\n    async def __call__(self, s, r, x):\n        pass\napp = App()", "asgi app:app"),
@@ -183,18 +265,56 @@ def test_an_asgi_app_gets_a_server_that_is_among_its_packages(tmp_path: Path, pa
     assert command(tmp_path, {"main.py": FASTAPI}, packages) == expected
 
 
+POETRY = '[[package]]\nname = "uvicorn"\nversion = "0.30"\ngroups = ["{}"]\n'
+UV = """[[package]]
+name = "shop"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "fastapi" }}]
+dev-dependencies.dev = [{{ name = "{}" }}]
+[[package]]
+name = "fastapi"
+dependencies = [{{ name = "{}" }}]
+"""
+SHOP = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
+
+
 @pytest.mark.parametrize(
-    ("name", "text"),
+    "files",
     [
-        ("uv.lock", '[[package]]\nname = "uvicorn"\nversion = "0.30"\n'),
-        ("poetry.lock", '[[package]]\nname = "uvicorn"\n'),
-        ("Pipfile.lock", '{"default": {"uvicorn": {"version": "==0.30"}}}'),
-        ("pyproject.toml", '[project]\ndependencies = ["fastapi", "uvicorn>=0.30"]\n'),
-        ("requirements/base.txt", "uvicorn\n"),
+        {"pyproject.toml": SHOP, "uv.lock": UV.format("x", "uvicorn")},
+        {"poetry.lock": POETRY.format("main")},
+        {"Pipfile.lock": '{"default": {"uvicorn": {"version": "==0.30"}}}'},
+        {"pylock.toml": '[[packages]]\nname = "uvicorn"\n'},
+        {"pyproject.toml": '[project]\ndependencies = ["fastapi", "uvicorn>=0.30"]\n'},
+        {"requirements.txt": "-r base.txt\n", "base.txt": "uvicorn\n"},
+        {"requirements.txt": "-r deps/base.txt\n", "deps/base.txt": "-r more.txt", "deps/more.txt": "uvicorn"},
+        {"requirements.txt": "fastapi\nuvicorn==0.30 \\\n  --hash=sha256:ab\n".encode("utf-16")},
+        {"requirements.txt": "-e .\n", "pyproject.toml": SHOP.replace("fastapi", "uvicorn")},
+        {"requirements.txt": "-e git+https://example.org/uvicorn@main#egg=uvicorn\n"},
     ],
 )
-def test_the_server_may_be_named_in_any_list_of_packages(tmp_path: Path, name: str, text: str):
-    assert command(tmp_path, {"main.py": FASTAPI, name: text}, "").startswith("uvicorn ")
+def test_the_server_may_be_named_in_any_file_that_is_installed(tmp_path: Path, files: dict[str, str | bytes]):
+    assert command(tmp_path, {"main.py": FASTAPI, **files}, "").startswith("uvicorn ")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": SHOP, "uv.lock": UV.format("uvicorn", "x")},
+        {
+            "poetry.lock": POETRY.format("dev"),
+            "pyproject.toml": "[tool.poetry.group.dev.dependencies]\nuvicorn = '*'\n",
+        },
+        {"Pipfile.lock": '{"default": {}, "develop": {"uvicorn": {"version": "==0.30"}}}'},
+        {"pylock.toml": "[[packages]]\nname = 'uvicorn'\nmarker = \"'dev' in dependency_groups\"\n"},
+        {"pyproject.toml": SHOP + "[dependency-groups]\ndev = ['uvicorn']\n[tool.x]\nwords = [\n  'hypercorn',\n]\n"},
+        {"requirements.txt": "fastapi\n", "requirements-dev.txt": "uvicorn\n"},
+        {"requirements.txt": "fastapi\n-c limits.txt\n", "limits.txt": "uvicorn==0.30\n"},
+        {"requirements.txt": "fastapi\nuvicorn; sys_platform == 'win32'\n"},
+    ],
+)
+def test_a_server_that_is_not_installed_is_not_chosen(tmp_path: Path, files: dict[str, str | bytes]):
+    assert "none of its packages can serve it" in refusal(tmp_path, {"main.py": FASTAPI, **files}, "")
 
 
 @pytest.mark.parametrize("packages", ["fastapi\n", "fastapi\nmy-uvicorn\nuvicorn-extra\n# uvicorn\n"])

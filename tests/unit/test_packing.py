@@ -191,7 +191,7 @@ def test_a_file_that_must_be_in_utf8_is_refused_with_its_line(app: Path, name: s
 def test_an_app_module_in_another_encoding_is_refused_with_its_line(app: Path, encoding: str):
     (app / "Procfile").unlink()
     (app / "app.py").write_bytes("app = 'é'\n".encode(encoding))
-    with pytest.raises(UserError, match=r"app\.py is not Python: line 1: "):
+    with pytest.raises(UserError, match=r"can't read app\.py \(line 1: "):
         packed(app)
 
 
