@@ -57,6 +57,8 @@ _PACKAGES = {
 _SET = "pulumi config set --path env.{} <value>"
 # The last lines before the error of an import whose module was named by a text, in the Procfile or in settings.
 _BY_NAME = re.compile(r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +File \"<frozen .*\n)*$")
+# What bash and dash write before an error: `/bin/bash: line 1: `, `./start.sh: line 3: `, `sh: 1: `.
+_SHELL = r": (?:line )?\d+: (?:exec: )?"
 # Folders below the app in which its own modules may lie.
 _DEPTH = ("", "*/", "*/*/")
 
@@ -129,6 +131,8 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     command = match["command"]
     if sentence := missing_packages.of_program(command):
         return sentence
+    if " " in command:
+        return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
         return f"The app has no file {command}: correct the command in the Procfile, or commit the file."
     return (
@@ -138,7 +142,7 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
 
 
 def _missing_file(match: re.Match[str], app: Path | None) -> str:
-    path = match["path"]
+    path = read_only.relative_to_app(match["path"]) or match["path"]
     if sentence := missing_packages.of_program(path):
         return sentence
     if path.endswith(".env"):
@@ -148,19 +152,54 @@ def _missing_file(match: re.Match[str], app: Path | None) -> str:
     return f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
 
 
+def _denied(match: re.Match[str], _: Path | None) -> str:
+    """A command without the permission; bash writes the same for a file that a command may not write."""
+    file = match["file"]
+    relative = read_only.relative_to_app(file)
+    if relative is None:
+        return f"The app can't run or write {file}: let it write to a path below {read_only.DATA}."
+    file = f"./{relative}" if file.startswith("/") else file
+    return f"{file} isn't executable: run `chmod +x {file}` and commit it, or write `sh {file}` into the Procfile."
+
+
+def _empty_option(match: re.Match[str], _: Path | None) -> str:
+    option = match["option"].rpartition("/")[2]
+    return (
+        f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"
+        f" {_SET.format('<NAME>')}; or write a value for this case into the Procfile: `{option} ${{<NAME>:-<value>}}`."
+    )
+
+
 # Regular expressions over an app's last lines, and the sentence for each match.
 CAUSES: list[tuple[str, str | Sentence]] = [
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", _missing_module),
     (r"python[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
-    (r": (?:line )?\d+: (?:exec: )?(?P<command>[^\s:]+): (?:command )?not found", _missing_command),
-    (r": line \d+: (?:exec: )?(?P<command>[^\s:]*/[^\s:]*): No such file or directory", _missing_command),
+    (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),
+    (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", _missing_file),
+    (rf"{_SHELL}(?:\.: )?cannot (?:open|create) (?P<path>.+): (?:No such file|Directory nonexistent)", _missing_file),
+    (rf"{_SHELL}cd: can't cd to (?P<path>.+)", _missing_file),
     (
-        r"(?:env: ['\u2018]|: (?:line )?\d+: (?:exec: )?)(?P<file>[^\s:'\u2019]+)['\u2019]?: (?:cannot execute: )?"
-        r"Permission denied",
-        "{file} isn't executable: run `chmod +x {file}` and commit it, or write `sh {file}` into the Procfile.",
+        rf"(?:env: ['\u2018]|{_SHELL})(?P<file>[^\s:'\u2019]+)['\u2019]?: (?:cannot execute: )?Permission denied",
+        _denied,
     ),
+    (
+        rf"{_SHELL}(?P<file>[^:\n]+): (?:cannot execute: required file not found|.*bad interpreter: No such file)",
+        "The first line of {file} names a program that the server doesn't have: write `#!/usr/bin/env bash` or"
+        " `#!/usr/bin/env python3` there, with a line end of Unix (LF).",
+    ),
+    (
+        rf"{_SHELL}(?P<name>[A-Za-z_]\w*): (?:unbound variable|parameter (?:null or )?not set)",
+        f"The command needs the variable {{name}}: {_SET.format('{name}')}",
+    ),
+    # argparse, as in Gunicorn; Click, as in uvicorn and Celery. The second forms took the next word for the value.
+    (
+        r"argument (?P<option>-\S+): (?:expected (?:one|at least one) argument|invalid \w+ value: '(?!\d))",
+        _empty_option,
+    ),
+    (r"Option '(?P<option>-[^']+)' requires an argument", _empty_option),
+    (r"Invalid value for '(?:-\w' / ')?(?P<option>-[^']+)': '-", _empty_option),
     (
         r"Address already in use|Connection in use: ",
         "Another process listens on this address. The old and the new release run at the same time, so a fixed port is"
@@ -171,7 +210,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         "An app may not listen on a port below 1024: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
     ),
     (
-        r"MemoryError|Perhaps out of memory\?|(?:^|\n)Killed(?:\n|$)|oom-kill",
+        r"MemoryError|Perhaps out of memory\?|(?:^|\n)Killed(?:\n|$)|: line \d+: +\d+ Killed\b|oom-kill",
         "The server has too little memory: run fewer workers with `pulumi config set workers 1`, or use a larger"
         " server.",
     ),
@@ -243,6 +282,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         missing_packages.sentence("locales-all", "The server has only the locale C.UTF-8"),
     ),
     *((pattern, read_only.explain_path) for pattern in read_only.READ_ONLY),
+    (read_only.WITHOUT_PATH, read_only.explain_without_path),
     (read_only.DENIED, read_only.explain_denied),
     (read_only.DATABASE, read_only.explain_database),
 ]

@@ -100,8 +100,13 @@ def _about_status(check: HealthCheck, answer: Answer) -> list[str]:
             "If it has this page, it answers only for other host names, such as Flask with SERVER_NAME."
             f" {_host(check, 'SERVER_NAME')}",
         ]
-    if status in (401, 403):
+    if status == 401:
         return [f"The app asks for a login at {check.path}. Choose a path without one: {_PATH}; or accept it: {accept}"]
+    if status == 403:
+        return [
+            f"The app refuses the check at {check.path}: the page may need a login, or be only for some addresses or"
+            f" hosts. Choose a path that everybody may read: {_PATH}; or accept it: {accept}"
+        ]
     if status == 405:
         return [f"{check.path} doesn't answer GET requests. Choose a path that does: {_PATH}"]
     if status in (502, 503, 504):

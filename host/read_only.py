@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from host.paths import Paths
 
 _PATHS = Paths()
+# Where the app may write.
+DATA = _PATHS.app_home
 # The folders under which an app may know its own folder.
 _APP = re.compile(
     rf"^(?:{_PATHS.releases}/[^/]+|{_PATHS.builds}/[^/]+/app|{_PATHS.phase_copies}/[^/]+"
@@ -21,12 +23,16 @@ _INSTALLED_INSTANCE = re.compile(rf"^{_PATHS.venvs}/[^/]+/var/[^/]+-instance")
 # A number that is in use would replace another path.
 _NEXT = "with the next free number if linkedPaths has paths already"
 
-# Python and Node; commands such as mkdir and touch; the shell.
+# Python and Node; commands such as mkdir and touch; bash, tee and Go; uWSGI; dash.
 READ_ONLY = (
     rf"[Rr]ead-only file system(?::|, \w+) {_QUOTED}",
     rf"{_QUOTED}: Read-only file system",
-    r"cannot create (?P<path>\S+): Read-only file system",
+    r"(?:^|[ \n])(?!\w*(?:[Ee]rror|Exception|EROFS):)(?P<path>[^\s:'\"\u2018\u2019]+): [Rr]ead-only file system(?! \()",
+    r"\w\(\"(?P<path>[^\"\n]+)\"\): Read-only file system",
+    r"cannot create (?P<path>\S+): Permission denied",
 )
+# Programs that don't name the path, such as those in Rust.
+WITHOUT_PATH = r"[Rr]ead-only file system"
 DENIED = rf"PermissionError: \[Errno 13\] Permission denied: {_QUOTED}"
 DATABASE = r"attempt to write a readonly database|unable to open database file"
 
@@ -43,6 +49,12 @@ def explain_path(match: re.Match[str], app: Path | None) -> str:
     if relative is None:
         return f"The app can't write to {path}: let it write to a path below {_PATHS.app_home}."
     return _sentence(f"writes to {relative}", _to_link(relative, app))
+
+
+def explain_without_path(match: re.Match[str], _: Path | None) -> str:
+    """The sentence for an error that doesn't name the path; empty if another line does."""
+    known = any(re.search(pattern, match.string) for pattern in READ_ONLY)
+    return "" if known else _sentence("writes a file there", "<its path>")
 
 
 def explain_denied(match: re.Match[str], app: Path | None) -> str:

@@ -29,7 +29,11 @@ def test_the_reason_names_the_request_its_host_and_the_answer():
         (CHECK, Answer(404), ["no page at /", "`pulumi config set healthPath /healthz`", "SERVER_NAME", "set domain"]),
         (WITH_DOMAIN, Answer(404), ["Add this name to SERVER_NAME"]),
         (CHECK, Answer(401), ["a login at /", "set healthPath", "`pulumi config set healthStatus 401`"]),
-        (CHECK, Answer(403), ["a login at /", "`pulumi config set healthStatus 403`"]),
+        (
+            CHECK,
+            Answer(403),
+            ["refuses the check at /: the page may need a login", "`pulumi config set healthStatus 403`"],
+        ),
         (CHECK, Answer(405), ["/ doesn't answer GET requests", "set healthPath"]),
         (CHECK, Answer(418), ["answers 2xx or 3xx", "healthPath", "`pulumi config set healthStatus 418`"]),
         (CHECK, Answer(500), ["its last lines", "healthPath"]),

@@ -45,12 +45,24 @@ def test_a_path_of_the_app_is_named_as_the_app_has_it_with_the_setting_and_the_f
         ("Error: EROFS: read-only file system, open '/opt/gantry/releases/3f2a/cache/a'", "cache"),
         ("mkdir: cannot create directory \u2018uploads\u2019: Read-only file system", "uploads"),
         ("sh: 1: cannot create out.log: Read-only file system", "out.log"),
+        ("/bin/bash: line 1: out.log: Read-only file system", "out.log"),
+        ("./start.sh: line 3: logs/out.log: Read-only file system", "logs"),
+        ("tee: out.log: Read-only file system", "out.log"),
+        ("2026/11/28 10:00:00 open public/x: read-only file system", "public"),
+        ("mkdir public: read-only file system", "public"),
+        ('open("logs/uwsgi.log"): Read-only file system [core/logging.c line 288]', "logs"),
+        ("Error: Read-only file system (os error 30)", "<its path>"),
         ("PermissionError: [Errno 13] Permission denied: '/opt/gantry/builds/3f2a-1/app/logs/a.log'", "logs"),
         ("sqlite3.OperationalError: unable to open database file", "<its path>"),
     ],
 )
 def test_the_path_to_link_is_a_folder_unless_that_has_code(app: Path, line: str, linked: str):
     assert f"'linkedPaths[0]' {linked} (" in explain(line, app)
+
+
+def test_each_line_has_one_sentence():
+    for line in (EROFS.format("a"), "Error: EROFS: read-only file system, open 'a'", "sh: 1: a: Read-only file system"):
+        assert len(explain(line).splitlines()) == 1
 
 
 def test_the_database_to_link_is_the_one_that_the_app_has(app: Path):
