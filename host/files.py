@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import subprocess
@@ -99,4 +100,4 @@ def remove_tree(folder: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     """A hidden name in the same folder."""
-    return path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -46,6 +46,11 @@ _REFUSED = {
     "--with-editable": "add the package to the app's packages",
     "--with-requirements": "add the packages to the app's packages",
 }
+# These choose packages, too, and a command may run without them. --no-dev and its like have their effect anyway.
+_IGNORED = (
+    "--extra", "--all-extras", "--no-extra", "--group", "--no-group", "--only-group", "--all-groups",
+    "--no-default-groups", "--dev", "--only-dev", "--package", "--all-packages", "--isolated",
+)  # fmt: skip
 # What `poetry run NAME` and `uv run NAME` do for a script that pyproject.toml declares.
 _CALL = "import sys; from {module} import {first}; sys.argv[0] = {name!r}; sys.exit({function}())"
 _REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*")
@@ -53,10 +58,11 @@ _REFERENCE = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*")
 
 @dataclass(frozen=True)
 class Run:
-    """The words of a command, and the folder in which it runs, relative to the present one."""
+    """The words of a command, the folder in which it runs, relative to the present one, and options without effect."""
 
     words: list[str]
     folder: str = "."
+    ignored: tuple[str, ...] = ()
 
 
 def replace_this_process(called: Path, arguments: Sequence[str]) -> None:
@@ -72,6 +78,8 @@ def replace_this_process(called: Path, arguments: Sequence[str]) -> None:
         if installed is None:
             raise ReleaseError(_unknown(tool, arguments))
         os.execv(installed, [tool, *arguments])
+    if run.ignored:
+        print(_without_effect(tool, run.ignored), file=sys.stderr, flush=True)
     os.chdir(run.folder)
     program = shutil.which(run.words[0])
     if program is None:
@@ -97,7 +105,8 @@ def command(tool: str, arguments: Sequence[str], folder: Path) -> Run | None:
     if not words:
         raise ReleaseError(f"`{tool} run` names no command")
     target = next((options[name] for name in _FOLDER[tool] if name in options), ".")
-    return Run(_resolved(tool, words, options, folder / target), target)
+    ignored = tuple(name for name in _IGNORED if tool == "uv" and name in options)
+    return Run(_resolved(tool, words, options, folder / target), target, ignored)
 
 
 def _take_options(tool: str, words: list[str]) -> dict[str, str]:
@@ -154,6 +163,14 @@ def _table(file: Path, *keys: str) -> dict[str, object]:
     for key in keys:
         value = cast(dict[str, object], value).get(key) if isinstance(value, dict) else None
     return cast(dict[str, object], value) if isinstance(value, dict) else {}
+
+
+def _without_effect(tool: str, options: Sequence[str]) -> str:
+    verb = "is" if len(options) == 1 else "are"
+    return (
+        f"{tool} run: {', '.join(options)} {verb} ignored: the packages are those of the lock."
+        " List what the app needs in dependencies of pyproject.toml, and lock again"
+    )
 
 
 def _unknown(tool: str, arguments: Sequence[str]) -> str:

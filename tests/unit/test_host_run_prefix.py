@@ -87,6 +87,22 @@ def test_an_option_that_would_change_packages_or_variables_is_refused(tmp_path: 
         run_prefix.command(tool, arguments, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "ignored"),
+    [
+        ("uv run --extra prod --group=web gunicorn app:app", ("--extra", "--group")),
+        ("uv run --only-group web gunicorn app:app", ("--only-group",)),
+        ("uv run --no-dev --frozen gunicorn app:app --extra x", ()),
+        ("poetry --quiet run gunicorn app:app --group a", ()),
+    ],
+)
+def test_options_that_choose_packages_are_known(tmp_path: Path, line: str, ignored: tuple[str, ...]):
+    tool, *arguments = line.split()
+    run = run_prefix.command(tool, arguments, tmp_path)
+    assert run
+    assert run.ignored == ignored
+
+
 @pytest.fixture
 def shim(tmp_path: Path) -> Path:
     """The folder of the programs, as on a server; the host program is that of this checkout."""
@@ -112,6 +128,15 @@ def test_a_prefix_works_several_times_in_a_line_and_replaces_itself(shim: Path):
     )
     assert result.stdout.startswith("one\n")
     assert len(result.stdout.split()) == 3
+
+
+def test_options_without_effect_are_said_in_one_line(shim: Path):
+    result = bash("uv run --extra prod --extra web --group a echo served", shim)
+    assert result.stdout == "served\n"
+    assert result.stderr.splitlines() == [
+        "uv run: --extra, --group are ignored: the packages are those of the lock. List what the app needs in"
+        " dependencies of pyproject.toml, and lock again"
+    ]
 
 
 @pytest.mark.parametrize(
