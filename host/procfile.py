@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 # These lines aren't services: each has a meaning of its own.
@@ -36,9 +37,18 @@ def read(release: Path) -> dict[str, str]:
 
 
 def processes(text: str) -> dict[str, str]:
-    """Commands by process type. Raises ValueError for a line of another form, and for two lines with one name."""
+    """Commands by process type.
+
+    Raises ValueError for a line of another form, for one after a backslash, and for two lines with one name.
+    """
     by_name: dict[str, list[Line]] = {}
-    for line in lines(text):
+    found = lines(text)
+    written = _written(text)
+    for before, line in pairwise(found):
+        # The rest of a command, such as app:app, may look like another line.
+        if before.number + 1 == line.number and (reason := _continued([before], written)):
+            raise ValueError(f"Procfile, line {line.number}: {written[line.number - 1]!r} is refused{reason}")
+    for line in found:
         by_name.setdefault(line.name, []).append(line)
     if duplicates := [_duplicate(same) for same in by_name.values() if len(same) > 1]:
         raise ValueError("\n".join(duplicates))
@@ -61,8 +71,7 @@ def lines(text: str) -> list[Line]:
     Raises ValueError with its number for a line that has another form.
     """
     found: list[Line] = []
-    # str.splitlines would also split at form feeds and other characters, which editors don't count as line ends.
-    written = list(map(str.strip, _LINE_ENDS.split(text)))
+    written = _written(text)
     for number, line in enumerate(written, start=1):
         if not line or line.startswith("#"):
             continue
@@ -71,6 +80,12 @@ def lines(text: str) -> list[Line]:
             raise ValueError(f"Procfile, line {number}: {line!r} has another form: {RULE}{_continued(found, written)}")
         found.append(Line(number, match[1], match[2]))
     return found
+
+
+def _written(text: str) -> list[str]:
+    """All lines, without the white space around them."""
+    # str.splitlines would also split at form feeds and other characters, which editors don't count as line ends.
+    return list(map(str.strip, _LINE_ENDS.split(text)))
 
 
 def decode(content: bytes) -> str:

@@ -166,7 +166,7 @@ def _kind_of_call(module: Module, called: str, depth: int) -> Kind | None:
         return None
     # from fasthtml.common import *
     starred = (_kind_of_import(module, f"{star}.{called}", depth + 1) for star in module.stars)
-    return next(filter(None, starred), None)
+    return next((found for found in starred if found), None)
 
 
 def _kind_of_import(module: Module, full_name: str, depth: int) -> Kind | None:

@@ -17,7 +17,7 @@ Contents = Mapping[str, bytes]
 Extras = dict[str, set[str]]
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 # A line of requirements.txt that installs the app itself.
-_APP_ITSELF = re.compile(r"\s*\.(?:/|\[|\s|$)")
+_APP_ITSELF = re.compile(r"\s*\./?(?:\[([^\]]*)\])?\s*(?:[;#].*)?$")
 
 
 def find(contents: Contents) -> Extras:
@@ -26,11 +26,14 @@ def find(contents: Contents) -> Extras:
     Packages that these depend on are among them only if the app has a lock. Raises UserError if it can't be read.
     """
     read = contents.get
+    source = "the list of packages"
     try:
         source = requirements.choose(read)
         needs = list(_needs(contents, source))
     except ValueError as error:
         raise DependencyError(f"the app's packages can't be installed: {error}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DependencyError(f"{source} can't be read ({type(error).__name__}: {error}): write it again") from None
     environment = _environment(contents)
     found: Extras = {}
     for need in needs:
@@ -44,8 +47,12 @@ def _needs(contents: Contents, source: str) -> Iterator[Need]:
     if source == requirements.LIST:
         for line in requirement_list.installing_lines(requirement_list.read_list(read)):
             yield from _needs_of(line)
-            if _APP_ITSELF.match(line):
+            if itself := _APP_ITSELF.match(line):
                 yield from locks.own_needs(read, requirements.POETRY_LOCK)
+                optional = requirements.project(read).get("optional-dependencies", {})
+                wanted = {normalized(extra.strip()) for extra in (itself[1] or "").split(",")}
+                texts = [text for extra in optional if normalized(extra) in wanted for text in optional[extra]]
+                yield from map(need_of, texts)
         return
     # Some packages bring a server only with an extra, which only the app's own dependencies name.
     yield from locks.own_needs(read, source)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.app import discovery
+from components.app.dependencies import DependencyError
 from components.app.discovery import DiscoveryError
 from tests.packed_app import packed
 from tests.unit.tarballs import content
@@ -44,7 +45,7 @@ def refusal(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvi
     return str(caught.value)
 
 
-def target(folder: Path, files: dict[str, str]) -> str:
+def target(folder: Path, files: Mapping[str, str | bytes]) -> str:
     """The kind of the app and its name: what a command has after its server."""
     words = command(folder, files).split()
     return f"{'asgi' if '-k' in words else 'wsgi'} {words[-1]}"
@@ -290,6 +291,10 @@ SHOP = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
         {"requirements.txt": "-r deps/base.txt\n", "deps/base.txt": "-r more.txt", "deps/more.txt": "uvicorn"},
         {"requirements.txt": "fastapi\nuvicorn==0.30 \\\n  --hash=sha256:ab\n".encode("utf-16")},
         {"requirements.txt": "-e .\n", "pyproject.toml": SHOP.replace("fastapi", "uvicorn")},
+        {
+            "requirements.txt": "-e .[web]\n",
+            "pyproject.toml": SHOP + "[project.optional-dependencies]\nweb = ['uvicorn']\n",
+        },
         {"requirements.txt": "-e git+https://example.org/uvicorn@main#egg=uvicorn\n"},
     ],
 )
@@ -308,6 +313,10 @@ def test_the_server_may_be_named_in_any_file_that_is_installed(tmp_path: Path, f
         {"Pipfile.lock": '{"default": {}, "develop": {"uvicorn": {"version": "==0.30"}}}'},
         {"pylock.toml": "[[packages]]\nname = 'uvicorn'\nmarker = \"'dev' in dependency_groups\"\n"},
         {"pyproject.toml": SHOP + "[dependency-groups]\ndev = ['uvicorn']\n[tool.x]\nwords = [\n  'hypercorn',\n]\n"},
+        {
+            "requirements.txt": "-e .\n",
+            "pyproject.toml": SHOP + "[project.optional-dependencies]\nweb = ['uvicorn']\n",
+        },
         {"requirements.txt": "fastapi\n", "requirements-dev.txt": "uvicorn\n"},
         {"requirements.txt": "fastapi\n-c limits.txt\n", "limits.txt": "uvicorn==0.30\n"},
         {"requirements.txt": "fastapi\nuvicorn; sys_platform == 'win32'\n"},
@@ -336,3 +345,8 @@ FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\
 )
 def test_each_server_calls_a_factory_in_its_own_way(tmp_path: Path, packages: str, expected: str):
     assert command(tmp_path, {"main.py": FACTORY}, packages) == expected
+
+
+def test_a_lock_without_names_is_refused_without_a_traceback(tmp_path: Path):
+    with pytest.raises(DependencyError, match=r"pylock\.toml can't be read"):
+        command(tmp_path, {"main.py": FASTAPI, "pylock.toml": "[[packages]]\nversion = '1'\n"}, "")

@@ -38,6 +38,11 @@ def test_a_line_after_a_backslash_is_refused_with_the_joined_line():
         procfile.processes("web: gunicorn \\\n  --workers 2 \\\n  a:b\nworker: rq\n")
 
 
+def test_the_rest_of_a_command_after_a_backslash_is_no_process_of_its_own():
+    with pytest.raises(ValueError, match=r"line 2: 'app:app' is refused \(line 1 .*Write: web: gunicorn app:app$"):
+        procfile.processes("web: gunicorn \\\n  app:app\n")
+
+
 def test_all_lines_with_one_name_are_refused_together_with_a_joined_line():
     text = "release: python step.py migrate\nweb: gunicorn a:b\n\nrelease: python step.py load\nrelease: sh end.sh\n"
     with pytest.raises(ValueError) as caught:
