@@ -128,7 +128,8 @@ def first_boot(times: dict[str, Any]) -> Measurement:
 
 
 def throughput(rates: dict[str, Any]) -> Measurement:
-    limits = {"beanstalk": 4.0, "seed": 1.3, "gunicorn alone": 0.85}
+    # There is no promise for a port; its ratio is shown beside the others.
+    limits = {"beanstalk": 4.0, "seed": 1.3, "gunicorn alone": 0.85, "gantry on a port": 0.0}
     # Each turn is compared by itself, because the computer's other work changes from turn to turn.
     ratios = {
         shape: median(gantry / other for gantry, other in zip(rates["gantry"], rates[shape], strict=True))

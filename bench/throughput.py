@@ -1,4 +1,4 @@
-"""Measures the requests per second of the example app on one server, in four configurations, in turn."""
+"""Measures the requests per second of the example app on one server, in five configurations, in turn."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from bench import results, stacks
 
 SECONDS = 4
 CONNECTIONS = 64
-# Runs three configurations beside the release that serves, with its packages and its code. Those of Elastic Beanstalk
-# and of the seed are copies: Nginx keeps no connections to Gunicorn, and has Debian's configuration otherwise.
+# Runs four configurations beside the release that serves, with its packages and its code. Those of Elastic Beanstalk
+# and of the seed are copies: Nginx keeps no connections to Gunicorn, and has Debian's configuration otherwise. The one
+# on a port is served like a release whose web process listens on PORT.
 OTHER_SHAPES = r"""
 deployment=$(readlink -f /var/lib/gantry/current)
 start() {
@@ -22,7 +23,36 @@ start() {
 start beanstalk --bind 127.0.0.1:8001 --workers 1 --threads 15
 start seed --bind 127.0.0.1:8002 --workers 2
 start alone --config "$deployment/gunicorn.conf.py" --bind 0.0.0.0:8003
-nft insert rule inet filter input tcp dport 8000-8003 accept
+start port --config "$deployment/gunicorn.conf.py" --bind 127.0.0.1:8004
+systemd-run --quiet --unit=bench-forward --uid=app --property=LimitNOFILE=131072 \
+    --socket-property=ListenStream=/run/gantry/bench.port --socket-property=SocketUser=app \
+    --socket-property=SocketGroup=app --socket-property=SocketMode=0660 \
+    /usr/lib/systemd/systemd-socket-proxyd --connections-max=16384 127.0.0.1:8004
+cat > /etc/nginx/sites-enabled/port <<'END'
+upstream port {
+    server unix:/run/gantry/bench.port max_fails=0;
+    keepalive 64;
+    keepalive_timeout 50ms;
+    keepalive_time 100ms;
+}
+server {
+    listen 8005;
+    server_tokens off;
+    access_log /var/log/nginx/access.log combined buffer=64k flush=1s;
+    access_log /var/log/nginx/gantry.log gantry buffer=16k flush=200ms;
+    location / {
+        proxy_pass http://port;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }
+}
+END
+systemctl reload nginx
+nft insert rule inet filter input tcp dport 8000-8005 accept
 mkdir /etc/nginx/others
 cat > /etc/nginx/others/others.conf <<'END'
 map $http_upgrade $connection_upgrade { default "upgrade"; }
@@ -56,6 +86,7 @@ systemd-run --quiet --unit=bench-nginx nginx -c /etc/nginx/others.conf -g 'daemo
 """
 SHAPES = {
     "gantry": ("gantry.test", 80),
+    "gantry on a port": ("gantry.test", 8005),
     "beanstalk": ("beanstalk.test", 8000),
     "seed": ("seed.test", 8000),
     "gunicorn alone": ("gantry.test", 8003),

@@ -77,7 +77,8 @@ def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     settings = paths.gunicorn_settings.read_bytes()
     files.write(folder / "gunicorn.conf.py", settings, 0o644)
     command = procfile.read(paths.releases / deployment.release)["web"]
-    files.write(folder / "web", procfile.script(with_concurrency(command, settings)), 0o755)
+    # Some servers don't start while the socket of an earlier run exists.
+    files.write(folder / "web", procfile.script(with_concurrency(command, settings), 'rm -f "$GANTRY_SOCKET"'), 0o755)
     ports.assign(paths, folder)
     files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
 

@@ -152,6 +152,14 @@ def _missing_file(match: re.Match[str], app: Path | None) -> str:
     return f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
 
 
+def _missing_in_shell(match: re.Match[str], app: Path | None) -> str:
+    """A command, or a file that a command reads or writes: bash writes the same for both."""
+    path = match["path"]
+    if path.startswith("./") and not path.endswith(".env"):
+        return f"The app has no file {path}: correct the command in the Procfile, or commit the file."
+    return _missing_file(match, app)
+
+
 def _denied(match: re.Match[str], _: Path | None) -> str:
     """A command without the permission; bash writes the same for a file that a command may not write."""
     file = match["file"]
@@ -177,7 +185,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),
-    (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", _missing_file),
+    (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", _missing_in_shell),
     (rf"{_SHELL}(?:\.: )?cannot (?:open|create) (?P<path>.+): (?:No such file|Directory nonexistent)", _missing_file),
     (rf"{_SHELL}cd: can't cd to (?P<path>.+)", _missing_file),
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import stat
 import subprocess
@@ -100,4 +99,4 @@ def remove_tree(folder: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     """A hidden name in the same folder."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,9 @@ def assign(paths: Paths, folder: Path) -> int:
     if (port := assigned(folder)) is not None:
         return port
     taken = {assigned(other) for parent in (paths.deployments, paths.processes) for other in parent.glob("*")}
-    for port in random.sample(APP_PORTS, len(APP_PORTS)):
+    # A random start, so that two runs hardly choose the same port.
+    start = int.from_bytes(os.urandom(2)) % len(APP_PORTS)
+    for port in (*APP_PORTS[start:], *APP_PORTS[:start]):
         if port not in taken and is_free(port):
             files.write(folder / "port", f"PORT={port}\n".encode(), 0o644)
             return port

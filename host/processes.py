@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd
+from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd, venv
 from host.console import phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
@@ -24,7 +23,6 @@ from host.staying_up import Process
 _SERVICES = systemd.PROCESS_UNIT.format("*")
 _JOBS, _TIMERS = systemd.CRON_SERVICE.format("*"), systemd.CRON_TIMER.format("*")
 _ALL = (_SERVICES, _JOBS, _TIMERS)
-_BEAT = re.compile(r"\bcelery\b.*\s(beat|-B|--beat)(\s|$)")
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,8 @@ def _write_files(paths: Paths, deployment: Deployment, process: Process) -> None
     for link in ("app", "venv"):
         files.point(folder / link, (paths.deployments / deployment.name / link).readlink())
     files.point(folder / "environment", paths.env_files / deployment.name)
-    before: list[str] = _beat_schedule() if _BEAT.search(process.command) else []
+    # A script or a command of Django may start beat, so the command doesn't tell.
+    before: list[str] = _beat_schedule() if venv.has_package(folder / "venv", "celery") else []
     if process.is_singleton:
         before += _singleton_lock(paths, process.type)
     if process.schedule:

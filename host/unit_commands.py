@@ -9,24 +9,33 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from host import run_prefix, shells, web_server
 from host.errors import ReleaseError
 from host.paths import Paths
 
-
-def _wait_until_listening(paths: Paths, deployment: str, process: str) -> None:
-    web_server.wait_until_listening(paths, deployment, int(process))
+# Each function imports its module itself: an import takes longer than most of the work.
 
 
-def _wait_until_idle(paths: Paths, deployment: str) -> None:
-    web_server.wait_until_idle(paths, deployment)
+def _wait_until_listening(deployment: str, process: str) -> None:
+    from host import web_server
+
+    web_server.wait_until_listening(Paths(), deployment, int(process))
 
 
-def _stop_programs(paths: Paths, process: str) -> None:
+def _wait_until_idle(deployment: str) -> None:
+    from host import web_server
+
+    web_server.wait_until_idle(Paths(), deployment)
+
+
+def _stop_programs(process: str) -> None:
+    from host import shells
+
     shells.stop_programs(int(process))
 
 
-def _run_prefix(paths: Paths, program: str, *arguments: str) -> None:
+def _run_prefix(program: str, *arguments: str) -> None:
+    from host import run_prefix
+
     run_prefix.replace_this_process(Path(program), arguments)
 
 
@@ -45,7 +54,7 @@ def main(words: Sequence[str]) -> int:
     """Run one command, which is the first word. Exit status 0 means that it has succeeded."""
     name, *arguments = words
     try:
-        COMMANDS[name](Paths(), *arguments)
+        COMMANDS[name](*arguments)
     except (ReleaseError, OSError, ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

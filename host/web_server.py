@@ -37,7 +37,9 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
         if listening.accepts_unix(path):
             # Some servers admit only their own user to the socket. Nginx is in the socket's group.
             path.chmod(0o660)
-            forward_file(paths, deployment).unlink(missing_ok=True)
+            # For the drop-in of an earlier version, which still calls this as the app's user, the folder is read-only.
+            if (file := forward_file(paths, deployment)).exists():
+                file.unlink()
             return
         user = listening.user_of(process)
         if user is None:

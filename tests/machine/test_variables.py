@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.settings.env import MAX_BYTES
+from host.ports import APP_PORTS
 from tests.machine.diagnostic_app import APP, DiagnosticAppServer, write_app
 
 pytestmark = pytest.mark.machine
@@ -53,11 +54,17 @@ def test_a_value_arrives_unchanged(server: DiagnosticAppServer, release: str, ki
     assert variables(server, kind)["VALUE"] == VALUES[kind]
 
 
-def test_the_app_gets_the_names_of_its_release_and_stack_and_no_port(server: DiagnosticAppServer, release: str):
-    server.release(release, MARK="names")
-    app_variables = variables(server, "names")
-    assert (app_variables["RELEASE"], app_variables["GANTRY_STACK"]) == (release, "test")
-    assert "PORT" not in app_variables
+def test_the_app_gets_the_names_of_its_release_and_stack_and_a_port_of_its_own(
+    server: DiagnosticAppServer, release: str
+):
+    ports = set[str]()
+    for mark in ("names", "names again"):
+        server.release(release, MARK=mark)
+        app_variables = variables(server, mark)
+        assert (app_variables["RELEASE"], app_variables["GANTRY_STACK"]) == (release, "test")
+        assert int(app_variables["PORT"]) in APP_PORTS
+        ports.add(app_variables["PORT"])
+    assert len(ports) == 2
 
 
 def test_only_root_can_read_the_variables_file_and_it_is_removed_with_its_deployment(

@@ -206,3 +206,35 @@ def test_after_a_reboot_the_web_server_serves_again(server: PageAppServer):
     server.wait_until_responding(60)
     assert server.page() == "by waitress"
     assert port_of(server) == port
+
+
+# What an earlier version wrote for a web server other than Gunicorn, into the units and into the deployment's folder.
+OLD_DEPLOYMENT = """
+name=$(basename $(readlink /var/lib/gantry/current))
+folder=/opt/gantry/instances/$name
+rm $folder/port
+printf '#!/bin/sh\\nexec /usr/bin/env waitress-serve --unix-socket=$GANTRY_SOCKET app:app\\n' > $folder/web
+mkdir -p /etc/systemd/system/gantry-web@$name.service.d
+cat > /etc/systemd/system/gantry-web@$name.service.d/listener.conf <<'END'
+[Service]
+Type=exec
+ExecStartPre=rm -f /run/gantry/%i.sock
+ExecStartPost=/usr/local/bin/gantry wait-until-listening %i $MAINPID
+ExecStop=/usr/local/bin/gantry wait-until-idle %i
+END
+systemctl daemon-reload
+systemctl kill --signal=SIGKILL gantry-web@$name
+"""
+
+
+def test_a_deployment_of_an_earlier_version_starts_again_and_is_replaced(server: PageAppServer):
+    assert server.release(app_with("waitress", "by waitress")).exit_code == 0
+    server.script(OLD_DEPLOYMENT)
+    server.wait_until_responding(30)
+    assert server.page() == "by waitress"
+    with server.clients() as clients:
+        server.serve("by gunicorn")
+    assert not clients.failures
+    server.wait_until(lambda: len(server.deployments()) == 1, "the old deployment to end")
+    server.serve("another one")
+    assert server.ssh("ls -d /etc/systemd/system/gantry-web@*.service.d", check=False) == ""
