@@ -122,8 +122,10 @@ def _folder_of(name: str, app: Path | None) -> str | None:
         return None
     for depth in _DEPTH:
         for path in sorted([*app.glob(f"{depth}{name}.py"), *app.glob(f"{depth}{name}/*.py")]):
-            folder = path.parent if path.name == f"{name}.py" and path.parent.name != name else path.parent.parent
-            return str(folder.relative_to(app))
+            # The app's own folder may have the module's name, too.
+            relative = path.relative_to(app)
+            is_module = relative.name == f"{name}.py" and relative.parent.name != name
+            return str(relative.parent if is_module else relative.parent.parent)
     return None
 
 

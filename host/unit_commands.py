@@ -15,7 +15,8 @@ from host.paths import Paths
 # Each function imports its module itself: an import takes longer than most of the work.
 
 
-def _wait_until_listening(deployment: str, process: str) -> None:
+def _wait_until_listening(deployment: str, process: str = "0") -> None:
+    # systemd leaves out the id of a process that has ended.
     from host import web_server
 
     web_server.wait_until_listening(Paths(), deployment, int(process))

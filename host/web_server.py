@@ -6,6 +6,7 @@ itself. If it listens on its TCP port, systemd-socket-proxyd forwards from that 
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -28,12 +29,18 @@ _PAUSE_SECONDS = 0.02
 def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
     """Wait until the web process listens on the deployment's socket or port, and let Nginx connect.
 
-    ``process`` is the id of the web process; systemd doesn't watch it at this time, but limits the time. Raises
-    ReleaseError if the process ends or listens elsewhere.
+    ``process`` is the id of the web process, or 0 if it has ended; systemd doesn't watch it at this time, but limits
+    the time. Raises ReleaseError if the process ends or listens elsewhere.
     """
     path, port = paths.deployment_socket(deployment), ports.assigned(paths.deployments / deployment)
-    unit, elsewhere = listening.Group.name_of(process), _Elsewhere(process)
+    # This program is in the unit's group, too.
+    unit = listening.Group.name_of(process) or listening.Group.name_of(os.getpid())
+    elsewhere = _Elsewhere(process)
     while True:
+        # First, because a server in the background may listen already: systemd ends it with the web process.
+        user = listening.user_of(process)
+        if user is None:
+            raise ReleaseError(_ended(deployment, listening.Group.named(unit)))
         if listening.accepts_unix(path):
             # Some servers admit only their own user to the socket. Nginx is in the socket's group.
             path.chmod(0o660)
@@ -41,9 +48,6 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
             if (file := forward_file(paths, deployment)).exists():
                 file.unlink()
             return
-        user = listening.user_of(process)
-        if user is None:
-            raise ReleaseError(_ended(deployment, listening.Group.named(unit)))
         if port and (address := listening.reachable_address(port, user)):
             _forward(paths, deployment, address, port)
             return

@@ -46,7 +46,6 @@ class Case:
     refused: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
     slow: bool = False
-    waits: str = ""
 
     def __post_init__(self) -> None:
         expectations = [bool(self.serves), bool(self.refused), bool(self.fails)]
@@ -83,10 +82,10 @@ def cases() -> list[Case]:
 
 
 def cases_of(kind: str) -> list[Case]:
-    """The cases of the file ``kind``.toml. Slow and waiting ones only if GANTRY_ALL_CASES is set."""
+    """The cases of the file ``kind``.toml. Slow ones only if GANTRY_ALL_CASES is set."""
     apps: dict[str, dict[str, str]] = _toml(APPS)
     found = [_case(f"{kind}/{name}", apps, keys) for name, keys in _toml(kind).items()]
-    return [case for case in found if not (case.slow or case.waits) or os.environ.get(ALL_CASES_VARIABLE)]
+    return [case for case in found if not case.slow or os.environ.get(ALL_CASES_VARIABLE)]
 
 
 def missing(texts: tuple[str, ...], message: str) -> list[str]:

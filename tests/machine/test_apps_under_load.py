@@ -32,7 +32,7 @@ def release(server: CaseServer, name: str, version: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in APPS if name != "socketio"])
 def test_an_app_is_released_twice_under_load_without_a_failed_request(server: CaseServer, name: str, tmp_path: Path):
     release(server, name, VERSIONS[0], tmp_path)
-    with running_clients(server.spec.address, ("/",) * 4) as clients:
+    with running_clients(server.spec.address, (APPS[name].get,) * 4) as clients:
         time.sleep(1)
         for version in VERSIONS[1:]:
             release(server, name, version, tmp_path)

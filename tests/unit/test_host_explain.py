@@ -128,6 +128,15 @@ def test_a_module_of_the_app_is_told_from_a_package(tmp_path: Path, file: str, m
     assert "installed" not in sentence
 
 
+def test_a_module_with_the_name_of_the_apps_own_folder_is_found(tmp_path: Path):
+    # On a server, every release is in a folder that is called app.
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/app.py").touch()
+    sentence = explain("ModuleNotFoundError: No module named 'app'", tmp_path / "app")
+    assert "The module app is in the app's folder" in sentence
+    assert "env.PYTHONPATH ." in sentence
+
+
 @pytest.mark.parametrize(
     ("file", "remedy"),
     [

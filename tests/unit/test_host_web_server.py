@@ -125,6 +125,14 @@ def test_the_wait_fails_at_once_when_the_web_process_has_ended(paths: Paths):
         web_server.wait_until_listening(paths, "a", ended.pid)
 
 
+def test_a_server_that_an_ended_web_process_left_behind_does_not_count(paths: Paths, server: socket.socket):
+    server.listen()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with pytest.raises(ReleaseError, match="programs that it started still run: they must stay in the foreground"):
+        web_server.wait_until_listening(paths, "a", ended.pid)
+
+
 def test_a_web_process_is_idle_when_its_last_connection_has_ended(paths: Paths, server: socket.socket):
     server.listen()
     client = socket.socket(socket.AF_UNIX)
