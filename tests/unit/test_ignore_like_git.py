@@ -175,11 +175,12 @@ def test_in_a_linked_work_tree_the_rules_of_its_repository_count(tmp_path: Path)
 def test_variables_of_a_hook_dont_lead_to_another_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     other = write(init(tmp_path / "other"), [b"wrong.py"])
     run(other, "add", ".")
-    app = write(init(tmp_path / "app"), [b"a.py"])
+    app = write(init(tmp_path / "app"), [b"a.py", b"b.log"], b"*.log\n")
+    run(app, "add", "--force", "b.log")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
     monkeypatch.setenv("GIT_TRACE", "1")
-    assert app_files(app).names == ["a.py"]
+    assert app_files(app).names == [".gitignore", "a.py", "b.log"]
 
 
 def test_no_program_that_the_settings_of_a_repository_name_is_started(tmp_path: Path):

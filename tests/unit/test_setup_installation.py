@@ -98,6 +98,7 @@ def test_without_go_the_workflows_go_unchecked_but_not_in_ci(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(workflows, "ACTIONLINT", tmp_path / "actionlint")
+    monkeypatch.setattr(workflows, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(workflows, "find_go", lambda _environ: None)
     assert workflows.check({}) == 0
     assert "the workflows were not checked. There is no Go" in capfd.readouterr().err
