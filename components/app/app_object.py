@@ -165,8 +165,9 @@ def _kind_of_call(module: Module, called: str, depth: int) -> Kind | None:
     if first in module.imports.values() or hasattr(builtins, first):
         return None
     # from fasthtml.common import *
-    starred = (_kind_of_import(module, f"{star}.{called}", depth + 1) for star in module.stars)
-    return next((found for found in starred if found), None)
+    return next(
+        (found for star in module.stars if (found := _kind_of_import(module, f"{star}.{called}", depth + 1))), None
+    )
 
 
 def _kind_of_import(module: Module, full_name: str, depth: int) -> Kind | None:
