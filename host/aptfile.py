@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from host import text_files
+
 NAME = "Aptfile"
 RULE = "the name of a Debian package, such as ffmpeg, also with a version: ffmpeg=7:7.1.1-1"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
@@ -18,7 +20,7 @@ def packages(content: bytes) -> list[str]:
     """The packages of an Aptfile in its order, each once. Raises ValueError with every line that can't be used."""
     found: list[str] = []
     mistakes: list[str] = []
-    for number, line in enumerate(content.decode("utf-8-sig", errors="replace").splitlines(), 1):
+    for number, line in enumerate(text_files.decode(NAME, content).splitlines(), 1):
         for word in line.partition("#")[0].split() if not line.strip().startswith(":") else [line.strip()]:
             if reason := _mistake(word):
                 mistakes.append(f"{NAME}, line {number}: {word!r} {reason}")

@@ -6,7 +6,6 @@ lock before a server is touched.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from host import locked, pdm_lock, pipfile_lock, poetry_lock, requirements, vers
 from host.dependency import need_of
 from host.lock_graph import Need
 from host.locked import normalized
+from host.project_files import load
 from host.requirements import (
     LOCK,
     LOCK_COMMANDS,
@@ -25,6 +25,7 @@ from host.requirements import (
     PYLOCK,
     WORKSPACE_LOCK,
     Read,
+    shown,
 )
 
 # The locks that uv can't read. Their packages are written as a requirements file.
@@ -36,13 +37,13 @@ def as_requirements(read: Read, source: str, environment: Mapping[str, str]) -> 
 
     Raises ValueError if the lock can't be read, or lacks a package.
     """
-    content = read(source) or b""
+    document = load(source, read(source) or b"")
     try:
         if source == PIPFILE_LOCK:
-            packages = pipfile_lock.packages(content, environment)
+            packages = pipfile_lock.packages(document, environment)
         else:
             reader = poetry_lock if source == POETRY_LOCK else pdm_lock
-            packages = reader.packages(content, own_needs(read, source), environment)
+            packages = reader.packages(document, own_needs(read, source), environment)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{source} can't be read ({type(error).__name__}: {error}): write it again with `{LOCK_COMMANDS[source]}`"
@@ -53,7 +54,7 @@ def as_requirements(read: Read, source: str, environment: Mapping[str, str]) -> 
 def own_needs(read: Read, source: str) -> list[Need]:
     """The dependencies that the app itself declares for the lock ``source``."""
     if source == PIPFILE_LOCK:
-        return poetry_lock.own_needs(requirements.toml(PIPFILE, read(PIPFILE) or b"").get("packages", {}))
+        return poetry_lock.own_needs(load(PIPFILE, read(PIPFILE) or b"").get("packages", {}))
     needs = [need_of(text) for text in requirements.project(read).get("dependencies", ())]
     if source == POETRY_LOCK:
         needs += poetry_lock.own_needs(requirements.table(read, "tool", "poetry", "dependencies"))
@@ -74,18 +75,16 @@ def check(read: Read, source: str) -> None:
     if faults:
         file = PIPFILE if source == PIPFILE_LOCK else PROJECT
         raise ValueError(
-            f"{source} doesn't fit {file}: {'; '.join(faults)}. Lock again with `{LOCK_COMMANDS[source]}`, and commit"
-            f" {source}"
+            f"{shown(source)} doesn't fit {file}: {'; '.join(faults)}. Lock again with `{LOCK_COMMANDS[source]}`, and"
+            f" commit {shown(source)}"
         )
 
 
-def version_of(package: str, read: Read, source: str) -> str:
-    """The version of a package in a lock; empty if it isn't there, or the source is no such lock."""
-    if source not in LOCK_COMMANDS or source == PYLOCK:
-        return ""
-    return next(
-        (version for name, version in _versions(read(source) or b"", source) if normalized(name) == package), ""
-    )
+def versions_of(package: str, read: Read, source: str) -> list[str]:
+    """The versions of a package in a lock, of which '' isn't known; empty if the source is no lock."""
+    if source not in LOCK_COMMANDS:
+        return []
+    return [version for name, version in _versions(read(source) or b"", source) if normalized(name) == package]
 
 
 def _fault(need: Need, found: Mapping[str, list[str]], read: Read) -> str:
@@ -114,9 +113,9 @@ def _keys(table: Mapping[str, Any]) -> Iterator[str]:
 def _versions(content: bytes, source: str) -> Iterator[tuple[str, str]]:
     """Names and versions of a lock's packages. A package that isn't from a registry has the version ''."""
     if source == PIPFILE_LOCK:
-        for name, entry in json.loads(content).get("default", {}).items():
+        for name, entry in load(source, content).get("default", {}).items():
             yield name, entry.get("version", "").removeprefix("==")
         return
-    for entry in requirements.toml(source, content).get("package", []):
+    for entry in load(source, content).get("packages" if source == PYLOCK else "package", []):
         is_elsewhere = source in (LOCK, WORKSPACE_LOCK) and entry.get("source", {}).get("registry") is None
         yield entry["name"], "" if is_elsewhere else entry.get("version", "")

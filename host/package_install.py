@@ -63,7 +63,9 @@ def install(installation: Installation) -> list[str]:
     installation.run([program, "venv", "--quiet", "--allow-existing", "--python", installation.python, str(folder)])
     notes = _install_packages(installation)
     count = len(list(folder.glob("lib/python3*/site-packages/*.dist-info")))
-    notes.insert(0, f"installed from {installation.source}, {count} package{'' if count == 1 else 's'}")
+    notes.insert(
+        0, f"installed from {requirements.shown(installation.source)}, {count} package{'' if count == 1 else 's'}"
+    )
     if others := requirements.unused(read):
         notes.append(f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} not used")
     return [*notes, *_install_gunicorn(installation)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +12,8 @@ from host.locked import Package, git_place, own_place
 _DEFAULT_SOURCE = "pypi"
 
 
-def packages(lock: bytes, environment: Mapping[str, str]) -> list[Package]:
-    """The packages to install; raises ValueError for an entry that can't be installed."""
-    document: dict[str, Any] = json.loads(lock)
+def packages(document: dict[str, Any], environment: Mapping[str, str]) -> list[Package]:
+    """The packages to install from the lock's content; raises ValueError for an entry that can't be installed."""
     sources = {source["name"]: source["url"] for source in document.get("_meta", {}).get("sources", [])}
     entries: dict[str, dict[str, Any]] = document.get("default", {})
     # "." is the app itself, whose folder is on Python's path.

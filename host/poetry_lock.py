@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -14,9 +13,11 @@ REMEDY = "poetry lock"
 Table = dict[str, Any]
 
 
-def packages(lock: bytes, needs: list[Need], environment: Mapping[str, str]) -> list[Package]:
-    """The packages to install. ``needs`` are the app's own dependencies. Raises ValueError if the lock lacks one."""
-    document = tomllib.loads(lock.decode("utf-8-sig"))
+def packages(document: Table, needs: list[Need], environment: Mapping[str, str]) -> list[Package]:
+    """The packages to install from the lock's content. ``needs`` are the app's own dependencies.
+
+    Raises ValueError if the lock lacks one.
+    """
     entries: list[Table] = document.get("package", [])
     if all("groups" in entry for entry in entries):
         chosen = [entry for entry in entries if _is_main(entry, environment)]

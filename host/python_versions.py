@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from host import requirements, versions
+from host import requirements, text_files, versions
+from host.project_files import load
 from host.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, Read
 
 # Each has one version: Heroku's file, and that of pyenv and uv.
@@ -87,20 +87,29 @@ def _best(asked: list[Request], server: str, reason: str) -> str:
         if all(request.allows(complete) for request in asked):
             return version
     present = ".".join(server.split(".")[:2])
-    raise ValueError(f"no version of Python fits what the app asks for, {reason}: change that; servers have {present}")
+    lines = " and ".join(f">={_bare(request.text) or present} in {request.file}" for request in asked)
+    raise ValueError(
+        f"no version of Python fits what the app asks for, {reason}: write {lines}; servers have {present}"
+    )
+
+
+def _bare(text: str) -> str:
+    """The version if a constraint is nothing but one: 3.11 means exactly 3.11.0, which nobody wants."""
+    version = text.strip().removeprefix("==").strip()
+    return version if re.fullmatch(r"3\.\d+", version) else ""
 
 
 def _requests(read: Read) -> Iterator[Request]:
     for file in (RUNTIME, VERSION_FILE):
         if (content := read(file)) is not None:
-            yield from _pin(content.decode("utf-8-sig", errors="replace"), file)
+            yield from _pin(text_files.decode(file, content), file)
     if required := requirements.project(read).get("requires-python"):
         yield Request(str(required), f"requires-python in {PROJECT}", is_pin=False)
     poetry = requirements.table(read, "tool", "poetry", "dependencies").get("python")
     if isinstance(poetry, str):
         yield Request(poetry, f"tool.poetry.dependencies in {PROJECT}", is_pin=False)
     source = requirements.choose(read)
-    if source == PYLOCK and (required := requirements.toml(PYLOCK, read(PYLOCK) or b"").get("requires-python")):
+    if source == PYLOCK and (required := load(PYLOCK, read(PYLOCK) or b"").get("requires-python")):
         yield Request(str(required), PYLOCK, is_pin=False)
     if source == PIPFILE_LOCK:
         yield from _of_pipfile(read)
@@ -118,9 +127,9 @@ def _pin(text: str, file: str) -> Iterator[Request]:
 
 
 def _of_pipfile(read: Read) -> Iterator[Request]:
-    table = requirements.toml(PIPFILE, read(PIPFILE) or b"").get("requires")
+    table = load(PIPFILE, read(PIPFILE) or b"").get("requires")
     if table is None:
-        table = json.loads(read(PIPFILE_LOCK) or b"{}").get("_meta", {}).get("requires", {})
+        table = load(PIPFILE_LOCK, read(PIPFILE_LOCK) or b"{}").get("_meta", {}).get("requires", {})
     text = table.get("python_full_version") or table.get("python_version") or ""
     # A mere 3 excludes no version of Python 3.
     if text not in ("", "*", "3"):

@@ -8,11 +8,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from host import conda_lines
+from host.project_files import conflict
+
 Read = Callable[[str], bytes | None]
 LIST = "requirements.txt"
 
 # A line that names another file of requirements or constraints by its path. A file at a URL isn't followed.
-_NAMED_FILE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(?!\w+://)([^\s#]+)")
+_NAMED_FILE = re.compile(
+    r"""^(\s*(-r|--requirement|-c|--constraint)[ =]*)(?!["']?\w+://)(?:"([^"]+)"|'([^']+)'|([^\s#"']+))"""
+)
 # A line that names a package of the app by its path, or a folder of packages.
 _OWN_PACKAGE = re.compile(
     r"^\s*(?:(?:-e|--editable|-f|--find-links)[ =]*+(?![\w+]+://)|\.|/|[\w./-]+(?:/|\.whl|\.zip|\.tar\.gz)(?!/))"
@@ -30,8 +35,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-# conda list --export: name=version=build.
-_CONDA_EXPORT = re.compile(r"^\s*([\w.-]+)=([\w.!+-]+)=[\w.]+\s*$")
 _CONDA_PLACE = re.compile(r"^\s*([\w.-]+(?:\[[^\]]*\])?)\s*@\s*file:///?(\S+)")
 _WHEEL_VERSION = re.compile(r"/[\w.]+-([\w.!+]+)-[\w.]+-[\w.]+-[\w.]+\.whl")
 
@@ -77,23 +80,24 @@ def decode(content: bytes) -> str:
 def read_list(read: Read) -> RequirementList:
     """Read requirements.txt and the files that it names, each once. Raises ValueError if one is missing."""
     listing = RequirementList()
-    _read_file(read, LIST, listing)
+    _read_file(read, LIST, listing, "the list")
     return listing
 
 
 def installing_lines(listing: RequirementList) -> Iterator[str]:
     """The lines that install something, for uv: those of the files that the list names, but not of constraints."""
-    waiting, seen = [LIST], {LIST}
-    while waiting:
-        name = waiting.pop(0)
-        for line in listing.rewritten[name]:
-            file = _NAMED_FILE.match(line)
-            if file is None:
-                yield line
-            elif line.lstrip().startswith(("-r", "--requirement")):
-                other = _beside(name, file[1])
-                waiting += [] if other in seen else [other]
-                seen.add(other)
+    for name in installing_files(listing):
+        yield from (line for line in listing.rewritten[name] if not _NAMED_FILE.match(line))
+
+
+def installing_files(listing: RequirementList) -> list[str]:
+    """The names of the files whose lines install something: not those of constraints."""
+    names = [LIST]
+    for name in names:
+        files = (_NAMED_FILE.match(line) for line in listing.lines[name])
+        others = [_beside(name, _path(file)) for file in files if file and file[2] in ("-r", "--requirement")]
+        names += [other for other in dict.fromkeys(others) if other not in names]
+    return names
 
 
 def _beside(name: str, other: str) -> str:
@@ -101,21 +105,31 @@ def _beside(name: str, other: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), other))
 
 
-def _read_file(read: Read, name: str, listing: RequirementList) -> None:
+def _read_file(read: Read, name: str, listing: RequirementList, named_by: str) -> None:
     content = read(name)
     if content is None:
-        raise ValueError(f"the requirements name {name}, which doesn't exist: add it to the app, or remove the line")
+        raise ValueError(f"{named_by} names {name}, which doesn't exist: add it to the app, or remove the line")
     lines = decode(content).splitlines()
     listing.contents[name], listing.lines[name] = content, lines
     listing.rewritten[name] = list(map(_rewritten, lines))
     listing.own_code[name] = 0
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         file = _NAMED_FILE.match(line)
-        if not file and _OWN_PACKAGE.match(line):
-            listing.own_code[name] += 1
-        other = _beside(name, file[1]) if file else name
+        if file is None:
+            listing.own_code[name] += _OWN_PACKAGE.match(line) is not None
+            continue
+        path, place = _path(file), f"{name}, line {number}: {line.strip()!r}"
+        if "\\" in path:
+            option, unix = file[1].strip().rstrip("="), path.replace("\\", "/")
+            raise ValueError(f"{place} has a path with backslashes, as on Windows: write {option} {unix}")
+        other = _beside(name, path)
         if other not in listing.contents:
-            _read_file(read, other, listing)
+            _read_file(read, other, listing, place)
+
+
+def _path(file: re.Match[str]) -> str:
+    """The path that a line names, also in quotes."""
+    return file[3] or file[4] or file[5]
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -133,6 +147,8 @@ def _rewritten(line: str) -> str:
         return _named(editable[1]) + editable[2]
     if editable and "://" not in editable[1]:
         return ("" if editable[1].startswith((".", "/")) else "./") + editable[1] + editable[2]
+    if (file := _NAMED_FILE.match(line)) and not file[5]:
+        return f"{file[1]}{_path(file)}{line[file.end() :]}"
     return line
 
 
@@ -153,7 +169,10 @@ def mistakes(read: Read) -> list[str]:
         listing = read_list(read)
     except ValueError as error:
         return [str(error)]
-    return [
+    conflicts = [
+        sentence for name, content in listing.contents.items() if (sentence := conflict(name, decode(content)))
+    ]
+    return conflicts or [
         f"{name}, line {number}: {listing.lines[name][number - 1].strip()!r} {reason}"
         for name, lines in listing.rewritten.items()
         for number, line in enumerate(lines, 1)
@@ -162,11 +181,8 @@ def mistakes(read: Read) -> list[str]:
 
 
 def _mistake(line: str, read: Read) -> str:
-    if export := _CONDA_EXPORT.match(line):
-        return (
-            f"is a line of conda: write {export[1]}=={export[2]}, or write the whole list with"
-            " `pip list --format=freeze > requirements.txt`"
-        )
+    if of_conda := conda_lines.mistake(line):
+        return of_conda
     if place := _CONDA_PLACE.match(line):
         version = _WHEEL_VERSION.search(place[2])
         path = place[2].partition("#")[0]

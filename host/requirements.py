@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Callable
 from typing import Any, cast
 
-LOCK, LIST, PROJECT = "uv.lock", "requirements.txt", "pyproject.toml"
-POETRY_LOCK, PDM_LOCK, PYLOCK = "poetry.lock", "pdm.lock", "pylock.toml"
-PIPFILE, PIPFILE_LOCK = "Pipfile", "Pipfile.lock"
+from host.project_files import COMMANDS, LOCK, PDM_LOCK, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, PYLOCK, load
+
+LIST = "requirements.txt"
 LOCKS = (LOCK, POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK, PYLOCK)
 NAMES = (*LOCKS, LIST, PROJECT, PIPFILE)
 # For a member of a uv workspace, the folder in the release with the workspace's files.
 WORKSPACE = ".workspace"
 WORKSPACE_LOCK = f"{WORKSPACE}/{LOCK}"
-# The commands that write the locks.
-LOCK_COMMANDS = {
-    LOCK: "uv lock",
-    WORKSPACE_LOCK: "uv lock",
-    POETRY_LOCK: "poetry lock",
-    PDM_LOCK: "pdm lock",
-    PIPFILE_LOCK: "pipenv lock",
-    PYLOCK: "uv export --format pylock.toml --output-file pylock.toml",
-}
+LOCK_COMMANDS = {**COMMANDS, WORKSPACE_LOCK: COMMANDS[LOCK]}
 
 # Returns the content of the app's file with that name, or None if there is no such file.
 Read = Callable[[str], bytes | None]
@@ -35,13 +25,18 @@ _PLACES = ("find-links", "url", "index-url", "extra-index-url")
 _REMOTE = re.compile(r"^(?!file:)\w[\w+.-]*://")
 
 
+def shown(source: str) -> str:
+    """The name of a list of packages for the user, whose folder has no ``.workspace``."""
+    return f"the workspace's {LOCK}" if source == WORKSPACE_LOCK else source
+
+
 def choose(read: Read) -> str:
     """The file that lists the packages: the lock of the project's tool, else requirements.txt, else pyproject.toml.
 
     Raises ValueError with the remedy if the app has none of them, or two locks that match.
     """
     metadata = project(read)
-    if read(LOCK) is not None and not metadata and not any(_claims(read).values()):
+    if read(LOCK) is not None and not metadata and read(LIST) is None and not any(_claims(read).values()):
         raise ValueError(f"the app has {LOCK}, but no {PROJECT} with a [project] table: add one, or remove {LOCK}")
     if lock := _choose_lock(read):
         return lock
@@ -50,6 +45,7 @@ def choose(read: Read) -> str:
     if read(WORKSPACE_LOCK) is not None:
         return WORKSPACE_LOCK
     _require_lock(read)
+    _refuse_lock_without_project(read)
     if not metadata:
         raise ValueError(
             f"the app has no {LOCK}, no {LIST} and no {PROJECT} with a [project] table: add a {LIST} with at least your"
@@ -89,7 +85,41 @@ def _claims(read: Read) -> dict[str, int]:
         PIPFILE_LOCK: 2 if read(PIPFILE) is not None else 1,
         PYLOCK: 1,
     }
-    return {name: claim for name, claim in claims.items() if read(name) is not None}
+    return {name: claim * _has_project_file(read, name) for name, claim in claims.items() if read(name) is not None}
+
+
+def _has_project_file(read: Read, lock: str) -> bool:
+    """Whether the file that a lock was made from declares dependencies. Otherwise the lock is left over."""
+    if lock == PYLOCK:
+        return True
+    if lock == PIPFILE_LOCK:
+        # The lock itself lists what the Pipfile asked for. So it counts alone, but not beside another list.
+        return _declared(read, lock) or (read(PIPFILE) is None and read(LIST) is None)
+    # A project of uv may need no packages.
+    return _declared(read, lock) or (lock == LOCK and read(LIST) is None)
+
+
+def _declared(read: Read, lock: str) -> bool:
+    if lock == PIPFILE_LOCK:
+        return bool(load(PIPFILE, read(PIPFILE) or b"").get("packages"))
+    metadata = project(read)
+    if metadata.get("dependencies") or "dependencies" in metadata.get("dynamic", ()):
+        return True
+    groups = (("dependencies",), ("group", "main", "dependencies"))
+    return lock == POETRY_LOCK and any(table(read, "tool", "poetry", *names) for names in groups)
+
+
+def _refuse_lock_without_project(read: Read) -> None:
+    """Raise ValueError if only locks list packages, and their project file doesn't say which of them the app needs."""
+    left = [lock for lock in (POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK) if read(lock) is not None]
+    if not left:
+        return
+    file = PIPFILE if left == [PIPFILE_LOCK] else PROJECT
+    fault = "there is none" if read(file) is None else "it lists no dependencies"
+    raise ValueError(
+        f"the app has {' and '.join(left)}, which a {file} belongs to, but {fault}: list the dependencies in {file} and"
+        f" run `{LOCK_COMMANDS[left[0]]}`, or remove {' and '.join(left)} and add a {LIST}"
+    )
 
 
 def _require_lock(read: Read) -> None:
@@ -99,7 +129,7 @@ def _require_lock(read: Read) -> None:
         (PIPFILE, PIPFILE_LOCK, read(PIPFILE) is not None),
         (PROJECT, POETRY_LOCK, bool(poetry)),
     ):
-        if is_used:
+        if is_used and read(lock) is None:
             command = LOCK_COMMANDS[lock]
             raise ValueError(f"the app has {file}, but no {lock}: write it with `{command}`, and commit it")
 
@@ -119,18 +149,10 @@ def project(read: Read) -> dict[str, Any]:
 
 def table(read: Read, *names: str) -> dict[str, Any]:
     """A table of pyproject.toml, empty if there is none."""
-    content: Any = toml(PROJECT, read(PROJECT) or b"")
+    content: Any = load(PROJECT, read(PROJECT) or b"")
     for name in names:
         content = content.get(name, {})
     return cast(dict[str, Any], content)
-
-
-def toml(name: str, content: bytes) -> dict[str, Any]:
-    """The content of a TOML file; raises ValueError with its name."""
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{name} can't be read: {error}") from None
 
 
 def installs_own_code(read: Read) -> bool:
@@ -140,12 +162,12 @@ def installs_own_code(read: Read) -> bool:
     """
     source = choose(read)
     if source in (LIST, PROJECT):
-        return any(map(_names_a_folder, (table(read, "tool", "uv"), toml("uv.toml", read("uv.toml") or b""))))
+        return any(map(_names_a_folder, (table(read, "tool", "uv"), load("uv.toml", read("uv.toml") or b""))))
     content = read(source) or b""
     if source == PIPFILE_LOCK:
-        entries: list[Any] = list(json.loads(content).get("default", {}).values())
+        entries: list[Any] = list(load(source, content).get("default", {}).values())
         return any("path" in entry or "://" not in entry.get("file", "://") for entry in entries)
-    packages = toml(source, content).get("packages" if source == PYLOCK else "package", [])
+    packages = load(source, content).get("packages" if source == PYLOCK else "package", [])
     return any(
         map(
             {LOCK: _of_uv, WORKSPACE_LOCK: _of_uv, POETRY_LOCK: _of_poetry, PDM_LOCK: _of_pdm, PYLOCK: _of_pylock}[

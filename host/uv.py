@@ -20,8 +20,11 @@ BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
 # The first lines of an error of uv name the package, and the last ones the cause. Between them may be a hundred hashes.
 FIRST_LINES, LAST_LINES, COLUMNS = 5, 9, 300
+# Causes and hints are wrapped instead of cut: Pulumi waits forever for the end of a line of 64 KiB.
+WRAPPED_COLUMNS = 1000
 # Lines that are never cut out: the cause, and what to do.
 _KEPT_LINE = re.compile(r"^\s*(hint|cause|error|note|╰─▶|├─▶|Caused by)|^\S*Error\b", re.IGNORECASE)
+_HINT = re.compile(r"^\s*hint\b", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
@@ -57,13 +60,37 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | Non
 def shortened(output: str) -> str:
     """uv's output without the passwords of indexes.
 
-    Of a long output, the first and the last lines stay, and between them the causes and the hints.
+    Of a long output, the first and the last lines stay, and between them the causes and the complete hints.
     """
-    lines = [_PASSWORD.sub("//***@", line.rstrip())[:COLUMNS] for line in output.strip().splitlines() if line.strip()]
-    if len(lines) > FIRST_LINES + LAST_LINES:
-        middle = lines[FIRST_LINES:-LAST_LINES]
-        lines[FIRST_LINES:-LAST_LINES] = ["  ...", *(line for line in middle if _KEPT_LINE.match(line))]
-    return "\n".join(lines)
+    kept = _marked(_PASSWORD.sub("//***@", output).strip().splitlines())
+    if len(kept) > FIRST_LINES + LAST_LINES:
+        middle = kept[FIRST_LINES:-LAST_LINES]
+        kept[FIRST_LINES:-LAST_LINES] = [("  ...", False), *((line, True) for line, is_kept in middle if is_kept)]
+    return "\n".join(part for line, is_kept in kept for part in _parts(line, is_complete=is_kept))
+
+
+def _marked(lines: list[str]) -> list[tuple[str, bool]]:
+    """The lines that aren't blank. With each, whether it is a cause, or belongs to a hint.
+
+    A hint ends at a blank line, or at a line that is indented less.
+    """
+    marked: list[tuple[str, bool]] = []
+    indent: int | None = None
+    for line in map(str.rstrip, lines):
+        own = len(line) - len(line.lstrip())
+        if _HINT.match(line):
+            indent = own
+        elif not line or _KEPT_LINE.match(line) or (indent is not None and own < indent):
+            indent = None
+        if line:
+            marked.append((line, indent is not None or _KEPT_LINE.match(line) is not None))
+    return marked
+
+
+def _parts(line: str, *, is_complete: bool) -> list[str]:
+    if not is_complete:
+        return [line if len(line) <= COLUMNS else f"{line[:COLUMNS]} …"]
+    return [line[start : start + WRAPPED_COLUMNS] for start in range(0, len(line), WRAPPED_COLUMNS)]
 
 
 def end_processes_of(user: int) -> None:

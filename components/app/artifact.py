@@ -83,8 +83,8 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[l
 
 def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing]) -> None:
     """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
-    contents.generated |= workspace.files(app, contents, files)
     _check_encodings(contents)
+    contents.generated |= workspace.files(app, contents, files)
     dependencies.check(app, contents)
     if "Procfile" not in contents:
         procfile.require_name(app, contents)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import UserError
-from host import aptfile, locks, python_versions, requirement_list, requirements, versions
+from host import aptfile, locks, markers, python_versions, requirement_list, requirements, versions
+from host.dependency import need_of
+from host.lock_graph import Need
+from host.locked import normalized
 
 # The Python of Debian 13, which servers have. Only contradictions between the app's files are found here: a server can
 # download other versions.
 SERVER_PYTHON = "3.13.5"
+_MINOR = SERVER_PYTHON.rpartition(".")[0]
+_ENVIRONMENT = {
+    "implementation_name": "cpython", "implementation_version": SERVER_PYTHON, "os_name": "posix",
+    "platform_python_implementation": "CPython", "platform_system": "Linux", "python_full_version": SERVER_PYTHON,
+    "python_version": _MINOR, "sys_platform": "linux",
+}  # fmt: skip
 # Older versions of Gunicorn can't be imported by this Python.
 _OLDEST_GUNICORN = "20"
-_GUNICORN_PIN = re.compile(r"^\s*gunicorn(?:\[[^\]]*\])?\s*==\s*([\w.]+)", re.IGNORECASE | re.MULTILINE)
+# Newer versions of Gunicorn, of which a constraint must allow one. The bounds of the constraint itself are tried, too.
+_GUNICORNS = ("20.0", "20.0.4", "20.1.0", *(f"{major}.{minor}" for major in range(21, 100) for minor in (0, 1, 2)))
 
 
 class DependencyError(UserError):
@@ -31,29 +40,80 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
         locks.check(contents.get, source)
         python = python_versions.choose(contents.get, SERVER_PYTHON)
     except ValueError as error:
-        raise DependencyError(
-            f"{app} can't be installed ({error}); files that .gitignore excludes don't count"
-        ) from None
+        raise DependencyError(f"{app} can't be installed ({error}){_excluded(app, contents)}") from None
     try:
         aptfile.packages(contents.get(aptfile.NAME, b""))
     except ValueError as error:
         raise DependencyError(str(error)) from None
-    if not python.version:
-        _check_gunicorn(contents, source)
     if source == requirements.LIST and (mistakes := requirement_list.mistakes(contents.get)):
         raise DependencyError("; ".join(mistakes))
+    if not python.version:
+        _check_gunicorn(contents, source)
+
+
+def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:
+    """A sentence about the files that list packages, but that the app as git sees it doesn't have."""
+    names = [name for name in requirements.NAMES if name not in contents and (app / name).is_file()]
+    if not names:
+        return ""
+    are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"; {app}/{' and '.join(names)} {are} excluded by .gitignore: take {them} out of .gitignore"
 
 
 def _check_gunicorn(contents: Mapping[str, bytes], source: str) -> None:
-    """Refuse a Gunicorn that can't run with the server's Python."""
+    """Refuse a Gunicorn that can't run with the server's Python, as far as the app's files show it."""
     if source == requirements.LIST:
-        match = _GUNICORN_PIN.search(requirement_list.decode(contents[source]))
-        pinned = match[1] if match else ""
+        places = _listed(contents)
     else:
-        pinned = locks.version_of("gunicorn", contents.get, source)
-    if versions.satisfies(f"<{_OLDEST_GUNICORN}", pinned):
+        needs = locks.own_needs(contents.get, source) if source != requirements.PYLOCK else []
+        places = [(requirements.shown(source), need) for need in needs]
+    faults = [f"{place} has gunicorn{need.constraint}" for place, need in places if _is_too_old(need)]
+    locked = locks.versions_of("gunicorn", contents.get, source)
+    if locked and all(versions.satisfies(f"<{_OLDEST_GUNICORN}", version) for version in locked):
+        faults = [f"{requirements.shown(source)} has gunicorn=={locked[0]}"]
+    if faults:
         raise DependencyError(
-            f"{source} has gunicorn=={pinned}, which doesn't run with the server's Python"
-            f" {SERVER_PYTHON.rpartition('.')[0]}: take gunicorn out of the app's packages, because the server brings"
-            " one that fits"
+            f"{' and '.join(faults)}, which doesn't run with the server's Python {_MINOR}: take gunicorn out of the"
+            " app's packages, because the server brings one that fits"
         )
+
+
+def _listed(contents: Mapping[str, bytes]) -> list[tuple[str, Need]]:
+    """The lines about Gunicorn in requirements.txt and the files that it names, with the place of each."""
+    listing = requirement_list.read_list(contents.get)
+    found = [
+        (name, f"{name}, line {number},", need)
+        for name, lines in listing.lines.items()
+        for number, line in enumerate(lines, 1)
+        for need in _needs(line)
+        if normalized(need.name) == "gunicorn"
+    ]
+    # A constraint alone installs nothing.
+    installing = requirement_list.installing_files(listing)
+    is_listed = any(name in installing for name, _, _ in found)
+    return [(place, need) for _, place, need in found] if is_listed else []
+
+
+def _needs(line: str) -> Iterator[Need]:
+    text = line.partition(" #")[0].partition("#")[0].partition(" --")[0].strip().rstrip("\\")
+    try:
+        yield need_of(text)
+    except ValueError:
+        # Options, URLs and paths: uv reads them.
+        return
+
+
+def _is_too_old(need: Need) -> bool:
+    if normalized(need.name) != "gunicorn" or not need.constraint or not _applies(need.marker):
+        return False
+    bounds = [word.strip("<>=!~^ ") for word in need.constraint.split(",")]
+    newer = [*_GUNICORNS, *(bound for bound in bounds if versions.satisfies(f">={_OLDEST_GUNICORN}", bound))]
+    return all(versions.satisfies(need.constraint, version) is False for version in newer)
+
+
+def _applies(marker: str) -> bool:
+    try:
+        return markers.applies(marker, _ENVIRONMENT)
+    except ValueError:
+        # Only the server knows the other variables, such as platform_machine.
+        return False

@@ -11,6 +11,7 @@ from host import locks, markers, python_versions, requirement_list, requirements
 from host.dependency import need_of
 from host.lock_graph import Need
 from host.locked import normalized
+from host.project_files import load
 
 Contents = Mapping[str, bytes]
 # The extras of each package. All have the extra "".
@@ -61,9 +62,7 @@ def _needs(contents: Contents, source: str) -> Iterator[Need]:
         for line in text.splitlines():
             yield from _needs_of(line)
     elif source in requirements.LOCKS or source == requirements.WORKSPACE_LOCK:
-        packages = requirements.toml(source, contents[source]).get(
-            "packages" if source == requirements.PYLOCK else "package", []
-        )
+        packages = load(source, contents[source]).get("packages" if source == requirements.PYLOCK else "package", [])
         if source == requirements.PYLOCK:
             yield from (Need(name=package["name"], marker=package.get("marker", "")) for package in packages)
         else:

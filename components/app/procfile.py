@@ -8,7 +8,7 @@ from pathlib import Path
 from components.app import discovery, scripts
 from components.errors import UserError
 from components.shell_syntax import syntax_error
-from host import cron, procfile
+from host import cron, procfile, text_files
 
 # A server gives each command to bash as one argument, which Linux limits to 128 KiB with its end.
 LONGEST_COMMAND = 128 * 1024 - 1
@@ -83,7 +83,7 @@ def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
 
 def _debian_packages(contents: Mapping[str, bytes]) -> set[str]:
     """The Debian packages that the app's Aptfile lists."""
-    return set(_decode(contents.get("Aptfile", b"")).split())
+    return set(text_files.decode("Aptfile", contents.get("Aptfile", b"")).split())
 
 
 def _decode(content: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from components.app.listing import Listing
 from components.errors import UserError
 from host import requirements
 from host.locked import normalized
+from host.project_files import load
 
 # How far above the app the workspace may begin.
 _LEVELS = 6
@@ -28,6 +28,13 @@ def files(app: Path, contents: Mapping[str, bytes], listed: Callable[[Path], Lis
     """
     if requirements.LIST in contents or any(lock in contents for lock in requirements.LOCKS):
         return {}
+    try:
+        return _workspace_files(app, contents, listed)
+    except ValueError as error:
+        raise WorkspaceError(f"{app} can't be installed ({error})") from None
+
+
+def _workspace_files(app: Path, contents: Mapping[str, bytes], listed: Callable[[Path], Listing]) -> dict[str, bytes]:
     name = requirements.project(contents.get).get("name")
     root = _root_of(app) if name else None
     if root is None:
@@ -40,7 +47,7 @@ def files(app: Path, contents: Mapping[str, bytes], listed: Callable[[Path], Lis
     member = app.relative_to(root).as_posix()
     found = {name: (root / name).read_bytes() for name in (requirements.PROJECT, requirements.LOCK)}
     found[f"{member}/{requirements.PROJECT}"] = contents[requirements.PROJECT]
-    for folder in _needed_members(lock.read_bytes(), str(name)):
+    for folder in _needed_members(lock, str(name)):
         found |= _files_of(root, folder, listed)
     return {f"{requirements.WORKSPACE}/{name}": content for name, content in found.items()}
 
@@ -65,15 +72,15 @@ def _fits(app: Path, root: Path, pattern: str) -> bool:
 
 def _workspace_table(project: Path) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(project.read_text("utf-8-sig")).get("tool", {}).get("uv", {}).get("workspace")
+        return load(str(project), project.read_bytes()).get("tool", {}).get("uv", {}).get("workspace")
     except ValueError as error:
-        raise WorkspaceError(f"{project} can't be read: {error}") from None
+        raise WorkspaceError(str(error)) from None
 
 
-def _needed_members(lock: bytes, name: str) -> list[str]:
-    """The folders of the members that the package ``name`` depends on, directly or not."""
+def _needed_members(lock: Path, name: str) -> list[str]:
+    """The folders of the members that the package ``name`` depends on, directly or not; raises ValueError."""
     packages: dict[str, dict[str, Any]] = {
-        package["name"]: package for package in requirements.toml(requirements.LOCK, lock).get("package", [])
+        package["name"]: package for package in load(str(lock), lock.read_bytes()).get("package", [])
     }
     waiting, seen = [normalized(name)], set[str]()
     folders: list[str] = []

@@ -165,7 +165,7 @@ def test_a_member_of_a_uv_workspace_is_an_app_with_the_members_that_it_needs(
     append_to(app / "pyproject.toml", "[tool.uv.sources]\ncore = { workspace = true }\n")
     (app / "app.py").write_text(APP.replace('PAGE = "one"', "from core import PAGE"))
     lock(tmp_path)
-    assert "installed from .workspace/uv.lock, 1 package" in server.release(server.upload_app(app))
+    assert "installed from the workspace's uv.lock, 1 package" in server.release(server.upload_app(app))
     assert json.loads(server.page()) == "from core"
     assert packages(server) == {"core": "1"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.app.dependencies import DependencyError
+from components.errors import UserError
 from tests.packed_app import packed
 from tests.unit.tarballs import members
 
@@ -39,7 +40,12 @@ def test_a_package_that_the_apps_folder_lacks_is_refused_with_file_line_and_reme
         ("numpy @ file:///home/me/numpy-1.26.4-cp311-cp311-linux_x86_64.whl#sha256=ab", "write numpy==1.26.4,"),
         ("pywin32 @ file:///C:/ci/pywin32_1/work", "write pywin32==<version>"),
         ("flask=3.1.0=py312h06a4308_0", "write flask==3.1.0"),
-        ("_libgcc_mutex=0.1=main", "pip list --format=freeze"),
+        ("_libgcc_mutex=0.1=main", "isn't a Python package: remove the line"),
+        ("ca-certificates=2023.1=h06a4308_0", "isn't a Python package: remove the line"),
+        ("openssl=3.0", "isn't a Python package: remove the line"),
+        ("python=3.11.5=h955ad1f_0", "Python itself: remove the line; a .python-version file with 3.11 asks"),
+        ("flask=3.1.0", "write flask==3.1.0"),
+        ("libsass=0.22=py311h_0", "write libsass==0.22"),
     ],
 )
 def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, line: str, replacement: str):
@@ -54,13 +60,85 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
 @pytest.mark.parametrize("version", ["19.9.0", "19.10"])
 def test_a_gunicorn_that_is_too_old_for_the_servers_python_is_refused(app: Path, version: str):
     (app / "requirements.txt").write_text(f"flask\ngunicorn=={version}  # pinned\n")
-    with pytest.raises(DependencyError, match=f"requirements.txt has gunicorn=={version}, .*: take gunicorn out"):
+    with pytest.raises(
+        DependencyError, match=f"requirements.txt, line 2, has gunicorn=={version}, .*: take gunicorn out"
+    ):
         packed(app)
+    (app / "Pipfile").write_text('[packages]\ngunicorn = "*"\n')
     (app / "Pipfile.lock").write_text(f'{{"default": {{"gunicorn": {{"version": "=={version}"}}}}}}')
     with pytest.raises(DependencyError, match=f"Pipfile.lock has gunicorn=={version}, .*: take gunicorn out"):
         packed(app)
     (app / "runtime.txt").write_text("python-3.9\n")
     assert "Pipfile.lock" in members(app)
+
+
+@pytest.mark.parametrize(
+    ("place", "files"),
+    [
+        (r"base\.txt, line 1, has gunicorn~=19.9", {"requirements.txt": "-r base.txt\n", "base.txt": "gunicorn~=19.9"}),
+        (r"requirements\.txt, line 2, has gunicorn<20", {"requirements.txt": "flask\ngunicorn[gevent]<20 # old\n"}),
+        ("c.txt, line 1, has gunicorn==19.9", {"requirements.txt": "gunicorn\n-c c.txt\n", "c.txt": "gunicorn==19.9"}),
+        ("pylock.toml has gunicorn==19.9", {"pylock.toml": '[[packages]]\nname = "gunicorn"\nversion = "19.9"\n'}),
+        ("", {"requirements.txt": "gunicorn>=19\n"}),
+        ("", {"requirements.txt": "gunicorn==19.9; python_version < '3.10'\n"}),
+        ("", {"requirements.txt": "gunicorn==20.0.4 --hash=sha256:ab\n"}),
+        ("", {"requirements.txt": "flask\n-c c.txt\n", "c.txt": "gunicorn==19.9"}),
+    ],
+)
+def test_every_pin_of_an_old_gunicorn_that_can_be_read_is_refused(app: Path, place: str, files: dict[str, str]):
+    for name, text in files.items():
+        (app / name).write_text(text)
+    if not place:
+        assert "requirements.txt" in members(app)
+        return
+    with pytest.raises(DependencyError, match=f"{place}.*: take gunicorn out"):
+        packed(app)
+
+
+def test_a_project_that_asks_for_an_old_gunicorn_is_refused(app: Path):
+    (app / "requirements.txt").unlink()
+    (app / "pyproject.toml").write_text('[project]\nname = "shop"\ndependencies = ["gunicorn<20"]\n')
+    with pytest.raises(DependencyError, match=r"pyproject\.toml has gunicorn<20.*: take gunicorn out"):
+        packed(app)
+
+
+def test_a_list_may_name_files_in_quotes_but_not_with_backslashes(app: Path):
+    (app / "requirements").mkdir()
+    (app / "requirements/base.txt").write_text("flask\n")
+    (app / "requirements.txt").write_text('-r "requirements/base.txt"\n')
+    assert "requirements.txt" in members(app)
+    (app / "requirements.txt").write_text("flask\n-r requirements\\base.txt\n")
+    with pytest.raises(DependencyError, match=r"requirements\.txt, line 2: .*: write -r requirements/base\.txt$"):
+        packed(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("pyproject.toml", "[project\n", r"pyproject\.toml can't be read: .*line 1.*; correct it"),
+        ("pyproject.toml", 'project = "x"\n', "project must be a table, but is 'x'; correct it"),
+        ("pyproject.toml", "<<<<<<< HEAD\n", r"pyproject\.toml, line 1: '<<<<<<< HEAD' is left over from a merge"),
+        ("pyproject.toml", '[project]\nname = "a"\ndependencies = [""]\n', r"dependencies\[0\] must be"),
+        ("Pipfile.lock", '{\n<<<<<<< HEAD\n}', "Pipfile.lock, line 2: .* merge conflict.*`pipenv lock`"),
+        ("Pipfile.lock", "{", "Pipfile.lock can't be read: .*; write it again with `pipenv lock`"),
+        ("requirements.txt", "flask\r\n<<<<<<< HEAD\r\n", r"requirements\.txt, line 2: '<<<<<<< HEAD' is left"),
+        ("Aptfile", ">>>>>>> main\n", "Aptfile, line 1: '>>>>>>> main' is left over"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_refused_with_place_and_remedy(app: Path, name: str, text: str, sentence: str):
+    if name != "Aptfile":
+        (app / "requirements.txt").unlink()
+    (app / name).write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        packed(app)
+
+
+def test_an_aptfile_may_be_in_utf_16_with_a_byte_order_mark(app: Path):
+    (app / "Aptfile").write_bytes("ffmpeg\n".encode("utf-16"))
+    assert "Aptfile" in members(app)
+    (app / "Aptfile").write_bytes("ffmpeg\n".encode("utf-16-le"))
+    with pytest.raises(DependencyError, match=r"Aptfile, line 1: the file has NUL bytes.*save it as UTF-8"):
+        packed(app)
 
 
 def test_an_aptfile_that_a_server_cannot_install_is_refused(app: Path):
@@ -95,5 +173,7 @@ def test_a_project_file_or_a_lock_replaces_requirements_but_a_lock_needs_its_pro
     (app / "uv.lock").write_text('[[package]]\nname = "flask"\nversion = "3.1"\n')
     assert "uv.lock" in members(app)
     (app / ".gitignore").write_text("pyproject.toml\n")
-    with pytest.raises(DependencyError, match=r"the app has uv\.lock, but no pyproject\.toml"):
+    with pytest.raises(
+        DependencyError, match=r"the app has uv\.lock, but no .*/pyproject\.toml is excluded by \.gitignore"
+    ):
         packed(app)

@@ -283,7 +283,7 @@ SHOP = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
     "files",
     [
         {"pyproject.toml": SHOP, "uv.lock": UV.format("x", "uvicorn")},
-        {"poetry.lock": POETRY.format("main")},
+        {"pyproject.toml": "[tool.poetry.dependencies]\nuvicorn = '*'\n", "poetry.lock": POETRY.format("main")},
         {"Pipfile.lock": '{"default": {"uvicorn": {"version": "==0.30"}}}'},
         {"pylock.toml": '[[packages]]\nname = "uvicorn"\n'},
         {"pyproject.toml": '[project]\ndependencies = ["fastapi", "uvicorn>=0.30"]\n'},
@@ -308,7 +308,7 @@ def test_the_server_may_be_named_in_any_file_that_is_installed(tmp_path: Path, f
         {"pyproject.toml": SHOP, "uv.lock": UV.format("uvicorn", "x")},
         {
             "poetry.lock": POETRY.format("dev"),
-            "pyproject.toml": "[tool.poetry.group.dev.dependencies]\nuvicorn = '*'\n",
+            "pyproject.toml": "[tool.poetry.dependencies]\nx = '*'\n[tool.poetry.group.dev.dependencies]\nu = '*'\n",
         },
         {"Pipfile.lock": '{"default": {}, "develop": {"uvicorn": {"version": "==0.30"}}}'},
         {"pylock.toml": "[[packages]]\nname = 'uvicorn'\nmarker = \"'dev' in dependency_groups\"\n"},

@@ -94,7 +94,7 @@ def test_packages_of_a_lock_from_other_places_keep_their_place():
         '[[package]]\nname = "c"\nversion = "1"\ngroups = ["main"]\nfiles = []\n[package.source]\ntype = "legacy"\n'
         'url = "https://index.test/simple"\n'
     )
-    read = app(pyproject_toml="[tool.poetry]\n", poetry_lock=lock)
+    read = app(pyproject_toml='[tool.poetry.dependencies]\na = "*"\n', poetry_lock=lock)
     assert installed(read) == [
         "--extra-index-url https://index.test/simple",
         "a @ git+ssh://git@git.test/team/a.git@c0ffee#subdirectory=py",
@@ -159,13 +159,14 @@ def test_a_lock_that_lacks_a_package_for_this_server_is_refused_with_the_command
         installed(app(Pipfile_lock=json.dumps(PIPFILE_LOCK)), older)
     with pytest.raises(ValueError, match=r"poetry\.lock lacks uvicorn.*`poetry lock`"):
         installed(app(pyproject_toml=POETRY, poetry_lock=entry("flask", "3.0")))
-    with pytest.raises(ValueError, match=r"poetry.lock can't be read .*`poetry lock`"):
+    with pytest.raises(ValueError, match=r"poetry.lock can't be read: package.0..name is missing.*`poetry lock`"):
         installed(app(pyproject_toml=POETRY, poetry_lock='[[package]]\ngroups = ["main"]\n'))
 
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask (>=3.0,<4)"]\n'
 POETRY_2, UV = PROJECT + "[tool.poetry]\npackage-mode = false\n", "[tool.uv]\npackage = false\n"
-PIPFILE = {"Pipfile": "", "Pipfile_lock": "{}"}
+PIPFILE_TEXT = '[packages]\nflask = "*"\n'
+PIPFILE = {"Pipfile": PIPFILE_TEXT, "Pipfile_lock": "{}"}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,18 @@ PIPFILE = {"Pipfile": "", "Pipfile_lock": "{}"}
         ("uv.lock", {"pyproject_toml": PROJECT, "uv_lock": "", "poetry_lock": ""}),
         ("pdm.lock", {"pyproject_toml": PROJECT + "[tool.pdm]\na = 1\n", "uv_lock": "", "pdm_lock": ""}),
         ("uv.lock", {"pyproject_toml": PROJECT + "[tool.uv]\npackage = false\n", "uv_lock": "", "pylock_toml": ""}),
-        ("Pipfile.lock", {"Pipfile": "", "Pipfile_lock": "{}", "requirements_txt": ""}),
+        ("Pipfile.lock", {**PIPFILE, "requirements_txt": ""}),
+        ("Pipfile.lock", {"Pipfile_lock": "{}"}),
+        *(("requirements.txt", {**files, "requirements_txt": "flask"}) for files in (
+            {"poetry_lock": OLD_POETRY_LOCK},
+            {"poetry_lock": OLD_POETRY_LOCK, "pyproject_toml": "[tool.ruff]\n"},
+            {"pdm_lock": "", "pyproject_toml": '[project]\nname = "shop"\ndependencies = []\n'},
+            {"uv_lock": "", "pyproject_toml": '[project]\nname = "shop"\n'},
+            {"uv_lock": ""},
+            {"Pipfile_lock": "{}"},
+            {"Pipfile_lock": "{}", "Pipfile": "[packages]\n"},
+        )),
+        ("uv.lock", {"uv_lock": "", "pyproject_toml": '[project]\nname = "shop"\n'}),
         ("pylock.toml", {"pylock_toml": "", "requirements_txt": ""}),
         ("requirements.txt", {"requirements_txt": "", "Pipfile": ""}),
     ],
@@ -196,6 +208,9 @@ def test_the_lock_of_the_projects_tool_counts_and_the_other_files_are_named(expe
         ("the app has uv.lock and Pipfile.lock", {**PIPFILE, "pyproject_toml": PROJECT, "uv_lock": ""}),
         ("no poetry.lock: write it with `poetry lock`", {"pyproject_toml": POETRY}),
         ("no Pipfile.lock: write it with `pipenv lock`", {"Pipfile": "[packages]\n"}),
+        (r"poetry.lock, .* belongs to, but there is none.*`poetry lock`", {"poetry_lock": OLD_POETRY_LOCK}),
+        (r"pdm.lock, .* but it lists no dep", {"pdm_lock": "", "pyproject_toml": '[project]\nname = "shop"\n'}),
+        (r"Pipfile.lock, .* belongs to, but it lists no", {"Pipfile": "[packages]\n", "Pipfile_lock": "{}"}),
         ("A server has no conda", {"environment_yml": ""}),
         ("it needs the line `.`", {"setup_py": ""}),
     ],

@@ -130,7 +130,7 @@ def test_packages_that_are_already_installed_need_no_disk_space(server: FakeServ
 
 
 def test_packages_need_disk_space_when_only_their_lock_has_changed(server: FakeServer):
-    project = '[project]\nname = "shop"\n'
+    project = '[project]\nname = "shop"\ndynamic = ["dependencies"]\n'
     server.release(server.upload("one", uv_lock="version = 1\n", pyproject_toml=project))
     server.disk.f_bavail = 20_000_000 // 4096
     server.release(server.upload("two", uv_lock="version = 1\n", pyproject_toml=project))

@@ -14,6 +14,7 @@ from host.requirements import Read
 
 PROJECT = '[project]\nname = "shop"\nrequires-python = "{}"\n'
 PIPFILE_LOCK = '{"default": {}, "_meta": {"requires": {"python_version": "3.9"}}}'
+PIPFILE = '[packages]\nflask = "*"\n[requires]\npython_version = "3.9"\n'
 SERVER = "3.13.5"
 
 
@@ -46,8 +47,8 @@ def test_the_servers_python_is_used_if_it_fits(files: dict[str, str]):
         ("3.9.18", {"runtime_txt": "python-3.9.18\n", "version": "3.9\n"}),
         ("3.9", {"version": "# ours\n3.9\n3.8\n"}),
         ("3.9", {"version": "cpython-3.9"}),
-        ("3.9", {"Pipfile": '[requires]\npython_version = "3.9"\n', "Pipfile_lock": PIPFILE_LOCK}),
-        ("3.9", {"Pipfile_lock": PIPFILE_LOCK}),
+        ("3.9", {"Pipfile": PIPFILE, "Pipfile_lock": PIPFILE_LOCK}),
+        ("3.9", {"Pipfile": '[packages]\nflask = "*"\n', "Pipfile_lock": PIPFILE_LOCK}),
         ("3.12", {"pyproject_toml": PROJECT.format(">=3.9,<3.13")}),
         ("3.14", {"pyproject_toml": PROJECT.format(">=3.14")}),
         ("3.11.4", {"pyproject_toml": PROJECT.format("==3.11.4")}),
@@ -74,6 +75,7 @@ def test_another_last_number_of_the_servers_version_is_said():
         ("different versions of Python", {"version": "3.9", "pyproject_toml": PROJECT.format(">=3.10")}),
         ("different versions of Python", {"version": "3.13", "pyproject_toml": PROJECT.format("<3.12")}),
         ("no version of Python fits", {"pyproject_toml": PROJECT.format("<3.7")}),
+        (r'write >=3\.11 in requires-python in pyproject\.toml', {"pyproject_toml": PROJECT.format("3.11")}),
         (r"runtime\.txt has 'pypy-3\.9', but must name", {"runtime_txt": "pypy-3.9"}),
         (r"\.python-version has 'my-env', but must name", {"version": "my-env"}),
     ],
@@ -81,6 +83,14 @@ def test_another_last_number_of_the_servers_version_is_said():
 def test_versions_that_contradict_each_other_are_refused_with_their_files(reason: str, files: dict[str, str]):
     with pytest.raises(ValueError, match=reason):
         choose(app(**files), SERVER)
+
+
+def test_a_version_may_be_in_utf_16_with_a_byte_order_mark():
+    contents = {"requirements.txt": b"", "runtime.txt": "python-3.9\n".encode("utf-16")}
+    assert choose(contents.get, SERVER).version == "3.9"
+    contents["runtime.txt"] = "python-3.9\n".encode("utf-16-le")
+    with pytest.raises(ValueError, match=r"runtime\.txt, line 1: the file has NUL bytes"):
+        choose(contents.get, SERVER)
 
 
 class FakeUv:

@@ -127,6 +127,8 @@ def test_git_is_installed_for_packages_of_git_repositories(
     apt: FakeApt, name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(system_packages.shutil, "which", lambda _: None)
+    (apt.release / "pyproject.toml").write_text('[project]\nname = "shop"\ndependencies = ["lib"]\n')
+    (apt.release / "Pipfile").write_text('[packages]\nlib = "*"\n')
     assert apt.ensure() == []
     (apt.release / name).write_text(text)
     assert apt.ensure() == [["apt-get", "install", "git"]]

@@ -233,6 +233,17 @@ def test_changed_settings_of_uv_make_a_new_virtual_environment(tmp_path: Path, s
     assert len({before, changed, key_of(release)}) == 3
 
 
+def test_hints_are_complete_and_wrapped_and_other_long_lines_are_marked_as_cut():
+    hint = "      hint: " + "x" * 1500
+    lines = ["error: no", *["  sha256:00"] * 30, hint, "      and more of it", "        deeper", "", "      not this"]
+    found = shortened("\n".join([*lines, *["  sha256:00"] * 30, "y" * 400])).splitlines()
+    assert "".join(found[found.index("  ...") + 1 :][:2]) == hint
+    assert found[found.index("  ...") + 3 :][:2] == ["      and more of it", "        deeper"]
+    assert "      not this" not in found
+    assert found[-1] == "y" * 300 + " …"
+    assert max(map(len, found)) <= 1000
+
+
 def test_passwords_and_the_middle_of_uvs_output_are_removed():
     output = "error: cannot fetch https://me:hunter2@index.test/simple\n" + "  sha256:00\n" * 50 + "  cause: it is so\n"
     lines = shortened(output).splitlines()

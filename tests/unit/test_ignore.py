@@ -65,7 +65,7 @@ def test_the_packed_files_are_those_that_git_lists_even_if_the_first_rule_ignore
 @pytest.mark.parametrize(
     ("ignored", "reason"),
     [
-        ("*.txt", r"no requirements\.txt .*files that \.gitignore excludes don't count"),
+        ("*.txt", r"no requirements\.txt .*/requirements\.txt is excluded by \.gitignore: take it out"),
         ("hello.py\nProcfile", "Procfile is excluded by .gitignore"),
     ],
 )
