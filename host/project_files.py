@@ -64,7 +64,7 @@ def conflict(name: str, text: str) -> str:
 # A shape is str, a list with the shape of its items, a table with the shapes of its values, a tuple of alternatives, or
 # a function that returns the mistake. In a table, "*" is any key, and a key with "!" must be there.
 Shape = Any
-_RULES = {str: "a text", list: "a list", dict: "a table"}
+_RULES: dict[type[object], str] = {str: "a text", list: "a list", dict: "a table"}
 
 
 def _mistake(value: object, shape: Shape, place: str) -> str:
@@ -99,13 +99,13 @@ def _in_table(table: Mapping[str, object], shapes: Mapping[str, Shape], prefix: 
             yield _mistake(value, shape, f"{prefix}{key}")
 
 
-def _kind(shape: Shape) -> type:
-    return shape if shape is str else type(shape)
+def _kind(shape: Shape) -> type[object]:
+    return str if shape is str else dict if isinstance(shape, dict) else list
 
 
 def _other_type(value: object, shapes: tuple[Shape, ...], place: str) -> str:
     rule = " or ".join(_RULES[_kind(shape)] for shape in shapes)
-    found = _RULES.get(type(value)) if isinstance(value, (dict, list)) else repr(value)[:60]
+    found = _RULES[dict] if isinstance(value, dict) else _RULES[list] if isinstance(value, list) else repr(value)[:60]
     return f"{place or 'the file'} must be {rule}, but is {found}"
 
 
