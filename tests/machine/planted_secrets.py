@@ -56,6 +56,9 @@ def matches(planted: list[Secret], output: str) -> set[tuple[str, str]]:
     return {(file, names[encoding]) for file, _, encoding in (line.rpartition(":") for line in output.splitlines())}
 
 
+DROPS_VARIABLES = b"/usr/bin/env\0-i\0"
+
+
 @dataclass
 class ProcessRecord:
     """Command lines of all processes on this computer; and of processes in machines, pairs of user and variables."""
@@ -67,8 +70,9 @@ class ProcessRecord:
         own_namespace = Path("/proc/self/ns/pid").readlink()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                self.commands.add((process / "cmdline").read_bytes())
-                if (process / "ns/pid").readlink() != own_namespace:
+                self.commands.add(command := (process / "cmdline").read_bytes())
+                # systemd gives a unit's variables to all its commands. `env -i` of root drops them at once.
+                if (process / "ns/pid").readlink() != own_namespace and not command.startswith(DROPS_VARIABLES):
                     self.variables.add((process.stat().st_uid, (process / "environ").read_bytes()))
 
     def has_command(self, pattern: bytes) -> bool:

@@ -71,7 +71,10 @@ def test_only_the_web_process_and_crons_lock_may_write_to_the_folder_of_sockets(
 @pytest.mark.parametrize("kind", ["web", "process", "cron"])
 def test_a_program_below_a_shell_is_stopped_before_its_shell(settings: Settings, kind: str):
     lines = units(settings)[kind]
-    assert {"ExecStop=/usr/local/lib/gantry/stop $MAINPID", "ExecStop=+/usr/local/lib/gantry/stop $MAINPID"} & {*lines}
+    assert {
+        "ExecStop=/usr/local/lib/gantry/stop $MAINPID",
+        "ExecStop=+/usr/bin/env -i PATH=/usr/bin:/bin /usr/local/lib/gantry/stop $MAINPID",
+    } & {*lines}
     # systemd doesn't run ExecStop for a oneshot service that is stopped while it runs.
     assert "Type=exec" in lines
 
