@@ -16,8 +16,8 @@ from host.console import phase
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.linked_paths import Link
+from host.packages.uv import BUILD_USER
 from host.paths import Paths
-from host.uv import BUILD_USER
 
 # This file is written last. A build without it was interrupted and is made again.
 MARK = ".complete"

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from host import venv
+from host.packages import venv
 
 OFF = "DISABLE_COLLECTSTATIC"
 # Heroku finds a manage.py at this depth, too.

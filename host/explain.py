@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import missing_packages, read_only
+from host import read_only
 from host.errors import ReleaseError
+from host.packages import missing_packages
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
 Sentence = Callable[[re.Match[str], Path | None], str]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host import build, system_packages, venv
+from host import build
 from host.console import phase
 from host.deployment import Deployment, Folders
+from host.packages import system_packages, venv
 from host.paths import Paths
 from host.unpack import unpack
 

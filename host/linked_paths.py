@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from host import files, venv
+from host import files
 from host.console import say
 from host.deployment import APP_USER, Deployment
 from host.errors import ReleaseError
+from host.packages import venv
 from host.paths import Paths
 
 # Files whose names have no suffix.

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd, venv
+from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd
 from host.console import phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
+from host.packages import venv
 from host.paths import Paths
 from host.staying_up import Process
 

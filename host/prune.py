@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import assets, build, deployment, files, processes, pythons, release_phase, state
+from host import assets, build, deployment, files, processes, release_phase, state
+from host.packages import pythons
 from host.paths import Paths
 
 KEPT_RELEASES = 5

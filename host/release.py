@@ -27,7 +27,6 @@ from host import (
     processes,
     prune,
     state,
-    system_packages,
     times,
     watch,
     web_hints,
@@ -37,9 +36,10 @@ from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.health_check import HealthCheck
 from host.install import install_and_build
+from host.packages import system_packages
+from host.packages.venv import is_built
 from host.paths import Paths
 from host.unpack import require_space
-from host.venv import is_built
 
 # The watch of a deployment that has passed its full watch on this server before. It is enough to see that the app
 # doesn't answer, ends, or fails every request. Slower faults are unlikely.

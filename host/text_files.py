@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from host.project_files import conflict
-from host.requirement_list import decode as decode_by_mark
+from host.packages.project_files import conflict
+from host.packages.requirement_list import decode as decode_by_mark
 
 
 def decode(name: str, content: bytes) -> str:

@@ -10,8 +10,9 @@ import tarfile
 from collections.abc import Container
 from pathlib import Path
 
-from host import files, procfile, state, venv
+from host import files, procfile, state
 from host.errors import ReleaseError
+from host.packages import venv
 from host.paths import Paths
 
 # Bytes and files of packages whose size isn't known: those of a small set with its bytecode.

@@ -11,7 +11,7 @@ from pathlib import Path
 from components.app import dependencies, discovery, links, procfile, suspects, tarball, workspace
 from components.app.listing import Listing, app_files
 from components.errors import UserError
-from host import requirements
+from host.packages import requirements
 
 DIGEST_DIGITS = 12
 # How many packed apps stay on this computer.

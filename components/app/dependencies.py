@@ -6,20 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import UserError
-from host import aptfile, locks, markers, python_versions, requirement_list, requirements, versions
-from host.dependency import need_of
-from host.lock_graph import Need
-from host.locked import normalized
+from host.packages import aptfile, locks, markers, python_versions, requirement_list, requirements, versions
+from host.packages.dependency import need_of
+from host.packages.lock_graph import Need
+from host.packages.locked import normalized
 
 # The Python of Debian 13, which servers have. Only contradictions between the app's files are found here: a server can
 # download other versions.
 SERVER_PYTHON = "3.13.5"
 _MINOR = SERVER_PYTHON.rpartition(".")[0]
-_ENVIRONMENT = {
-    "implementation_name": "cpython", "implementation_version": SERVER_PYTHON, "os_name": "posix",
-    "platform_python_implementation": "CPython", "platform_system": "Linux", "python_full_version": SERVER_PYTHON,
-    "python_version": _MINOR, "sys_platform": "linux",
-}  # fmt: skip
+_ENVIRONMENT = markers.known_on_a_server(SERVER_PYTHON)
 # Older versions of Gunicorn can't be imported by this Python.
 _OLDEST_GUNICORN = "20"
 # Newer versions of Gunicorn, of which a constraint must allow one. The bounds of the constraint itself are tried, too.

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from components.app import app_object, asgi_server
 from components.app.app_object import Kind
 from components.errors import UserError
-from host import explain, requirements
+from host import explain
+from host.packages import requirements
 
 # Flask's own search comes first: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
 MODULES = ("wsgi", "app", "main", "asgi", "application", "server")

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components.app.dependencies import SERVER_PYTHON, DependencyError
-from host import locks, markers, python_versions, requirement_list, requirements
-from host.dependency import need_of
-from host.lock_graph import Need
-from host.locked import normalized
-from host.project_files import load
+from host.packages import locks, markers, python_versions, requirement_list, requirements
+from host.packages.dependency import need_of
+from host.packages.lock_graph import Need
+from host.packages.locked import normalized
+from host.packages.project_files import load
 
 Contents = Mapping[str, bytes]
 # The extras of each package. All have the extra "".
@@ -106,20 +106,8 @@ def _of_uv(packages: Iterable[dict[str, Any]], project: str) -> Iterator[Need]:
 def _environment(contents: Contents) -> dict[str, str]:
     """The variables of markers on a server, with the Python that the app asks for."""
     version = python_versions.choose(contents.get, SERVER_PYTHON).version or SERVER_PYTHON
-    complete = version if version.count(".") == 2 else f"{version}.0"
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": complete,
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": complete,
-        "python_version": ".".join(complete.split(".")[:2]),
-        "sys_platform": "linux",
-    }
+    machine = {"platform_machine": "x86_64", "platform_release": "", "platform_version": ""}
+    return {**markers.known_on_a_server(version), **machine}
 
 
 def _applies(marker: str, environment: Mapping[str, str]) -> bool:

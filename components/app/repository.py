@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.app import git
 from components.errors import UserError
-from host.requirements import LOCK
+from host.packages.requirements import LOCK
 
 
 class RevisionError(UserError):

@@ -8,9 +8,9 @@ from typing import Any
 
 from components.app.listing import Listing
 from components.errors import UserError
-from host import requirements
-from host.locked import normalized
-from host.project_files import load
+from host.packages import requirements
+from host.packages.locked import normalized
+from host.packages.project_files import load
 
 # How far above the app the workspace may begin.
 _LEVELS = 6

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from components.server.templates import render, text
 from components.settings.common import Settings
 from host import assets, ports, run_prefix, systemd, times, web_server
+from host.packages.uv import BUILD_USER
 from host.paths import Paths
-from host.uv import BUILD_USER
 
 # The largest upload that Nginx accepts (client_max_body_size), on servers and on the local target's balancer.
 MAX_UPLOAD = "32m"

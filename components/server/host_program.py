@@ -41,5 +41,6 @@ def archive() -> bytes:
 
 
 def _sources() -> dict[str, bytes]:
-    sources = {f"host/{path.name}": path.read_bytes() for path in SOURCES.glob("*.py")}
+    files = sorted(SOURCES.rglob("*.py"))
+    sources = {path.relative_to(SOURCES.parent).as_posix(): path.read_bytes() for path in files}
     return {**sources, "__main__.py": sources["host/__main__.py"]}

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import cast
 
 from components.settings.declaration import Structured
-from host import requirements
+from host.packages import requirements
 
 # Gantry reads these files of a release. A link to data of an earlier release would replace them.
 _READ = ("Procfile", "app.json", "gunicorn.conf.py", "uv.toml", *requirements.NAMES)

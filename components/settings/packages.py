@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from components.settings.declaration import Structured
-from host import aptfile
+from host.packages import aptfile
 
 
 def apt_packages() -> Structured[tuple[str, ...]]:

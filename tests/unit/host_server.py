@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import deployment, files, health, release, systemd, times, unpack, venv, watch, web_hints
+from host import deployment, files, health, release, systemd, times, unpack, watch, web_hints
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.health_check import Answer, HealthCheck
+from host.packages import venv
 from host.paths import Paths
 
 HEALTH_CHECK = HealthCheck("/healthz", "rocket.test", timeout=1)

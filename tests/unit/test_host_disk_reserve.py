@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import deployment, disk_reserve, files, probation, resume, unpack, venv
+from host import deployment, disk_reserve, files, probation, resume, unpack
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.lock import exclusive
+from host.packages import venv
 from host.paths import Paths
 from tests.unit.host_server import FakeServer
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from host import locks
-from host.requirements import Read, choose, installs_own_code, unused
+from host.packages import locks
+from host.packages.requirements import Read, choose, installs_own_code, unused
 
 LINUX = {
     "python_full_version": "3.13.5", "python_version": "3.13", "sys_platform": "linux", "os_name": "posix",

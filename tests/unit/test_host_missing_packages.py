@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from host.explain import explain
-from host.missing_packages import of_build
+from host.packages.missing_packages import of_build
 
 FAILED = "  x Failed to build `{}`\n  ├─▶ The build backend returned an error\n"
 

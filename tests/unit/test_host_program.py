@@ -22,6 +22,6 @@ def test_the_host_program_is_packed_to_the_same_bytes_each_time_and_runs_from_it
 
 def test_the_host_program_imports_only_the_standard_library():
     names = set[str]()
-    for path in host_program.SOURCES.glob("*.py"):
+    for path in host_program.SOURCES.rglob("*.py"):
         names.update(re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
     assert names - set(sys.stdlib_module_names) == {"host"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.project_files import load
+from host.packages.project_files import load
 
 PACKAGE = '[[package]]\nname = "a"\nversion = "1"\n'
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from host import pythons, uv
 from host.errors import ReleaseError
+from host.packages import pythons, uv
+from host.packages.python_versions import Choice, choose
+from host.packages.requirements import Read
 from host.paths import Paths
-from host.python_versions import Choice, choose
-from host.requirements import Read
 
 PROJECT = '[project]\nname = "shop"\nrequires-python = "{}"\n'
 PIPFILE_LOCK = '{"default": {}, "_meta": {"requires": {"python_version": "3.9"}}}'

@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from host.requirement_list import RequirementList, decode, read_list, written
+from host.packages.requirement_list import RequirementList, decode, read_list, written
 
 
 def listing(text: str, **others: str) -> RequirementList:

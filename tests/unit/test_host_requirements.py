@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.requirements import Read, choose, installs_own_code
+from host.packages.requirements import Read, choose, installs_own_code
 
 PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = ["flask"]\n'
 LOCK = '[[package]]\nname = "shop"\nsource = { virtual = "." }\n'

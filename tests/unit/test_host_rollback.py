@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from host import deployment, resume, venv
+from host import deployment, resume
 from host.errors import ReleaseError
+from host.packages import venv
 from tests.unit.host_server import WATCH_SECONDS, FakeServer, die_after
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from host import aptfile, system_packages
 from host.errors import ReleaseError
+from host.packages import aptfile, system_packages
 from host.paths import Paths
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from host import package_install, pythons, venv
-from host import uv as uv_program
 from host.errors import ReleaseError
-from host.package_install import reader
+from host.packages import package_install, pythons, venv
+from host.packages import uv as uv_program
+from host.packages.package_install import reader
+from host.packages.uv import shortened
+from host.packages.venv import key
 from host.paths import Paths
-from host.uv import shortened
-from host.venv import key
 
 HASHED = "flask==3.1.3 --hash=sha256:00\n"
 ENVIRONMENT = {"python_full_version": "3.13.5", "python_version": "3.13", "sys_platform": "linux"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from host.dependency import need_of
-from host.markers import applies
-from host.versions import parse, satisfies
+from host.packages.dependency import need_of
+from host.packages.markers import applies
+from host.packages.versions import parse, satisfies
 
 ENVIRONMENT = {"python_version": "3.13", "python_full_version": "3.13.5", "sys_platform": "linux", "os_name": "posix"}
 

@@ -10,7 +10,7 @@ import pytest
 from components.app.dependencies import DependencyError
 from components.app.source import Source
 from components.app.workspace import WorkspaceError
-from host.requirements import choose, installs_own_code
+from host.packages.requirements import choose, installs_own_code
 from tests.packed_app import packed
 from tests.unit.tarballs import content, members
 

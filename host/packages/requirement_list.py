@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from host import conda_lines
-from host.project_files import conflict
+from host.packages import conda_lines
+from host.packages.project_files import conflict
 
 Read = Callable[[str], bytes | None]
 LIST = "requirements.txt"

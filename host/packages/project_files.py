@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from host.dependency import need_of
+from host.packages.dependency import need_of
 
 LOCK, PROJECT, PIPFILE = "uv.lock", "pyproject.toml", "Pipfile"
 POETRY_LOCK, PDM_LOCK, PYLOCK, PIPFILE_LOCK = "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from host import locked, pdm_lock, pipfile_lock, poetry_lock, requirements, versions
-from host.dependency import need_of
-from host.lock_graph import Need
-from host.locked import normalized
-from host.project_files import load
-from host.requirements import (
+from host.packages import locked, pdm_lock, pipfile_lock, poetry_lock, requirements, versions
+from host.packages.dependency import need_of
+from host.packages.lock_graph import Need
+from host.packages.locked import normalized
+from host.packages.project_files import load
+from host.packages.requirements import (
     LOCK,
     LOCK_COMMANDS,
     PDM_LOCK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from host.lock_graph import Need
+from host.packages.lock_graph import Need
 
 _DEPENDENCY = re.compile(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?\s*([^;@]*)(@[^;]*(?: ;|$))?;?(.*)", re.DOTALL)
 

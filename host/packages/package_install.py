@@ -8,11 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import locks, requirement_list, requirements, uv
 from host.errors import ReleaseError
-from host.markers import PRINT_ENVIRONMENT
+from host.packages import locks, requirement_list, requirements, uv
+from host.packages.markers import PRINT_ENVIRONMENT
+from host.packages.requirements import LIST, LOCK, PYLOCK, WORKSPACE_LOCK, Read
 from host.paths import Paths
-from host.requirements import LIST, LOCK, PYLOCK, WORKSPACE_LOCK, Read
 
 # From this version on, Gunicorn loses no request when it is stopped.
 LOSSLESS_GUNICORN = (27, 0, 1)

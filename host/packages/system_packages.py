@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import aptfile, files, requirements
+from host import files
 from host.console import phase, say
 from host.errors import ReleaseError
-from host.package_install import reader
+from host.packages import aptfile, requirements
+from host.packages.package_install import reader
+from host.packages.requirement_list import read_list
+from host.packages.requirements import LIST, LOCK, PDM_LOCK, PIPFILE_LOCK, POETRY_LOCK, PYLOCK, WORKSPACE_LOCK, Read
 from host.paths import Paths
-from host.requirement_list import read_list
-from host.requirements import LIST, LOCK, PDM_LOCK, PIPFILE_LOCK, POETRY_LOCK, PYLOCK, WORKSPACE_LOCK, Read
 
 # How long apt may wait for another apt, and how long one command of it may take.
 LOCK_SECONDS, TIMEOUT_SECONDS = 120, 900

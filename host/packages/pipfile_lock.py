@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from host import markers
-from host.locked import Package, git_place, own_place
+from host.packages import markers
+from host.packages.locked import Package, git_place, own_place
 
 # Pipenv writes this name for the public registry. Servers use their own index for it.
 _DEFAULT_SOURCE = "pypi"

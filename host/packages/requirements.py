@@ -6,7 +6,17 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from host.project_files import COMMANDS, LOCK, PDM_LOCK, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, PYLOCK, load
+from host.packages.project_files import (
+    COMMANDS,
+    LOCK,
+    PDM_LOCK,
+    PIPFILE,
+    PIPFILE_LOCK,
+    POETRY_LOCK,
+    PROJECT,
+    PYLOCK,
+    load,
+)
 
 LIST = "requirements.txt"
 LOCKS = (LOCK, POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK, PYLOCK)

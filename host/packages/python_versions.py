@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from host import requirements, text_files, versions
-from host.project_files import load
-from host.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, Read
+from host import text_files
+from host.packages import requirements, versions
+from host.packages.project_files import load
+from host.packages.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, Read
 
 # Each has one version: Heroku's file, and that of pyenv and uv.
 RUNTIME, VERSION_FILE = "runtime.txt", ".python-version"

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from host import markers, versions
-from host.locked import normalized
+from host.packages import markers, versions
+from host.packages.locked import normalized
 
 T = TypeVar("T")
 

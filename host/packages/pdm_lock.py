@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from host import markers
-from host.dependency import need_of
-from host.lock_graph import Need, Node, follow
-from host.locked import Package, git_place, own_place
+from host.packages import markers
+from host.packages.dependency import need_of
+from host.packages.lock_graph import Need, Node, follow
+from host.packages.locked import Package, git_place, own_place
 
 REMEDY = "pdm lock"
 Table = dict[str, Any]

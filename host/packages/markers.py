@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from host import versions
+from host.packages import versions
 
 # A program that prints the variables of the Python that runs it, as JSON.
 PRINT_ENVIRONMENT = """
@@ -23,6 +23,21 @@ print(json.dumps({
 }))
 """
 _TOKEN = re.compile(r"""\s*(?:([()])|('[^']*'|"[^"]*")|(===|==|>=|<=|!=|~=|>|<)|([\w.]+))""")
+
+
+def known_on_a_server(python: str) -> dict[str, str]:
+    """The variables of the ``python`` version, such as 3.12 or 3.12.4, that are known before a server is asked."""
+    complete = python if python.count(".") == 2 else f"{python}.0"
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": complete,
+        "os_name": "posix",
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": complete,
+        "python_version": complete.rpartition(".")[0],
+        "sys_platform": "linux",
+    }
 
 
 def applies(marker: str, environment: Mapping[str, str], extras: Collection[str] = ()) -> bool:

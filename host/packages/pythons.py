@@ -6,11 +6,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from host import python_versions, uv
 from host.errors import ReleaseError
+from host.packages import python_versions, uv
+from host.packages.python_versions import Choice
+from host.packages.requirements import Read
 from host.paths import Paths
-from host.python_versions import Choice
-from host.requirements import Read
 
 # The first version that Gantry's own Gunicorn supports.
 GUNICORN_PYTHON = (3, 10)

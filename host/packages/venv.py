@@ -8,11 +8,12 @@ import pwd
 import shutil
 from pathlib import Path
 
-from host import files, locks, package_install, pythons, requirement_list, requirements, uv
+from host import files
 from host.errors import ReleaseError
-from host.package_install import Installation, reader
+from host.packages import locks, package_install, pythons, requirement_list, requirements, uv
+from host.packages.package_install import Installation, reader
+from host.packages.requirements import LIST, LOCK, PIPFILE, PROJECT, WORKSPACE_LOCK, Read
 from host.paths import Paths
-from host.requirements import LIST, LOCK, PIPFILE, PROJECT, WORKSPACE_LOCK, Read
 
 # The keys of [project] that influence the packages. The app's version or description doesn't.
 _PROJECT_KEYS = ("name", "requires-python", "dependencies")

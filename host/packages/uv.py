@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from host import missing_packages
 from host.errors import ReleaseError
+from host.packages import missing_packages
 from host.paths import Paths
 
 # The build of a package runs its code. This user owns the virtual environments and nothing else.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from host import markers
-from host.lock_graph import Need, Node, follow
-from host.locked import Package, git_place, normalized, own_place
+from host.packages import markers
+from host.packages.lock_graph import Need, Node, follow
+from host.packages.locked import Package, git_place, normalized, own_place
 
 REMEDY = "poetry lock"
 Table = dict[str, Any]
