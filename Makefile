@@ -30,7 +30,7 @@ policy: ## Install the policy pack's virtual environment, for --policy-pack poli
 	@$(SETUP) policy
 
 test: ## Run all tests, or some: ARGS='tests/unit -k name'
-	@$(SETUP) test $(ARGS)
+	@$(SETUP) test -- $(ARGS)
 
 check: development ## Check the format, lint rules, types, scripts and workflows
 	ruff format --check .

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from tools.setup import __main__ as program
 from tools.setup import engine_env, targets
 from tools.setup.paths import ENGINE, ROOT, VENV
 
@@ -55,3 +59,12 @@ def test_the_engine_runs_with_the_virtual_environment_first_on_path(tmp_path: Pa
     assert env["PATH"].split(":") == [str(VENV / "bin"), str(ENGINE), "/usr/bin"]
     assert env["VIRTUAL_ENV"] == str(VENV)
     assert env["PULUMI_CREDENTIALS_PATH"] == str(tmp_path / ".pulumi")
+
+
+def test_the_arguments_of_make_test_reach_pytest_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    reached = list[list[str]]()
+    monkeypatch.setattr(targets, "test", lambda arguments, _environ: reached.append(arguments) or 0)
+    for words in ([], ["tests/unit", "-k", "name"], ["--durations=5", "-k", "name"]):
+        monkeypatch.setattr(sys, "argv", ["setup", "test", "--", *words])
+        assert program.main() == 0
+        assert reached.pop() == words

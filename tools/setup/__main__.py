@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     recover.add_argument("--config-file", help="the stack's settings, if they aren't in the project's folder")
     commands.add_parser("policy", help="install the policy pack's virtual environment")
     test = commands.add_parser("test", help="run the tests")
-    test.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments for pytest; default: all tests")
+    test.add_argument("arguments", nargs="*", help="arguments for pytest; default: all tests")
     commands.add_parser("workflows", help="check the workflows with actionlint")
     commands.add_parser("lock", help="update and lock the requirements")
     return parser
