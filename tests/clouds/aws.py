@@ -66,13 +66,12 @@ class SimulatedAws(SimulatedCloud):
         self._mock = mock_aws()
 
     def start(self) -> None:
-        os.environ |= {"MOTO_AMIS_PATH": _write_images(), "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        os.environ["MOTO_AMIS_PATH"] = _write_images()
         self._mock.start()
 
     def stop(self) -> None:
         self._mock.stop()
         Path(os.environ.pop("MOTO_AMIS_PATH")).unlink()
-        del os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"]
 
     def client(self, service: str) -> Any:
         return _client(service, self.region)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
+from typing import Any
+
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
+
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -32,6 +39,7 @@ class RolePolicyAttachment(AwsResource, module="iam"):
     schema = ResourceSchema(inputs={"role!": str, "policyArn!": str}, replaces=("role", "policyArn"))
 
     def api_create(self, inputs: Document) -> str:
+        _add_aws_policy(inputs["policyArn"], iam_backends[self.cloud.account]["aws"])
         self.cloud.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
         return f"{inputs['role']}/{inputs['policyArn']}"
 
@@ -43,6 +51,22 @@ class RolePolicyAttachment(AwsResource, module="iam"):
     def api_delete(self, id: str) -> None:
         role, _, policy_arn = id.partition("/")
         self.cloud.client("iam").detach_role_policy(RoleName=role, PolicyArn=policy_arn)
+
+
+def _add_aws_policy(arn: str, backend: IAMBackend) -> None:
+    """Give the account one of the policies that AWS itself manages.
+
+    With its switch for these policies, moto makes all of them again for each new account, which takes four seconds.
+    """
+    name = arn.rpartition("/")[2]
+    if (data := _aws_policies().get(name)) and arn not in backend.managed_policies:
+        policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+        backend.managed_policies[policy.arn] = policy
+
+
+@lru_cache
+def _aws_policies() -> dict[str, Any]:
+    return json.loads(aws_managed_policies_data)
 
 
 class InstanceProfile(AwsResource, module="iam"):
