@@ -8,6 +8,8 @@ import subprocess
 
 # An application factory that isn't quoted, such as app:create_app("prod"). Bash takes its parenthesis for its own.
 _FACTORY = re.compile(r"""(?<![\w'"])([\w.]+:[\w.]+\([^()|;&]*\))(?!['"])""")
+# An operator of the shell with nothing behind it.
+_OPEN_END = re.compile(r"(&&|\|\|?)\s*$")
 _PREFIX = re.compile(r"^\S*bash: (?:-c: )?line \d+: ", re.MULTILINE)
 
 
@@ -39,4 +41,8 @@ def _bash(command: str) -> str | None:
         return None
     first, *_ = result.stderr.decode(errors="replace").splitlines() or ["bash can't read it"]
     words = _PREFIX.sub("", first)
-    return f"{words} (a quote isn't closed)" if re.search("matching `['\"]'", words) else words
+    if re.search("matching `['\"]'", words):
+        return f"{words} (a quote isn't closed)"
+    if match := _OPEN_END.search(command):
+        return f"{words}: nothing follows {match[1]}: write the next command into the same line, or delete {match[1]}"
+    return words

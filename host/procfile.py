@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from host import procfile_correction
+
 # These lines aren't services: each has a meaning of its own.
 RESERVED = ("web", "release", "build", "verify")
 RULE = "a line is 'name: command', with a name of letters, digits, _ and -"
@@ -77,7 +79,9 @@ def lines(text: str) -> list[Line]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"Procfile, line {number}: {line!r} has another form: {RULE}{_continued(found, written)}")
+            raise ValueError(
+                f"Procfile, line {number}: {line!r} has another form: {RULE}{_remedy(number, found, written)}"
+            )
         found.append(Line(number, match[1], match[2]))
     return found
 
@@ -102,6 +106,15 @@ def decode(content: bytes) -> str:
     if "\0" in text:
         raise ValueError("Procfile: it has bytes of value 0, as UTF-16 without its mark has: save the file as UTF-8")
     return text
+
+
+def _remedy(number: int, before: list[Line], written: list[str]) -> str:
+    """What to write in place of the line with that number, after what separates it from the rule; or ""."""
+    if continued := _continued(before, written):
+        return continued
+    is_next = bool(before) and before[-1].number + 1 == number
+    remedy = procfile_correction.correction(written[number - 1], written[number - 2] if is_next else None)
+    return f"; {remedy}" if remedy else ""
 
 
 def _continued(before: list[Line], written: list[str]) -> str:

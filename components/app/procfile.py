@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.app import discovery, scripts
+from components.app import discovery, scripts, spelling
 from components.errors import UserError
 from components.shell_syntax import syntax_error
 from host import cron, procfile, text_files
@@ -75,6 +75,10 @@ def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
         return [
             f"{label}: the command has {size} bytes, and Linux starts none with more than {LONGEST_COMMAND}: write it"
             " into a script such as start.sh, and `bash start.sh` into the line"
+        ]
+    if corrected := spelling.corrected(command):
+        return [
+            f"{label}: {command!r} has quotes, spaces, dashes or variables that bash doesn't know: write: {corrected}"
         ]
     if error := syntax_error(command):
         return [f"{label}: {command!r} can't be read by the shell: {error}"]

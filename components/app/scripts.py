@@ -6,15 +6,18 @@ import posixpath
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from components.app.shell_words import simple_commands
 
 SHELLS = ("sh", "bash", "dash")
 # Words that may precede the program: they replace or wrap it.
 _WRAPPERS = ("exec", "env", "time", "nohup", "command")
+_TWO_WORD_WRAPPERS = (("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("newrelic-admin", "run-program"))
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_PYTHON = re.compile(r"python[\d.]*")
 # Interpreters that Debian doesn't install by default, with the packages that have them.
 _PACKAGES = {
     "zsh": "zsh",
@@ -41,7 +44,7 @@ _VENV_COMMAND = re.compile(r"(?:\./)?(?:\.?v?env|\.?virtualenv)/bin/(?P<name>[\w
 
 @dataclass(frozen=True)
 class Script:
-    """A file that a command starts: by its own name, or as the argument of a shell (``has_shell``).
+    """A file that a command starts: by its own name, or as the argument of a shell or of Python (``interpreter``).
 
     ``path`` is relative to the app, ``written`` to the folder that the command has changed to. ``is_needed`` says that
     the line can't go on without it.
@@ -49,7 +52,7 @@ class Script:
 
     written: str
     path: str
-    has_shell: bool
+    interpreter: Literal["", "shell", "python"]
     is_needed: bool
 
 
@@ -69,11 +72,14 @@ def mistakes(command: str, files: Files) -> list[str]:
     return [sentence for script in scripts(command) for sentence in _mistakes(script, files)]
 
 
-def scripts(command: str) -> list[Script]:
-    """The scripts that a command starts. Those whose path contains a variable or lies outside the app are left out."""
+def scripts(command: str, folder: str | None = "") -> list[Script]:
+    """The scripts that a command starts in a folder of the app, or in one that isn't known.
+
+    Those whose path contains a variable or lies outside the app are left out.
+    """
     found: list[Script] = []
     # The folder at each depth of parentheses, which are shells of their own.
-    folders: list[str | None] = [""]
+    folders = [folder]
     for simple in simple_commands(command):
         del folders[max(simple.depth, 0) + 1 :]
         folders += [folders[-1]] * (simple.depth + 1 - len(folders))
@@ -81,19 +87,25 @@ def scripts(command: str) -> list[Script]:
         if words[:1] in (["cd"], ["pushd"], ["popd"]):
             # After a change to an unknown folder, relative paths say nothing.
             folders[-1] = _join(folders[-1], words[1]) if len(words) == 2 else None
+        elif words and (inner := _command_of_a_shell(words)):
+            found += [replace(one, is_needed=one.is_needed and simple.is_needed) for one in scripts(inner, folders[-1])]
         elif words and (written := _started_file(words)):
             path = _join(folders[-1], written)
             if path is not None:
-                has_shell = PurePosixPath(words[0]).name in (*SHELLS, ".", "source")
-                found.append(Script(written, path, has_shell=has_shell, is_needed=simple.is_needed))
+                found.append(Script(written, path, _interpreter_of(words[0]), is_needed=simple.is_needed))
     return found
 
 
 def _without_wrappers(words: list[str]) -> list[str]:
     """A simple command from its program on."""
     start = 0
-    while start < len(words) and (words[start] in _WRAPPERS or _ASSIGNMENT.match(words[start])):
-        start += 1
+    while start < len(words):
+        if words[start] in _WRAPPERS or _ASSIGNMENT.match(words[start]):
+            start += 1
+        elif tuple(words[start : start + 2]) in _TWO_WORD_WRAPPERS:
+            start += 2
+        else:
+            break
     return words[start:]
 
 
@@ -104,7 +116,41 @@ def _started_file(words: list[str]) -> str | None:
         return arguments[0] if arguments else None
     if PurePosixPath(program).name in SHELLS:
         return _argument_of_a_shell(arguments)
+    if _PYTHON.fullmatch(program):
+        return _argument_of_python(arguments)
     return program if "/" in program else None
+
+
+def _interpreter_of(program: str) -> Literal["", "shell", "python"]:
+    if PurePosixPath(program).name in (*SHELLS, ".", "source"):
+        return "shell"
+    return "python" if _PYTHON.fullmatch(program) else ""
+
+
+def _command_of_a_shell(words: list[str]) -> str | None:
+    """The command in `sh -c "command"`; None for other programs and for scripts."""
+    program, *arguments = words
+    if PurePosixPath(program).name not in SHELLS:
+        return None
+    for index, word in enumerate(arguments):
+        if re.fullmatch(r"-[a-z]*c", word):
+            return next(iter(arguments[index + 1 :]), None)
+        if not word.startswith(("-", "+")):
+            return None
+    return None
+
+
+def _argument_of_python(arguments: list[str]) -> str | None:
+    """The file among the arguments of Python; None for a module (-m), a command (-c) and its standard input."""
+    words = iter(arguments)
+    for word in words:
+        if re.fullmatch("-[A-Za-z]*[WX]", word):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+        elif word == "-" or re.match("-[A-Za-z]*[cmhV?]|--", word):
+            return None
+    return None
 
 
 def _argument_of_a_shell(arguments: list[str]) -> str | None:
@@ -131,29 +177,41 @@ def _join(folder: str | None, path: str) -> str | None:
 def _mistakes(script: Script, files: Files) -> Iterator[str]:
     content = files.contents.get(script.path)
     if content is None:
-        if script.is_needed and not files.has_build:
+        is_package = script.interpreter == "python" and posixpath.join(script.path, "__main__.py") in files.contents
+        if script.is_needed and not files.has_build and not is_package:
             yield _missing(script, files)
+        return
+    if script.interpreter == "python":
         return
     path, file = script.path, files.app / script.path
     is_text = b"\0" not in content[:1024]
     if is_text and b"\r\n" in content:
         yield (
-            f"{path} has Windows line endings (CRLF), with which no shell can run it: convert it with"
+            f"{path} has Windows line endings (CRLF), with which it can't be started: convert it with"
             f" `sed -i 's/\\r$//' {shlex.quote(path)}`, and keep it so with the line '{path} text eol=lf' in"
             " .gitattributes"
         )
     if content.startswith(b"\xef\xbb\xbf"):
         yield f"{path} begins with a byte order mark, which hides its first line: save it as UTF-8 without one"
-    if script.has_shell or not script.is_needed:
+    if script.interpreter or not script.is_needed:
         return
     if not (file.is_symlink() or file.stat().st_mode & 0o100):
         quoted = shlex.quote(path)
         yield (
             f"{path} isn't executable: run `chmod +x {quoted}`, and in a git repository"
-            f" `git update-index --chmod=+x {quoted}`, or write `bash {path}` into the line"
+            f" `git update-index --chmod=+x {quoted}`{_with_interpreter(path, content)}"
         )
     if content.startswith(b"#!"):
         yield from _interpreter(path, content, files)
+
+
+def _with_interpreter(path: str, content: bytes) -> str:
+    """The other remedy for a script that isn't executable: name its interpreter. A binary program has none."""
+    if b"\0" in content[:1024]:
+        return ""
+    first, _, _ = content.partition(b"\n")
+    is_python = path.endswith(".py") or (first.startswith(b"#!") and b"python" in first)
+    return f", or write `{'python' if is_python else 'bash'} {path}` into the line"
 
 
 def _missing(script: Script, files: Files) -> str:
@@ -162,6 +220,11 @@ def _missing(script: Script, files: Files) -> str:
         return (
             f"{script.written} is in a virtual environment, which isn't part of a release: {remedy}, because the"
             " commands of the installed packages are on PATH"
+        )
+    if PurePosixPath(script.path).name.startswith(".env"):
+        return (
+            f"{script.written} holds variables, which aren't part of a release: leave it out, and set its variables"
+            " with: pulumi config set --path env.NAME <value>"
         )
     if (files.app / script.path).is_dir():
         return f"{script.written} is a folder, not a script: correct the path"

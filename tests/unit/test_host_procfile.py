@@ -28,7 +28,7 @@ def test_only_line_ends_end_a_line(character: str):
 
 @pytest.mark.parametrize("line", ["web gunicorn a:b", "web.1: gunicorn a:b", "web:", "web:   ", "größe: a", ": a", "a"])
 def test_a_line_of_another_form_is_refused_with_its_number_and_the_rule(line: str):
-    with pytest.raises(ValueError, match=r"Procfile, line 2: .*name of letters, digits, _ and -$"):
+    with pytest.raises(ValueError, match=r"Procfile, line 2: .*name of letters, digits, _ and -(;|$)"):
         procfile.processes(f"# first\n{line}\n")
 
 

@@ -59,11 +59,15 @@ def test_gunicorn_may_have_a_wrapper_and_the_procfile_any_line_ends(app: Path, l
     ],
 )
 def test_a_web_line_is_any_shell_command(app: Path, line: str):
+    (app / "manage.py").touch()
     (app / "Procfile").write_text(line + "\n")
     assert "Procfile" in members(app)
 
 
 def test_other_commands_are_shell_commands_too(app: Path):
+    (app / "jobs").mkdir()
+    for name in ("seed.py", "jobs/a.py"):
+        (app / name).touch()
     (app / "Procfile").write_text("web: gunicorn a:b\nrelease: flask db upgrade && python seed.py > log\n")
     (app / "app.json").write_text('{"cron": [{"schedule": "@daily", "command": "cd jobs && python a.py | tee log"}]}')
     assert "app.json" in members(app)

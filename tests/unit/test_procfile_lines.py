@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components import shell_syntax
+from components.app import spelling
 from components.app.procfile import ProcfileError
 from components.shell_syntax import syntax_error
 from tests.packed_app import packed
@@ -29,12 +30,61 @@ def refusal(app: Path) -> str:
         ("web gunicorn a:b\n", ["line 1: 'web gunicorn a:b'", "name: command"]),
         ("web: gunicorn a:b\nrelease: a\nrelease: b", ["lines 2 and 3", "release: a && b"]),
         ("web: gunicorn 'a:b", ["line 1: web", "can't be read by the shell", "a quote isn't closed"]),
+        ("web: true &&", ["line 1: web", "can't be read by the shell", "nothing follows &&"]),
+        ("web: gunicorn “a:b()” \u2013w 2", ["line 1: web", 'write: gunicorn "a:b()" -w 2']),
+        ("web: gunicorn\u00a0a:b —bind 0:%PORT%", ["write: gunicorn a:b --bind 0:$PORT"]),
     ],
 )
 def test_a_procfile_that_cannot_work_is_refused_while_packing(app: Path, text: str, parts: list[str]):
     (app / "Procfile").write_text(text)
     message = refusal(app)
     assert all(part in message for part in parts), message
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("web :  gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("web= gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("web gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("- web: gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ('"web: gunicorn a:b"', "write 'web: gunicorn a:b'"),
+        ("web\uff1a gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("\u200bweb: gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("gunicorn a:b", "write 'web: gunicorn a:b'"),
+        ("web: true\ncelery.beat: celery beat", "write 'celery-beat: celery beat'"),
+        ("web: true\nmail worker: python m.py", "write 'mail-worker: python m.py'"),
+        ("web: true\ncafé: true", "write 'cafe: true'"),
+        ("web:\nworker: true", "it has no command: write one after 'web:', or delete the line"),
+        ("web: true &&\n  gunicorn a:b", "write both as one: web: true && gunicorn a:b"),
+        ("web: gunicorn a:b\n  -b 0.0.0.0:$PORT", "write both as one: web: gunicorn a:b -b 0.0.0.0:$PORT"),
+        ("// the shop\nweb: true", "write '# the shop'"),
+        ("<<<<<<< HEAD\nweb: true", "resolve the conflict"),
+        ("```\nweb: true\n```", "delete this line"),
+    ],
+)
+def test_the_error_for_a_line_of_another_form_has_the_line_to_write(app: Path, text: str, remedy: str):
+    (app / "Procfile").write_text(text)
+    assert remedy in refusal(app)
+
+
+@pytest.mark.parametrize(
+    ("command", "corrected"),
+    [
+        ("gunicorn -b 0:{PORT} a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:{{ PORT }} a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:${{PORT}} a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:$env:PORT a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:$$PORT a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:$(PORT) a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:\\$PORT a:b", "gunicorn -b 0:$PORT a:b"),
+        ("gunicorn -b 0:${PORT:-80} 'a:b(“x”)' # “quoted” \u2013 {PORT}", None),
+        ('sh -c "gunicorn -b 0:\\$PORT a:b"', None),
+        ("date +%FT%T && gunicorn a:b -b 0:${PORT}", None),
+    ],
+)
+def test_a_command_is_corrected_only_where_bash_reads_something_else(command: str, corrected: str | None):
+    assert spelling.corrected(command) == corrected
 
 
 def test_without_a_web_line_the_error_has_the_line_for_the_app_that_would_be_found(app: Path):

@@ -41,10 +41,18 @@ def sentence(command: str, files: Files) -> str:
         ("bash -eu -o pipefail start.sh x", ["start.sh"]),
         ("LEVEL=1 exec ./start.sh", ["start.sh"]),
         ("env LEVEL=1 sh -e ./start.sh", ["start.sh"]),
-        ("python migrate.py && ./start.sh", ["start.sh"]),
+        ("python migrate.py && ./start.sh", ["migrate.py", "start.sh"]),
+        ("python3.13 -u -W ignore -Xdev serve.py --fast", ["serve.py"]),
+        ("poetry run python serve.py", ["serve.py"]),
+        ("newrelic-admin run-program bin/web", ["bin/web"]),
+        ("python -m shop", []),
+        ("python -c 'import shop' x.py", []),
+        ("python -um shop x.py", []),
+        ("python - x.py", []),
         ("cd src && ../run.sh; sh x.sh | ./y", ["run.sh", "src/x.sh", "src/y"]),
         (". ./env.sh && gunicorn a:b", ["env.sh"]),
-        ("sh -c './start.sh'", []),
+        ("sh -c './start.sh'", ["start.sh"]),
+        ("cd src && bash -lc 'cd jobs && exec ./run.sh'", ["src/jobs/run.sh"]),
         ("bash -lc 'gunicorn a:b'", []),
         ("cd $HOME && ./start.sh", []),
         ("/usr/bin/python3 x.py", []),
@@ -77,6 +85,28 @@ def test_a_script_that_is_not_executable_is_named_with_both_commands(tmp_path: P
     assert "`git update-index --chmod=+x start.sh`" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (RUN, "or write `bash web` into"),
+        (b"#!/usr/bin/env python\n", "or write `python web` into"),
+        (b"\x7fELF\x02\0", "`git update-index --chmod=+x web`"),
+    ],
+)
+def test_the_line_for_a_script_that_is_not_executable_names_its_interpreter(
+    tmp_path: Path, content: bytes, remedy: str
+):
+    message = sentence("./web", app_with(tmp_path, executable=False, web=content))
+    assert remedy in message
+    assert ("into the line" in message) == (b"\0" not in content)
+
+
+def test_a_folder_with_a_main_module_is_a_script_of_python(tmp_path: Path):
+    files = Files(tmp_path, {"shop/__main__.py": b""})
+    assert mistakes("python shop", files) == []
+    assert "the app has no file store" in sentence("python store", files)
+
+
 def test_a_script_that_a_shell_runs_need_not_be_executable(tmp_path: Path):
     assert mistakes("sh start.sh", app_with(tmp_path, executable=False, start_sh=RUN)) == []
 
@@ -90,6 +120,9 @@ def test_a_script_that_a_shell_runs_need_not_be_executable(tmp_path: Path):
         (".venv/bin/gunicorn a:b", "virtual environment, .*: write `gunicorn`"),
         (". venv/bin/activate && gunicorn a:b", "virtual environment, .*: leave this out"),
         ("bin/", "bin/ is a folder"),
+        ("python serve.py", "the app has no file serve.py"),
+        ("bash -c 'deploy/start.sh'", "the app has no file deploy/start.sh"),
+        (". ./.env && gunicorn a:b", r"leave it out, and set its variables with: pulumi config set --path env\.NAME"),
         (
             "bin/start-nginx gunicorn a:b",
             "buildpack: delete `bin/start-nginx` from the line, because a server has Nginx",
@@ -105,7 +138,15 @@ def test_a_script_that_gitignore_excludes_is_pointed_out(tmp_path: Path):
     assert "excluded by .gitignore" in sentence("./start.sh", Files(tmp_path, {}))
 
 
-@pytest.mark.parametrize("command", ["[ -f ./env.sh ] && . ./env.sh; gunicorn a:b", "if test -x ./a; then ./a; fi"])
+def test_a_file_of_variables_is_never_asked_for_in_the_release(tmp_path: Path):
+    (tmp_path / ".env").write_bytes(b"TOKEN=1")
+    assert ".gitignore" not in sentence("source .env && gunicorn a:b", Files(tmp_path, {}))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["[ -f ./env.sh ] && . ./env.sh; gunicorn a:b", "if test -x ./a; then ./a; fi", "bash -c './a || gunicorn a:b'"],
+)
 def test_a_script_behind_a_condition_may_be_missing(tmp_path: Path, command: str):
     assert mistakes(command, Files(tmp_path, {})) == []
 
