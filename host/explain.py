@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import read_only
+from host import explain_servers, read_only
 from host.errors import ReleaseError
-from host.packages import missing_packages
+from host.packages import import_names, missing_packages
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
 Sentence = Callable[[re.Match[str], Path | None], str]
@@ -25,39 +25,11 @@ _ADD = {
     "pdm.lock": "pdm add {}",
     "Pipfile.lock": "pipenv install {}",
 }
-# Packages whose names differ from the module that they install.
-_PACKAGES = {
-    "Crypto": "pycryptodome",
-    "MySQLdb": "mysqlclient",
-    "PIL": "pillow",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "corsheaders": "django-cors-headers",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "decouple": "python-decouple",
-    "distutils": "setuptools",
-    "django_filters": "django-filter",
-    "dj_database_url": "dj-database-url",
-    "dotenv": "python-dotenv",
-    "environ": "django-environ",
-    "jose": "python-jose",
-    "jwt": "PyJWT",
-    "magic": "python-magic",
-    "multipart": "python-multipart",
-    "pkg_resources": "setuptools<81",
-    "psycopg": "psycopg[binary]",
-    "psycopg2": "psycopg2-binary",
-    "rest_framework": "djangorestframework",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "slugify": "python-slugify",
-    "storages": "django-storages",
-    "yaml": "PyYAML",
-}
 _SET = "pulumi config set --path env.{} <value>"
 # The last lines before the error of an import whose module was named by a text, in the Procfile or in settings.
-_BY_NAME = re.compile(r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +File \"<frozen .*\n)*$")
+_BY_NAME = re.compile(
+    r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +[~^]+\n)?(?: +File \"<frozen .*\n)*$"
+)
 # What bash and dash write before an error: `/bin/bash: line 1: `, `./start.sh: line 3: `, `sh: 1: `.
 _SHELL = r": (?:line )?\d+: (?:exec: )?"
 # Folders below the app in which its own modules may lie.
@@ -97,10 +69,16 @@ def _quoted(package: str) -> str:
 
 def _missing_module(match: re.Match[str], app: Path | None) -> str:
     module = match["module"]
+    if "/" in module:
+        return f"A module has dots in its name, and no path: write {module.replace('/', '.')} into the Procfile."
+    if module == "pip":
+        return explain_servers.INSTALLED
     top = module.partition(".")[0]
     folder = _folder_of(top, app)
-    add = add_package(_PACKAGES.get(top, top), app)
-    if folder is None and _BY_NAME.search(match.string[: match.start()]):
+    add = add_package(import_names.PACKAGES.get(top, top), app)
+    # `python -m` and servers take the name of a module from the Procfile, which may be mistaken.
+    is_named = "runner" in match.re.groupindex or _BY_NAME.search(match.string[: match.start()])
+    if folder is None and is_named:
         return (
             f"Neither the app nor its packages have a module {module}: correct the name in the Procfile or in the app's"
             f" settings; or, if it belongs to a package, {add}."
@@ -134,6 +112,8 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     command = match["command"]
     if sentence := missing_packages.of_program(command):
         return sentence
+    if any(re.match(pattern, match.string[match.start("command") :]) for pattern, _ in explain_servers.CAUSES):
+        return ""
     if " " in command:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
@@ -175,6 +155,8 @@ def _denied(match: re.Match[str], _: Path | None) -> str:
 
 def _empty_option(match: re.Match[str], _: Path | None) -> str:
     option = match["option"].rpartition("/")[2]
+    if any(re.match(pattern, match[0]) for pattern, _ in explain_servers.CAUSES):
+        return ""
     return (
         f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"
         f" {_SET.format('<NAME>')}; or write a value for this case into the Procfile: `{option} ${{<NAME>:-<value>}}`."
@@ -184,7 +166,8 @@ def _empty_option(match: re.Match[str], _: Path | None) -> str:
 # Regular expressions over an app's last lines, and the sentence for each match.
 CAUSES: list[tuple[str, str | Sentence]] = [
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", _missing_module),
-    (r"python[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
+    (r"(?:^|\n)(?P<runner>Error): No module named '(?P<module>[^']+)'", _missing_module),
+    (r"(?P<runner>python)[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),
@@ -216,10 +199,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         "Another process listens on this address. The old and the new release run at the same time, so a fixed port is"
         " taken: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
     ),
-    (
-        r"(?:\[Errno 13\] Permission denied|Permission denied|PermissionError).*\('[^']*', \d{1,3}\)",
-        "An app may not listen on a port below 1024: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
-    ),
+    *explain_servers.CAUSES,
     (
         r"MemoryError|Perhaps out of memory\?|(?:^|\n)Killed(?:\n|$)|: line \d+: +\d+ Killed\b|oom-kill",
         "The server has too little memory: run fewer workers with `pulumi config set workers 1`, or use a larger"
@@ -281,6 +261,8 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         " its address, such as: pulumi config set --secret --path env.DATABASE_URL <address>",
     ),
     (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^']+)'", _missing_file),
+    (r"can't open file '(?P<path>[^']+)': \[Errno 2\]", _missing_file),
+    (r"(?:^|\n)Error: (?:can't chdir to )?'(?P<path>[^']+)'(?: doesn't exist)?(?:\n|$)", _missing_file),
     (r"(?P<library>lib[\w.+-]+\.so[\w.]*): cannot open shared object file", missing_packages.of_library),
     (r"cannot load library '(?P<library>lib[^']+)'", missing_packages.of_library),
     (r"(?:failed to find|Unable to find) (?P<library>libmagic|zbar)", missing_packages.of_library),

@@ -16,6 +16,8 @@ _APP = re.compile(
     rf"|(?:{_PATHS.deployments}|{_PATHS.processes})/[^/]+/app)(?:/|$)"
 )
 _QUOTED = r"['\"\u2018](?P<path>[^'\"\u2019\n]+)['\"\u2019]"
+# Files of the system, which an app reads. Another sentence is about /run.
+_SYSTEM = re.compile("/(?:etc|proc|sys|dev|root|boot|usr|run|var/run)(?:/|$)")
 # SQLite writes these files beside a database.
 _JOURNAL = re.compile(r"-(?:journal|wal|shm)$")
 # Flask's instance folder of an app that is installed as a package.
@@ -58,8 +60,8 @@ def explain_without_path(match: re.Match[str], _: Path | None) -> str:
 
 
 def explain_denied(match: re.Match[str], app: Path | None) -> str:
-    """The same for a path that the app's user can't write to; empty for paths outside of the app."""
-    return explain_path(match, app) if relative_to_app(match["path"]) is not None else ""
+    """The same for a path that the app's user can't write to; empty for one that the app may have wanted to read."""
+    return "" if _SYSTEM.match(match["path"]) else explain_path(match, app)
 
 
 def explain_database(match: re.Match[str], app: Path | None) -> str:

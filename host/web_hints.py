@@ -35,7 +35,7 @@ def hints(paths: Paths, name: str, check: HealthCheck) -> list[str]:
     found = list[str]()
     if server := development_server(_server_header(paths, name, check)):
         found.append(
-            f"warning: {server} answers, a development server for one person: use a production server, such as"
+            f"warning: a development server for one person answers, {server}: use a production server, such as"
             " 'web: gunicorn app:app'"
         )
     elif web_server.forward_file(paths, name).exists():

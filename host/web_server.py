@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import files, listening, ports, systemd, times
+from host import files, listening, port_line, ports, procfile, systemd, times
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -52,7 +53,7 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
             _forward(paths, deployment, address, port)
             return
         if places := elsewhere.places():
-            raise ReleaseError(_wrong_place(places))
+            raise ReleaseError(_wrong_place(places, port_line.corrected(_command(paths, deployment), places)))
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -82,7 +83,7 @@ def _ended(deployment: str, left: listening.Group) -> str:
     if left.processes:
         return (
             "the web process has ended, but programs that it started still run: they must stay in the foreground. Take"
-            " '&', --daemon or -D out of the command in the Procfile"
+            " '&', setsid, --daemon or -D out of the command in the Procfile"
         )
     if systemd.show(systemd.WEB_UNIT.format(deployment), "ExecMainStatus").get("ExecMainStatus") == "0":
         return (
@@ -92,19 +93,32 @@ def _ended(deployment: str, left: listening.Group) -> str:
     return "the web process has ended"
 
 
-def _wrong_place(places: list[int | str]) -> str:
+def _wrong_place(places: list[int | str], line: str) -> str:
+    """The error for a web process that listens elsewhere; ``line`` is its corrected command, or ""."""
     names = " and ".join(f"port {place}" if isinstance(place, int) else str(place) for place in places)
+    remedy = (
+        f"In the Procfile, write 'web: {line}'"
+        if line
+        else "Where the program or its settings name the port, write the variable instead: $PORT in the Procfile, for"
+        " example 'web: gunicorn -b 0.0.0.0:$PORT app:app', or port=int(os.environ[\"PORT\"]) in Python"
+    )
     return (
         f"the web process listens on {names}, but must listen on the port in the variable PORT or on the Unix socket in"
-        " GANTRY_SOCKET: each release has its own, because two run side by side. In the Procfile, write $PORT in place"
-        " of the number, for example 'web: gunicorn -b 0.0.0.0:$PORT app:app'; in Python,"
-        ' port=int(os.environ["PORT"])'
+        f" GANTRY_SOCKET: each release has its own, because two run side by side. {remedy}"
     )
+
+
+def _command(paths: Paths, deployment: str) -> str:
+    """The web line of a deployment; empty if its release can't be read."""
+    with suppress(OSError, ValueError, KeyError):
+        return procfile.read(paths.releases / deployment.partition("-")[0])["web"]
+    return ""
 
 
 def _forward(paths: Paths, deployment: str, address: str, port: int) -> None:
     """Let systemd forward connections from the deployment's socket to the port."""
-    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    # systemd-socket-proxyd takes what is before the last colon for the address, also for IPv6.
+    target = f"{address}:{port}"
     if files.write(forward_file(paths, deployment), f"TARGET={target}\n".encode(), 0o644):
         systemd.systemctl("stop", systemd.PORT_SERVICE.format(deployment))
     socket = systemd.PORT_SOCKET.format(deployment)

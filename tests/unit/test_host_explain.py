@@ -12,6 +12,7 @@ IMPORT_BY_NAME = """  File "/opt/gantry/venvs/1/lib/python3.13/site-packages/gun
     mod = importlib.import_module(module)
   File "/usr/lib/python3.13/importlib/__init__.py", line 88, in import_module
     return _bootstrap._gcd_import(name[level:], package, level)
+           ~~~~~~~~~~~~~~~~~~~~~~^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "<frozen importlib._bootstrap>", line 1387, in _gcd_import
   File "<frozen importlib._bootstrap>", line 1324, in _find_and_load_unlocked
 """
@@ -37,7 +38,39 @@ KeyError: 'DATABASE_URL'
             f"{IMPORT_BY_NAME}ModuleNotFoundError: No module named 'shop'",
             "Neither the app nor its packages have a module shop: correct the name in the Procfile",
         ),
-        ("/opt/gantry/venv/bin/python3: No module named celery", "add celery to requirements.txt"),
+        (
+            "/opt/gantry/venv/bin/python3: No module named celery",
+            "correct the name in the Procfile or in the app's settings; or, if it belongs to a package, add celery to",
+        ),
+        ("python: can't open file '/srv/a.py': [Errno 2] No such file", "name it relative to the app's folder"),
+        ("/bin/bash: line 1: python3.11: command not found", "Write `python` in place of python3.11: the file"),
+        ("/bin/bash: line 1: rye: command not found", "write the command that rye runs"),
+        ("TypeError: Application object must be callable.", "-k aiohttp.GunicornWebWorker"),
+        ("Error: No module named 'config'", "correct the name in the Procfile"),
+        ("ModuleNotFoundError: No module named 'src/app'", "write src.app into the Procfile"),
+        ("/bin/bash: line 1: pip: command not found", "take the command that installs them out"),
+        ("/opt/gantry/venv/bin/python: No module named pip", "take the command that installs them out"),
+        ("Error: 'gunicorn.conf.py' doesn't exist", "gunicorn.conf.py isn't in the release"),
+        ("Error: can't chdir to 'backend'", "backend isn't in the release"),
+        ("ImportError: Failed to find application, did you mean 'app:app'?", "write `gunicorn app:app`"),
+        ("AppImportError: Failed to parse '' as an attribute name or function call.", "in one word"),
+        ("gunicorn: error: unrecognized arguments: --wrokers 2", "doesn't know one of its options"),
+        ("ImportError: Entry point ('gunicorn.workers', 'eventlet') not found", "no worker class eventlet"),
+        ("Error: '$PORT' is not a valid port number.", "not in single quotes"),
+        ("Error: '' is not a valid port number.", "in capital letters"),
+        ("Error: Invalid value for '--port': '%PORT%' is not a valid integer.", "write $PORT"),
+        ("Error: Invalid value for '-p' / '--port': '' is not a valid integer.", "write $PORT"),
+        ('CommandError: "$port" is not a valid port number or address:port pair.', "write $PORT"),
+        ("error: argument -p/--port: expected one argument", "write `$PORT` in capital letters"),
+        ("[ERROR] connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied", "below 1024"),
+        (
+            "Error: Error: 'logs/a.log' isn't writable [FileNotFoundError(2, 'No such",
+            "can't write to logs/a.log: write `-`",
+        ),
+        ("failed: [Errno 1] Operation not permitted: '/run/gantry/1.sock'", "can't become another one"),
+        ("PermissionError: [Errno 13] Permission denied: '/var/run/tmp_f7b'", "take an option such as --pid out"),
+        ('sudo: The "no new privileges" flag is set, which prevents', "take sudo or su out"),
+        ("/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted", "take ulimit out"),
         ('ERROR: Error loading ASGI app. Could not import module "main".', "module main"),
         ("/usr/bin/env: \u2018daphne\u2019: No such file or directory", "add daphne to requirements.txt"),
         ("/opt/gantry/instances/1/web: 2: exec: daphne: not found", "The command daphne isn't installed"),

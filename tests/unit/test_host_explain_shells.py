@@ -71,7 +71,8 @@ def test_a_script_with_line_ends_of_windows_is_told_from_a_missing_one():
             "gunicorn: error: argument -w/--workers: invalid int value: 'app:app'",
             "The option --workers has no valid value.",
         ),
-        ("Error: Option '--port' requires an argument.", "The option --port has no valid value."),
+        ("Error: Option '--port' requires an argument.", "write `$PORT` in capital letters"),
+        ("Error: Option '--workers' requires an argument.", "The option --workers has no valid value."),
         (
             "Error: Invalid value for '--port': '--workers' is not a valid integer.",
             "The option --port has no valid value.",

@@ -82,3 +82,9 @@ def test_a_path_outside_of_the_app_can_not_be_linked():
     sentence = explain(EROFS.format("/data/shop.db"))
     assert sentence == "The app can't write to /data/shop.db: let it write to a path below /var/lib/app."
     assert explain("PermissionError: [Errno 13] Permission denied: '/etc/shadow'") == ""
+
+
+@pytest.mark.parametrize("path", ["/var/log/shop.log", "/data", "/srv/media/a.png"])
+def test_a_path_outside_of_the_app_gets_the_folder_that_stays(path: str):
+    sentence = explain(f"PermissionError: [Errno 13] Permission denied: '{path}'")
+    assert sentence == f"The app can't write to {path}: let it write to a path below /var/lib/app."

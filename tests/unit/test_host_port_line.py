@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from host.port_line import corrected
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "line"),
+    [
+        ("gunicorn -b 0.0.0.0:8000 a:b", 8000, "gunicorn -b 0.0.0.0:$PORT a:b"),
+        ("gunicorn --bind='0.0.0.0:8000' a:b", 8000, 'gunicorn --bind="0.0.0.0:$PORT" a:b'),
+        ("PORT=8000 python serve.py --max 80001", 8000, "python serve.py --max 80001"),
+        ("export PORT=8000 && python serve.py", 8000, "python serve.py"),
+        ("uvicorn a:b --port=8000 | tee log", 8000, "uvicorn a:b --port=$PORT | tee log"),
+        ("uvicorn a:b", 8000, "uvicorn a:b --port $PORT"),
+        ("flask --app shop run -h 0.0.0.0", 5000, "flask --app shop run -h 0.0.0.0 --port $PORT"),
+        ("python manage.py runserver", 8000, "python manage.py runserver 0.0.0.0:$PORT"),
+        ("python -m http.server", 8000, "python -m http.server $PORT"),
+        ("streamlit run app.py", 8501, "streamlit run app.py --server.port $PORT"),
+        ("gunicorn -b unix:/tmp/a.sock a:b", "/tmp/a.sock", "gunicorn -b unix:$GANTRY_SOCKET a:b"),
+    ],
+)
+def test_the_line_listens_on_the_variable(command: str, place: int | str, line: str):
+    assert corrected(command, [place]) == line
+
+
+@pytest.mark.parametrize("command", ["python app.py", "uvicorn a:b | tee log", "./start.sh", "uvicorn a:b # the shop"])
+def test_a_program_that_chooses_its_port_itself_has_no_line(command: str):
+    assert corrected(command, [8000]) == ""
