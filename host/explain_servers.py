@@ -5,6 +5,7 @@ They are a part of ``explain.CAUSES``. The remedies need no look into the app's 
 
 from __future__ import annotations
 
+from host import read_only
 from host.paths import Paths
 
 _DATA = Paths().app_home
@@ -32,6 +33,10 @@ CAUSES: list[tuple[str, str]] = [
         r"connection to \('[^']*', \d{1,3}\) failed: \[Errno 13\]"
         r"|(?:\[Errno 13\] Permission denied|Permission denied|PermissionError).*\('[^']*', \d{1,3}\)",
         "An app may not listen on a port below 1024: listen on $PORT or on the Unix socket that $GANTRY_SOCKET names.",
+    ),
+    (
+        read_only.SOCKET,
+        "Gunicorn can't listen on {path}: take -b or --bind out of its command, then it listens on $GANTRY_SOCKET.",
     ),
     (
         r"Error: '(?P<path>[^']+)' isn't writable",

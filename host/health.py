@@ -12,7 +12,7 @@ from pathlib import Path
 
 from host import candidate, health_advice, ports
 from host.errors import ReleaseError
-from host.health_check import Answer, HealthCheck, excerpt
+from host.health_check import EXCERPT_CHARACTERS, Answer, HealthCheck, excerpt
 from host.paths import Paths
 
 # Seconds between two checks until the first one succeeds. They are few, because a person waits for the result.
@@ -24,6 +24,9 @@ FAILED_CHECKS = 2
 # Limit for the additional look at the front page.
 FRONT_PAGE_SECONDS = 2.0
 EXCERPT_BYTES = 4096
+
+# Some apps fail at a request without them, which all browsers send.
+HEADERS = {"User-Agent": "Gantry health check", "Accept": "*/*"}
 
 Connect = Callable[[float], http.client.HTTPConnection]
 
@@ -116,20 +119,18 @@ def _wait(connect: Connect, check: HealthCheck, subject: str, nginx_errors: Call
 
 def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> Answer:
     try:
-        headers = {"Host": check.host, "X-Forwarded-Proto": check.scheme}
+        headers = {**HEADERS, "Host": check.host, "X-Forwarded-Proto": check.scheme}
         connection.request("GET", check.path, headers=headers)
         return _answer(connection.getresponse())
     except TimeoutError:
         return Answer(None, f"nothing within {connection.timeout or 0:.1f} s", fault="silent")
-    except ConnectionRefusedError as error:
+    except (ConnectionRefusedError, FileNotFoundError):
         is_app = isinstance(connection, UnixConnection)
-        return Answer(None, repr(error), fault="refused" if is_app else "no Nginx")
-    except FileNotFoundError as error:
-        return Answer(None, repr(error), fault="refused")
-    except (ConnectionError, http.client.IncompleteRead) as error:
-        return Answer(None, repr(error), fault="closed")
+        return Answer(None, "nothing: no process listens", fault="refused" if is_app else "no Nginx")
+    except (ConnectionError, http.client.IncompleteRead):
+        return Answer(None, "nothing: the connection was closed", fault="closed")
     except http.client.HTTPException as error:
-        return Answer(None, repr(error), fault="no HTTP")
+        return Answer(None, f"something that isn't HTTP: {str(error)[:EXCERPT_CHARACTERS]!r}", fault="no HTTP")
     except OSError as error:
         return Answer(None, repr(error))
     finally:

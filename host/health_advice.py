@@ -72,6 +72,15 @@ def slow_start(seconds: float) -> str:
     )
 
 
+def slow_command(seconds: float) -> str:
+    """What to do about a command of the Procfile that was stopped after ``seconds``."""
+    return (
+        "If the command needs more time, give it more:"
+        f" `pulumi config set releaseTimeout {_more(seconds, times.MAX_COMMAND_SECONDS)}`. If it waits for an answer or"
+        " never ends, such as a server, change it in the Procfile."
+    )
+
+
 def rejected(line: str) -> str:
     """What to do about an answer that Nginx didn't pass on. ``line`` is Nginx's message."""
     if "too big header" in line:
@@ -83,6 +92,8 @@ def rejected(line: str) -> str:
         return "The app closed the connection before it had answered: its last lines may say why."
     if "header" in line or "Content-Length" in line or "Transfer-Encoding" in line:
         return "The app's response isn't valid HTTP, so no visitor would get it: correct the header in the app."
+    if "invalid" in line:
+        return "The app's response isn't valid HTTP, so no visitor would get it: correct it in the app."
     return ""
 
 

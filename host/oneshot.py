@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host import explain, systemd
+from host import explain, health_advice, systemd
 from host.console import say
 from host.errors import ReleaseError
 
@@ -42,10 +42,14 @@ def failure(unit: str, phase: str, command: str, app: Path) -> ReleaseError:
 
     ``app`` is the folder in which it ran.
     """
-    properties = systemd.show(unit, "Result", "ExecMainStatus")
+    properties = systemd.show(unit, "Result", "ExecMainStatus", "TimeoutStartUSec")
     last_lines = systemd.journal(unit)
     systemd.systemctl("reset-failed", unit)
-    return explain.failure(f"{phase} {_reason(properties)}: {command}", last_lines, app)
+    error = explain.failure(f"{phase} {_reason(properties)}: {command}", last_lines, app)
+    if properties.get("Result") == "timeout":
+        slow = health_advice.slow_command(systemd.seconds(properties.get("TimeoutStartUSec", "")))
+        error.advice = "\n".join(filter(None, (error.advice, slow)))
+    return error
 
 
 def _write_lines(journal_command: list[str], write: Callable[[str], None]) -> None:

@@ -35,6 +35,8 @@ READ_ONLY = (
 )
 # Programs that don't name the path, such as those in Rust.
 WITHOUT_PATH = r"[Rr]ead-only file system"
+# Gunicorn, if it can't create its Unix socket.
+SOCKET = r"connection to (?P<path>\S+) failed: \[Errno (?:2|13|30)\]"
 DENIED = rf"PermissionError: \[Errno 13\] Permission denied: {_QUOTED}"
 DATABASE = r"attempt to write a readonly database|unable to open database file"
 
@@ -55,7 +57,7 @@ def explain_path(match: re.Match[str], app: Path | None) -> str:
 
 def explain_without_path(match: re.Match[str], _: Path | None) -> str:
     """The sentence for an error that doesn't name the path; empty if another line does."""
-    known = any(re.search(pattern, match.string) for pattern in READ_ONLY)
+    known = any(re.search(pattern, match.string) for pattern in (*READ_ONLY, SOCKET))
     return "" if known else _sentence("writes a file there", "<its path>")
 
 

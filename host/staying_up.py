@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from host.paths import Paths
 
 # A new process counts as started after this many seconds without a restart.
 STAY_SECONDS = 3.0
-# Why a main process has ended, in ExecMainCode: CLD_EXITED, and CLD_KILLED or CLD_DUMPED of asm-generic/siginfo.h.
-_EXITED, _KILLED = "1", ("2", "3")
 _PROPERTIES = ("ActiveState", "NRestarts", "ExecMainCode", "ExecMainStatus")
 
 
@@ -63,7 +60,7 @@ def _failure(paths: Paths, process: Process, properties: dict[str, str]) -> Rele
     app = paths.processes / process.name / "app"
     code, status = properties.get("ExecMainCode"), properties.get("ExecMainStatus", "")
     switch_off = f"pulumi config set --path processes.{process.type} 0"
-    if (code, status) == (_EXITED, "0"):
+    if (code, status) == (systemd.EXITED, "0"):
         release = procfile.read(app).get("release")
         line = f"release: {release} && {process.command}" if release else f"release: {process.command}"
         return ReleaseError(
@@ -74,15 +71,6 @@ def _failure(paths: Paths, process: Process, properties: dict[str, str]) -> Rele
         )
     advice = f"To release without {process.type}, switch it off with: {switch_off}"
     return ReleaseError(
-        f"{process.label} doesn't stay up{_end(code, status)}:\n{lines}".rstrip(),
+        f"{process.label} doesn't stay up{systemd.end_of(code, status)}:\n{lines}".rstrip(),
         "\n".join(filter(None, (explain.explain(lines, app), advice))),
     )
-
-
-def _end(code: str | None, status: str) -> str:
-    """How a process has ended; empty if it runs again, or systemd doesn't know."""
-    if code == _EXITED:
-        return f" (exit status {status})"
-    if code in _KILLED and status.isdecimal():
-        return f" (killed by {signal.Signals(int(status)).name})"
-    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 
 # ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
@@ -22,6 +23,8 @@ ROLLBACK_SERVICE = "gantry-revert.service"
 ROLLBACK_TIMER = "gantry-revert.timer"
 
 JOURNAL_LINES = 25
+# Why a main process has ended, in ExecMainCode: CLD_EXITED, and CLD_KILLED or CLD_DUMPED of asm-generic/siginfo.h.
+EXITED, KILLED = "1", ("2", "3")
 STOPPED = ("inactive", "failed")
 
 
@@ -33,6 +36,15 @@ def show(unit: str, *names: str) -> dict[str, str]:
     """The properties ``names`` of a unit."""
     stdout = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
     return {name: value for name, _, value in (line.partition("=") for line in stdout.splitlines())}
+
+
+def end_of(code: str | None, status: str) -> str:
+    """How a main process has ended, by ExecMainCode and ExecMainStatus; empty if it runs again, or isn't known."""
+    if code == EXITED:
+        return f" (exit status {status})"
+    if code in KILLED and status.isdecimal():
+        return f" (killed by {signal.Signals(int(status)).name})"
+    return ""
 
 
 def seconds(span: str) -> float:

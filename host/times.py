@@ -16,6 +16,8 @@ WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
 # The longest setting startTimeout. systemd ends a start that takes longer than the setting (TimeoutStartSec).
 MAX_START_SECONDS = 3600
+# The same for the commands build and release in the Procfile: the longest releaseTimeout.
+MAX_COMMAND_SECONDS = 86400
 
 # --- How long a request may take.
 

@@ -85,12 +85,13 @@ def _ended(deployment: str, left: listening.Group) -> str:
             "the web process has ended, but programs that it started still run: they must stay in the foreground. Take"
             " '&', setsid, --daemon or -D out of the command in the Procfile"
         )
-    if systemd.show(systemd.WEB_UNIT.format(deployment), "ExecMainStatus").get("ExecMainStatus") == "0":
+    end = systemd.show(systemd.WEB_UNIT.format(deployment), "ExecMainCode", "ExecMainStatus")
+    if end.get("ExecMainStatus") == "0":
         return (
             "the web process has ended without an error, but a web server must run until it is stopped. For a WSGI app,"
             " write a line such as 'web: gunicorn app:app' into the Procfile"
         )
-    return "the web process has ended"
+    return f"the web process has ended{systemd.end_of(end.get('ExecMainCode'), end.get('ExecMainStatus', ''))}"
 
 
 def _wrong_place(places: list[int | str], line: str) -> str:

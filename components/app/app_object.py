@@ -12,12 +12,14 @@ from typing import Literal
 from components.app import python_source
 
 # "dash" is a Dash object: its attribute ``server`` is the WSGI app.
-Kind = Literal["wsgi", "asgi", "dash"]
+Kind = Literal["wsgi", "asgi", "dash", "aiohttp"]
 # The packages whose objects and functions make apps of one kind.
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("flask", "bottle", "falcon", "pyramid", "werkzeug", "cherrypy", "webob", "apiflask"), "wsgi"),
     **dict.fromkeys(("fastapi", "starlette", "quart", "litestar", "starlite", "blacksheep", "fasthtml"), "asgi"),
     **dict.fromkeys(("sanic", "channels", "uvicorn", "nicegui", "strawberry"), "asgi"),
+    **dict.fromkeys(("connexion", "emmett", "muffin", "esmerald", "ravyn", "lilya", "responder"), "asgi"),
+    "aiohttp": "aiohttp",
     "dash": "dash",
 }
 # Names that say it, wherever they come from: django.core.asgi.get_asgi_application, falcon.asgi.App, socketio.ASGIApp.
@@ -51,6 +53,8 @@ class Module:
     imports: dict[str, str] = field(default_factory=dict)
     # Modules of which all names are imported.
     stars: list[str] = field(default_factory=list)
+    # Full names of what an import of the module calls without using the result, with their lines.
+    calls: list[tuple[str, int]] = field(default_factory=list)
 
     def names(self) -> set[str]:
         return {*self.definitions, *self.values, *self.imports}
@@ -93,10 +97,13 @@ def is_factory(module: Module, name: str, depth: int = 0) -> bool:
 
 
 def servers_of_dash(module: Module) -> Iterator[str]:
-    """The names that are bound to the ``server`` of a Dash object."""
+    """The names that are bound to the ``server`` of a Dash object, or that a Dash object gets as its ``server``."""
     for name, values in module.values.items():
         if isinstance(value := values[-1], ast.Attribute) and value.attr == "server":
             yield name
+        for keyword in value.keywords if isinstance(value, ast.Call) else []:
+            if keyword.arg == "server" and isinstance(keyword.value, ast.Name):
+                yield keyword.value.id
 
 
 def _bind(module: Module, body: list[ast.stmt]) -> None:
@@ -120,11 +127,25 @@ def _bind(module: Module, body: list[ast.stmt]) -> None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 _assign(module, target, node.value)
+        elif isinstance(node, ast.Expr):
+            if isinstance(node.value, ast.Call) and (called := _called(module, node.value)):
+                module.calls.append((called, node.lineno))
         else:
-            for part in ("body", "orelse", "finalbody"):
+            # A server imports the module, so this part of it doesn't run.
+            is_program = isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
+            for part in ("orelse",) if is_program else ("body", "orelse", "finalbody"):
                 _bind(module, getattr(node, part, []))
             for handler in getattr(node, "handlers", []):
                 _bind(module, handler.body)
+
+
+def _called(module: Module, call: ast.Call) -> str | None:
+    """The full name of what is called; for WSGIServer(address, app).serve_forever() without the first arguments."""
+    function = call.func
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call):
+        made = full_name(module, function.value.func)
+        return f"{made}.{function.attr}" if made else None
+    return full_name(module, function)
 
 
 def _assign(module: Module, target: ast.expr, value: ast.expr) -> None:
@@ -147,7 +168,7 @@ def _kind_of(module: Module, value: ast.expr, name: str, depth: int) -> Kind | N
         return "wsgi" if value.attr == "server" else None
     if not isinstance(value, ast.Call):
         return None
-    called = _full_name(module, value.func)
+    called = full_name(module, value.func)
     if called and (found := _kind_of_call(module, called, depth)):
         return found
     # A wrapper that isn't known, such as WhiteNoise(app), speaks what it wraps.
@@ -187,22 +208,26 @@ def _kind_of_definition(
         return None
     if isinstance(definition, ast.ClassDef):
         return _kind_of_class(module, definition, depth)
-    if isinstance(definition, ast.AsyncFunctionDef):
-        return "asgi" if _takes(definition, ("scope", "receive", "send")) else None
+    if isinstance(definition, ast.AsyncFunctionDef) and _takes(definition, ("scope", "receive", "send")):
+        return "asgi"
     if _takes(definition, ("environ", "start_response")):
         return "wsgi"
     # A factory: what it returns, with the names that it binds itself.
-    inside = replace(module, definitions={**module.definitions}, values={**module.values}, imports={**module.imports})
+    inside = replace(
+        module, definitions={**module.definitions}, values={**module.values}, imports={**module.imports}, calls=[]
+    )
     _bind(inside, definition.body)
     returned = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value]
-    return next((found for value in returned if (found := _kind_of(inside, value, "", depth + 1))), None)
+    found: Kind | None = next((found for value in returned if (found := _kind_of(inside, value, "", depth + 1))), None)
+    # Of the servers, only that of aiohttp awaits a factory.
+    return found if isinstance(definition, ast.FunctionDef) or found == "aiohttp" else None
 
 
 def _kind_of_class(module: Module, definition: ast.ClassDef, depth: int) -> Kind | None:
     for method in definition.body:
         if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name == "__call__":
             return "asgi" if isinstance(method, ast.AsyncFunctionDef) else "wsgi"
-    bases = [name for base in definition.bases if (name := _full_name(module, base))]
+    bases = [name for base in definition.bases if (name := full_name(module, base))]
     return next((found for base in bases if (found := _kind_of_call(module, base, depth + 1))), None)
 
 
@@ -212,7 +237,7 @@ def _takes(function: ast.FunctionDef | ast.AsyncFunctionDef, names: tuple[str, .
     return len(parameters) == len(names) and parameters[0].lstrip("_").startswith(names[0][:3])
 
 
-def _full_name(module: Module, expression: ast.expr) -> str | None:
+def full_name(module: Module, expression: ast.expr) -> str | None:
     """The dotted name of an expression, with imported names replaced by what they stand for."""
     attributes: list[str] = []
     while isinstance(expression, ast.Attribute):

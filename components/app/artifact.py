@@ -30,12 +30,14 @@ class Artifact:
     """A packed app.
 
     ``release`` is the first 12 hex digits of the tarball's SHA-256, ``path`` is the tarball. ``notes`` has sentences
-    for the user. It is empty if the same tarball has been packed on this computer before.
+    for the user, and ``web_line`` is the line that stands for a missing Procfile, or "". Both are empty if the same
+    tarball has been packed on this computer before.
     """
 
     release: str
     path: Path
     notes: tuple[str, ...] = ()
+    web_line: str = ""
 
 
 def pack(app: Path, into: Path, files: Callable[[Path], Listing] = app_files) -> Artifact:
@@ -52,7 +54,9 @@ def pack(app: Path, into: Path, files: Callable[[Path], Listing] = app_files) ->
     path = _write(members, into)
     for old in sorted(into.glob("*.tar"), key=lambda tar: tar.stat().st_mtime)[:-KEPT_ARTIFACTS]:
         old.unlink(missing_ok=True)
-    return Artifact(path.stem, path, tuple(notes))
+    # Of the generated files, only the Procfile has such a line.
+    lines = [member.content.decode().strip() for member in members if member.content.startswith(b"web: ")]
+    return Artifact(path.stem, path, tuple(notes), web_line="".join(lines))
 
 
 def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[list[tarball.Member], list[str]]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from components.app import app_object, asgi_server
-from components.app.app_object import Kind
+from components.app import app_call, app_object, asgi_server, django_project, own_server
+from components.app.app_target import Files, Target
 from components.errors import UserError
 from host import explain
 from host.packages import requirements
@@ -21,33 +19,10 @@ MODULES = ("wsgi", "app", "main", "asgi", "application", "server")
 NAMES = ("app", "application", "create_app", "make_app")
 # Folders whose modules aren't the app.
 _NO_PACKAGES = ("tests", "test", "docs", "examples", "scripts", "migrations", "node_modules")
-_DJANGO_SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
-_DJANGO_APP = r"""(?m)^{}\s*=\s*["']([\w.]+)\.(\w+)["']"""
 
 
 class DiscoveryError(UserError):
     """The app can't be found, or no server for it is installed; the text says what to add."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """An app as servers name it, such as shop.main:app or app:create_app(); ``root`` is the folder of its imports.
-
-    ``is_partial`` says that this computer's Python can't read all of its module.
-    """
-
-    name: str
-    kind: Kind | None
-    root: str = ""
-    is_partial: bool = False
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of the app in the folder ``app``, by name."""
-
-    app: Path
-    contents: Mapping[str, bytes]
 
 
 def command(app: Path, contents: Mapping[str, bytes]) -> str:
@@ -68,6 +43,8 @@ def command(app: Path, contents: Mapping[str, bytes]) -> str:
 def _serve(target: Target, contents: Mapping[str, bytes]) -> tuple[str, str]:
     """The command for an app, and the package that the app lacks for it, or ""."""
     prefix = f"PYTHONPATH={shlex.quote(target.root)} " if target.root else ""
+    if target.kind == "aiohttp":
+        return f"{prefix}gunicorn -k aiohttp.GunicornWebWorker {shlex.quote(target.name)}", ""
     if target.kind != "asgi":
         return f"{prefix}gunicorn {shlex.quote(target.name)}", ""
     if server := asgi_server.command(target.name, contents):
@@ -84,7 +61,7 @@ def _line(target: Target, files: Files) -> str:
 def _find(files: Files) -> Target:
     """The most likely app; raises DiscoveryError if there is none, or if several packages have one."""
     for root in ("", "src/"):
-        if found := _django(files, root) or next(_in_modules(files, root, root), None):
+        if found := django_project.find(files, root) or next(_in_modules(files, root, root), None):
             return found
     in_packages = list(_in_packages(files))
     # A folder may hold a template of an app, which is not Python.
@@ -110,8 +87,8 @@ def _nothing_found(files: Files) -> str:
                 f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
                 f" Procfile with the line {_line(target, files)}"
             )
-    if manage := next((name for name in sorted(files.contents) if re.fullmatch("[^/]+/manage.py", name)), None):
-        return _django_below(files, manage.partition("/")[0])
+    if below := _below(files):
+        return below
     for name in (f"{root}{module}.py" for root in ("", "src/") for module in MODULES):
         if name in files.contents and (reason := app_object.read(files.app / name, files.app).unreadable):
             version = ".".join(map(str, sys.version_info[:2]))
@@ -120,6 +97,9 @@ def _nothing_found(files: Files) -> str:
                 f"{files.app} has no Procfile, and this computer's Python {version} can't read {name} ({reason}): add a"
                 f" Procfile with the line 'web: {path}gunicorn {module}:app', or correct the file"
             )
+    for name in sorted(modules, key=lambda name: (PurePosixPath(name).stem not in MODULES, name)):
+        if line := own_server.line(name, app_object.read(files.app / name, files.app)):
+            return f"{files.app} has no Procfile, and {name} brings its own server: add a Procfile with the line {line}"
     procfiles = [name for name in files.contents if name.endswith("/Procfile")]
     usual = " or ".join(f"{module}.py" for module in MODULES[:3])
     elsewhere = f" ({procfiles[0]} isn't read: the setting app must name its folder)" if procfiles else ""
@@ -129,16 +109,42 @@ def _nothing_found(files: Files) -> str:
     )
 
 
-def _django_below(files: Files, folder: str) -> str:
-    """What to do for a Django project in a folder of the app."""
-    found = f"{files.app} has no Procfile, and its Django project is in the folder {folder}"
+def _below(files: Files) -> str:
+    """What to do for an app that is in a folder of its own; empty if no folder has one."""
+    folders = {name.rpartition("/")[0] for name in files.contents if name.endswith(".py") and 0 < name.count("/") < 4}
+    folders |= {folder.rpartition("/")[0] for folder in folders} - {""}
+    for folder in sorted(folders, key=lambda folder: (folder.count("/"), folder)):
+        if {*folder.split("/")} & {*_NO_PACKAGES}:
+            continue
+        inside = _inside(files, folder)
+        # A package is found from the folder above it.
+        in_folder = [] if "__init__.py" in inside.contents else list(islice(_in_modules(inside, "", ""), 1))
+        in_packages = list(_in_packages(inside))
+        only = in_packages if len(in_packages) == 1 else []
+        if target := next(iter([*filter(None, [django_project.find(inside, "")]), *in_folder, *only]), None):
+            return _line_below(files, folder, target, is_django="manage.py" in inside.contents)
+    return ""
+
+
+def _inside(files: Files, folder: str) -> Files:
+    """A folder of the app as an app of its own, with the app's lists of packages."""
+    prefix = f"{folder}/"
+    own = {name.removeprefix(prefix): files.contents[name] for name in files.contents if name.startswith(prefix)}
+    lists = {name: files.contents[name] for name in requirements.NAMES if name in files.contents}
+    return Files(files.app / folder, own if any(name in own for name in requirements.NAMES) else {**lists, **own})
+
+
+def _line_below(files: Files, folder: str, target: Target, *, is_django: bool) -> str:
+    project = "Django project" if is_django else f"app {target.name}"
+    found = f"{files.app} has no Procfile, and its {project} is in the folder {folder}"
+    setting = f"`pulumi config set app {shlex.quote(str(files.app / folder))}`"
     if any(f"{folder}/{name}" in files.contents for name in requirements.NAMES):
-        return f"{found}: make that the app with `pulumi config set app {shlex.quote(str(files.app / folder))}`"
-    target = _django(files, f"{folder}/")
-    name = target.name if target else "yourproject.wsgi"
+        return f"{found}: make that the app with {setting}"
+    command, package = _serve(target, files.contents)
+    added = f", and {explain.add_package(package, files.app)}" if package else ""
     return (
-        f"{found}: add a Procfile with the line 'web: cd {shlex.quote(folder)} && gunicorn {name}', or move the list of"
-        f" its packages there and run `pulumi config set app {shlex.quote(str(files.app / folder))}`"
+        f"{found}: add a Procfile with the line 'web: cd {shlex.quote(folder)} && {command}'{added}, or move the list"
+        f" of its packages there and run {setting}"
     )
 
 
@@ -168,10 +174,10 @@ def _in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target 
     if folder != root and f"{folder}__init__.py" not in files.contents and _imports_siblings(module):
         # A folder that is no package, whose modules import each other by their bare names.
         module, root, is_certain = app_object.read(files.app / file, files.app / folder), folder, True
-    found = _in_module(module, is_certain=is_certain)
+    dotted = file.removeprefix(root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    found = _in_module(module, dotted, is_certain=is_certain)
     if found is None:
         return None
-    dotted = file.removeprefix(root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return Target(f"{dotted}:{found.name}", found.kind, root.rstrip("/"), is_partial=bool(module.unreadable))
 
 
@@ -180,19 +186,40 @@ def _imports_siblings(module: app_object.Module) -> bool:
     return any(path.with_suffix(".py").is_file() or path.is_dir() for path in siblings)
 
 
-def _in_module(module: app_object.Module, *, is_certain: bool) -> Target | None:
+def _in_module(module: app_object.Module, dotted: str, *, is_certain: bool) -> Target | None:
     """The app in a module: one with a usual name, or else the first one of a known kind.
 
     Unless ``is_certain``, a usual name counts only if the source shows that it is an app.
     """
-    names = [name for name in NAMES if name in module.names()]
-    for name in [*names, *sorted(module.values.keys() - set(names))]:
+    usual = [name for name in NAMES if name in module.names()]
+    # What the module makes itself says more than what it imports: wsgi.py may wrap the app that it imports.
+    usual.sort(key=lambda name: name not in module.values and name not in module.definitions)
+    others = sorted({*module.values, *module.definitions} - {*usual})
+    for name in [*usual, *(name for name in others if app_call.is_made_directly(module, name))]:
         kind = app_object.kind(module, name)
         if kind == "dash":
             return _dash(module, name)
-        if kind or (is_certain and name in names):
-            return Target(_called(module, name), kind)
+        if kind or (is_certain and name in usual):
+            _check(module, name, dotted, kind)
+            return Target(name if kind == "aiohttp" else _called(module, name), kind)
     return None
+
+
+def _check(module: app_object.Module, name: str, dotted: str, kind: app_object.Kind | None) -> None:
+    """Raises DiscoveryError for an app that fails when a server imports it or calls it."""
+    file = module.path.name
+    if missing := app_call.required_arguments(module, name) if app_object.is_factory(module, name) else []:
+        raise DiscoveryError(
+            f"{module.path}: the factory {name} needs {', '.join(missing)}: give {'them' if missing[1:] else 'it'} a"
+            f" default, or add a Procfile with a line such as 'web: gunicorn \"{dotted}:{name}('value')\"'"
+        )
+    if kind is None and own_server.is_not_callable(module, name) and (line := own_server.line(file, module)):
+        raise DiscoveryError(f"{module.path}: {name} brings its own server: add a Procfile with the line {line}")
+    if call := own_server.blocking_call(module, name):
+        raise DiscoveryError(
+            f"{module.path}, line {call[1]}: {call[0]}() starts a server while another server imports the app: write it"
+            " below the line 'if __name__ == \"__main__\":'"
+        )
 
 
 def _called(module: app_object.Module, name: str) -> str:
@@ -206,48 +233,12 @@ def _dash(module: app_object.Module, name: str) -> Target:
     """The WSGI app of a Dash object."""
     if server := next(app_object.servers_of_dash(module), None):
         return Target(server, "wsgi")
+    if name in module.definitions:
+        raise DiscoveryError(
+            f"{module.path}: {name}() returns a Dash object, and a web server needs its WSGI app: add the line"
+            f" 'server = {name}().server'"
+        )
     raise DiscoveryError(
         f"{module.path}: {name} is a Dash object, and a web server needs its WSGI app: add the line"
         f" 'server = {name}.server'"
     )
-
-
-def _django(files: Files, root: str) -> Target | None:
-    """The app of a Django project: the one that its settings name, or else that of a wsgi.py or asgi.py."""
-    manage = files.contents.get(f"{root}manage.py")
-    if manage is None:
-        return None
-    match = _DJANGO_SETTINGS.search(manage.decode(errors="replace"))
-    package = match[1].partition(".")[0] if match else ""
-    prefix = f"{root}{match[1].replace('.', '/').removesuffix('/__init__')}" if match else None
-    settings = "\n".join(
-        files.contents[name].decode(errors="replace")
-        for name in sorted(files.contents)
-        # With settings in a package, base.py and others name the app.
-        if prefix and name.endswith(".py") and name.startswith((f"{prefix}.py", f"{root}{package}/settings/"))
-    )
-    modules = {
-        name.removeprefix(root).removesuffix(".py").replace("/", ".")
-        for name in files.contents
-        if name.startswith(root) and name.endswith(("/wsgi.py", "/asgi.py")) and name.removeprefix(root).count("/") < 3
-    }
-    for kind in _django_kinds(files):
-        named = re.search(_DJANGO_APP.format(f"{kind.upper()}_APPLICATION"), settings)
-        if named and named[1] in modules:
-            return _django_target(named[1], named[2], kind, root)
-    # The package of the settings first.
-    for module in sorted(modules, key=lambda name: (not name.startswith(f"{package}."), name)):
-        if module.endswith(".wsgi"):
-            return _django_target(module, "application", "wsgi", root)
-    return next((_django_target(module, "application", "asgi", root) for module in sorted(modules)), None)
-
-
-def _django_kinds(files: Files) -> tuple[Kind, ...]:
-    """The kinds of app that can be served, the preferred one first."""
-    return ("asgi", "wsgi") if asgi_server.installed(files.contents) else ("wsgi",)
-
-
-def _django_target(module: str, name: str, kind: Kind, root: str) -> Target:
-    # Gunicorn's usual name of the app in a module is application.
-    is_usual = kind == "wsgi" and name == "application"
-    return Target(module if is_usual else f"{module}:{name}", kind, root.rstrip("/"))

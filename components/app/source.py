@@ -60,14 +60,14 @@ class Source:
         """The release, packed as a file in the folder ``into`` unless the servers keep it. Raises UserError."""
         if self.setting is None:
             packed = artifact.pack(self.app, into)
-            _show(packed.notes)
+            _show(packed)
             return Release(name=packed.release, tarball=packed.path)
         if self._is_kept:
             return Release(name=self.setting, tarball=None)
         repository = repository_of(self.app, self.setting)
         commit = repository.commit(self.setting)
         packed = self._pack_commit(repository, commit, into)
-        _show(packed.notes)
+        _show(packed)
         revision = commit if commit.startswith(self.setting) else f"{self.setting} at {commit[:12]}"
         return Release(name=packed.release, tarball=packed.path, revision=revision)
 
@@ -86,6 +86,10 @@ class Source:
                 raise RevisionError(str(error).replace(checkout, f"{self.app} at {self.setting}")) from None
 
 
-def _show(notes: tuple[str, ...]) -> None:
-    for note in notes:
+def _show(packed: artifact.Artifact) -> None:
+    for note in packed.notes:
         pulumi.log.warn(note)
+    if packed.web_line:
+        pulumi.log.info(
+            f"the app has no Procfile, so servers run '{packed.web_line}': to run another command, write one"
+        )

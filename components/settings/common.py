@@ -203,7 +203,7 @@ class CommonSettings:
         command="pulumi config set --path 'cron[0].schedule' <when>, and likewise 'cron[0].command'",
     )
     release_timeout: int = setting(
-        validators.whole(1, 86400),
+        validators.whole(1, times.MAX_COMMAND_SECONDS),
         default=600,
         example=1800,
         help="Seconds that each of the commands build and release in the Procfile may take, before the release fails.",

@@ -132,6 +132,12 @@ def test_a_template_of_an_app_in_another_folder_does_not_count(tmp_path: Path):
             "UvicornWorker api:app', and add uvicorn-worker to requir",
         ),
         ({f"backend/{name}": text for name, text in DJANGO.items()}, "'web: cd backend && gunicorn shop.wsgi'"),
+        ({f"a/b/{name}": text for name, text in DJANGO.items()}, "'web: cd a/b && gunicorn shop.wsgi'"),
+        (
+            {"back-end/app/main.py": FASTAPI, "back-end/app/__init__.py": ""},
+            "app app.main:app is in the folder back-end: .*'web: cd back-end && gunicorn -k .*Worker app.main:app'",
+        ),
+        ({"my-app/app.py": FLASK}, "'web: cd my-app && gunicorn app:app'"),
         (
             {f"backend/{name}": text for name, text in {**DJANGO, "requirements.txt": "django"}.items()},
             "Django project is in the folder backend: .*`pulumi config set app /.*/backend`$",
@@ -185,8 +191,17 @@ def test_an_app_in_an_unusual_place_is_refused_with_the_line_to_write(tmp_path: 
             "asgi 'app:create_app()'",
         ),
         ("from fastapi import FastAPI\ndef make():\n    return FastAPI()\napp = make()", "asgi app:app"),
+        ("from fastapi import FastAPI\ndef get_app():\n    api = FastAPI()\n    return api", "asgi 'app:get_app()'"),
+        # what only a program makes, and what an extension makes of an app
+        (FLASK.replace("app =", "def create_app(): return") + "if __name__ == '__main__':\n    app = create_app()",
+         "wsgi 'app:create_app()'"),
+        (FLASK.replace("app =", "shop =") + "db = SQLAlchemy(shop)\ndef home():\n    return flask.redirect('/')",
+         "wsgi app:shop"),
+        ("from x import app\nfrom y import Middleware\napplication = Middleware(app)", "wsgi app:application"),
+        ("import dash, flask\nserver = flask.Flask('a')\napp = dash.Dash(server=server)", "wsgi app:server"),
+        (FASTAPI + "import gradio\napp = gradio.mount_gradio_app(app, demo, path='/')", "asgi app:app"),
     ],
-)
+)  # fmt: skip
 def test_an_app_is_recognised_by_what_its_module_makes_it_from(tmp_path: Path, source: str, expected: str):
     assert target(tmp_path, {"app.py": source}) == expected
 
@@ -233,6 +248,64 @@ def test_for_an_app_in_a_folder_of_its_own_the_folder_is_on_pythons_path(
     tmp_path: Path, files: dict[str, str], expected: str
 ):
     assert command(tmp_path, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from aiohttp import web\napp = web.Application()\n", "main:app"),
+        ("from aiohttp import web\nasync def create_app():\n    return web.Application()\n", "main:create_app"),
+        ("from aiohttp import web\ndef create_app():\n    return web.Application()\n", "main:create_app"),
+    ],
+)
+def test_an_app_of_aiohttp_runs_on_its_own_worker_of_gunicorn(tmp_path: Path, source: str, expected: str):
+    assert command(tmp_path, {"main.py": source}) == f"gunicorn -k aiohttp.GunicornWebWorker {expected}"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import streamlit as st\nst.title('a')", "'web: streamlit run app.py --server.port $PORT --server.address"),
+        ("import gradio as gr\ngr.Interface(f).launch()", "'web: GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT"),
+        ("import panel\npanel.panel(1).servable()", "'web: panel serve app.py --address 0.0.0.0 --port $PORT'"),
+        ("from bottle import run\nrun()", r"'web: python app.py', and let it listen on port int\(os.environ"),
+        ("import tornado.web\napp = tornado.web.Application([])", "'web: python app.py', and let it listen"),
+        ("from http.server import HTTPServer", "'web: python app.py', and let it listen"),
+    ],
+)
+def test_a_program_with_its_own_server_is_refused_with_the_line_to_write(tmp_path: Path, source: str, line: str):
+    assert re.search(
+        f"brings its own server: add a Procfile with the line {line.replace('$', '[$]')}",
+        refusal(tmp_path, {"app.py": source}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "call"),
+    [
+        (FLASK + "app.run(port=80)\n", r"app\.py, line 3: app\.run\(\) starts a server"),
+        (FASTAPI + "import uvicorn\nuvicorn.run(app)\n", r"app\.py, line 4: uvicorn\.run\(\) starts a server"),
+        (FLASK + "from gevent.pywsgi import WSGIServer\nWSGIServer(('', 1), app).serve_forever()\n", "serve_forever"),
+    ],
+)
+def test_a_module_that_starts_a_server_while_it_is_imported_is_refused(tmp_path: Path, source: str, call: str):
+    message = refusal(tmp_path, {"app.py": source})
+    assert re.search(call, message)
+    assert "'if __name__ == \"__main__\":'" in message
+    guarded = re.sub(r"(?m)^(\S*(?:run|WSGIServer)\(.*)$", r"if __name__ == '__main__':\n    \1", source)
+    assert command(tmp_path, {"app.py": guarded})
+
+
+def test_a_factory_with_arguments_is_refused_with_the_line_to_write(tmp_path: Path):
+    source = "from flask import Flask\ndef create_app(config, *, debug):\n    return Flask('a')\n"
+    message = refusal(tmp_path, {"app.py": source})
+    assert "the factory create_app needs config, debug" in message
+    assert "'web: gunicorn \"app:create_app('value')\"'" in message
+    assert command(tmp_path, {"app.py": source.replace("config, *, debug", "config=1, *, debug=0")})
+
+
+def test_part_of_an_app_is_no_app(tmp_path: Path):
+    assert "yourmodule:app" in refusal(tmp_path, {"main.py": "from fastapi import APIRouter\nrouter = APIRouter()"})
 
 
 def test_a_module_is_found_before_a_package(tmp_path: Path):

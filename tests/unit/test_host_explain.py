@@ -46,6 +46,8 @@ KeyError: 'DATABASE_URL'
         ("/bin/bash: line 1: python3.11: command not found", "Write `python` in place of python3.11: the file"),
         ("/bin/bash: line 1: rye: command not found", "write the command that rye runs"),
         ("TypeError: Application object must be callable.", "-k aiohttp.GunicornWebWorker"),
+        ("[ERROR] connection to a.sock failed: [Errno 30] Read-only file system", "can't listen on a.sock: take -b"),
+        ("[ERROR] connection to /run/a.sock failed: [Errno 13] Permission denied", "then it listens on $GANTRY_SOCKET"),
         ("Error: No module named 'config'", "correct the name in the Procfile"),
         ("ModuleNotFoundError: No module named 'src/app'", "write src.app into the Procfile"),
         ("/bin/bash: line 1: pip: command not found", "take the command that installs them out"),

@@ -93,6 +93,8 @@ def test_the_request_has_the_path_the_host_and_the_scheme(app: tuple[Path, socke
     assert requests[0].startswith("GET /healthz HTTP/1.1\r\n")
     assert "Host: rocket.test\r\n" in requests[0]
     assert "X-Forwarded-Proto: https\r\n" in requests[0]
+    assert "User-Agent: Gantry health check\r\n" in requests[0]
+    assert "Accept: */*\r\n" in requests[0]
 
 
 def test_an_app_that_becomes_healthy_in_time_passes(app: tuple[Path, socket.socket]):

@@ -104,6 +104,7 @@ def test_a_redirect_to_another_host_is_remarked_on_if_the_domain_is_empty():
         ("upstream sent too big header while reading response header from upstream", "32 KB in all"),
         ("upstream prematurely closed connection while reading response header", "closed the connection"),
         ('upstream sent invalid header: "a b: c" while reading', "isn't valid HTTP"),
+        ("upstream sent invalid chunked response while reading upstream", "isn't valid HTTP"),
         ('upstream sent duplicate header line: "Content-Length: 1"', "isn't valid HTTP"),
     ],
 )

@@ -78,6 +78,16 @@ def test_the_error_of_a_failed_release_phase_has_the_reason_and_the_last_lines(
         server.prepare(Plan(first=True))
 
 
+def test_the_error_of_a_command_that_takes_too_long_has_the_setting_with_a_longer_time(
+    server: FakeSystemd, migration: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch
+):
+    migration("waiting", False)
+    monkeypatch.setattr(systemd, "show", lambda *_: {"Result": "timeout", "TimeoutStartUSec": "10min"})
+    with pytest.raises(ReleaseError) as error:
+        server.prepare(Plan(first=True))
+    assert "`pulumi config set releaseTimeout 1200`" in error.value.advice
+
+
 def test_a_release_phase_of_an_interrupted_run_ends_before_the_next_one_begins(
     server: FakeSystemd, migration: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch
 ):

@@ -247,3 +247,11 @@ def peak_of(program: str, *words: str) -> int:
         [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return int(result.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_the_web_line_that_stands_for_a_missing_procfile_is_returned_once(app: Path, tmp_path: Path):
+    assert artifact.pack(app, tmp_path / "packed").web_line == ""
+    (app / "Procfile").unlink()
+    (app / "wsgi.py").write_text("from hello import app\n")
+    assert artifact.pack(app, tmp_path / "packed").web_line == "web: gunicorn wsgi:app"
+    assert artifact.pack(app, tmp_path / "packed").web_line == ""

@@ -1,0 +1,72 @@
+"""Apps that bring a server of their own, and modules that start one while a server imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from components.app import app_call, app_object
+
+_PYTHON = "python {file}"
+_LISTEN = ", and let it listen on port int(os.environ['PORT'])"
+# The command for a file that imports a package, or a part of one, and what else to change.
+_PROGRAMS: dict[str, tuple[str, str]] = {
+    "streamlit": ("streamlit run {file} --server.port $PORT --server.address 0.0.0.0", ""),
+    "gradio": ("GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT python {file}", ""),
+    "chainlit": ("chainlit run {file} --host 0.0.0.0 --port $PORT", ""),
+    "panel": ("panel serve {file} --address 0.0.0.0 --port $PORT", ""),
+    "bokeh": ("bokeh serve {file} --address 0.0.0.0 --port $PORT", ""),
+    **dict.fromkeys(
+        (
+            "tornado",
+            "robyn",
+            "cherrypy",
+            "bottle",
+            "nicegui",
+            "flet",
+            "aiohttp",
+            "sanic",
+            "http.server",
+            "socketserver",
+        ),
+        (_PYTHON, _LISTEN),
+    ),
+    **dict.fromkeys(("twisted", "wsgiref", "waitress", "gevent.pywsgi", "cheroot", "eventlet"), (_PYTHON, _LISTEN)),
+}
+# Objects that look like an app to a reader, but that no WSGI server can call.
+_NOT_CALLABLE = ("tornado", "robyn", "gradio", "panel", "reflex", "flet")
+# Calls that don't return before the server ends.
+_BLOCKING = (".run", ".run_server", ".serve_forever", ".run_app", ".serve", ".quickstart", ".launch", ".run_forever")
+# Packages whose calls with these names start a server.
+_SERVERS = ("uvicorn", "waitress", "bottle", "cherrypy", "aiohttp", "hypercorn", "wsgiref", "gevent", "eventlet")
+
+
+def line(file: str, module: app_object.Module) -> str:
+    """The rest of a sentence for a program with a server of its own: the line to write. Empty for other modules."""
+    for name in _imported(module):
+        command, remedy = _PROGRAMS[name]
+        return f"'web: {command.format(file=file)}'{remedy}"
+    return ""
+
+
+def is_not_callable(module: app_object.Module, name: str) -> bool:
+    """Whether the name is bound to an object of a framework that neither WSGI nor ASGI servers can run."""
+    made = app_call.made_by(module, name)
+    return made is not None and made.partition(".")[0] in _NOT_CALLABLE
+
+
+def blocking_call(module: app_object.Module, name: str) -> tuple[str, int] | None:
+    """A call with its line that starts a server while the module is imported for ``name``; None if there is none."""
+    objects = {name, *module.values}
+    for called, number in module.calls:
+        first, _, _ = called.partition(".")
+        is_server = first in _SERVERS
+        if called.endswith(_BLOCKING) and (first in objects or is_server):
+            return called, number
+    return None
+
+
+def _imported(module: app_object.Module) -> Iterator[str]:
+    names: Iterable[str] = [*module.imports.values(), *module.stars]
+    for package in _PROGRAMS:
+        if any(name == package or name.startswith(f"{package}.") for name in names):
+            yield package
