@@ -21,6 +21,14 @@ from xdist.scheduler import LoadScopeScheduling
 RUN_VARIABLE = "GANTRY_TEST_RUN"
 RUN_ID = os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(8))
 END_SECONDS = 10
+# The suites that release many small apps on one server each.
+APP_SUITES = {
+    f"tests/machine/test_{suite}.py"
+    for suite in (
+        "apps_under_load", "builds", "cases", "cron", "faults_of_the_app", "health_checks", "packages", "processes",
+        "release_phase", "variables", "web_servers",
+    )
+}  # fmt: skip
 # The suites that boot servers in a simulated cloud.
 CLOUD_SUITES = {
     f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
@@ -49,13 +57,15 @@ def _fail_if_skipped_in_ci(report: Any, part: str) -> Any:
 
 
 class MachineScheduling(LoadScopeScheduling):
-    """Gives all tests that boot local machines to one worker, and all of the simulated clouds to one worker.
+    """Gives the tests that boot machines to three workers: servers with apps, other local machines, simulated clouds.
 
-    This computer has no room for more machines at once.
+    These tests mostly wait, and a computer with two processors has no room for more machines at once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file in APP_SUITES:
+            return "apps"
         if file.startswith("tests/machine/"):
             return "machines"
         return "cloud" if file in CLOUD_SUITES else file
