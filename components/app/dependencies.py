@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import UserError
-from host.packages import aptfile, locks, markers, python_versions, requirement_list, requirements, versions
+from host.packages import (
+    aptfile,
+    locks,
+    markers,
+    python_versions,
+    requirement_list,
+    requirement_mistakes,
+    requirements,
+    versions,
+)
 from host.packages.dependency import need_of
 from host.packages.lock_graph import Need
 from host.packages.locked import normalized
@@ -20,6 +30,10 @@ _ENVIRONMENT = markers.known_on_a_server(SERVER_PYTHON)
 _OLDEST_GUNICORN = "20"
 # Newer versions of Gunicorn, of which a constraint must allow one. The bounds of the constraint itself are tried, too.
 _GUNICORNS = ("20.0", "20.0.4", "20.1.0", *(f"{major}.{minor}" for major in range(21, 100) for minor in (0, 1, 2)))
+# Other names that lists of packages have, in the app's folder or the folders of it.
+_OTHER_LIST = re.compile(
+    r"(?:[\w.-]+/)?(?:[\w.-]*requirements?[\w.-]*|requirements/[\w.-]+)\.(?:txt|in|pip)", re.IGNORECASE
+)
 
 
 class DependencyError(UserError):
@@ -36,12 +50,14 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
         locks.check(contents.get, source)
         python = python_versions.choose(contents.get, SERVER_PYTHON)
     except ValueError as error:
-        raise DependencyError(f"{app} can't be installed ({error}){_excluded(app, contents)}") from None
+        raise DependencyError(
+            f"{app} can't be installed ({error}){_excluded(app, contents)}{_other_list(contents)}"
+        ) from None
     try:
         aptfile.packages(contents.get(aptfile.NAME, b""))
     except ValueError as error:
         raise DependencyError(str(error)) from None
-    if source == requirements.LIST and (mistakes := requirement_list.mistakes(contents.get)):
+    if source == requirements.LIST and (mistakes := requirement_mistakes.mistakes(contents.get)):
         raise DependencyError("; ".join(mistakes))
     if not python.version:
         _check_gunicorn(contents, source)
@@ -54,6 +70,25 @@ def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:
         return ""
     are, them = ("is", "it") if len(names) == 1 else ("are", "them")
     return f"; {app}/{' and '.join(names)} {are} excluded by .gitignore: take {them} out of .gitignore"
+
+
+def _other_list(contents: Mapping[str, bytes]) -> str:
+    """What to do with a list of packages that has another name than requirements.txt."""
+    lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
+    if requirements.LIST in contents or not lists:
+        return ""
+    name = lists[0]
+    if name.endswith(".in"):
+        return f"; it has {name}: write the list with `uv pip compile {name} -o {requirements.LIST}`, and commit it"
+    if name.lower() in (requirements.LIST, "requirement.txt"):
+        return f"; it has {name}: rename it with `mv {name} {requirements.LIST}`"
+    return f"; it has {name}: add a {requirements.LIST} with the line `-r {name}`"
+
+
+def _rank(name: str) -> tuple[bool, bool, int, str]:
+    """Sorts lists of packages: those for production first, those for development last, and short paths first."""
+    is_for_others = re.search(r"dev|test|local|docs|lint|ci\b", name) is not None
+    return is_for_others, "prod" not in name, name.count("/"), name
 
 
 def _check_gunicorn(contents: Mapping[str, bytes], source: str) -> None:

@@ -8,7 +8,9 @@ from host import text_files
 
 NAME = "Aptfile"
 RULE = "the name of a Debian package, such as ffmpeg, also with a version: ffmpeg=7:7.1.1-1"
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~*-]+)?")
+# Words of a command that installs packages.
+_COMMAND = ("sudo", "apt", "apt-get", "install", "-y")
 
 
 def is_package(word: str) -> bool:
@@ -36,4 +38,8 @@ def _mistake(word: str) -> str:
         return "adds a package archive, but servers install only from Debian's: leave the line out"
     if re.match(r"\w+://", word) or word.endswith(".deb"):
         return "is a file, but servers install only packages of Debian's archive: write the package's name"
+    if word in _COMMAND:
+        return "is part of a command: write only the names of packages, one a line"
+    if word.startswith("ppa:"):
+        return "is a package archive of Ubuntu, but servers install only from Debian's: leave the line out"
     return "" if is_package(word) else f"must be {RULE}"

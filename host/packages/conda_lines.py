@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # name=version=build, or name=version, as in an environment.yml.
-_LINE = re.compile(r"^\s*([\w.-]+)\s*=(?!=)\s*([\w.!+*-]+)(?:=([\w.]+))?\s*(?:[;#].*)?$")
+_LINE = re.compile(r"^\s*(\w[\w.-]*)\s*=(?!=)\s*([\w.!+*-]+)(?:=([\w.]+))?\s*(?:[;#].*)?$")
 # Packages of conda that aren't packages of Python. Their builds have no py in their name.
 _NO_PYTHON = re.compile(
     r"_.*|ld_impl.*|lib(?!sass$|cst$|tmux$|usb1$)[a-z0-9_+-]+.*|python|python_abi|pypy.*|openssl|ca-certificates|zlib"

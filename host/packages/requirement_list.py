@@ -8,9 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from host.packages import conda_lines
-from host.packages.project_files import conflict
-
 Read = Callable[[str], bytes | None]
 LIST = "requirements.txt"
 
@@ -35,8 +32,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_CONDA_PLACE = re.compile(r"^\s*([\w.-]+(?:\[[^\]]*\])?)\s*@\s*file:///?(\S+)")
-_WHEEL_VERSION = re.compile(r"/[\w.]+-([\w.!+]+)-[\w.]+-[\w.]+-[\w.]+\.whl")
+# Short options of pip may have their value directly behind the letter, as in -rbase.txt.
+_JOINED_OPTION = re.compile(r"^(\s*-[recfi])(?=[^\s=-])")
+_CONTINUED = re.compile(r"\\\s*$")
 
 
 @dataclass
@@ -111,7 +109,7 @@ def _read_file(read: Read, name: str, listing: RequirementList, named_by: str) -
         raise ValueError(f"{named_by} names {name}, which doesn't exist: add it to the app, or remove the line")
     lines = decode(content).splitlines()
     listing.contents[name], listing.lines[name] = content, lines
-    listing.rewritten[name] = list(map(_rewritten, lines))
+    listing.rewritten[name] = list(map(_rewritten, _joined(lines)))
     listing.own_code[name] = 0
     for number, line in enumerate(lines, 1):
         file = _NAMED_FILE.match(line)
@@ -140,8 +138,31 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
+def _joined(lines: list[str]) -> list[str]:
+    """The lines, of which the first of several that backslashes continue has all. Empty ones keep the numbers.
+
+    uv itself reads options such as --hash on lines of their own.
+    """
+    joined = list(lines)
+    start = 0
+    while start < len(lines):
+        end = start
+        while _is_continued(lines[end]) and end + 1 < len(lines):
+            end += 1
+        if not all(line.lstrip().startswith("--") for line in lines[start + 1 : end + 1]):
+            joined[start] = "".join(_CONTINUED.sub("", line) for line in lines[start : end + 1])
+            joined[start + 1 : end + 1] = [""] * (end - start)
+        start = end + 1
+    return joined
+
+
+def _is_continued(line: str) -> bool:
+    return line.rstrip().endswith("\\") and not line.lstrip().startswith("#")
+
+
 def _rewritten(line: str) -> str:
     """The line as uv understands it. uv installs neither git repositories nor the app's own packages as editable."""
+    line = _JOINED_OPTION.sub(r"\1 ", line)
     editable = _EDITABLE.match(line)
     if editable and re.match(r"(git|hg|svn|bzr)\+", editable[1]):
         return _named(editable[1]) + editable[2]
@@ -161,54 +182,6 @@ def _named(url: str) -> str:
     if "#" not in rest:
         rest = rest.replace("&", "#", 1)
     return f"{egg[1]}{egg[2]} @ {rest}"
-
-
-def mistakes(read: Read) -> list[str]:
-    """A sentence for each line that no server can install, with the line to write instead."""
-    try:
-        listing = read_list(read)
-    except ValueError as error:
-        return [str(error)]
-    conflicts = [
-        sentence for name, content in listing.contents.items() if (sentence := conflict(name, decode(content)))
-    ]
-    return conflicts or [
-        f"{name}, line {number}: {listing.lines[name][number - 1].strip()!r} {reason}"
-        for name, lines in listing.rewritten.items()
-        for number, line in enumerate(lines, 1)
-        if (reason := _mistake(line, read))
-    ]
-
-
-def _mistake(line: str, read: Read) -> str:
-    if of_conda := conda_lines.mistake(line):
-        return of_conda
-    if place := _CONDA_PLACE.match(line):
-        version = _WHEEL_VERSION.search(place[2])
-        path = place[2].partition("#")[0]
-        if line.partition("file:")[2].startswith("///") or not _exists(path, read):
-            pinned = f"{place[1]}=={version[1]}" if version else f"{place[1]}==<version>"
-            return (
-                f"is a file of the computer that wrote the list, as conda writes it: write {pinned},"
-                " or write the whole list with `pip list --format=freeze > requirements.txt`"
-            )
-    own = re.match(r"^\s*(\.{1,2}(?:/[^\s;#\[]*)?|/[^\s;#]*)", line)
-    if own and not _exists(own[1], read):
-        return (
-            "names a package that the app's folder doesn't have (no pyproject.toml and no setup.py"
-            " there): leave the line out, or add the package"
-        )
-    return ""
-
-
-def _exists(path: str, read: Read) -> bool:
-    """Whether the app has a package at a path: a file, or a folder with a build."""
-    name = posixpath.normpath(path)
-    if name.startswith(("/", "..")):
-        return False
-    return any(
-        read(posixpath.normpath(file)) is not None for file in (name, f"{name}/pyproject.toml", f"{name}/setup.py")
-    )
 
 
 def written(listing: RequirementList, folder: str) -> Iterator[tuple[str, str]]:

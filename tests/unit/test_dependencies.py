@@ -141,6 +141,36 @@ def test_an_aptfile_may_be_in_utf_16_with_a_byte_order_mark(app: Path):
         packed(app)
 
 
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        (
+            ["requirements/dev.txt", "requirements/production.txt", "requirements/base.txt"],
+            "`-r requirements/production.txt`",
+        ),
+        (["requirements-dev.txt", "requirements-prod.txt"], "`-r requirements-prod.txt`"),
+        (["requirements.in"], "`uv pip compile requirements.in -o requirements.txt`"),
+        (["Requirements.txt"], "`mv Requirements.txt requirements.txt`"),
+        (["backend/requirements.txt", "docs/requirements.txt"], "`-r backend/requirements.txt`"),
+    ],
+)
+def test_a_list_with_another_name_is_pointed_out(app: Path, names: list[str], remedy: str):
+    (app / "requirements.txt").unlink()
+    for name in names:
+        (app / name).parent.mkdir(exist_ok=True)
+        (app / name).write_text("flask\n")
+    with pytest.raises(DependencyError, match=r"no requirements\.txt") as error:
+        packed(app)
+    assert remedy in str(error.value)
+
+
+@pytest.mark.parametrize(("line", "reason"), [("apt-get install ffmpeg", "command"), ("ppa:a/b", "of Ubuntu")])
+def test_a_line_of_an_aptfile_that_is_no_name_gets_its_own_reason(app: Path, line: str, reason: str):
+    (app / "Aptfile").write_text(f"{line}\n")
+    with pytest.raises(DependencyError, match=f"Aptfile, line 1: .*{reason}"):
+        packed(app)
+
+
 def test_an_aptfile_that_a_server_cannot_install_is_refused(app: Path):
     (app / "Aptfile").write_text(":repo:deb https://packages.test trixie main\n")
     with pytest.raises(DependencyError, match="Aptfile, line 1"):

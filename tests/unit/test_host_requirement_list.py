@@ -58,6 +58,7 @@ def test_a_plain_list_is_left_to_uv():
         ("-e git+https://git.test/l.git#subdirectory=py&egg=lib", "lib @ git+https://git.test/l.git#subdirectory=py"),
         ("-e git+https://git.test/lib.git  # ours", "git+https://git.test/lib.git  # ours"),
         ("-e .", "."),
+        ("-e.", "."),
         ("-e .[web]", ".[web]"),
         ("-e libs/core", "./libs/core"),
         ("lib @ git+https://git.test/lib.git@2.2.0", "lib @ git+https://git.test/lib.git@2.2.0"),
@@ -65,6 +66,27 @@ def test_a_plain_list_is_left_to_uv():
 )
 def test_editable_packages_become_ordinary_ones(line: str, expected: str):
     assert listing(f"flask\n{line}\n").texts["requirements.txt"] == f"flask\n{expected}\n"
+
+
+def test_files_may_be_named_directly_behind_the_option():
+    assert listing("-rbase.txt\n-cpins.txt\n", base="flask\n", pins="flask==3.1\n").texts == {
+        "requirements.txt": "-r base.txt\n-c pins.txt\n",
+        "base.txt": "flask\n",
+        "pins.txt": "flask==3.1\n",
+    }
+
+
+def test_a_line_that_a_backslash_continues_becomes_one_and_the_numbers_stay():
+    text = "flask==3.1.0 \\\n    ; python_version > '3.8'\nclick==8.1.8\n"
+    assert listing(text).texts["requirements.txt"].splitlines() == [
+        "flask==3.1.0     ; python_version > '3.8'",
+        "",
+        "click==8.1.8",
+    ]
+
+
+def test_hashes_on_lines_of_their_own_are_left_to_uv():
+    assert not listing("flask==3.1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n").is_rewritten
 
 
 def test_find_links_stays_relative_to_the_apps_folder():

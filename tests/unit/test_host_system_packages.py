@@ -135,8 +135,8 @@ def test_git_is_installed_for_packages_of_git_repositories(
 
 
 def test_an_aptfile_is_read_as_heroku_does():
-    assert aptfile.packages(b"\xef\xbb\xbf# tools\nffmpeg # video\n\nlibmagic1 ffmpeg\r\nzip=3.0-15\n") == [
-        "ffmpeg", "libmagic1", "zip=3.0-15"
+    assert aptfile.packages(b"\xef\xbb\xbf# tools\nffmpeg # video\n\nlibmagic1 ffmpeg\r\nzip=3.0-15\nvim=2:9.*\n") == [
+        "ffmpeg", "libmagic1", "zip=3.0-15", "vim=2:9.*"
     ]  # fmt: skip
 
 
