@@ -13,7 +13,14 @@ from host.packages.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, R
 
 # Each has one version: Heroku's file, and that of pyenv and uv.
 RUNTIME, VERSION_FILE = "runtime.txt", ".python-version"
-_PIN = re.compile(r"(?:c?python-?|py)?(3\.\d+(?:\.\d+)?)")
+# As Heroku, pyenv and uv write it: python-3.11.9, 3.11.x, 3.12-dev, cpython@3.12, cpython-3.12.1-linux-x86_64-gnu, and
+# 3.12.3/envs/shop for a virtual environment of pyenv.
+_PIN = re.compile(
+    r"(?:(?:c?python[-@=]*|py)?v?(3\.\d+(?:\.\d+)?)(?:\.[x*]|-dev|(?<=\d)/envs/.*)?|cpython-(3\.\d+\.\d+)-[a-z]+-.*)",
+    re.IGNORECASE,
+)
+# Words for any Python 3.
+_ANY = ("3", "3.x", "python3", "python-3", "system")
 # The minor versions of Python 3 that an app may ask for.
 _OLDEST, _NEWEST = 7, 16
 
@@ -119,12 +126,18 @@ def _requests(read: Read) -> Iterator[Request]:
 def _pin(text: str, file: str) -> Iterator[Request]:
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     # pyenv takes the first of several versions.
-    word = next((line.split()[0] for line in lines if line), "")
+    line = next(filter(None, lines), "")
+    word = "".join(line.split()) if line.lower().startswith("python ") else next(iter(line.split()), "")
+    if word.lower() in _ANY:
+        return
+    if re.match(r"[<>=~!]", word) and versions.satisfies(line, "3.0") is not None:
+        yield Request(line, file, is_pin=False)
+        return
     match = _PIN.fullmatch(word)
     if match is None:
         example = "python-3.13" if file == RUNTIME else "3.13"
         raise ValueError(f"{file} has {word!r}, but must name a version of CPython, such as {example}")
-    yield Request(match[1], file, is_pin=True)
+    yield Request(match[1] or match[2], file, is_pin=True)
 
 
 def _of_pipfile(read: Read) -> Iterator[Request]:
