@@ -10,6 +10,8 @@ from dataclasses import dataclass
 class Package:
     """One package of a lock. ``place`` is a URL or a path if it doesn't come from a package registry.
 
+    ``version`` is empty if the lock has none, which only Pipenv's may.
+
     ``index`` is the URL of a package registry besides the server's own, if the lock names one for this package.
     """
 
@@ -20,8 +22,9 @@ class Package:
     index: str = ""
 
     def line(self) -> str:
-        """The line of a requirements file that installs exactly this package."""
-        what = f"{self.name} @ {self.place}" if self.place else f"{self.name}=={self.version}"
+        """The line of a requirements file that installs this package; the newest one if the lock has no version."""
+        pin = f"=={self.version}" if self.version else ""
+        what = f"{self.name} @ {self.place}" if self.place else f"{self.name}{pin}"
         return " ".join((what, *(f"--hash={digest}" for digest in sorted(set(self.hashes)))))
 
     @property

@@ -39,11 +39,8 @@ def as_requirements(read: Read, source: str, environment: Mapping[str, str]) -> 
     """
     document = load(source, read(source) or b"")
     try:
-        if source == PIPFILE_LOCK:
-            packages = pipfile_lock.packages(document, environment)
-        else:
-            reader = poetry_lock if source == POETRY_LOCK else pdm_lock
-            packages = reader.packages(document, own_needs(read, source), environment)
+        reader = {POETRY_LOCK: poetry_lock, PDM_LOCK: pdm_lock, PIPFILE_LOCK: pipfile_lock}[source]
+        packages = reader.packages(document, own_needs(read, source), environment)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{source} can't be read ({type(error).__name__}: {error}): write it again with `{LOCK_COMMANDS[source]}`"

@@ -22,6 +22,11 @@ print(json.dumps({
     "python_version": "%d.%d" % sys.version_info[:2], "sys_platform": sys.platform,
 }))
 """
+# The variables of markers. A Pipfile may have each as a key of a package, such as sys_platform = "== 'win32'".
+VARIABLES = (
+    "implementation_name", "implementation_version", "os_name", "platform_machine", "platform_python_implementation",
+    "platform_release", "platform_system", "platform_version", "python_full_version", "python_version", "sys_platform",
+)  # fmt: skip
 _TOKEN = re.compile(r"""\s*(?:([()])|('[^']*'|"[^"]*")|(===|==|>=|<=|!=|~=|>|<)|([\w.]+))""")
 
 

@@ -141,16 +141,21 @@ def _install_converted(installation: Installation, folder: Path) -> list[str]:
     file = installation.folder / "locked.txt"
     _write(file, text)
     installation.run([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder)
-    if "--hash=" in text:
+    # Only Pipenv's lock may have packages without a version.
+    open_ones = [line for line in text.splitlines() if re.fullmatch(r"[\w.-]+", line)]
+    if "--hash=" in text and not open_ones:
         return []
     # Such a lock may be incomplete. Then the rest comes as the packages ask for it, which is said.
     before = _packages(installation.folder)
     installation.run([*installation.pip("install"), "--requirement", str(file)], folder)
     added = sorted(_packages(installation.folder) - before)
-    if not added:
-        return []
     command = requirements.LOCK_COMMANDS[source]
-    return [f"{source} lacks {', '.join(added)}, which came unlocked: lock again with `{command}`"]
+    notes = [f"{source} lacks {', '.join(added)}, which came unlocked: lock again with `{command}`"] if added else []
+    if open_ones:
+        notes.append(
+            f"{source} has no version of {', '.join(open_ones)}, so the newest came: lock on Linux with `{command}`"
+        )
+    return notes
 
 
 def _packages(folder: Path) -> set[str]:

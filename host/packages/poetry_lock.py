@@ -31,7 +31,7 @@ def packages(document: Table, needs: list[Need], environment: Mapping[str, str])
 
 
 def own_needs(table: Table) -> list[Need]:
-    """The dependencies in ``[tool.poetry.dependencies]``, without optional ones and Python."""
+    """The dependencies in ``[tool.poetry.dependencies]``, or in a Pipfile, without optional ones and Python."""
     return [
         need
         for name, value in table.items()
@@ -69,6 +69,7 @@ def _alternatives(name: str, value: object) -> Iterator[tuple[Need, bool]]:
         table = cast(Table, item)
         clauses = [table[key] for key in ("markers",) if table.get(key)]
         clauses += [f'sys_platform == "{table["platform"]}"'] if table.get("platform") else []
+        clauses += [f"{variable} {table[variable]}" for variable in markers.VARIABLES if table.get(variable)]
         need = Need(
             name=name,
             extras=tuple(table.get("extras", ())),

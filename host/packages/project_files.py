@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+from host.packages import markers
 from host.packages.dependency import need_of
 
 LOCK, PROJECT, PIPFILE = "uv.lock", "pyproject.toml", "Pipfile"
@@ -137,7 +138,7 @@ def _texts(*keys: str) -> dict[str, Shape]:
 
 
 _FILES: Shape = [{"hash!": str}]
-_OF_POETRY = _texts("version", "markers", "platform", "python") | {"extras": [str]}
+_OF_POETRY = _texts("version", "markers", "platform", "python", *markers.VARIABLES) | {"extras": [str]}
 _DEPENDENCIES = {"*": (str, _OF_POETRY, [(str, _OF_POETRY)])}
 _PYTHON = _texts("python_version", "python_full_version")
 _SHAPES: dict[str, Shape] = {
