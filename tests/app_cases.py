@@ -72,7 +72,7 @@ class Case:
 
     def pack(self, settings: Settings, into: Path) -> Release:
         """The packed app; raises UserError as `make up` would."""
-        return Source(settings.app, settings.release).pack(into)
+        return Source(settings.app, settings.release, settings.apt_packages).pack(into)
 
 
 def cases() -> list[Case]:

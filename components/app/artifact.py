@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,14 @@ class Artifact:
     web_line: str = ""
 
 
-def pack(app: Path, into: Path, files: Callable[[Path], Listing] = app_files) -> Artifact:
-    """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError. ``files`` lists the app's files."""
-    members, notes = contents(app, files)
+def pack(
+    app: Path, into: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
+) -> Artifact:
+    """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError.
+
+    ``files`` lists the app's files. ``apt_packages`` are Debian packages that servers have besides those of the app.
+    """
+    members, notes = contents(app, files, apt_packages)
     into.mkdir(parents=True, exist_ok=True)
     # Almost always, a tarball of the same size is the same. If so, nothing is written.
     size = tarball.size(members)
@@ -59,7 +64,9 @@ def pack(app: Path, into: Path, files: Callable[[Path], Listing] = app_files) ->
     return Artifact(path.stem, path, tuple(notes), web_line="".join(lines))
 
 
-def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[list[tarball.Member], list[str]]:
+def contents(
+    app: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
+) -> tuple[list[tarball.Member], list[str]]:
     """The checked members of the tarball, and sentences for the user; raises UserError."""
     app = app.resolve()
     if not app.is_dir():
@@ -72,7 +79,7 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[l
         if name in links_of_app:
             raise ArtifactError(f"{app / name} is a symbolic link: replace it by the file itself")
     found = _Contents(app, listing.names)
-    _check(app, found, files)
+    _check(app, found, files, apt_packages)
     members: dict[str, tarball.Member] = {
         name: tarball.link(name, links_of_app[name]) if name in links_of_app else tarball.file(name, app / name)
         for name in listing.names
@@ -85,7 +92,7 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files) -> tuple[l
     return [members[name] for name in sorted(members)], notes
 
 
-def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing]) -> None:
+def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> None:
     """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
     _check_encodings(contents)
     contents.generated |= workspace.files(app, contents, files)
@@ -93,7 +100,7 @@ def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing]) -> 
     if "Procfile" not in contents:
         procfile.require_name(app, contents)
         contents.generated["Procfile"] = f"web: {discovery.command(app, contents)}\n".encode()
-    procfile.check(app, contents)
+    procfile.check(app, contents, apt_packages)
 
 
 def _check_encodings(contents: _Contents) -> None:

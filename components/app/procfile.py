@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from components.app import discovery, scripts, spelling
 from components.errors import UserError
 from components.shell_syntax import syntax_error
-from host import cron, procfile, text_files
+from host import cron, procfile
+from host.packages import aptfile
 
 # A server gives each command to bash as one argument, which Linux limits to 128 KiB with its end.
 LONGEST_COMMAND = 128 * 1024 - 1
@@ -18,8 +20,11 @@ class ProcfileError(UserError):
     """The Procfile or app.json has a process that a server can't run; the text says what to change."""
 
 
-def check(app: Path, contents: Mapping[str, bytes]) -> None:
-    """Check the files of the app in the folder ``app``, by name; raises ProcfileError."""
+def check(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str] = ()) -> None:
+    """Check the files of the app in the folder ``app``, by name; raises ProcfileError.
+
+    ``apt_packages`` are Debian packages that servers have besides those of the Aptfile.
+    """
     try:
         text = procfile.decode(contents["Procfile"])
         commands = procfile.processes(text)
@@ -30,7 +35,7 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
         raise ProcfileError(_without_web(app, contents, commands))
     labelled = [(f"Procfile, line {line.number}: {line.name}", line.command) for line in procfile.lines(text)]
     labelled += [("app.json: cron", entry.command) for entry in entries]
-    files = scripts.Files(app, contents, _debian_packages(contents), has_build="build" in commands)
+    files = scripts.Files(app, contents, _debian_packages(contents, apt_packages), has_build="build" in commands)
     if mistakes := [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]:
         raise ProcfileError("\n".join(mistakes))
 
@@ -85,9 +90,10 @@ def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
     return [f"{label}: {sentence}" for sentence in scripts.mistakes(command, files)]
 
 
-def _debian_packages(contents: Mapping[str, bytes]) -> set[str]:
-    """The Debian packages that the app's Aptfile lists."""
-    return set(text_files.decode("Aptfile", contents.get("Aptfile", b"")).split())
+def _debian_packages(contents: Mapping[str, bytes], apt_packages: Collection[str]) -> set[str]:
+    """The names of the Debian packages of the app, without their versions. The Aptfile has been checked."""
+    listed = aptfile.packages(contents.get(aptfile.NAME, b""))
+    return {re.split("[=:]", package)[0] for package in (*listed, *apt_packages)}
 
 
 def _decode(content: bytes) -> str:

@@ -252,7 +252,7 @@ def _interpreter(path: str, content: bytes, files: Files) -> Iterator[str]:
     if (package := _PACKAGES.get(name)) and package not in files.packages:
         yield (
             f"{path} begins with '#!{line}', but a server has no {name}: install it with the line '{package}' in the"
-            " file Aptfile, or rewrite the script for bash"
+            " file Aptfile or with the setting aptPackages, or rewrite the script for bash"
         )
     elif not is_env and _is_elsewhere(program, name):
         yield f"{path} begins with '#!{line}', and a server has no {program}: write '#!/usr/bin/env {name}'"

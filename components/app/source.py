@@ -35,10 +35,14 @@ class Release:
 
 @dataclass(frozen=True)
 class Source:
-    """The code that the settings ``app`` and ``release`` name; ``setting`` None stands for the folder as it is."""
+    """The code that the settings ``app`` and ``release`` name; ``setting`` None stands for the folder as it is.
+
+    ``apt_packages`` are the Debian packages of the setting, which servers install for any app.
+    """
 
     app: Path
     setting: str | None
+    apt_packages: tuple[str, ...] = ()
 
     def procfile(self) -> str | None:
         """The text of the Procfile; empty if the app has none.
@@ -59,7 +63,7 @@ class Source:
     def pack(self, into: Path) -> Release:
         """The release, packed as a file in the folder ``into`` unless the servers keep it. Raises UserError."""
         if self.setting is None:
-            packed = artifact.pack(self.app, into)
+            packed = artifact.pack(self.app, into, apt_packages=self.apt_packages)
             _show(packed)
             return Release(name=packed.release, tarball=packed.path)
         if self._is_kept:
@@ -80,7 +84,7 @@ class Source:
             tree = Path(folder) / "tree"
             repository.check_out(commit, tree)
             try:
-                return artifact.pack(tree / repository.folder, into, checked_out_files)
+                return artifact.pack(tree / repository.folder, into, checked_out_files, self.apt_packages)
             except UserError as error:
                 checkout = str((tree / repository.folder).resolve())
                 raise RevisionError(str(error).replace(checkout, f"{self.app} at {self.setting}")) from None

@@ -10,6 +10,7 @@ import pytest
 
 from components.app.procfile import ProcfileError
 from components.app.scripts import Files, mistakes, scripts
+from components.app.source import Source
 from tests.packed_app import packed
 
 RUN = b"#!/bin/sh\nexec gunicorn a:b\n"
@@ -197,5 +198,14 @@ def test_the_aptfile_of_the_app_counts(app: Path):
     (app / "Procfile").write_text("web: gunicorn a:b\nworker: ./work.sh\n")
     (app / "work.sh").write_bytes(b"#!/usr/bin/env zsh\n")
     (app / "work.sh").chmod(0o755)
-    (app / "Aptfile").write_text("zsh\n")
+    (app / "Aptfile").write_text("zsh=5.9-8 # the shell\n")
     packed(app)
+
+
+def test_the_packages_of_the_setting_count(app: Path, tmp_path: Path):
+    (app / "Procfile").write_text("web: gunicorn a:b\nworker: ./work.sh\n")
+    (app / "work.sh").write_bytes(b"#!/usr/bin/env zsh\n")
+    (app / "work.sh").chmod(0o755)
+    with pytest.raises(ProcfileError, match="with the setting aptPackages"):
+        Source(app, None).pack(tmp_path / "out")
+    assert Source(app, None, ("zsh",)).pack(tmp_path / "out").tarball
