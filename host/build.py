@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import assets, collectstatic, deployment, files, linked_paths, oneshot, procfile, state, systemd
+from host import assets, collectstatic, deployment, files, linked_paths, oneshot, procfile, read_only, state, systemd
 from host.console import phase
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
@@ -126,6 +126,7 @@ def _run(paths: Paths, options: Deployment, *, folders: Folders, recipe: Recipe)
         systemd.systemctl("reset-failed", unit)
         return [reason]
     error = oneshot.failure(unit, "the build", recipe.command, folders.app)
+    advice = read_only.outside_of_a_build(error.message) or error.advice
     if recipe.is_usual:
-        raise ReleaseError(error.message, f"{collectstatic.REMEDY}\n{error.advice}".rstrip())
-    raise error
+        raise ReleaseError(error.message, f"{collectstatic.REMEDY}\n{advice}".rstrip())
+    raise ReleaseError(error.message, advice)

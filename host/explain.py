@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from host import explain_servers, read_only
+from host import downloads, explain_servers, read_only
 from host.errors import ReleaseError
 from host.packages import import_names, missing_packages
 
@@ -132,7 +132,11 @@ def _missing_file(match: re.Match[str], app: Path | None) -> str:
         return f"{path} isn't part of a release: set its variables with: {_SET.format('NAME')}"
     if path.startswith("/"):
         return f"{path} doesn't exist on the server: name it relative to the app's folder, which is the working folder."
-    return f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
+    missing = f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
+    folder = str(PurePosixPath(path).parent)
+    if app is None or folder == "." or folder.startswith("..") or (app / folder).exists():
+        return missing
+    return f"{missing} If the app creates it, keep the folder with: {read_only.LINK.format(folder)}."
 
 
 def _missing_in_shell(match: re.Match[str], app: Path | None) -> str:
@@ -274,6 +278,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         r"locale\.Error: unsupported locale setting",
         missing_packages.sentence("locales-all", "The server has only the locale C.UTF-8"),
     ),
+    *downloads.CAUSES,
     *((pattern, read_only.explain_path) for pattern in read_only.READ_ONLY),
     (read_only.WITHOUT_PATH, read_only.explain_without_path),
     (read_only.DENIED, read_only.explain_denied),

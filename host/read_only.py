@@ -23,11 +23,12 @@ _JOURNAL = re.compile(r"-(?:journal|wal|shm)$")
 # Flask's instance folder of an app that is installed as a package.
 _INSTALLED_INSTANCE = re.compile(rf"^{_PATHS.venvs}/[^/]+/var/[^/]+-instance")
 # A number that is in use would replace another path.
+LINK = "pulumi config set --path 'linkedPaths[0]' {}"
 _NEXT = "with the next free number if linkedPaths has paths already"
 
 # Python and Node; commands such as mkdir and touch; bash, tee and Go; uWSGI; dash.
 READ_ONLY = (
-    rf"[Rr]ead-only file system(?::|, \w+) {_QUOTED}",
+    rf"[Rr]ead-only file system(?::|, \w+) (?:\w+\(|b)?{_QUOTED}",
     rf"{_QUOTED}: Read-only file system",
     r"(?:^|[ \n])(?!\w*(?:[Ee]rror|Exception|EROFS):)(?P<path>[^\s:'\"\u2018\u2019]+): [Rr]ead-only file system(?! \()",
     r"\w\(\"(?P<path>[^\"\n]+)\"\): Read-only file system",
@@ -73,6 +74,18 @@ def explain_database(match: re.Match[str], app: Path | None) -> str:
     return _sentence("has a SQLite database there", name)
 
 
+def outside_of_a_build(text: str) -> str:
+    """The sentence for a build that writes to a path outside of the app's folder; empty if it doesn't."""
+    for pattern in (*READ_ONLY, DENIED):
+        for match in re.finditer(pattern, text):
+            if relative_to_app(match["path"]) is None:
+                return (
+                    f"A build may write only to the app's folder, and not to {match['path']}: write to a path in it,"
+                    " for Django with STATIC_ROOT = BASE_DIR / 'staticfiles'."
+                )
+    return ""
+
+
 def relative_to_app(path: str) -> str | None:
     """The path relative to the app's folder; None if it is outside of it."""
     if not path.startswith("/"):
@@ -92,6 +105,6 @@ def _to_link(relative: str, app: Path | None) -> str:
 def _sentence(action: str, to_link: str) -> str:
     return (
         f"The app {action}, and its folder is read-only: let it write below {_PATHS.app_home}, or keep the path there"
-        f" with: pulumi config set --path 'linkedPaths[0]' {to_link} ({_NEXT}). If each release makes the file anew,"
+        f" with: {LINK.format(to_link)} ({_NEXT}). If each release makes the file anew,"
         " make it in a `build` line of the Procfile."
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 from components.errors import UserError
 
 _UTF8_BOM = b"\xef\xbb\xbf"
-_MARKS_OF_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# The encodings with NUL bytes, by their first bytes, longest first; and by which of the first four bytes are NUL.
+_MARKS = (("UTF-32", b"\xff\xfe\0\0"), ("UTF-32", b"\0\0\xfe\xff"), ("UTF-16", b"\xff\xfe"), ("UTF-16", b"\xfe\xff"))
+_NULS = {(1, 2, 3): "UTF-32LE", (0, 1, 2): "UTF-32BE", (1, 3): "UTF-16LE", (0, 2): "UTF-16BE"}
 # The ASCII characters of each class, as ranges of a regular expression.
 _CLASSES = {
     b"alnum": rb"0-9A-Za-z", b"alpha": rb"A-Za-z", b"blank": rb" \t", b"cntrl": rb"\x00-\x1f\x7f", b"digit": rb"0-9",
@@ -48,13 +50,19 @@ def read(file: Path) -> list[Pattern]:
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} can't be read ({error.strerror}): change its permissions") from None
-    if content.startswith(_MARKS_OF_UTF16) or content[:2].count(0) == 1:
+    if encoding := _encoding_with_nuls(content):
         raise UserError(
-            f"{file}, line 1: the file is in UTF-16, so git uses none of its patterns, and files that it should exclude"
-            f" would be packed; save it as UTF-8, for example with: iconv -f UTF-16 -t UTF-8 {file.name}"
+            f"{file}, line 1: the file is in {encoding}, so git uses none of its patterns, and files that it should"
+            f" exclude would be packed; save it as UTF-8, for example with: iconv -f {encoding} -t UTF-8 {file.name}"
         )
     lines = content.removeprefix(_UTF8_BOM).split(b"\n")
     return [pattern for number, line in enumerate(lines, 1) if (pattern := _pattern(number, line))]
+
+
+def _encoding_with_nuls(content: bytes) -> str | None:
+    """The encoding of a file that git reads as one without patterns; None if git reads it."""
+    marked = next((encoding for encoding, mark in _MARKS if content.startswith(mark)), None)
+    return marked or _NULS.get(tuple(index for index, byte in enumerate(content[:4]) if byte == 0))
 
 
 def _pattern(number: int, line: bytes) -> Pattern | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import shlex
 from pathlib import Path
 
 from components.app.suspects import printable
@@ -25,6 +26,12 @@ def target_of(app: Path, name: str) -> str:
         )
     destination = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     leaves = posixpath.isabs(target) or destination.partition("/")[0] == ".."
+    if posixpath.isabs(target) and Path(os.path.realpath(path)).is_relative_to(app):
+        relative = os.path.relpath(os.path.realpath(path), path.parent)
+        raise LinkError(
+            f"{path} is a symbolic link with an absolute target ({target}), which the server won't have: write a"
+            f" relative one with: ln -sfn {shlex.quote(relative)} {shlex.quote(str(path))}"
+        )
     if leaves or not Path(os.path.realpath(path)).is_relative_to(app):
         raise LinkError(
             f"{path} is a symbolic link that leaves the app ({target}), and the server won't have its target:"

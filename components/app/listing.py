@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.app import git, gitignore, ignore
+from components.app.suspects import printable
 from components.errors import UserError
 
 _LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -69,6 +70,11 @@ def _with_nested(app: Path, name: str, notes: list[str]) -> list[str]:
     if not stat.S_ISDIR(path.lstat().st_mode):
         return [name]
     nested = _files(path, notes) if os.path.lexists(path / ".git") else ignore.walk(path)
+    if not nested and not any(path.iterdir()):
+        notes.append(
+            f"the submodule {printable(name)} of {app} is empty, so the server won't have its files: get them with:"
+            f" git -C {app} submodule update --init {name}"
+        )
     return [f"{name}/{inner}" for inner in nested]
 
 
@@ -93,11 +99,15 @@ def _explain_empty(app: Path, top: Path) -> None:
 
 
 def _checked_gitignore_files(app: Path, names: list[str]) -> list[str]:
-    """Sentences about patterns that can't match what their author meant. Raises UserError for a file in UTF-16."""
+    """Sentences about patterns that can't match what their author meant. Raises UserError for a file in UTF-16.
+
+    The files for this repository and for all of the user's repositories count, too.
+    """
     top = git.top_of(app) or app
     above = [folder / ".gitignore" for folder in app.parents if folder.is_relative_to(top)]
     inside = [app / name for name in names if name.rpartition("/")[2] == ".gitignore"]
-    files = [file for file in (*above, *inside) if file.is_file() and not file.is_symlink()]
+    outside = [git.common_folder(top) / "info/exclude", git.global_excludes()]
+    files = [file for file in (*outside, *above, *inside) if file.is_file() and not file.is_symlink()]
     return [
         f"{file}, line {pattern.line}: the pattern isn't in UTF-8, and git compares bytes, so it matches no name in"
         " UTF-8: save the file as UTF-8"

@@ -58,6 +58,12 @@ def test_a_link_that_leaves_the_app_is_refused_with_its_target(app: Path, target
         packed(app)
 
 
+def test_a_link_with_an_absolute_target_in_the_app_gets_the_command_for_a_relative_one(app: Path):
+    (app / "static/latest.css").symlink_to(app / "hello.py")
+    with pytest.raises(LinkError, match=r"write a relative one with: ln -sfn \.\./hello\.py .*/static/latest\.css"):
+        packed(app)
+
+
 @pytest.mark.parametrize("name", ["Procfile", "requirements.txt"])
 def test_a_link_in_place_of_a_file_that_gantry_reads_is_refused(app: Path, name: str):
     (app / name).rename(app / "real")

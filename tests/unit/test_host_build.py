@@ -233,6 +233,14 @@ def test_any_other_failure_of_collectstatic_fails_the_release_and_names_the_reme
     assert remedy in last
 
 
+@pytest.mark.usefixtures("django")
+def test_a_static_root_outside_of_the_app_gets_the_line_to_write(server: BuildServer):
+    output = "OSError: [Errno 30] Read-only file system: '/var/www/static'"
+    with pytest.raises(ReleaseError) as error:
+        server.ensure(server.unpack("aa", manage_py=f"raise SystemExit({output!r})"))
+    assert "STATIC_ROOT = BASE_DIR / 'staticfiles'" in str(error.value).splitlines()[-1]
+
+
 def test_a_deployment_links_to_its_build(tmp_path: Path):
     paths = Paths(tmp_path)
     (paths.releases / "aa").mkdir(parents=True)

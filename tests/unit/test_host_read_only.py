@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.explain import explain
+from host.read_only import outside_of_a_build
 
 EROFS = "OSError: [Errno 30] Read-only file system: '{}'"
 FOLDERS = (
@@ -88,3 +89,29 @@ def test_a_path_outside_of_the_app_can_not_be_linked():
 def test_a_path_outside_of_the_app_gets_the_folder_that_stays(path: str):
     sentence = explain(f"PermissionError: [Errno 13] Permission denied: '{path}'")
     assert sentence == f"The app can't write to {path}: let it write to a path below /var/lib/app."
+
+
+def test_paths_that_python_shows_as_an_object_are_read():
+    for path in ("PosixPath('/opt/gantry/releases/3f2a/logs/a.log')", "b'/opt/gantry/releases/3f2a/logs/a.log'"):
+        assert "'linkedPaths[0]' logs (" in explain(f"OSError: [Errno 30] Read-only file system: {path}")
+
+
+def test_a_folder_that_git_has_not_kept_because_it_is_empty_can_be_linked(app: Path):
+    line = "FileNotFoundError: [Errno 2] No such file or directory: '/opt/gantry/releases/3f2a/logs/app.log'"
+    assert explain(line, app).endswith("keep the folder with: pulumi config set --path 'linkedPaths[0]' logs.")
+    assert "linkedPaths" not in explain(line.replace("logs/", "shop/"), app)
+
+
+@pytest.mark.parametrize(
+    ("output", "path"),
+    [
+        (EROFS.format("/var/www/static"), "/var/www/static"),
+        ("PermissionError: [Errno 13] Permission denied: '/srv/static'", "/srv/static"),
+        ("mkdir: cannot create directory '/data': Read-only file system", "/data"),
+    ],
+)
+def test_a_build_that_writes_outside_of_the_app_is_told_where_it_may_write(output: str, path: str):
+    sentence = outside_of_a_build(output)
+    assert f"and not to {path}: " in sentence
+    assert "STATIC_ROOT = BASE_DIR" in sentence
+    assert outside_of_a_build(EROFS.format("/opt/gantry/builds/3f2a-1/app/x")) == ""

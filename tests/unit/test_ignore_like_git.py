@@ -224,16 +224,50 @@ def test_without_git_the_app_is_walked_and_said(tmp_path: Path, monkeypatch: pyt
     assert "git isn't installed" in listing.notes[0]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16LE"),
+        ("utf-16-be", "UTF-16BE"),
+        ("utf-32", "UTF-32"),
+        ("utf-32-be", "UTF-32BE"),
+    ],
+)
 @pytest.mark.parametrize("in_repository", [True, False])
-def test_a_gitignore_in_utf16_is_refused_because_git_uses_none_of_its_patterns(
-    tmp_path: Path, encoding: str, in_repository: bool
+def test_a_gitignore_in_utf16_or_utf32_is_refused_because_git_uses_none_of_its_patterns(
+    tmp_path: Path, encoding: str, shown: str, in_repository: bool
 ):
     app = write(tmp_path / "app", [b".env", b"a.py"], ".env\n".encode(encoding))
     if in_repository:
         init(app)
-    with pytest.raises(UserError, match=r"\.gitignore, line 1: the file is in UTF-16.*iconv"):
+    with pytest.raises(UserError, match=rf"\.gitignore, line 1: the file is in {shown},.*iconv -f {shown} -t"):
         app_files(app)
+
+
+def test_a_file_of_patterns_outside_of_the_app_in_utf16_is_refused_too(tmp_path: Path, home: Path):
+    app = init(write(tmp_path / "app", [b".env", b"a.py"]))
+    (app / ".git/info").mkdir(exist_ok=True)
+    (app / ".git/info/exclude").write_bytes(".env\n".encode("utf-16"))
+    with pytest.raises(UserError, match="info/exclude, line 1: the file is in UTF-16"):
+        app_files(app)
+    (app / ".git/info/exclude").unlink()
+    (home / ".config/git").mkdir(parents=True)
+    (home / ".config/git/ignore").write_bytes(".env\n".encode("utf-16"))
+    with pytest.raises(UserError, match="git/ignore, line 1: the file is in UTF-16"):
+        app_files(app)
+
+
+def test_an_empty_submodule_is_said_with_the_command(tmp_path: Path):
+    library = write(init(tmp_path / "library"), [b"lib.py"])
+    run(library, "add", ".")
+    run(library, "commit", "--quiet", "--message=x")
+    app = write(init(tmp_path / "app"), [b"a.py"])
+    run(app, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "library")
+    assert not app_files(app).notes
+    run(app, "submodule", "--quiet", "deinit", "--force", "library")
+    (note,) = app_files(app).notes
+    assert note.endswith("submodule update --init library")
 
 
 @pytest.mark.parametrize("in_repository", [True, False])

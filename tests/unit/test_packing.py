@@ -50,6 +50,28 @@ def test_secrets_and_databases_are_named_with_both_remedies_and_no_content(app: 
     assert "hunter2" not in secret + database
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("deploy_key", "-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+        ("gcp.json", '{\n  "type": "service_account",\n'),
+        (".npmrc", "//npm.test/:_authToken=hunter2\n"),
+        (".aws/credentials", "[default]\naws_secret_access_key = hunter2\n"),
+    ],
+)
+def test_secrets_are_found_by_their_first_lines(app: Path, name: str, content: str):
+    (app / name).parent.mkdir(exist_ok=True)
+    (app / name).write_text(content)
+    assert f"look like secrets: {name};" in notes(app)
+
+
+def test_files_that_only_speak_of_secrets_are_not_named(app: Path):
+    (app / "keys.py").write_text("BEGIN = '-----BEGIN PRIVATE KEY-----'\n")
+    (app / ".npmrc").write_text("//npm.test/:_authToken=${NPM_TOKEN}\n")
+    (app / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    assert "secrets" not in notes(app)
+
+
 def test_many_names_are_counted_and_odd_names_are_escaped():
     names = [f"{number:02}.pem" for number in range(12)]
     assert suspects.listed(names).endswith("09.pem and 2 more")
