@@ -86,6 +86,7 @@ def contents(
     } | {name: tarball.generated(name, content) for name, content in found.generated.items()}
     notes = [
         *listing.notes,
+        *dependencies.notes(found),
         *links.notes(app, list(links_of_app), listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]

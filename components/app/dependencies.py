@@ -9,6 +9,7 @@ from pathlib import Path
 from components.errors import UserError
 from host.packages import (
     aptfile,
+    lock_digests,
     locks,
     markers,
     python_versions,
@@ -61,6 +62,15 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
         raise DependencyError("; ".join(mistakes))
     if not python.version:
         _check_gunicorn(contents, source)
+
+
+def notes(contents: Mapping[str, bytes]) -> list[str]:
+    """Sentences about the files that list packages, which ``check`` has accepted."""
+    found = [lock_digests.note(contents.get, requirements.choose(contents.get))]
+    if aptfile.NAME not in contents:
+        similar = [name for name in contents if name.lower() in ("aptfile", "aptfile.txt")]
+        found += [f"the app has {name}, but servers read only {aptfile.NAME}: rename it" for name in similar]
+    return list(filter(None, found))
 
 
 def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.app import artifact
 from components.app.dependencies import DependencyError
 from components.errors import UserError
 from tests.packed_app import packed
@@ -169,6 +170,17 @@ def test_a_line_of_an_aptfile_that_is_no_name_gets_its_own_reason(app: Path, lin
     (app / "Aptfile").write_text(f"{line}\n")
     with pytest.raises(DependencyError, match=f"Aptfile, line 1: .*{reason}"):
         packed(app)
+
+
+def test_an_aptfile_with_another_name_and_an_old_lock_are_said(app: Path):
+    (app / "requirements.txt").unlink()
+    (app / "aptfile").write_text("ffmpeg\n")
+    (app / "pyproject.toml").write_text('[tool.poetry.dependencies]\nflask = "*"\n')
+    lock = '[[package]]\nname = "flask"\nversion = "3.1"\n[metadata]\ncontent-hash = "00"\n'
+    (app / "poetry.lock").write_text(lock)
+    old, aptfile = artifact.contents(app)[1]
+    assert "since poetry.lock was written" in old
+    assert aptfile == "the app has aptfile, but servers read only Aptfile: rename it"
 
 
 def test_an_aptfile_that_a_server_cannot_install_is_refused(app: Path):
