@@ -72,6 +72,20 @@ CAUSES: list[tuple[str, str]] = [
         " {program} runs, such as `gunicorn app:app`.",
     ),
     (
+        r"AppImportError: TypeError: (?P<factory>\w+)\(\) missing \d+ required [\w -]*arguments?: (?P<arguments>.+)",
+        "The factory {factory} needs {arguments}: give values in the Procfile, such as"
+        " `web: gunicorn \"yourmodule:{factory}('value')\"`, or default values in the app.",
+    ),
+    (
+        # A class that isn't callable as WSGI says it with its method: Application.__call__().
+        r"TypeError: (?P<factory>[a-z_]\w*)\(\) takes (?:from )?\d[\w ]* arguments? but 2 were given(?=\n|$)",
+        "If {factory} is a factory, it needs parentheses in the Procfile: `web: gunicorn 'yourmodule:{factory}()'`.",
+    ),
+    (
+        r"TypeError: Application\.__call__\(\) takes 2 positional arguments but 3 were given",
+        "An app of Tornado brings its own server: start it with `python` in the Procfile, and let it listen on $PORT.",
+    ),
+    (
         r"Failed to find application, did you mean '(?P<name>[^':]+):",
         "Gunicorn takes the name of a module, and no file: write `gunicorn {name}:app` into the Procfile, if the app is"
         " called app.",

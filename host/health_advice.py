@@ -42,7 +42,8 @@ def unreachable(check: HealthCheck, answer: Answer) -> str:
         return (
             "Visitors couldn't reach this site: the app redirects to https, and this site serves only HTTP. Turn the"
             " redirect off until the site has HTTPS: SECURE_SSL_REDIRECT = False in Django, force_https=False in"
-            " Flask-Talisman. A balancer in a cloud has HTTPS with the setting zone."
+            " Flask-Talisman, no HTTPSRedirectMiddleware in FastAPI. A balancer in a cloud has HTTPS with the setting"
+            " zone."
         )
     if target.scheme in ("", check.scheme) and not answer.sets_cookie:
         return (
@@ -103,7 +104,7 @@ def _about_status(check: HealthCheck, answer: Answer) -> list[str]:
     if status == 400:
         return [
             "Frameworks answer 400 to a host name that they don't allow, such as Django with ALLOWED_HOSTS."
-            f" {_host(check, 'ALLOWED_HOSTS')}"
+            f" {_host(check, 'ALLOWED_HOSTS (in Flask TRUSTED_HOSTS, in FastAPI TrustedHostMiddleware)')}"
         ]
     if status == 404:
         return [

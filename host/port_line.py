@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 # What to add to the command of a server that has no option for its address yet.
 _OPTIONS = {
-    r"\bgunicorn\b": "-b 0.0.0.0:$PORT",
     r"\b(?:uvicorn|granian)\b|\b(?:fastapi|litestar|chainlit) run\b|\bflask\b.* run\b|\bfastapi dev\b": "--port $PORT",
     r"\b(?:waitress-serve|sanic|voila)\b": "--port=$PORT",
     r"\b(?:hypercorn|cheroot)\b": "--bind 0.0.0.0:$PORT",
@@ -41,3 +40,8 @@ def corrected(command: str, places: Sequence[int | str]) -> str:
 def _with_option(command: str) -> str:
     option = next((option for pattern, option in _OPTIONS.items() if re.search(pattern, command)), "")
     return f"{command} {option}" if option and not _OPERATOR.search(command) else ""
+
+
+def is_of_the_app(command: str) -> bool:
+    """Whether the app itself listens elsewhere: Gunicorn without an address gets Gantry's."""
+    return re.search(r"\bgunicorn\b(?!.*(?:\s-b|\s--bind|\s-c|\s--config))", command) is not None

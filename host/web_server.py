@@ -53,7 +53,7 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
             _forward(paths, deployment, address, port)
             return
         if places := elsewhere.places():
-            raise ReleaseError(_wrong_place(places, port_line.corrected(_command(paths, deployment), places)))
+            raise ReleaseError(_wrong_place(places, _command(paths, deployment)))
         time.sleep(_PAUSE_SECONDS)
 
 
@@ -94,15 +94,21 @@ def _ended(deployment: str, left: listening.Group) -> str:
     return f"the web process has ended{systemd.end_of(end.get('ExecMainCode'), end.get('ExecMainStatus', ''))}"
 
 
-def _wrong_place(places: list[int | str], line: str) -> str:
-    """The error for a web process that listens elsewhere; ``line`` is its corrected command, or ""."""
+def _wrong_place(places: list[int | str], command: str) -> str:
+    """The error for a web process that listens elsewhere; ``command`` is that of the Procfile, or ""."""
     names = " and ".join(f"port {place}" if isinstance(place, int) else str(place) for place in places)
-    remedy = (
-        f"In the Procfile, write 'web: {line}'"
-        if line
-        else "Where the program or its settings name the port, write the variable instead: $PORT in the Procfile, for"
-        " example 'web: gunicorn -b 0.0.0.0:$PORT app:app', or port=int(os.environ[\"PORT\"]) in Python"
-    )
+    if line := port_line.corrected(command, places):
+        remedy = f"In the Procfile, write 'web: {line}'"
+    elif port_line.is_of_the_app(command):
+        remedy = (
+            "Gunicorn has the right address, but the app starts a server while Gunicorn imports it: write that call,"
+            " such as app.run(), below the line 'if __name__ == \"__main__\":'"
+        )
+    else:
+        remedy = (
+            "Where the program or its settings name the port, write the variable instead: $PORT in the Procfile, for"
+            " example 'web: gunicorn -b 0.0.0.0:$PORT app:app', or port=int(os.environ[\"PORT\"]) in Python"
+        )
     return (
         f"the web process listens on {names}, but must listen on the port in the variable PORT or on the Unix socket in"
         f" GANTRY_SOCKET: each release has its own, because two run side by side. {remedy}"

@@ -48,6 +48,15 @@ KeyError: 'DATABASE_URL'
         ("TypeError: Application object must be callable.", "-k aiohttp.GunicornWebWorker"),
         ("[ERROR] connection to a.sock failed: [Errno 30] Read-only file system", "can't listen on a.sock: take -b"),
         ("[ERROR] connection to /run/a.sock failed: [Errno 13] Permission denied", "then it listens on $GANTRY_SOCKET"),
+        (
+            "AppImportError: TypeError: create_app() missing 1 required positional argument: 'config'",
+            "The factory create_app needs 'config': give values",
+        ),
+        (
+            "TypeError: create_app() takes 0 positional arguments but 2 were given",
+            "`web: gunicorn 'yourmodule:create_app()'`",
+        ),
+        ("TypeError: Application.__call__() takes 2 positional arguments but 3 were given", "An app of Tornado"),
         ("Error: No module named 'config'", "correct the name in the Procfile"),
         ("ModuleNotFoundError: No module named 'src/app'", "write src.app into the Procfile"),
         ("/bin/bash: line 1: pip: command not found", "take the command that installs them out"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.port_line import corrected
+from host.port_line import corrected, is_of_the_app
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,17 @@ def test_the_line_listens_on_the_variable(command: str, place: int | str, line: 
 @pytest.mark.parametrize("command", ["python app.py", "uvicorn a:b | tee log", "./start.sh", "uvicorn a:b # the shop"])
 def test_a_program_that_chooses_its_port_itself_has_no_line(command: str):
     assert corrected(command, [8000]) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "is_app"),
+    [
+        ("gunicorn -w 2 a:b", True),
+        ("gunicorn a:b --bind 0.0.0.0:1", False),
+        ("gunicorn -c x.py a:b", False),
+        ("python a.py", False),
+    ],
+)
+def test_gunicorn_without_an_address_listens_nowhere_else_by_itself(command: str, is_app: bool):
+    assert is_of_the_app(command) == is_app
+    assert corrected("gunicorn -w 2 a:b", [5000]) == ""
