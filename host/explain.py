@@ -71,6 +71,8 @@ def _missing_module(match: re.Match[str], app: Path | None) -> str:
     module = match["module"]
     if "/" in module:
         return f"A module has dots in its name, and no path: write {module.replace('/', '.')} into the Procfile."
+    if module.endswith(".py"):
+        return f"A module's name has no .py: write {module.removesuffix('.py')} into the Procfile."
     if module == "pip":
         return explain_servers.INSTALLED
     top = module.partition(".")[0]
@@ -230,6 +232,10 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (
         r"ImproperlyConfigured: Error loading (?:psycopg2|psycopg)",
         lambda _, app: f"The driver of PostgreSQL isn't installed: {add_package('psycopg[binary]', app)}.",
+    ),
+    (
+        r"please install \"(?P<package>[\w\[\]-]+)\"",
+        lambda match, app: f"A part of a package isn't installed: {add_package(match['package'], app)}.",
     ),
     (
         r"ImproperlyConfigured: Error loading MySQLdb",

@@ -86,6 +86,16 @@ CAUSES: list[tuple[str, str]] = [
         "An app of Tornado brings its own server: start it with `python` in the Procfile, and let it listen on $PORT.",
     ),
     (
+        r"Attribute \"(?P<attribute>[^\"]+)\" not found in module \"(?P<module>[^\"]+)\"",
+        "The module {module} has no {attribute}: name its app in the Procfile, such as `web: uvicorn --uds"
+        " $GANTRY_SOCKET {module}:app`.",
+    ),
+    (
+        r"Import string \"(?P<module>[^\":]+)\" must be in format",
+        "The server needs the app's name behind the module: write {module}:app into the Procfile, if the app is called"
+        " app.",
+    ),
+    (
         r"Failed to find application, did you mean '(?P<name>[^':]+):",
         "Gunicorn takes the name of a module, and no file: write `gunicorn {name}:app` into the Procfile, if the app is"
         " called app.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# What to add to the command of a server that has no option for its address yet.
+# What to add behind a server's name if its command has no option for the address yet.
 _OPTIONS = {
     r"\b(?:uvicorn|granian)\b|\b(?:fastapi|litestar|chainlit) run\b|\bflask\b.* run\b|\bfastapi dev\b": "--port $PORT",
     r"\b(?:waitress-serve|sanic|voila)\b": "--port=$PORT",
@@ -16,8 +16,6 @@ _OPTIONS = {
     r"\bstreamlit run\b": "--server.port $PORT",
     r"\b(?:panel|bokeh) serve\b": "--port $PORT",
 }
-# After these, an option at the end of the line would belong to another command.
-_OPERATOR = re.compile(r"[|&;<>()]|(?<!\S)#")
 
 
 def corrected(command: str, places: Sequence[int | str]) -> str:
@@ -38,8 +36,12 @@ def corrected(command: str, places: Sequence[int | str]) -> str:
 
 
 def _with_option(command: str) -> str:
-    option = next((option for pattern, option in _OPTIONS.items() if re.search(pattern, command)), "")
-    return f"{command} {option}" if option and not _OPERATOR.search(command) else ""
+    if is_of_the_app(command):
+        return ""
+    for pattern, option in _OPTIONS.items():
+        if match := re.search(pattern, command):
+            return f"{command[: match.end()]} {option}{command[match.end() :]}"
+    return ""
 
 
 def is_of_the_app(command: str) -> bool:

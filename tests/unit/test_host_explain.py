@@ -57,6 +57,13 @@ KeyError: 'DATABASE_URL'
             "`web: gunicorn 'yourmodule:create_app()'`",
         ),
         ("TypeError: Application.__call__() takes 2 positional arguments but 3 were given", "An app of Tornado"),
+        ('Error loading ASGI app. Attribute "application" not found in module "main".', "$GANTRY_SOCKET main:app`"),
+        ('Error loading ASGI app. Import string "main" must be in format "<module>:<attribute>".', "write main:app"),
+        ('Error loading ASGI app. Could not import module "main.py".', "has no .py: write main into"),
+        (
+            'RuntimeError: To use the fastapi command, please install "fastapi[standard]":',
+            "add fastapi[standard] to req",
+        ),
         ("Error: No module named 'config'", "correct the name in the Procfile"),
         ("ModuleNotFoundError: No module named 'src/app'", "write src.app into the Procfile"),
         ("/bin/bash: line 1: pip: command not found", "take the command that installs them out"),

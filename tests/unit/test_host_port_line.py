@@ -13,11 +13,13 @@ from host.port_line import corrected, is_of_the_app
         ("PORT=8000 python serve.py --max 80001", 8000, "python serve.py --max 80001"),
         ("export PORT=8000 && python serve.py", 8000, "python serve.py"),
         ("uvicorn a:b --port=8000 | tee log", 8000, "uvicorn a:b --port=$PORT | tee log"),
-        ("uvicorn a:b", 8000, "uvicorn a:b --port $PORT"),
-        ("flask --app shop run -h 0.0.0.0", 5000, "flask --app shop run -h 0.0.0.0 --port $PORT"),
+        ("uvicorn a:b", 8000, "uvicorn --port $PORT a:b"),
+        ("cd src && uvicorn a:b | tee log", 8000, "cd src && uvicorn --port $PORT a:b | tee log"),
+        ("waitress-serve a:b", 8080, "waitress-serve --port=$PORT a:b"),
+        ("flask --app shop run -h 0.0.0.0", 5000, "flask --app shop run --port $PORT -h 0.0.0.0"),
         ("python manage.py runserver", 8000, "python manage.py runserver 0.0.0.0:$PORT"),
         ("python -m http.server", 8000, "python -m http.server $PORT"),
-        ("streamlit run app.py", 8501, "streamlit run app.py --server.port $PORT"),
+        ("streamlit run app.py", 8501, "streamlit run --server.port $PORT app.py"),
         ("gunicorn -b unix:/tmp/a.sock a:b", "/tmp/a.sock", "gunicorn -b unix:$GANTRY_SOCKET a:b"),
     ],
 )
@@ -25,7 +27,7 @@ def test_the_line_listens_on_the_variable(command: str, place: int | str, line: 
     assert corrected(command, [place]) == line
 
 
-@pytest.mark.parametrize("command", ["python app.py", "uvicorn a:b | tee log", "./start.sh", "uvicorn a:b # the shop"])
+@pytest.mark.parametrize("command", ["python app.py", "./start.sh", "gunicorn -k uvicorn.workers.UvicornWorker a:b"])
 def test_a_program_that_chooses_its_port_itself_has_no_line(command: str):
     assert corrected(command, [8000]) == ""
 
