@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import explain, files, health_advice, ports, procfile, systemd, web_server
+from host import concurrency, explain, files, health_advice, ports, procfile, systemd, web_server
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -77,25 +76,11 @@ def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     settings = paths.gunicorn_settings.read_bytes()
     files.write(folder / "gunicorn.conf.py", settings, 0o644)
     command = procfile.read(paths.releases / deployment.release)["web"]
+    command = concurrency.with_concurrency(command, settings, folders.app)
     # Some servers don't start while the socket of an earlier run exists.
-    files.write(folder / "web", procfile.script(with_concurrency(command, settings), 'rm -f "$GANTRY_SOCKET"'), 0o755)
+    files.write(folder / "web", procfile.script(command, 'rm -f "$GANTRY_SOCKET"'), 0o755)
     ports.assign(paths, folder)
     files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
-
-
-def with_concurrency(command: str, settings: bytes) -> str:
-    """The command, in which an unset WEB_CONCURRENCY stands for the number of workers of Gunicorn's ``settings``.
-
-    Heroku sets this variable. Here programs don't inherit it: uvicorn would start several processes of an app that is
-    made for one, and start those anew for ever if they can't import the app.
-    """
-    if "WEB_CONCURRENCY" not in command:
-        return command
-    fixed = re.search(rb"^workers = (\d+)$", settings, re.MULTILINE)
-    # nproc would take its number from these variables.
-    processors = "$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"
-    number = fixed[1].decode() if fixed else f"$(({processors} + 1))"
-    return f': "${{WEB_CONCURRENCY:={number}}}"; {command}'
 
 
 def env_file(variables: Mapping[str, str]) -> str:
