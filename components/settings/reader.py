@@ -10,13 +10,13 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 
 from components import target_loader
 from components.errors import UserError
-from components.settings import processes
+from components.settings import processes, stack_file
 from components.settings.common import CommonSettings, Settings, TargetSettings
 from components.settings.declaration import Declaration, Default, declarations, default_text
 from components.targets import TARGETS
@@ -62,6 +62,7 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     """The settings of the running stack; paths are relative to ``root``."""
     reader = _Reader(config)
     values = reader.values(CommonSettings)
+    reader.refuse_changed_variables(root)
     target = values["target"]
     target_settings = TargetSettings()
     # If the target isn't valid, it isn't known which keys are allowed.
@@ -126,6 +127,19 @@ class _Reader:
             rule = f"there is no folder {path}"
             text = self._text(declaration)
             self.mistakes.append((key, declaration.error_text(text, rule, is_secret=self._is_secret(key))))
+
+    def refuse_changed_variables(self, root: Path) -> None:
+        """Adds a mistake for each variable that isn't what was typed into the stack's file below ``root``."""
+        env = self.config.get_object("env") if "env" not in self.broken_keys() else None
+        file, project = root / f"Pulumi.{pulumi.get_stack()}.yaml", self.config.full_key("").rstrip(":")
+        variables = cast(dict[str, object], env) if isinstance(env, dict) else {}
+        for name in stack_file.changed(file, project, variables):
+            line = (
+                f"env.{name}: without quotes, YAML reads its value as a number, a date or true, and the app would get"
+                f" it written in another way: put it in quotes in {file.name}, or set it as text with: pulumi config"
+                f" set --path --type string env.{name} <value>"
+            )
+            self.mistakes.append(("env", line))
 
     def refuse_settings_of_other_targets(self, target: str) -> None:
         """Adds a mistake for each setting that only other targets know."""
