@@ -174,6 +174,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", _missing_module),
     (r"(?:^|\n)(?P<runner>Error): No module named '(?P<module>[^']+)'", _missing_module),
     (r"(?P<runner>python)[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
+    (r"(?P<runner>The module) (?P<module>[\w.]+) was not found", _missing_module),
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),

@@ -36,8 +36,20 @@ def check(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str
     labelled = [(f"Procfile, line {line.number}: {line.name}", line.command) for line in procfile.lines(text)]
     labelled += [("app.json: cron", entry.command) for entry in entries]
     files = scripts.Files(app, contents, _debian_packages(contents, apt_packages), has_build="build" in commands)
-    if mistakes := [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]:
+    mistakes = [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]
+    if mistakes := [*filter(None, map(_capitals, procfile.lines(text))), *mistakes]:
         raise ProcfileError("\n".join(mistakes))
+
+
+def _capitals(line: procfile.Line) -> str:
+    """A sentence for a line such as Release, which would be a process of its own; empty for others."""
+    name = line.name.lower()
+    if name not in procfile.RESERVED or name == line.name:
+        return ""
+    return (
+        f"Procfile, line {line.number}: {line.name} isn't {name}: write {name} in small letters, or give the process"
+        " another name"
+    )
 
 
 def require_name(app: Path, contents: Mapping[str, bytes]) -> None:

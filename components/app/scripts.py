@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -17,6 +18,7 @@ SHELLS = ("sh", "bash", "dash")
 _WRAPPERS = ("exec", "env", "time", "nohup", "command")
 _TWO_WORD_WRAPPERS = (("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("newrelic-admin", "run-program"))
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_LOGIN = re.compile("(-[a-km-z]*)l([a-z]*)|--login")
 _PYTHON = re.compile(r"python[\d.]*")
 # Interpreters that Debian doesn't install by default, with the packages that have them.
 _PACKAGES = {
@@ -69,7 +71,8 @@ class Files:
 
 def mistakes(command: str, files: Files) -> list[str]:
     """A sentence with its remedy for each script of the command that can't run on a server."""
-    return [sentence for script in scripts(command) for sentence in _mistakes(script, files)]
+    found = [sentence for script in scripts(command) for sentence in _mistakes(script, files)]
+    return [*_login_shells(command), *found]
 
 
 def scripts(command: str, folder: str | None = "") -> list[Script]:
@@ -94,6 +97,21 @@ def scripts(command: str, folder: str | None = "") -> list[Script]:
             if path is not None:
                 found.append(Script(written, path, _interpreter_of(words[0]), is_needed=simple.is_needed))
     return found
+
+
+def _login_shells(command: str) -> Iterator[str]:
+    """A sentence for each shell that reads /etc/profile, which replaces PATH."""
+    for simple in simple_commands(command):
+        words = _without_wrappers(simple.words)
+        options = list(takewhile(lambda word: word.startswith("-"), words[1:]))
+        if words and PurePosixPath(words[0]).name in SHELLS and any(map(_LOGIN.fullmatch, options)):
+            shown = " ".join([words[0], *options])
+            without = [_LOGIN.sub(r"\1\2", option) for option in options]
+            right = " ".join([words[0], *(option for option in without if option not in ("", "-"))])
+            yield (
+                f"`{shown}` starts a login shell, which replaces PATH and doesn't find the app's packages: write"
+                f" `{right}`"
+            )
 
 
 def _without_wrappers(words: list[str]) -> list[str]:

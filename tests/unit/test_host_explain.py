@@ -64,6 +64,10 @@ KeyError: 'DATABASE_URL'
             'RuntimeError: To use the fastapi command, please install "fastapi[standard]":',
             "add fastapi[standard] to req",
         ),
+        (
+            "Unable to load celery application.\nThe module tasks was not found.",
+            "have a module tasks: correct the name",
+        ),
         ("Error: No module named 'config'", "correct the name in the Procfile"),
         ("ModuleNotFoundError: No module named 'src/app'", "write src.app into the Procfile"),
         ("/bin/bash: line 1: pip: command not found", "take the command that installs them out"),

@@ -49,8 +49,8 @@ def test_connections_are_counted_without_the_listening_socket():
 
 def test_once_the_web_process_listens_nginx_may_connect(paths: Paths, server: socket.socket):
     paths.deployment_socket("a").chmod(0o600)
-    threading.Timer(0.2, server.listen).start()
     began = time.monotonic()
+    threading.Timer(0.2, server.listen).start()
     web_server.wait_until_listening(paths, "a", os.getpid())
     assert time.monotonic() - began >= 0.2
     assert paths.deployment_socket("a").stat().st_mode & 0o777 == 0o660

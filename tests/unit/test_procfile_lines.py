@@ -30,6 +30,8 @@ def refusal(app: Path) -> str:
         ("web gunicorn a:b\n", ["line 1: 'web gunicorn a:b'", "name: command"]),
         ("web: gunicorn a:b\nrelease: a\nrelease: b", ["lines 2 and 3", "release: a && b"]),
         ("web: gunicorn 'a:b", ["line 1: web", "can't be read by the shell", "a quote isn't closed"]),
+        ("web: true\nRelease: true\n", ["line 2: Release isn't release: write release in small letters"]),
+        ("web: true\nWeb: true\n", ["line 2: Web isn't web"]),
         ("web: true &&", ["line 1: web", "can't be read by the shell", "nothing follows &&"]),
         ("web: gunicorn “a:b()” \u2013w 2", ["line 1: web", 'write: gunicorn "a:b()" -w 2']),
         ("web: gunicorn\u00a0a:b —bind 0:%PORT%", ["write: gunicorn a:b --bind 0:$PORT"]),

@@ -134,6 +134,19 @@ def test_a_missing_script_is_named_with_the_remedy(tmp_path: Path, command: str,
     assert re.search(reason, sentence(command, app_with(tmp_path, bin__run=RUN)))
 
 
+@pytest.mark.parametrize(
+    ("command", "right"),
+    [
+        ("bash -lc 'gunicorn a:b'", "write `bash -c`"),
+        ("exec bash --login -c 'gunicorn a:b'", "write `bash -c`"),
+        ("bash -l -eu -c 'gunicorn a:b'", "write `bash -eu -c`"),
+        ("bash -l run.sh", "write `bash`"),
+    ],
+)
+def test_a_login_shell_is_refused_with_the_line_to_write(tmp_path: Path, command: str, right: str):
+    assert right in sentence(command, app_with(tmp_path, run_sh=RUN))
+
+
 def test_a_script_that_gitignore_excludes_is_pointed_out(tmp_path: Path):
     (tmp_path / "start.sh").write_bytes(RUN)
     assert "excluded by .gitignore" in sentence("./start.sh", Files(tmp_path, {}))
