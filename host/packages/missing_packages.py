@@ -47,7 +47,7 @@ _BUILDS = (
 _COMPILER = re.compile(
     r"command '[^']*(?:gcc|cc|g\+\+|c\+\+|clang)' failed|unable to execute '?\S*(?:gcc|cc|g\+\+)|Unknown compiler"
     r"|(?:gcc|cc|g\+\+|make): (?:command )?not found|No such file or directory: '?(?:\S*-)?(?:gcc|cc|g\+\+|make)\b"
-    r"|Python\.h: No such file|no acceptable C compiler|Pkg-config was not found|pkg-config.*No such file"
+    r"|Python\.h: No such file|(?:acceptable|need a) C compiler|Pkg-config was not found|pkg-config.*No such file"
 )
 _HEADER = re.compile(r"fatal error: (\S+\.h): No such file")
 # Programs and libraries that an app looks for while it runs.

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from host.errors import ReleaseError
-from host.packages import missing_packages
+from host.packages import missing_packages, uv_advice
 from host.paths import Paths
 
 # The build of a package runs its code. This user owns the virtual environments and nothing else.
@@ -52,7 +52,8 @@ def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | Non
     if result.returncode != 0:
         output = result.stderr or result.stdout
         raise ReleaseError(
-            f"the requirements can't be installed:\n{shortened(output)}", missing_packages.of_build(output)
+            f"the requirements can't be installed:\n{shortened(output)}",
+            missing_packages.of_build(output) or uv_advice.of_output(output),
         )
     return result.stdout
 

@@ -30,6 +30,8 @@ FAILED = "  x Failed to build `{}`\n  ├─▶ The build backend returned an er
         ("pycairo==1.27", 'Dependency "cairo" not found', "libcairo2-dev"),
         ("regex==2024.1", "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build-essential"),
         ("regex==2024.1", "regex.c:48:10: fatal error: Python.h: No such file or directory", "python3-dev"),
+        ("uwsgi==2.0.31", "Exception: you need a C compiler to build uWSGI", "build-essential"),
+        ("mariadb==1.1.14", "OSError: mariadb_config not found.", "default-libmysqlclient-dev"),
         ("rare==1", "fatal error: rare/rare.h: No such file or directory", "apt-file search rare/rare.h"),
     ],
 )
