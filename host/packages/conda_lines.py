@@ -30,7 +30,7 @@ def mistake(line: str) -> str:
         )
     if _NO_PYTHON.fullmatch(name) and "py" not in (build or ""):
         return (
-            "is a package of conda that isn't a Python package: remove the line (Debian's packages belong into the"
+            "is a package of conda that isn't a Python package: remove the line (Debian's packages belong in the"
             f" Aptfile), or {_LIST_AGAIN}"
         )
     return f"is a line of conda: write {name}=={version}, or {_LIST_AGAIN}"

@@ -24,13 +24,8 @@ class Package:
     def line(self) -> str:
         """The line of a requirements file that installs this package; the newest one if the lock has no version."""
         pin = f"=={self.version}" if self.version else ""
-        what = f"{self.name} @ {self.place}" if self.place else f"{self.name}{pin}"
-        return " ".join((what, *(f"--hash={digest}" for digest in sorted(set(self.hashes)))))
-
-    @property
-    def is_own_code(self) -> bool:
-        """Whether its place is a folder or a file of the app."""
-        return bool(self.place) and "://" not in self.place
+        requirement = f"{self.name} @ {self.place}" if self.place else f"{self.name}{pin}"
+        return " ".join((requirement, *(f"--hash={digest}" for digest in sorted(set(self.hashes)))))
 
 
 def normalized(name: str) -> str:

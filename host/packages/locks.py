@@ -65,10 +65,10 @@ def check(read: Read, source: str) -> None:
     """
     if source not in LOCK_COMMANDS or source == PYLOCK:
         return
-    found = dict[str, list[str]]()
+    locked_versions = dict[str, list[str]]()
     for name, version in _versions(read(source) or b"", source):
-        found.setdefault(normalized(name), []).append(version)
-    faults = [fault for need in own_needs(read, source) if (fault := _fault(need, found, read))]
+        locked_versions.setdefault(normalized(name), []).append(version)
+    faults = [fault for need in own_needs(read, source) if (fault := _fault(need, locked_versions, read))]
     if faults:
         file = PIPFILE if source == PIPFILE_LOCK else PROJECT
         raise ValueError(
@@ -78,26 +78,27 @@ def check(read: Read, source: str) -> None:
 
 
 def versions_of(package: str, read: Read, source: str) -> list[str]:
-    """The versions of a package in a lock, of which '' isn't known; empty if the source is no lock."""
+    """The versions of a package in a lock; '' stands for an unknown one. Empty if the source isn't a lock."""
     if source not in LOCK_COMMANDS:
         return []
     return [version for name, version in _versions(read(source) or b"", source) if normalized(name) == package]
 
 
-def _fault(need: Need, found: Mapping[str, list[str]], read: Read) -> str:
+def _fault(need: Need, locked_versions: Mapping[str, list[str]], read: Read) -> str:
+    """What is wrong with a dependency in a lock; empty if it fits. ``locked_versions`` are the lock's, by name."""
     # With a marker, the package may not be for this platform. Then some tools leave it out.
     if need.marker or need.python:
         return ""
-    versions_found = found.get(normalized(need.name))
-    if versions_found is None:
+    own_versions = locked_versions.get(normalized(need.name))
+    if own_versions is None:
         return f"it lacks {need.name}"
     overridden = any(
         "overrid" in key for tool in ("uv", "pdm") for key in _keys(requirements.table(read, "tool", tool))
     )
-    fits = [versions.satisfies(need.constraint, version) for version in versions_found]
+    fits = [versions.satisfies(need.constraint, version) for version in own_versions]
     if overridden or any(fit is not False for fit in fits):
         return ""
-    return f"it has {need.name} {' and '.join(versions_found)} instead of {need.constraint}"
+    return f"it has {need.name} {' and '.join(own_versions)} instead of {need.constraint}"
 
 
 def _keys(table: Mapping[str, Any]) -> Iterator[str]:

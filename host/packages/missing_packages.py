@@ -1,4 +1,4 @@
-"""System packages that a failed build or a failed import misses, and how to add them.
+"""System packages whose absence makes a build or an import fail, and how to add them.
 
 The names are those of Debian 13. It provides the old names of packages that it has renamed, such as libmagic1.
 """
@@ -126,11 +126,11 @@ _LIBRARIES = (
 
 
 def sentence(packages: str, reason: str) -> str:
-    """What to do to have these packages, whose names are separated by spaces."""
+    """What to do to install these packages, whose names are separated by spaces. ``reason`` comes first."""
     names = packages.split()
-    what = f"{' '.join(names)}, one a line," if len(names) > 1 else names[0]
+    lines = f"{' '.join(names)}, one a line," if len(names) > 1 else names[0]
     command = f"pulumi config set --path 'aptPackages[0]' {names[0] if len(names) == 1 else '<package>'}"
-    return f"{reason}: write {what} into a file Aptfile in the app's folder, or set aptPackages: {command}"
+    return f"{reason}: write {lines} into a file Aptfile in the app's folder, or set aptPackages: {command}"
 
 
 def of_build(output: str) -> str:
@@ -143,11 +143,11 @@ def of_build(output: str) -> str:
         if header is None:
             return ""
         return (
-            f"The build misses the file {header[1]}. Search its Debian package with `apt-file search {header[1]}`, and"
-            " add it to the setting aptPackages or to the app's Aptfile."
+            f"The build needs the file {header[1]}. Search for its Debian package with `apt-file search {header[1]}`,"
+            " and add it to the setting aptPackages or to the app's Aptfile."
         )
     packages = " ".join(dict.fromkeys(" ".join((*found, COMPILER)).split()))
-    text = sentence(packages, "The build misses system packages")
+    text = sentence(packages, "The build needs more system packages")
     is_psycopg = "libpq-dev" in packages and "psycopg2" in output
     return f"{text}. Or replace psycopg2 by psycopg2-binary, which needs no build" if is_psycopg else text
 
@@ -158,8 +158,8 @@ def of_library(match: re.Match[str], _: Path | None) -> str:
     packages = next((packages for pattern, packages in _LIBRARIES if re.match(pattern, library)), "")
     if not packages:
         return (
-            f"The system library {library} isn't installed. Search its Debian package with `apt-file search {library}`,"
-            " and add it to the setting aptPackages or to the app's Aptfile."
+            f"The system library {library} isn't installed. Search for its Debian package with"
+            f" `apt-file search {library}`, and add it to the setting aptPackages or to the app's Aptfile."
         )
     return sentence(packages, f"The system library {library} isn't installed")
 

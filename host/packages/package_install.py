@@ -112,13 +112,13 @@ def _install_list(installation: Installation, folder: Path, listing: requirement
     name = LIST
     if listing.is_rewritten:
         below = installation.folder / "requirements"
-        for file, text in requirement_list.written(listing, str(folder)):
+        for file, text in requirement_list.files_for_uv(listing, str(folder)):
             _write(below / file, text)
         name = str(below / LIST)
     # Without this option, uv doesn't verify the packages that have no hash in the list.
-    hashed = any("--hash=" in line for lines in listing.lines.values() for line in lines)
-    enforce = ["--require-hashes"] if hashed else []
-    installation.run([*installation.pip("install"), *enforce, "--requirement", name], folder)
+    has_hash = any("--hash=" in line for lines in listing.lines.values() for line in lines)
+    options = ["--require-hashes"] if has_hash else []
+    installation.run([*installation.pip("install"), *options, "--requirement", name], folder)
 
 
 def _install_lock(installation: Installation, folder: Path, options: list[str]) -> None:
@@ -145,15 +145,18 @@ def _install_converted(installation: Installation, folder: Path) -> list[str]:
     open_ones = [line for line in text.splitlines() if re.fullmatch(r"[\w.-]+", line)]
     if "--hash=" in text and not open_ones:
         return []
-    # Such a lock may be incomplete. Then the rest comes as the packages ask for it, which is said.
+    # Such a lock may be incomplete. Then uv chooses the versions of the missing packages, and a note names them.
     before = _packages(installation.folder)
     installation.run([*installation.pip("install"), "--requirement", str(file)], folder)
     added = sorted(_packages(installation.folder) - before)
     command = requirements.LOCK_COMMANDS[source]
-    notes = [f"{source} lacks {', '.join(added)}, which came unlocked: lock again with `{command}`"] if added else []
+    notes = (
+        [f"{source} lacks {', '.join(added)}, installed without a lock: lock again with `{command}`"] if added else []
+    )
     if open_ones:
         notes.append(
-            f"{source} has no version of {', '.join(open_ones)}, so the newest came: lock on Linux with `{command}`"
+            f"{source} has no version of {', '.join(open_ones)}, so the newest was installed: lock on Linux with"
+            f" `{command}`"
         )
     return notes
 

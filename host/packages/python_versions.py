@@ -60,10 +60,10 @@ def choose(read: Read, server: str) -> Choice:
 
     Raises ValueError if the app's files contradict each other.
     """
-    asked = list(_requests(read))
-    reason = " and ".join(map(str, asked))
-    pins = sorted((request for request in asked if request.is_pin), key=lambda request: len(request.text))
-    if all(request.allows(server) for request in asked):
+    requests = list(_requests(read))
+    reason = " and ".join(map(str, requests))
+    pins = sorted((request for request in requests if request.is_pin), key=lambda request: len(request.text))
+    if all(request.allows(server) for request in requests):
         # Versions that differ only in the last number are compatible, and Debian repairs its own.
         other = next((str(pin) for pin in pins if pin.text.count(".") == 2 and pin.text != server), "")
         return Choice(note=f"Python {server} instead of {other}" if other else "")
@@ -72,7 +72,7 @@ def choose(read: Read, server: str) -> Choice:
         complete = pin.text if pin.text.count(".") == 2 else ""
         # Any last number may be installed for a pin such as 3.9.
         fits = any(
-            all(request.allows(version) for request in asked)
+            all(request.allows(version) for request in requests)
             for version in ([complete] if complete else [f"{pin.text}.{number}" for number in (99, 20, 10, 0)])
         )
         if fits:
@@ -80,24 +80,24 @@ def choose(read: Read, server: str) -> Choice:
         raise ValueError(
             f"the app asks for different versions of Python, {reason}: let its files name the same version"
         )
-    return Choice(version=_best(asked, server, reason), reason=reason)
+    return Choice(version=_best(requests, server, reason), reason=reason)
 
 
-def _best(asked: list[Request], server: str, reason: str) -> str:
+def _best(requests: list[Request], server: str, reason: str) -> str:
     """The version that fits all constraints and is nearest to the server's; raises ValueError if there is none."""
-    exact = [match[1] for request in asked if (match := re.search(r"==\s*(3\.\d+\.\d+)\s*(?:,|$)", request.text))]
-    present = int(server.split(".")[1])
-    minors = [*range(min(present, _NEWEST), _OLDEST - 1, -1), *range(present + 1, _NEWEST + 1)]
+    exact = [match[1] for request in requests if (match := re.search(r"==\s*(3\.\d+\.\d+)\s*(?:,|$)", request.text))]
+    own = int(server.split(".")[1])
+    minors = [*range(min(own, _NEWEST), _OLDEST - 1, -1), *range(own + 1, _NEWEST + 1)]
     for version, complete in (
         *((text, text) for text in exact),
         *((f"3.{minor}", f"3.{minor}.99") for minor in minors),
     ):
-        if all(request.allows(complete) for request in asked):
+        if all(request.allows(complete) for request in requests):
             return version
-    present = ".".join(server.split(".")[:2])
-    lines = " and ".join(f">={_bare(request.text) or present} in {request.file}" for request in asked)
+    own_version = _minor(server)
+    lines = " and ".join(f">={_bare(request.text) or own_version} in {request.file}" for request in requests)
     raise ValueError(
-        f"no version of Python fits what the app asks for, {reason}: write {lines}; servers have {present}"
+        f"no version of Python fits what the app asks for, {reason}: write {lines}; servers have {own_version}"
     )
 
 

@@ -40,9 +40,9 @@ def gunicorn_requirements(paths: Paths, choice: Choice) -> Path:
 
 
 def executable(paths: Paths, choice: Choice) -> tuple[str, list[str]]:
-    """The Python to run, which is installed if it isn't there yet, and notes for the output.
+    """The path of the Python to run, and notes for the output. A missing Python is installed.
 
-    Raises ReleaseError if it can't be had. The app never runs with another minor version than the one it asks for.
+    Raises ReleaseError if that fails. The app never runs with another minor version than the one it asks for.
     """
     notes = [choice.note] if choice.note else []
     if not choice.version:
@@ -54,8 +54,8 @@ def executable(paths: Paths, choice: Choice) -> tuple[str, list[str]]:
             path = _newest_of_minor(paths, choice)
             if path is None:
                 raise _unavailable(choice, error) from None
-    found = path.parents[1].name.split("-")[1]
-    return str(path), [*notes, f"Python {found} for {choice.reason}"]
+    version = path.parents[1].name.split("-")[1]
+    return str(path), [*notes, f"Python {version} for {choice.reason}"]
 
 
 def _unavailable(choice: Choice, error: ReleaseError) -> ReleaseError:
@@ -68,7 +68,7 @@ def _unavailable(choice: Choice, error: ReleaseError) -> ReleaseError:
 
 
 def _newest_of_minor(paths: Paths, choice: Choice) -> Path | None:
-    """For a pin such as 3.9.18: another 3.9, if that can be had. Not if the app requires exactly ==3.9.18."""
+    """For a pin such as 3.9.18: another 3.9, or None if there is none, or if the app requires exactly ==3.9.18."""
     minor = ".".join(choice.version.split(".")[:2])
     if minor == choice.version or "==" in choice.reason:
         return None

@@ -76,9 +76,12 @@ def decode(content: bytes) -> str:
 
 
 def read_list(read: Read) -> RequirementList:
-    """Read requirements.txt and the files that it names, each once. Raises ValueError if one is missing."""
+    """Read requirements.txt and the files that it names, each once.
+
+    Raises ValueError with the line to change if a file is missing or has a path of Windows.
+    """
     listing = RequirementList()
-    _read_file(read, LIST, listing, "the list")
+    _read_file(read, LIST, listing=listing, named_by="the list")
     return listing
 
 
@@ -103,7 +106,7 @@ def _beside(name: str, other: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(name), other))
 
 
-def _read_file(read: Read, name: str, listing: RequirementList, named_by: str) -> None:
+def _read_file(read: Read, name: str, *, listing: RequirementList, named_by: str) -> None:
     content = read(name)
     if content is None:
         raise ValueError(f"{named_by} names {name}, which doesn't exist: add it to the app, or remove the line")
@@ -122,7 +125,7 @@ def _read_file(read: Read, name: str, listing: RequirementList, named_by: str) -
             raise ValueError(f"{place} has a path with backslashes, as on Windows: write {option} {unix}")
         other = _beside(name, path)
         if other not in listing.contents:
-            _read_file(read, other, listing, place)
+            _read_file(read, other, listing=listing, named_by=place)
 
 
 def _path(file: re.Match[str]) -> str:
@@ -184,7 +187,7 @@ def _named(url: str) -> str:
     return f"{egg[1]}{egg[2]} @ {rest}"
 
 
-def written(listing: RequirementList, folder: str) -> Iterator[tuple[str, str]]:
+def files_for_uv(listing: RequirementList, folder: str) -> Iterator[tuple[str, str]]:
     """The name and the text of each file for uv. ``--find-links`` names folders below ``folder``, as pip reads it."""
 
     def absolute(match: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ def ensure(paths: Paths, release: Path, seconds: dict[str, float] | None = None,
     """
     _remove_policy(paths)
     record = _read(paths)
-    listed = wanted(paths, release)
+    listed = required_packages(paths, release)
     missing = [name for name in listed if name not in record.installed]
     unlisted = sorted(record.listed - set(listed))
     if not listed and not unlisted:
@@ -88,8 +88,8 @@ def ensure(paths: Paths, release: Path, seconds: dict[str, float] | None = None,
         _write(paths, Record(record.installed | set(listed), frozenset(listed)))
 
 
-def wanted(paths: Paths, release: Path) -> list[str]:
-    """The packages that a release needs, each once: from the setting, from its Aptfile, and git if it needs that."""
+def required_packages(paths: Paths, release: Path) -> list[str]:
+    """The packages that a release needs, each once: from the setting and its Aptfile, and git if a package needs it."""
     read = reader(release)
     setting = paths.apt_packages.read_text().split() if paths.apt_packages.exists() else []
     git = ["git"] if needs_git(read) and shutil.which("git") is None else []
@@ -140,7 +140,7 @@ def _reason(names: list[str], output: str) -> str:
         return "\n".join((f"apt can't install {', '.join(names)}:", *lines))
     sentences: list[str] = []
     for name in sorted({first or second for first, second in unknown}):
-        search = f"search the right name on the server with: apt-cache search {name}"
+        search = f"search for the right name on the server with: apt-cache search {name}"
         remedy = f"write {_RENAMED[name]}" if name in _RENAMED else search
         sentences.append(f"Debian has no package {name!r}, which aptPackages or {aptfile.NAME} names: {remedy}")
     return "\n".join(sentences)

@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from host.packages.requirement_list import RequirementList, decode, read_list, written
+from host.packages.requirement_list import RequirementList, decode, files_for_uv, read_list
 
 
 def listing(text: str, **others: str) -> RequirementList:
@@ -38,7 +38,7 @@ def test_a_file_that_is_not_utf_8_is_rewritten_and_its_own_files_are_followed():
     contents |= {"more/base.txt": b"-c pins.txt\nflask\n", "more/pins.txt": b"click==8.1\n"}
     found = read_list(contents.get)
     assert found.is_rewritten
-    assert dict(written(found, "/app")) == {
+    assert dict(files_for_uv(found, "/app")) == {
         "requirements.txt": "-r more/base.txt\n",
         "more/base.txt": "-c pins.txt\nflask\n",
         "more/pins.txt": "click==8.1\n",
@@ -91,5 +91,5 @@ def test_hashes_on_lines_of_their_own_are_left_to_uv():
 
 def test_find_links_stays_relative_to_the_apps_folder():
     text = "-e git+https://git.test/lib.git#egg=lib\n--find-links wheels\n-f https://wheels.test\n"
-    lines = dict(written(listing(text), "/app"))["requirements.txt"].splitlines()
+    lines = dict(files_for_uv(listing(text), "/app"))["requirements.txt"].splitlines()
     assert lines[1:] == ["--find-links /app/wheels", "-f https://wheels.test"]
