@@ -11,7 +11,12 @@ from components.errors import UserError
 _UTF8_BOM = b"\xef\xbb\xbf"
 # The encodings with NUL bytes, by their first bytes, longest first; and by which of the first four bytes are NUL.
 _MARKS = (("UTF-32", b"\xff\xfe\0\0"), ("UTF-32", b"\0\0\xfe\xff"), ("UTF-16", b"\xff\xfe"), ("UTF-16", b"\xfe\xff"))
-_NULS = {(1, 2, 3): "UTF-32LE", (0, 1, 2): "UTF-32BE", (1, 3): "UTF-16LE", (0, 2): "UTF-16BE"}
+_NULS: dict[tuple[int, ...], str] = {
+    (1, 2, 3): "UTF-32LE",
+    (0, 1, 2): "UTF-32BE",
+    (1, 3): "UTF-16LE",
+    (0, 2): "UTF-16BE",
+}
 # The ASCII characters of each class, as ranges of a regular expression.
 _CLASSES = {
     b"alnum": rb"0-9A-Za-z", b"alpha": rb"A-Za-z", b"blank": rb" \t", b"cntrl": rb"\x00-\x1f\x7f", b"digit": rb"0-9",

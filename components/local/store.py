@@ -76,6 +76,11 @@ def remove_tree(folder: Path) -> None:
     _remove(doomed)
 
 
+def names_being_removed(parent: Path) -> list[str]:
+    """The names of the folders in ``parent`` whose removal isn't complete."""
+    return [doomed.name.removeprefix(_DOOMED) for doomed in parent.glob(f"{_DOOMED}*")]
+
+
 def sweep(parent: Path) -> None:
     """Completes removals that were killed."""
     for doomed in parent.glob(f"{_DOOMED}*"):

@@ -49,7 +49,8 @@ def _of_poetry(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What Poetry's digest is made of: in the newest version, and in those before 2.3, which leave the groups out."""
     tool = document.get("tool", {}).get("poetry", {})
     project = {key: document.get("project", {})[key] for key in _OF_PROJECT if key in document.get("project", {})}
-    for groups in (document.get("dependency-groups", {}), {}):
+    without_groups: dict[str, Any] = {}
+    for groups in (document.get("dependency-groups", {}), without_groups):
         is_legacy = not (project or groups)
         keys = [key for key in (*_OF_POETRY, "group") if key in tool or (is_legacy and key in _OF_POETRY)]
         own = {key: tool.get(key) for key in keys}

@@ -95,7 +95,8 @@ def _output(*command: str) -> str:
 
 def _names_of_others(test_ids: set[str]) -> set[str]:
     """Names of all else that runs on this computer, such as a developer's own stack or a simulated cloud."""
-    ids = {id for id in machine.ids() if id not in test_ids}
+    # A machine that is being removed has another folder, and isn't listed any more.
+    ids = {*machine.ids(), *store.names_being_removed(store.MACHINES)} - test_ids
     networks = {network.id for network in bridge.networks() if network.id not in test_ids}
     return ids | networks | {machine.veth_of(id) for id in ids} | (_simulated_cloud() - test_ids)
 

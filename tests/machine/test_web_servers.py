@@ -136,7 +136,7 @@ def port_of(server: PageAppServer) -> int:
 def test_only_nginx_and_the_app_reach_the_port(server: PageAppServer):
     result = server.release(app_with("development server", "on a port"))
     assert result.exit_code == 0, result.output
-    assert "warning: Flask's development server answers" in result.output
+    assert "warning: a development server for one person answers, Flask's development server" in result.output
     port = port_of(server)
     request = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{port}/').read().decode())"
 
