@@ -137,7 +137,7 @@ class CommonSettings:
         validators.whole(1, 600),
         default=30,
         example=60,
-        help="Seconds that a new release gets to become healthy after its start.",
+        help="Seconds that a new release gets to become healthy once it listens.",
         group=HEALTH,
     )
     start_timeout: int = setting(
