@@ -19,7 +19,6 @@ _OF_POETRY = ("dependencies", "source", "extras", "dev-dependencies")
 _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
 # The tables of a Pipfile that aren't further categories of packages.
 _OF_PIPFILE = ("source", "packages", "dev-packages", "requires", "scripts", "pipfile", "pipenv", "default", "develop")
-_PYPI = {"name": "pypi", "url": "https://pypi.org/simple", "verify_ssl": True}
 
 
 def note(read: Read, source: str) -> str:
@@ -34,7 +33,7 @@ def note(read: Read, source: str) -> str:
     if content is None or not digest:
         return ""
     document = load(file, content)
-    contents = _of_poetry(document) if source == POETRY_LOCK else _of_pipfile(document)
+    contents = _of_poetry(document) if source == POETRY_LOCK else _of_pipfile(document, lock)
     separators = None if source == POETRY_LOCK else (",", ":")
     texts = (json.dumps(content, sort_keys=True, separators=separators, default=str) for content in contents)
     if any(hashlib.sha256(text.encode()).hexdigest() == digest for text in texts):
@@ -46,7 +45,7 @@ def note(read: Read, source: str) -> str:
 
 
 def _of_poetry(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What Poetry's digest is made of: in the newest version, and in those before 2.3, which leave the groups out."""
+    """The contents that Poetry's digest covers: in the newest version, and before 2.3, without the groups."""
     tool = document.get("tool", {}).get("poetry", {})
     project = {key: document.get("project", {})[key] for key in _OF_PROJECT if key in document.get("project", {})}
     without_groups: dict[str, Any] = {}
@@ -58,10 +57,12 @@ def _of_poetry(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**others, "tool": {"poetry": own}} if others else own
 
 
-def _of_pipfile(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What Pipenv's digest is made of: in the newest version, and in older ones, which leave other categories out."""
+def _of_pipfile(document: dict[str, Any], lock: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The contents that Pipenv's digest covers: in the newest version, and in older ones, without other categories."""
+    # For a Pipfile without a source, Pipenv takes the public registry, and writes it into the lock.
+    sources = document.get("source", lock.get("_meta", {}).get("sources", []))
     content = {
-        "_meta": {"sources": document.get("source", [_PYPI]), "requires": document.get("requires", {})},
+        "_meta": {"sources": sources, "requires": document.get("requires", {})},
         "default": document.get("packages", {}),
         "develop": document.get("dev-packages", {}),
     }

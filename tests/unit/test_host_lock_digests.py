@@ -16,17 +16,22 @@ PROJECT = (
     '[project]\nname = "shop"\nrequires-python = ">=3.10"\ndependencies = ["flask>=3"]\n'
     '[dependency-groups]\ndev = ["pytest"]\n[tool.poetry]\npackage-mode = false\n'
 )
+SOURCE = {"name": "own", "url": "https://index.example/simple", "verify_ssl": True}
+SOURCE_TABLE = '[[source]]\nname = "own"\nurl = "https://index.example/simple"\nverify_ssl = true\n'
 PIPFILE = '[packages]\nflask = "*"\n[docs]\nrich = "*"\n[requires]\npython_version = "3.13"\n'
 OF_POETRY = "b89cd4c426c423adb69a778919c789020dbf2100176d1135a28c6c32734fdd97"
 OF_PROJECT = "9f8673b226d20568e991e09229ddd0f2ddc69b2db386fcd549faa9eca9a628c1"
 OF_PROJECT_BEFORE_2_3 = "e5c09ec29cb4a16d27f7103ad938b280a09ab38d22229cbfddd931885a7acd43"
-OF_PIPFILE = "0eaca0eb51b8d44c98007ef1fe6c0f6e6b966e537a8e61255c75691b9c2df239"
+OF_PIPFILE = "d272de0571650b77c72a4dfcae3bb77ab1fd6431957955ecb88f42ecd29bea84"
 
 
 def app(file: str, text: str, digest: str) -> tuple[Read, str]:
     """An app with a lock of this digest, and the lock's name."""
     if file == "Pipfile":
-        lock, content = "Pipfile.lock", json.dumps({"_meta": {"hash": {"sha256": digest}}, "default": {}})
+        lock, content = (
+            "Pipfile.lock",
+            json.dumps({"_meta": {"hash": {"sha256": digest}, "sources": [SOURCE]}, "default": {}}),
+        )
     else:
         lock, content = "poetry.lock", f'[metadata]\ncontent-hash = "{digest}"\n'
     return {file: text.encode(), lock: content.encode()}.get, lock
@@ -38,6 +43,8 @@ def app(file: str, text: str, digest: str) -> tuple[Read, str]:
         ("pyproject.toml", POETRY, OF_POETRY, "poetry lock"),
         ("pyproject.toml", PROJECT, OF_PROJECT, "poetry lock"),
         ("pyproject.toml", PROJECT, OF_PROJECT_BEFORE_2_3, "poetry lock"),
+        ("Pipfile", SOURCE_TABLE + PIPFILE, OF_PIPFILE, "pipenv lock"),
+        # The lock has the source that Pipenv takes if the Pipfile has none.
         ("Pipfile", PIPFILE, OF_PIPFILE, "pipenv lock"),
     ],
 )
