@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
+
 # How the engine writes a date that stands in the file without quotes.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4} \S+")
-_ENTRY = re.compile(r"(?P<indent> +)['\"]?(?P<name>\w+)['\"]?:[ \t]+(?P<plain>[^\s'\"#&*|>{\[][^#\n]*?)[ \t]*(?: #.*)?")
 _BASES = {"0x": 16, "0o": 8, "0b": 2, "0": 8}
 
 
@@ -51,15 +52,21 @@ def _readings(typed: str) -> set[int]:
 
 
 def _plain_values(file: Path, project: str) -> Iterator[tuple[str, str]]:
-    """The values of env without quotes, by name. The file is block style, as the engine writes it."""
-    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-    depth: int | None = None
-    for line in lines:
-        indent = len(line) - len(line.lstrip())
-        if re.fullmatch(rf" +['\"]?(?:{re.escape(project)}:)?env['\"]?:\s*(?:#.*)?", line):
-            depth = indent
-        elif depth is not None and line.strip() and not line.lstrip().startswith("#"):
-            if indent <= depth:
-                return
-            if match := _ENTRY.fullmatch(line):
-                yield match["name"], match["plain"]
+    """The values of env that have no quotes, by name, as they are in the file."""
+    if not file.is_file():
+        return
+    with suppress(yaml.YAMLError):  # the stack may have another file: the engine has read that one
+        document = yaml.SafeLoader(file.read_text(errors="replace")).get_single_node()
+        for _, config in _entries(document, "config"):
+            for _, env in _entries(config, f"{project}:env", "env"):
+                yield from ((name, node.value) for name, node in _entries(env) if _is_plain(node))
+
+
+def _entries(node: yaml.Node | None, *names: str) -> Iterator[tuple[str, yaml.Node]]:
+    """The entries of a mapping, or those with one of the names; none if it isn't a mapping."""
+    if isinstance(node, yaml.MappingNode):
+        yield from ((key.value, value) for key, value in node.value if not names or key.value in names)
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None
