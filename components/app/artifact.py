@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from components.app import dependencies, discovery, links, procfile, suspects, tarball, workspace
 from components.app.listing import Listing, app_files
@@ -40,6 +41,14 @@ class Artifact:
     web_line: str = ""
 
 
+class Contents(NamedTuple):
+    """What is packed, sentences for the user, and the line that stands for a missing Procfile, or ""."""
+
+    members: list[tarball.Member]
+    notes: list[str]
+    web_line: str
+
+
 def pack(
     app: Path, into: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
 ) -> Artifact:
@@ -47,7 +56,7 @@ def pack(
 
     ``files`` lists the app's files. ``apt_packages`` are Debian packages that servers have besides those of the app.
     """
-    members, notes = contents(app, files, apt_packages)
+    members, notes, web_line = contents(app, files, apt_packages)
     into.mkdir(parents=True, exist_ok=True)
     # Almost always, a tarball of the same size is the same. If so, nothing is written.
     size = tarball.size(members)
@@ -59,15 +68,11 @@ def pack(
     path = _write(members, into)
     for old in sorted(into.glob("*.tar"), key=lambda tar: tar.stat().st_mtime)[:-KEPT_ARTIFACTS]:
         old.unlink(missing_ok=True)
-    # Of the generated files, only the Procfile has such a line.
-    lines = [member.content.decode().strip() for member in members if member.content.startswith(b"web: ")]
-    return Artifact(path.stem, path, tuple(notes), web_line="".join(lines))
+    return Artifact(path.stem, path, tuple(notes), web_line)
 
 
-def contents(
-    app: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
-) -> tuple[list[tarball.Member], list[str]]:
-    """The checked members of the tarball, and sentences for the user; raises UserError."""
+def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()) -> Contents:
+    """The checked contents of the app's tarball; raises UserError."""
     app = app.resolve()
     if not app.is_dir():
         raise ArtifactError(
@@ -90,7 +95,8 @@ def contents(
         *links.notes(app, list(links_of_app), listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]
-    return [members[name] for name in sorted(members)], notes
+    web_line = found.generated.get("Procfile", b"").decode().strip()
+    return Contents([members[name] for name in sorted(members)], notes, web_line)
 
 
 def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> None:

@@ -172,7 +172,7 @@ def write_as_much(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: os.truncate(path, 1), write_as_much])
 def test_a_file_that_changes_while_it_is_packed_is_named(app: Path, change: Callable[[Path], object]):
-    found, _ = artifact.contents(app)
+    found, *_ = artifact.contents(app)
     change(app / "static/style.css")
     with pytest.raises(UserError, match=r"static/style\.css changed while the app was packed: run the command again"):
         tarball.write(found, lambda _: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.app import artifact
 from components.app.dependencies import DependencyError
 from components.app.source import Source
 from components.app.workspace import WorkspaceError
@@ -111,3 +112,8 @@ def test_a_member_that_is_missing_is_named(member: Path):
     (member.parents[1] / "libs/core").rename(member.parents[1] / "libs/moved")
     with pytest.raises(WorkspaceError, match="'libs/core', which isn't a folder below"):
         packed(member)
+
+
+def test_the_procfile_of_another_member_is_not_shown_as_the_apps_line(member: Path, tmp_path: Path):
+    (member.parents[1] / "libs/core/Procfile").write_text("web: gunicorn core:app\n")
+    assert artifact.pack(member, tmp_path / "packed").web_line == "web: gunicorn app:app"
