@@ -35,9 +35,9 @@ def with_concurrency(command: str, settings: bytes, app: Path) -> str:
 
 def _files(command: str, app: Path) -> Iterator[bytes]:
     """The contents of the app's files that the command names, and of the file that Gunicorn reads by itself."""
-    words = set(re.split(r"[\s'\"=;&|()<>]+", command)) | (
-        {"gunicorn.conf.py"} if "gunicorn" in command else set[str]()
-    )
+    words = set(re.split(r"[\s'\"=;&|()<>]+", command))
+    if "gunicorn" in command:
+        words.add("gunicorn.conf.py")
     for word in words:
         if _PATH.fullmatch(word):
             # The command may change to a folder first.

@@ -114,7 +114,7 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     command = match["command"]
     if sentence := missing_packages.of_program(command):
         return sentence
-    if any(re.match(pattern, match.string[match.start("command") :]) for pattern, _ in explain_servers.CAUSES):
+    if explain_servers.is_known(match.string[match.start("command") :]):
         return ""
     if " " in command:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
@@ -161,7 +161,7 @@ def _denied(match: re.Match[str], _: Path | None) -> str:
 
 def _empty_option(match: re.Match[str], _: Path | None) -> str:
     option = match["option"].rpartition("/")[2]
-    if any(re.match(pattern, match[0]) for pattern, _ in explain_servers.CAUSES):
+    if explain_servers.is_known(match[0]):
         return ""
     return (
         f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"

@@ -5,6 +5,8 @@ They are a part of ``explain.CAUSES``. The remedies need no look into the app's 
 
 from __future__ import annotations
 
+import re
+
 from host import read_only
 from host.paths import Paths
 
@@ -121,3 +123,8 @@ CAUSES: list[tuple[str, str]] = [
         " server, such as Tornado, is started with `python` and listens on $PORT.",
     ),
 ]
+
+
+def is_known(lines: str) -> bool:
+    """Whether the lines begin with one of these causes. Its sentence says more than a general one."""
+    return any(re.match(pattern, lines) for pattern, _ in CAUSES)

@@ -22,8 +22,8 @@ _SYSTEM = re.compile("/(?:etc|proc|sys|dev|root|boot|usr|run|var/run)(?:/|$)")
 _JOURNAL = re.compile(r"-(?:journal|wal|shm)$")
 # Flask's instance folder of an app that is installed as a package.
 _INSTALLED_INSTANCE = re.compile(rf"^{_PATHS.venvs}/[^/]+/var/[^/]+-instance")
-# A number that is in use would replace another path.
 LINK = "pulumi config set --path 'linkedPaths[0]' {}"
+# A number that is in use would replace another path.
 _NEXT = "with the next free number if linkedPaths has paths already"
 
 # Python and Node; commands such as mkdir and touch; bash, tee and Go; uWSGI; dash.

@@ -1,4 +1,4 @@
-"""What makes the object that a name of a module is bound to: an app's class, a factory, or something else."""
+"""Finds out whether a name of a module is bound to an app: to a call of an app's class, or to a factory."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:
 
 
 def _other_list(contents: Mapping[str, bytes]) -> str:
-    """What to do with a list of packages that has another name than requirements.txt."""
+    """The remedy for a list of packages with another name than requirements.txt; empty if there is none."""
     lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
     if requirements.LIST in contents or not lists:
         return ""

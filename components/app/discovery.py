@@ -110,7 +110,7 @@ def _nothing_found(files: Files) -> str:
 
 
 def _below(files: Files) -> str:
-    """What to do for an app that is in a folder of its own; empty if no folder has one."""
+    """The remedy for an app in a folder of its own; empty if no folder has one."""
     folders = {name.rpartition("/")[0] for name in files.contents if name.endswith(".py") and 0 < name.count("/") < 4}
     folders |= {folder.rpartition("/")[0] for folder in folders} - {""}
     for folder in sorted(folders, key=lambda folder: (folder.count("/"), folder)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def _with_nested(app: Path, name: str, notes: list[str]) -> list[str]:
     if not nested and not any(path.iterdir()):
         notes.append(
             f"the submodule {printable(name)} of {app} is empty, so the server won't have its files: get them with:"
-            f" git -C {app} submodule update --init {name}"
+            f" git -C {shlex.quote(str(app))} submodule update --init {shlex.quote(name)}"
         )
     return [f"{name}/{inner}" for inner in nested]
 

@@ -8,6 +8,10 @@ from components.app import app_call, app_object
 
 _PYTHON = "python {file}"
 _LISTEN = ", and let it listen on port int(os.environ['PORT'])"
+_STARTED_BY_PYTHON = (
+    "tornado", "robyn", "cherrypy", "bottle", "nicegui", "flet", "aiohttp", "sanic", "http.server", "socketserver",
+    "twisted", "wsgiref", "waitress", "gevent.pywsgi", "cheroot", "eventlet",
+)  # fmt: skip
 # The command for a file that imports a package, or a part of one, and what else to change.
 _PROGRAMS: dict[str, tuple[str, str]] = {
     "streamlit": ("streamlit run {file} --server.port $PORT --server.address 0.0.0.0", ""),
@@ -15,22 +19,7 @@ _PROGRAMS: dict[str, tuple[str, str]] = {
     "chainlit": ("chainlit run {file} --host 0.0.0.0 --port $PORT", ""),
     "panel": ("panel serve {file} --address 0.0.0.0 --port $PORT", ""),
     "bokeh": ("bokeh serve {file} --address 0.0.0.0 --port $PORT", ""),
-    **dict.fromkeys(
-        (
-            "tornado",
-            "robyn",
-            "cherrypy",
-            "bottle",
-            "nicegui",
-            "flet",
-            "aiohttp",
-            "sanic",
-            "http.server",
-            "socketserver",
-        ),
-        (_PYTHON, _LISTEN),
-    ),
-    **dict.fromkeys(("twisted", "wsgiref", "waitress", "gevent.pywsgi", "cheroot", "eventlet"), (_PYTHON, _LISTEN)),
+    **dict.fromkeys(_STARTED_BY_PYTHON, (_PYTHON, _LISTEN)),
 }
 # Objects that look like an app to a reader, but that no WSGI server can call.
 _NOT_CALLABLE = ("tornado", "robyn", "gradio", "panel", "reflex", "flet")
@@ -42,10 +31,11 @@ _SERVERS = ("uvicorn", "waitress", "bottle", "cherrypy", "aiohttp", "hypercorn",
 
 def line(file: str, module: app_object.Module) -> str:
     """The rest of a sentence for a program with a server of its own: the line to write. Empty for other modules."""
-    for name in _imported(module):
-        command, remedy = _PROGRAMS[name]
-        return f"'web: {command.format(file=file)}'{remedy}"
-    return ""
+    package = next(_imported(module), None)
+    if package is None:
+        return ""
+    command, remedy = _PROGRAMS[package]
+    return f"'web: {command.format(file=file)}'{remedy}"
 
 
 def is_not_callable(module: app_object.Module, name: str) -> bool:
@@ -58,9 +48,7 @@ def blocking_call(module: app_object.Module, name: str) -> tuple[str, int] | Non
     """A call with its line that starts a server while the module is imported for ``name``; None if there is none."""
     objects = {name, *module.values}
     for called, number in module.calls:
-        first, _, _ = called.partition(".")
-        is_server = first in _SERVERS
-        if called.endswith(_BLOCKING) and (first in objects or is_server):
+        if called.endswith(_BLOCKING) and called.partition(".")[0] in {*objects, *_SERVERS}:
             return called, number
     return None
 

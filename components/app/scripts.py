@@ -5,18 +5,20 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal
 
+from components.app import app_target
 from components.app.shell_words import simple_commands
+from host import run_prefix
 
 SHELLS = ("sh", "bash", "dash")
 # Words that may precede the program: they replace or wrap it.
 _WRAPPERS = ("exec", "env", "time", "nohup", "command")
-_TWO_WORD_WRAPPERS = (("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("newrelic-admin", "run-program"))
+_TWO_WORD_WRAPPERS = (*((tool, "run") for tool in run_prefix.TOOLS), ("newrelic-admin", "run-program"))
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _LOGIN = re.compile("(-[a-km-z]*)l([a-z]*)|--login")
 _PYTHON = re.compile(r"python[\d.]*")
@@ -59,11 +61,9 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files of the app in the folder ``app``, by name; ``packages`` are the Debian packages that it asks for."""
+class Files(app_target.Files):
+    """The files of an app, and what it brings besides. ``packages`` are the Debian packages that it asks for."""
 
-    app: Path
-    contents: Mapping[str, bytes]
     packages: Collection[str] = field(default_factory=frozenset[str])
     # Whether a `build` line may create files that the app doesn't have now.
     has_build: bool = False

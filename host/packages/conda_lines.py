@@ -14,7 +14,7 @@ _NO_PYTHON = re.compile(
     r"|ucrt|yaml|pixman|cairo|glib|gettext|pcre2?|harfbuzz|graphite2|xorg-.*|r-.*",
     re.IGNORECASE,
 )
-_LIST_AGAIN = "write the whole list with `pip list --format=freeze > requirements.txt`"
+LIST_AGAIN = "write the whole list with `pip list --format=freeze > requirements.txt`"
 
 
 def mistake(line: str) -> str:
@@ -31,6 +31,6 @@ def mistake(line: str) -> str:
     if _NO_PYTHON.fullmatch(name) and "py" not in (build or ""):
         return (
             "is a package of conda that isn't a Python package: remove the line (Debian's packages belong in the"
-            f" Aptfile), or {_LIST_AGAIN}"
+            f" Aptfile), or {LIST_AGAIN}"
         )
-    return f"is a line of conda: write {name}=={version}, or {_LIST_AGAIN}"
+    return f"is a line of conda: write {name}=={version}, or {LIST_AGAIN}"

@@ -85,7 +85,7 @@ def versions_of(package: str, read: Read, source: str) -> list[str]:
 
 
 def _fault(need: Need, locked_versions: Mapping[str, list[str]], read: Read) -> str:
-    """What is wrong with a dependency in a lock; empty if it fits. ``locked_versions`` are the lock's, by name."""
+    """The fault of a dependency in a lock; empty if it fits. ``locked_versions`` are the lock's, by name."""
     # With a marker, the package may not be for this platform. Then some tools leave it out.
     if need.marker or need.python:
         return ""

@@ -126,7 +126,7 @@ _LIBRARIES = (
 
 
 def sentence(packages: str, reason: str) -> str:
-    """What to do to install these packages, whose names are separated by spaces. ``reason`` comes first."""
+    """A sentence that says the ``reason``, and how to install these packages, with spaces between their names."""
     names = packages.split()
     lines = f"{' '.join(names)}, one a line," if len(names) > 1 else names[0]
     command = f"pulumi config set --path 'aptPackages[0]' {names[0] if len(names) == 1 else '<package>'}"

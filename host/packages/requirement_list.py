@@ -5,11 +5,10 @@ from __future__ import annotations
 import codecs
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-Read = Callable[[str], bytes | None]
-LIST = "requirements.txt"
+from host.packages.requirements import LIST, Read
 
 # A line that names another file of requirements or constraints by its path. A file at a URL isn't followed.
 _NAMED_FILE = re.compile(

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from host.packages import conda_lines
 from host.packages.locked import normalized
 from host.packages.project_files import conflict
-from host.packages.requirement_list import Read, RequirementList, decode, installing_files, read_list
+from host.packages.requirement_list import RequirementList, decode, installing_files, read_list
+from host.packages.requirements import Read
 
 _NAME = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
-# What a line about a package looks like. Its versions and markers are left to uv.
+# The form of a line about a package. Its versions and markers are left to uv.
 _CLAUSE = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[\w.+!*-]+"
 _REQUIREMENT = re.compile(
     rf"(?P<name>{_NAME})\s*(?:\[[\w\s,.-]*\])?\s*(?P<versions>\(?\s*(?:{_CLAUSE}(?:\s*,\s*{_CLAUSE})*\s*,?)?\s*\)?)\s*"
@@ -22,7 +23,6 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _HASH = re.compile(r"\s--hash[= ]")
 # Options, URLs and paths are left to uv, and so is a name with a place.
 _NO_REQUIREMENT = re.compile(r"-|\.|/|[\w+.-]+:/|file:|[\w.\[\], -]+@|[^\s;#]*[/\\]|[^\s;#]+\.(?:whl|zip|tar\.gz)\b")
-_WRITE_LIST = "write the whole list with `pip list --format=freeze > requirements.txt`"
 _CONDA_PLACE = re.compile(r"^\s*([\w.-]+(?:\[[^\]]*\])?)\s*@\s*file:/{1,3}(\S+)")
 _WHEEL_VERSION = re.compile(r"/[\w.]+-([\w.!+]+)-[\w.]+-[\w.]+-[\w.]+\.whl")
 _OWN_PATH = re.compile(
@@ -101,7 +101,8 @@ def _mistake(line: str, written: str, read: Read) -> str:
         if line.partition("file:")[2].startswith("///") or not _exists(path, read):
             pinned = f"{place[1]}=={version[1]}" if version else f"{place[1]}==<version>"
             return (
-                f"is a file of the computer that wrote the list, as conda writes it: write {pinned}, or {_WRITE_LIST}"
+                f"is a file of the computer that wrote the list, as conda writes it: write {pinned}, or"
+                f" {conda_lines.LIST_AGAIN}"
             )
     return _mistake_of_place(line, written, read) or _mistake_of_requirement(
         _COMMENT.sub("", line).rstrip("\\ ").strip()
@@ -162,7 +163,7 @@ def _malformed(line: str) -> str:
     if words[:2] in (["pip", "install"], ["pip3", "install"]):
         return f"is a command: write {' and '.join(words[2:])}, one a line, without pip install"
     if re.fullmatch(r"Package\s+Version.*|-{3,}[\s-]*", line):
-        return f"is the table that `pip list` prints: {_WRITE_LIST}"
+        return f"is the table that `pip list` prints: {conda_lines.LIST_AGAIN}"
     if swapped := re.search(r"=([<>])", line):
         return f"has the operator ={swapped[1]}: write {line.replace(swapped[0], swapped[1] + '=')}"
     if pinned := re.fullmatch(rf"({_NAME})\s+v?(\d[\w.]*)", line):
