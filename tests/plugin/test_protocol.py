@@ -60,16 +60,22 @@ def test_at_its_start_the_plugin_imports_neither_the_sdk_nor_paramiko(
     assert result.stdout.strip() == "set()", result.stderr
 
 
-def test_the_plugin_stops_when_the_engine_is_gone(offline_plugin_only: None, executable: Path) -> None:
-    # A shell takes the engine's place. It ends without stopping its child.
-    shell = subprocess.run(
-        ["/bin/sh", "-c", '"$0" 127.0.0.1:1 >/dev/null 2>&1 & echo $!; sleep 1', executable],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    plugin = Path("/proc") / shell.stdout.strip()
-    deadline = time.monotonic() + 10
+# Takes the engine's place: starts a plugin, does something, and ends without stopping it. Prints the plugin's process id.
+ENGINE = """
+import subprocess, sys
+plugin = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+{action}
+print(plugin.pid)
+"""
+
+
+@pytest.mark.parametrize("action", ["plugin.stdout.readline()", "pass"], ids=["with the port", "without the port"])
+def test_the_plugin_stops_when_the_engine_is_gone(offline_plugin_only: None, executable: Path, action: str) -> None:
+    engine = [sys.executable, "-c", ENGINE.format(action=action), executable, "127.0.0.1:1"]
+    output = subprocess.run(engine, capture_output=True, text=True, check=True).stdout
+    plugin = Path("/proc") / output.strip()
+    assert plugin.name.isdecimal()
+    deadline = time.monotonic() + 30
     while plugin.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not plugin.exists()

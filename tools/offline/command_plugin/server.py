@@ -19,6 +19,8 @@ _PARENT_CHECK = 2.0
 
 
 def main() -> None:
+    # Asked before the port is printed: an engine that is gone by then can't read it, and printing fails.
+    parent = os.getppid()
     engine = Engine()
     # The engine's flags for logs and traces come before its address.
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
@@ -30,15 +32,15 @@ def main() -> None:
     port: int = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    _wait_for_end()
+    _wait_for_end(parent)
     provider.cancel_all()
     server.stop(grace=1).wait()
     # Threads may still wait for a dead connection. Nothing depends on them.
     os._exit(0)
 
 
-def _wait_for_end() -> None:
-    """Waits for a signal, or until the engine's process is gone."""
+def _wait_for_end(parent: int) -> None:
+    """Waits for a signal, or until ``parent``, the engine's process, is gone."""
     end = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -47,7 +49,6 @@ def _wait_for_end() -> None:
     # The engine sends SIGINT to its plugins' process group, and kills them after 5 seconds.
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    parent = os.getppid()
     while not end.wait(_PARENT_CHECK):
         if os.getppid() != parent:
             return
