@@ -60,7 +60,7 @@ def test_at_its_start_the_plugin_imports_neither_the_sdk_nor_paramiko(
     assert result.stdout.strip() == "set()", result.stderr
 
 
-# Takes the engine's place: starts a plugin, does something, and ends without stopping it. Prints the plugin's process id.
+# Takes the engine's place: starts a plugin and ends without stopping it. Prints the plugin's process id.
 ENGINE = """
 import subprocess, sys
 plugin = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
