@@ -37,6 +37,7 @@ from tools.recover.state import SCHEMA_VERSIONS
 DEBIAN_ACCOUNT = "136693071363"
 TYPE_MODULES = (aws_network, aws_security_groups, aws_compute, aws_iam, aws_balancing, aws_dns, aws_buckets)
 _READ_ATTEMPTS = 6
+_API_LOCK = threading.Lock()
 
 
 class SimulatedAws(SimulatedCloud):
@@ -88,7 +89,7 @@ class SimulatedAws(SimulatedCloud):
         return aws_functions.functions(self)
 
     def leftovers(self) -> list[str]:
-        return [f"{type_.__name__} {id}" for type_, id in self.recorded_inputs if type_(self).read(id)]
+        return [f"{type_.__name__} {id}" for type_, id in list(self.recorded_inputs) if type_(self).read(id)]
 
     def new_public_address(self) -> str:
         used = {
@@ -112,8 +113,21 @@ class SimulatedAws(SimulatedCloud):
 
 @lru_cache
 def _client(service: str, region: str) -> Any:
-    """Cached, because boto3 takes a second to read the description of a service."""
-    return boto3.client(service, region_name=region)
+    """A client whose calls wait for each other, because moto's dictionaries aren't made for several threads.
+
+    Cached, because boto3 takes a second to read the description of a service.
+    """
+    client: Any = boto3.client(service, region_name=region)
+    # moto's documentation names this method for changing what a call does:
+    # https://docs.getmoto.org/en/latest/docs/services/patching_other_services.html
+    make_api_call = client._make_api_call
+
+    def one_call_at_a_time(operation: str, parameters: Document) -> Any:
+        with _API_LOCK:
+            return make_api_call(operation, parameters)
+
+    client._make_api_call = one_call_at_a_time
+    return client
 
 
 def _write_images() -> str:

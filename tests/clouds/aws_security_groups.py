@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.clouds.aws_resource import AwsResource
+from tests.clouds.aws_resource import AwsResource, NotFound
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -118,7 +118,9 @@ class _GroupRule(AwsResource):
         return set(_MUTABLE_INPUTS)
 
     def api_delete(self, id: str) -> None:
-        inputs = self.cloud.recorded_inputs[type(self), id]
+        inputs = self.cloud.recorded_inputs.get((type(self), id))
+        if inputs is None:
+            raise NotFound(f"{id} doesn't exist")
         revoke = getattr(self.ec2, f"revoke_security_group_{self.direction}")
         revoke(GroupId=inputs["securityGroupId"], SecurityGroupRuleIds=[id])
 
