@@ -47,6 +47,11 @@ class Case:
     fails: tuple[str, ...] = ()
     slow: bool = False
 
+    @property
+    def released(self) -> bool:
+        """Whether this test run releases the case on a server. Slow ones only if GANTRY_ALL_CASES is set."""
+        return not self.refused and (not self.slow or bool(os.environ.get(ALL_CASES_VARIABLE)))
+
     def __post_init__(self) -> None:
         expectations = [bool(self.serves), bool(self.refused), bool(self.fails)]
         assert sum(expectations) == 1, f"{self.id} needs exactly one of serves, refused and fails"
@@ -82,10 +87,9 @@ def cases() -> list[Case]:
 
 
 def cases_of(kind: str) -> list[Case]:
-    """The cases of the file ``kind``.toml. Slow ones only if GANTRY_ALL_CASES is set."""
+    """The cases of the file ``kind``.toml."""
     apps: dict[str, dict[str, str]] = _toml(APPS)
-    found = [_case(f"{kind}/{name}", apps, keys) for name, keys in _toml(kind).items()]
-    return [case for case in found if not case.slow or os.environ.get(ALL_CASES_VARIABLE)]
+    return [_case(f"{kind}/{name}", apps, keys) for name, keys in _toml(kind).items()]
 
 
 def missing(texts: tuple[str, ...], message: str) -> list[str]:
