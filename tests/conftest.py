@@ -33,6 +33,8 @@ APP_SUITES = {
 CLOUD_SUITES = {
     f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
 }
+# What takes longest, in this order. It starts first, so that no worker runs it alone at the end.
+FIRST_SCOPES = ("machines", "cloud", "apps", "tests/clouds/test_kills.py", "tests/clouds/test_failing_runs.py")
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -56,23 +58,40 @@ def _fail_if_skipped_in_ci(report: Any, part: str) -> Any:
     return report
 
 
-class MachineScheduling(LoadScopeScheduling):
-    """Gives the tests that boot machines to three workers: servers with apps, other local machines, simulated clouds.
+def scope_of(nodeid: str) -> str:
+    """The name of the group whose tests one worker runs: the suite's file, or all suites that boot the same machines.
 
-    These tests mostly wait, and a computer with two processors has no room for more machines at once.
+    Tests that boot machines mostly wait, and a computer with two processors has no room for more machines at once than
+    those of three groups: servers with apps, other local machines, simulated clouds.
     """
+    file = nodeid.partition("::")[0]
+    if file in APP_SUITES:
+        return "apps"
+    if file.startswith("tests/machine/"):
+        return "machines"
+    return "cloud" if file in CLOUD_SUITES else file
+
+
+class MachineScheduling(LoadScopeScheduling):
+    """Gives each group of tests to one worker, in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if file in APP_SUITES:
-            return "apps"
-        if file.startswith("tests/machine/"):
-            return "machines"
-        return "cloud" if file in CLOUD_SUITES else file
+        return scope_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> MachineScheduling:
+    # By default the group with the most tests starts first, which is a quick one.
+    config.option.loadscopereorder = False
     return MachineScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _position(scope_of(item.nodeid)))
+
+
+def _position(scope: str) -> int:
+    return FIRST_SCOPES.index(scope) if scope in FIRST_SCOPES else len(FIRST_SCOPES)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -272,9 +272,13 @@ def test_a_deployment_uses_the_commit_that_ci_has_tested():
 
 def test_the_weekly_run_has_the_set_up_of_ci_and_runs_every_scenario_and_case():
     [ci], [weekly] = jobs("ci.yml").values(), jobs("weekly.yml").values()
-    *before, clouds, cases = weekly.pop("steps")
+    *before, clouds, releases, cases = weekly.pop("steps")
     assert before == ci.pop("steps")[:-1]
     assert clouds == {"run": "make test ARGS=tests/clouds", "env": {"CLOUDS": "all", "KILLS": 30}}
+    assert releases == {
+        "run": "make test ARGS=tests/machine/test_faults_of_releases.py",
+        "env": {"KILLS": 50, "ROUNDS": 50},
+    }
     assert cases == {"run": "make test ARGS=tests/machine/test_cases.py", "env": {"GANTRY_ALL_CASES": 1}}
     assert weekly.pop("timeout-minutes") > ci.pop("timeout-minutes")
     assert weekly == ci
