@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from host import build
@@ -12,21 +13,21 @@ from host.paths import Paths
 from host.unpack import unpack
 
 
-def install(paths: Paths, release: str, seconds: dict[str, float] | None = None) -> Path:
+def install(paths: Paths, release: str, variables: Mapping[str, str], seconds: dict[str, float] | None = None) -> Path:
     """Unpack the release and install what it needs; returns the folder of its virtual environment.
 
-    The caller has called ``require_space``. The durations are stored in ``seconds``.
+    ``variables`` are those of the app. The durations are stored in ``seconds``. Call ``require_space`` before.
     """
     with phase("unpack", seconds) as notes:
         notes.append(unpack(paths, release))
     system_packages.ensure(paths, paths.releases / release, seconds)
     with phase("venv", seconds) as notes:
-        folder, note = venv.ensure(paths, paths.releases / release)
+        folder, note = venv.ensure(paths, paths.releases / release, variables)
         notes.append(note)
     return folder
 
 
 def install_and_build(paths: Paths, deployment: Deployment, seconds: dict[str, float] | None = None) -> Folders:
     """Also build the app, if it needs a build; returns the folders to run."""
-    folder = install(paths, deployment.release, seconds)
+    folder = install(paths, deployment.release, deployment.variables, seconds)
     return build.ensure(paths, deployment, folder, seconds)

@@ -50,7 +50,7 @@ def prepare(paths: Paths, release: str, preparation: Preparation | None = None) 
             if preparation:
                 _prepare_deployment(paths, preparation)
             else:
-                install(paths, release)
+                install(paths, release, {})
         except BaseException:
             if is_new and folder.is_dir():
                 files.remove_tree(folder)

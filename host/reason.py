@@ -27,7 +27,7 @@ def reason_of(error: BaseException, variables: Mapping[str, str]) -> str:
     first, *others = [line for line in message.splitlines() if line.strip()] or [type(error).__name__]
     why = advice.replace("\n", " ") or _telling_line(others, needed=first.endswith(":"))
     sentence = f"{first.rstrip(': ')}: {why}" if why else first.rstrip(": ")
-    return _shortened(_without_values(sentence, variables))
+    return _shortened(without_values(sentence, variables))
 
 
 def _telling_line(lines: list[str], *, needed: bool) -> str:
@@ -39,7 +39,8 @@ def _telling_line(lines: list[str], *, needed: bool) -> str:
     return with_words[-1] if needed and with_words else ""
 
 
-def _without_values(text: str, variables: Mapping[str, str]) -> str:
+def without_values(text: str, variables: Mapping[str, str]) -> str:
+    """The text with the names of variables in brackets in place of their values."""
     values = {value: name for name, value in variables.items() if name not in OWN_VARIABLES}
     # The password of a database's address may stand alone.
     values |= {password: name for value, name in values.items() if (password := _password(value))}

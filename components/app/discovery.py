@@ -153,8 +153,15 @@ def _in_packages(files: Files) -> Iterator[Target]:
     places = {tuple(name.split("/")[:-1]) for name in files.contents if name.endswith(".py")}
     for place in sorted(places):
         root, package = "/".join([*place[:-1], ""]), place[-1] if place else ""
-        if root in ("", "src/") and package.isidentifier() and package not in (*_NO_PACKAGES, "src"):
+        is_package = root in ("", "src/") and package.isidentifier() and package not in (*_NO_PACKAGES, "src")
+        if is_package and not _is_member(files, f"{root}{package}"):
             yield from islice(_in_modules(files, root, f"{root}{package}/"), 1)
+
+
+def _is_member(files: Files, folder: str) -> bool:
+    """Whether a folder is a member of the app's uv workspace: an app with packages of its own."""
+    workspace = requirements.table(files.contents.get, "tool", "uv", "workspace")
+    return bool(workspace) and f"{folder}/{requirements.PROJECT}" in files.contents
 
 
 def _in_modules(files: Files, root: str, folder: str) -> Iterator[Target]:

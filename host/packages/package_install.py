@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from host.errors import ReleaseError
-from host.packages import locks, requirement_list, requirements, uv
+from host.packages import index_access, locks, requirement_list, requirements, uv
 from host.packages.markers import PRINT_ENVIRONMENT
 from host.packages.requirements import LIST, LOCK, PYLOCK, WORKSPACE_LOCK, Read
 from host.paths import Paths
+from host.reason import without_values
 
 # From this version on, Gunicorn loses no request when it is stopped.
 LOSSLESS_GUNICORN = (27, 0, 1)
@@ -29,15 +32,34 @@ class Installation:
     python: str
     # The locked requirements of the Gunicorn for this Python.
     gunicorn: Path
+    # All variables of the app. uv gets those that say where packages come from.
+    variables: Mapping[str, str]
 
     @property
     def read(self) -> Read:
         """Reads the files of the release."""
         return reader(self.release)
 
-    def run(self, command: list[str], folder: Path | None = None) -> str:
-        """Run a command as the build user, in the release's folder or in ``folder``."""
-        return uv.run(command, folder or self.release)
+    def run(self, command: list[str], folder: Path | None = None, texts: Sequence[str] = ()) -> str:
+        """Run a command as the build user, in the release's folder or in ``folder``.
+
+        ``texts`` are the lists of packages that it reads. Raises ReleaseError without any value of the app's variables.
+        """
+        self._require_variables(texts)
+        variables = index_access.for_uv(self.variables, self.read, self.source, *texts)
+        try:
+            return uv.run(command, folder or self.release, variables)
+        except ReleaseError as error:
+            logins = {name: value for name, value in variables.items() if "://" not in value}
+            raise ReleaseError(*(without_values(text, logins) for text in (error.message, error.advice))) from None
+
+    def _require_variables(self, texts: Sequence[str]) -> None:
+        if unset := index_access.unset({**os.environ, **self.variables}, *texts):
+            names = ", ".join(f"${{{name}}}" for name in unset)
+            raise ReleaseError(
+                f"{requirements.shown(self.source)} names {names}, and the app has no such variable",
+                "\n".join(f"Set it: pulumi config set --secret --path env.{name} <value>" for name in unset),
+            )
 
     def pip(self, verb: str) -> list[str]:
         """The first words of a command of `uv pip`."""
@@ -118,7 +140,8 @@ def _install_list(installation: Installation, folder: Path, listing: requirement
     # Without this option, uv doesn't verify the packages that have no hash in the list.
     has_hash = any("--hash=" in line for lines in listing.lines.values() for line in lines)
     options = ["--require-hashes"] if has_hash else []
-    installation.run([*installation.pip("install"), *options, "--requirement", name], folder)
+    command = [*installation.pip("install"), *options, "--requirement", name]
+    installation.run(command, folder, list(listing.texts.values()))
 
 
 def _install_lock(installation: Installation, folder: Path, options: list[str]) -> None:
@@ -140,14 +163,14 @@ def _install_converted(installation: Installation, folder: Path) -> list[str]:
         raise ReleaseError(str(error)) from None
     file = installation.folder / "locked.txt"
     _write(file, text)
-    installation.run([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder)
+    installation.run([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder, [text])
     # Only Pipenv's lock may have packages without a version.
     open_ones = [line for line in text.splitlines() if re.fullmatch(r"[\w.-]+", line)]
     if "--hash=" in text and not open_ones:
         return []
     # Such a lock may be incomplete. Then uv chooses the versions of the missing packages, and a note names them.
     before = _packages(installation.folder)
-    installation.run([*installation.pip("install"), "--requirement", str(file)], folder)
+    installation.run([*installation.pip("install"), "--requirement", str(file)], folder, [text])
     added = sorted(_packages(installation.folder) - before)
     command = requirements.LOCK_COMMANDS[source]
     notes = (
@@ -187,13 +210,13 @@ def _install_gunicorn(installation: Installation) -> list[str]:
 
 
 def _install_locked(installation: Installation, file: Path) -> None:
-    """Install packages of Gantry's own."""
+    """Install packages of Gantry's own, from the server's own package registry."""
     install = [*installation.pip("install"), "--require-hashes", "--requirement", str(file)]
     try:
         # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.
-        installation.run([*install, "--offline"])
+        uv.run([*install, "--offline"], installation.release)
     except ReleaseError:
-        installation.run(install)
+        uv.run(install, installation.release)
 
 
 def _check_own_gunicorn(installation: Installation) -> list[str]:

@@ -41,6 +41,12 @@ def own_needs(table: Table) -> list[Need]:
     ]
 
 
+def sources(document: Table) -> dict[str, str]:
+    """The addresses of the package registries besides the default one, by the names that pyproject.toml gives them."""
+    found = [entry["source"] for entry in document.get("package", []) if "source" in entry]
+    return {source["reference"]: source["url"] for source in found if source.get("type") == "legacy"}
+
+
 def _is_main(entry: Table, environment: Mapping[str, str]) -> bool:
     if "main" not in entry["groups"]:
         return False

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pwd
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from host import files
@@ -21,8 +22,11 @@ _PROJECT_KEYS = ("name", "requires-python", "dependencies")
 MARK = ".complete"
 
 
-def ensure(paths: Paths, release: Path) -> tuple[Path, str]:
+def ensure(paths: Paths, release: Path, variables: Mapping[str, str]) -> tuple[Path, str]:
     """Build the virtual environment of the release in folder ``release`` if it doesn't exist.
+
+    ``variables`` are those of the app. Another login or address of a package registry changes no package, so a virtual
+    environment that exists stays.
 
     Returns the virtual environment's folder, and a note for the output. Raises ReleaseError with uv's error.
     """
@@ -47,6 +51,7 @@ def ensure(paths: Paths, release: Path) -> tuple[Path, str]:
         folder=folder,
         python=python,
         gunicorn=pythons.gunicorn_requirements(paths, choice),
+        variables=variables,
     )
     try:
         notes = [*package_install.install(installation), *python_notes]

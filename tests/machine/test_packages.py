@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import python_mirror
+from tests.machine import private_registry, python_mirror
 from tests.machine.diagnostic_app import APP, DiagnosticAppServer, write_app
 from tests.stack import ROOT
 
@@ -297,3 +297,18 @@ def serve_git_repository(server: DiagnosticAppServer, folder: Path) -> str:
     server.ssh("sudo systemd-run --quiet --unit=git-server python3 -m http.server 8418 --directory /tmp/lib")
     server.wait_until(lambda: ":8418" in server.ssh("ss -ltn"), "the git server", 10)
     return "http://localhost:8418/.git"
+
+
+def test_a_private_registry_gets_the_login_from_the_apps_variables(server: DiagnosticAppServer, tmp_path: Path):
+    private_registry.serve(server)
+    user, password = private_registry.USER, private_registry.PASSWORD
+    line = f"--extra-index-url http://{user}:${{TOKEN}}@{private_registry.ADDRESS}\n"
+    app = write_app(tmp_path / "app", requirements_txt=f"{line}lib==1\n")
+    assert "pulumi config set --secret --path env.TOKEN <value>" in failing_installation(server, app)
+    error = server.failing_release(server.upload_app(app), TOKEN="wrong-password")
+    assert "401" in error and "wrong-password" not in error
+    server.release(server.upload_app(app), TOKEN=password)
+    assert packages(server) == {"lib": "1"}
+    (app / "requirements.txt").write_text("lib>=1\n")
+    server.release(server.upload_app(app), PIP_EXTRA_INDEX_URL=f"http://{user}:{password}@{private_registry.ADDRESS}")
+    assert packages(server) == {"lib": "1"}

@@ -121,6 +121,10 @@ def test_a_template_of_an_app_in_another_folder_does_not_count(tmp_path: Path):
     assert target(tmp_path, {"shop/app.py": FLASK, "skeleton/app.py": template}) == "wsgi shop.app:app"
 
 
+PROJECT = '[project]\nname = "web"\nversion = "1"\n'
+WORKSPACE = {"pyproject.toml": f'{PROJECT}[tool.uv.workspace]\nmembers = ["web", "apps/*"]\n'}
+
+
 @pytest.mark.parametrize(
     ("files", "line"),
     [
@@ -142,6 +146,8 @@ def test_a_template_of_an_app_in_another_folder_does_not_count(tmp_path: Path):
             {f"backend/{name}": text for name, text in {**DJANGO, "requirements.txt": "django"}.items()},
             "Django project is in the folder backend: .*`pulumi config set app /.*/backend`$",
         ),
+        ({**WORKSPACE, "web/app.py": FLASK, "web/pyproject.toml": PROJECT}, "`pulumi config set app /.*/web`$"),
+        ({**WORKSPACE, "apps/web/app.py": FLASK, "apps/web/pyproject.toml": PROJECT}, "config set app /.*/apps/web`$"),
     ],
 )
 def test_an_app_in_an_unusual_place_is_refused_with_the_line_to_write(tmp_path: Path, files: dict[str, str], line: str):

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ ENVIRONMENT = {"python_full_version": "3.13.5", "python_version": "3.13", "sys_p
 
 
 class FakeUv:
-    """Replaces uv and records its commands.
+    """Replaces uv and records its commands, and the variables of the last one.
 
     ``gunicorn`` is the version that the app's own requirements install. A command that contains ``refuse`` fails.
     """
@@ -35,6 +35,7 @@ class FakeUv:
         self.commands: list[list[str]] = []
         self.gunicorn = ""
         self.refuse: str | None = None
+        self.variables: dict[str, str] = {}
         for folder in (self.paths.releases, self.paths.venvs):
             folder.mkdir(parents=True)
         self.paths.gunicorn_requirements.write_text("gunicorn==27.0.1\n")
@@ -43,11 +44,14 @@ class FakeUv:
         monkeypatch.setattr(venv.uv, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))
         monkeypatch.setattr(package_install.shutil, "chown", lambda *_: None)
 
-    def run(self, command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: Sequence[str], env: Mapping[str, str] = os.environ, **_: Any
+    ) -> subprocess.CompletedProcess[str]:
         words = [Path(word).name if word.startswith("/") else word for word in command]
         self.commands.append(words)
+        self.variables = {name: value for name, value in env.items() if name not in os.environ}
         if self.refuse and self.refuse in words:
-            return subprocess.CompletedProcess(command, 1, "", "no route to the registry")
+            return subprocess.CompletedProcess(command, 1, "", f"no route to the registry {env.get('TOKEN', '')}")
         if self.gunicorn and "requirements.txt" in words:
             folder = Path(command[command.index("--python") + 1]).parents[1]
             (folder / "bin").mkdir()
@@ -63,9 +67,9 @@ class FakeUv:
             (folder / f"{file}.txt").write_text(text)
         return folder
 
-    def install(self, release: Path) -> tuple[str, str]:
+    def install(self, release: Path, **variables: str) -> tuple[str, str]:
         self.commands.clear()
-        folder, note = venv.ensure(self.paths, release)
+        folder, note = venv.ensure(self.paths, release, variables)
         return folder.name, note
 
 
@@ -250,3 +254,21 @@ def test_passwords_and_the_middle_of_uvs_output_are_removed():
     assert lines[0] == "error: cannot fetch https://***@index.test/simple"
     assert lines[-1] == "  cause: it is so"
     assert len(lines) < 20
+
+
+def test_uv_gets_the_variables_of_the_app_that_the_requirements_name(uv: FakeUv):
+    uv.refuse = "--requirement"
+    release = uv.release("a", requirements="lib @ git+https://${TOKEN}@git.test/lib\n")
+    with pytest.raises(ReleaseError) as error:
+        uv.install(release, TOKEN="hunter2-hunter2", SECRET_KEY="x")
+    assert "no route to the registry [TOKEN]" in error.value.message
+    assert uv.variables["TOKEN"] == "hunter2-hunter2"
+    assert "SECRET_KEY" not in uv.variables
+
+
+def test_a_variable_that_the_requirements_name_and_the_app_lacks_is_refused_with_the_command_that_sets_it(uv: FakeUv):
+    release = uv.release("a", requirements="lib @ git+https://${TOKEN}@git.test/lib\n")
+    with pytest.raises(ReleaseError) as error:
+        uv.install(release)
+    assert error.value.message == "requirements.txt names ${TOKEN}, and the app has no such variable"
+    assert error.value.advice == "Set it: pulumi config set --secret --path env.TOKEN <value>"

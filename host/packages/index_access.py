@@ -1,0 +1,68 @@
+"""The app's variables that uv gets: where packages come from, and the logins there.
+
+uv gets no other variable of the app, so that the builds of packages can't read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from host.packages import poetry_lock
+from host.packages.project_files import load
+from host.packages.requirements import POETRY_LOCK, PROJECT, Read
+
+# https://docs.astral.sh/uv/reference/environment/
+_UV = re.compile(
+    "UV_(DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|INDEX|INDEX_STRATEGY|INDEX_URL|INSECURE_HOST|INDEX_.+_(USERNAME|PASSWORD))"
+)
+# pip's variables, which uv doesn't read: https://pip.pypa.io/en/stable/topics/configuration/#environment-variables
+_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+}
+# pip and uv replace these in lists of packages, and nothing else.
+_NAMED = re.compile(r"\$\{([A-Z0-9_]+)\}")
+
+
+def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -> dict[str, str]:
+    """The variables for uv, by the names that uv gives them.
+
+    ``variables`` are all of the app. ``source`` is the file that lists the packages; ``texts`` are lists for uv.
+    """
+    found = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
+    found |= _logins_of_poetry(variables, read, source)
+    found |= {name: value for name, value in variables.items() if _UV.fullmatch(name)}
+    # uv also replaces them in the addresses of pyproject.toml.
+    named = _names((read(PROJECT) or b"").decode(errors="replace"), *texts)
+    return found | {name: variables[name] for name in named if name in variables}
+
+
+def unset(variables: Mapping[str, str], *texts: str) -> list[str]:
+    """The variables that lists of packages name, and that aren't set."""
+    return [name for name in _names(*texts) if name not in variables]
+
+
+def _names(*texts: str) -> list[str]:
+    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return sorted({name for line in lines for name in _NAMED.findall(line)})
+
+
+def _logins_of_poetry(variables: Mapping[str, str], read: Read, source: str) -> dict[str, str]:
+    """Poetry's variables have the name of a source, whose address only the lock knows.
+
+    https://python-poetry.org/docs/repositories/#configuring-credentials
+    """
+    if source != POETRY_LOCK:
+        return {}
+    found, indexes = dict[str, str](), list[str]()
+    for name, url in poetry_lock.sources(load(source, read(source) or b"")).items():
+        key = re.sub(r"\W", "_", name).upper()
+        logins = {part: variables.get(f"POETRY_HTTP_BASIC_{key}_{part}") for part in ("USERNAME", "PASSWORD")}
+        given = {f"UV_INDEX_{key}_{part}": value for part, value in logins.items() if value is not None}
+        if given:
+            found |= given
+            indexes.append(f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}={url}")
+    return found | ({"UV_INDEX": " ".join(indexes)} if indexes else {})

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from host.packages import index_access
+from host.packages.requirements import LIST, POETRY_LOCK, PROJECT, Read
+
+POETRY = """
+[[package]]
+name = "shop"
+version = "1"
+[package.source]
+type = "legacy"
+url = "https://packages.test/simple"
+reference = "our-own"
+"""
+
+
+def reading(**files: str) -> Read:
+    """Reads these files, whose names have _ in place of the dot."""
+    contents = {name.replace("_", "."): text.encode() for name, text in files.items()}
+    return contents.get
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "name_for_uv"),
+    [
+        ("UV_INDEX", "own=https://packages.test", "UV_INDEX"),
+        ("UV_INDEX_OWN_PASSWORD", "hunter2", "UV_INDEX_OWN_PASSWORD"),
+        ("PIP_EXTRA_INDEX_URL", "https://me:hunter2@packages.test", "UV_INDEX"),
+        ("PIP_INDEX_URL", "https://packages.test", "UV_DEFAULT_INDEX"),
+        ("PIP_TRUSTED_HOST", "packages.test", "UV_INSECURE_HOST"),
+    ],
+)
+def test_uv_gets_the_variables_that_name_package_registries(name: str, value: str, name_for_uv: str):
+    assert index_access.for_uv({name: value}, reading(), LIST) == {name_for_uv: value}
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "UV_CACHE_DIR", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "HOME"])
+def test_uv_gets_no_other_variables(name: str):
+    assert index_access.for_uv({name: "x"}, reading(), LIST, "flask\n") == {}
+
+
+def test_uvs_own_variable_wins_over_pips():
+    variables = {"UV_INDEX": "https://one.test", "PIP_EXTRA_INDEX_URL": "https://other.test"}
+    assert index_access.for_uv(variables, reading(), LIST) == {"UV_INDEX": "https://one.test"}
+
+
+def test_uv_gets_the_variables_that_a_list_of_packages_or_the_project_names():
+    read = reading(pyproject_toml='dependencies = ["lib @ git+https://${PROJECT_TOKEN}@git.test/lib"]\n')
+    text = "lib @ git+https://${TOKEN}@git.test/lib\n# ${UNUSED}\nflask ${lower}\n"
+    variables = {name: "x" for name in ("TOKEN", "PROJECT_TOKEN", "UNUSED", "lower")}
+    assert set(index_access.for_uv(variables, read, PROJECT, text)) == {"TOKEN", "PROJECT_TOKEN"}
+
+
+def test_a_variable_that_a_list_names_and_nobody_sets_is_found():
+    assert index_access.unset({"USER": "me"}, "--index-url https://${USER}:${TOKEN}@packages.test\n") == ["TOKEN"]
+
+
+def test_poetrys_logins_are_for_the_sources_of_its_lock():
+    logins = {"POETRY_HTTP_BASIC_OUR_OWN_USERNAME": "me", "POETRY_HTTP_BASIC_OUR_OWN_PASSWORD": "hunter2"}
+    read = reading(poetry_lock=POETRY)
+    expected = {
+        "UV_INDEX": "our-own=https://packages.test/simple",
+        "UV_INDEX_OUR_OWN_USERNAME": "me",
+        "UV_INDEX_OUR_OWN_PASSWORD": "hunter2",
+    }
+    assert index_access.for_uv(logins, read, POETRY_LOCK) == expected
+    assert index_access.for_uv(logins, read, LIST) == index_access.for_uv({}, read, POETRY_LOCK) == {}
