@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from host import downloads, explain_servers, read_only
+from host import downloads, explain_paths, explain_servers, read_only
 from host.errors import ReleaseError
+from host.explain_paths import SET
 from host.packages import import_names, missing_packages
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
@@ -25,7 +26,6 @@ _ADD = {
     "pdm.lock": "pdm add {}",
     "Pipfile.lock": "pipenv install {}",
 }
-_SET = "pulumi config set --path env.{} <value>"
 # The last lines before the error of an import whose module was named by a text, in the Procfile or in settings.
 _BY_NAME = re.compile(
     r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +[~^]+\n)?(?: +File \"<frozen .*\n)*$"
@@ -119,44 +119,12 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     if " " in command:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
-        return f"The app has no file {command}: correct the command in the Procfile, or commit the file."
+        place = explain_paths.place_of_another_platform(command)
+        return place or f"The app has no file {command}: correct the command in the Procfile, or commit the file."
     return (
         f"The command {command} isn't installed. If a Python package has it, {add_package(command, app)}; otherwise"
         " change the command in the Procfile."
     )
-
-
-def _missing_file(match: re.Match[str], app: Path | None) -> str:
-    path = read_only.relative_to_app(match["path"]) or match["path"]
-    if sentence := missing_packages.of_program(path):
-        return sentence
-    if path.endswith(".env"):
-        return f"{path} isn't part of a release: set its variables with: {_SET.format('NAME')}"
-    if path.startswith("/"):
-        return f"{path} doesn't exist on the server: name it relative to the app's folder, which is the working folder."
-    missing = f"{path} isn't in the release: check that it is in the app's folder and that .gitignore doesn't name it."
-    folder = str(PurePosixPath(path).parent)
-    if app is None or folder == "." or folder.startswith("..") or (app / folder).exists():
-        return missing
-    return f"{missing} If the app creates it, keep the folder with: {read_only.LINK.format(folder)}."
-
-
-def _missing_in_shell(match: re.Match[str], app: Path | None) -> str:
-    """A command, or a file that a command reads or writes: bash writes the same for both."""
-    path = match["path"]
-    if path.startswith("./") and not path.endswith(".env"):
-        return f"The app has no file {path}: correct the command in the Procfile, or commit the file."
-    return _missing_file(match, app)
-
-
-def _denied(match: re.Match[str], _: Path | None) -> str:
-    """A command without the permission; bash writes the same for a file that a command may not write."""
-    file = match["file"]
-    relative = read_only.relative_to_app(file)
-    if relative is None:
-        return f"The app can't run or write {file}: let it write to a path below {read_only.DATA}."
-    file = f"./{relative}" if file.startswith("/") else file
-    return f"{file} isn't executable: run `chmod +x {file}` and commit it, or write `sh {file}` into the Procfile."
 
 
 def _empty_option(match: re.Match[str], _: Path | None) -> str:
@@ -165,7 +133,7 @@ def _empty_option(match: re.Match[str], _: Path | None) -> str:
         return ""
     return (
         f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"
-        f" {_SET.format('<NAME>')}; or write a value for this case into the Procfile: `{option} ${{<NAME>:-<value>}}`."
+        f" {SET.format('<NAME>')}; or write a value for this case into the Procfile: `{option} ${{<NAME>:-<value>}}`."
     )
 
 
@@ -178,12 +146,15 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),
-    (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", _missing_in_shell),
-    (rf"{_SHELL}(?:\.: )?cannot (?:open|create) (?P<path>.+): (?:No such file|Directory nonexistent)", _missing_file),
-    (rf"{_SHELL}cd: can't cd to (?P<path>.+)", _missing_file),
+    (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", explain_paths.missing_in_shell),
+    (
+        rf"{_SHELL}(?:\.: )?cannot (?:open|create) (?P<path>.+): (?:No such file|Directory nonexistent)",
+        explain_paths.missing_file,
+    ),
+    (rf"{_SHELL}cd: can't cd to (?P<path>.+)", explain_paths.missing_file),
     (
         rf"(?:env: ['\u2018]|{_SHELL})(?P<file>[^\s:'\u2019]+)['\u2019]?: (?:cannot execute: )?Permission denied",
-        _denied,
+        explain_paths.denied,
     ),
     (
         rf"{_SHELL}(?P<file>[^:\n]+): (?:cannot execute: required file not found|.*bad interpreter: No such file)",
@@ -192,7 +163,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     ),
     (
         rf"{_SHELL}(?P<name>[A-Za-z_]\w*): (?:unbound variable|parameter (?:null or )?not set)",
-        f"The command needs the variable {{name}}: {_SET.format('{name}')}",
+        f"The command needs the variable {{name}}: {SET.format('{name}')}",
     ),
     # argparse, as in Gunicorn; Click, as in uvicorn and Celery. The second forms took the next word for the value.
     (
@@ -214,12 +185,12 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     ),
     (
         r"(?:<frozen os>|/os\.py)\", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'",
-        f"The app needs the variable {{name}}: {_SET.format('{name}')}",
+        f"The app needs the variable {{name}}: {SET.format('{name}')}",
     ),
     (
         r"(?:UndefinedValueError: |Set the |EnvError: Environment variable \")(?P<name>[A-Z][A-Z0-9_]*)"
         r"(?: not found| environment variable|\" not set)",
-        f"The app needs the variable {{name}}: {_SET.format('{name}')}",
+        f"The app needs the variable {{name}}: {SET.format('{name}')}",
     ),
     (
         r"ImproperlyConfigured: The SECRET_KEY setting must not be empty",
@@ -271,9 +242,9 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         "The app looks for a database or queue on the server itself, and nothing answers there: set the variable with"
         " its address, such as: pulumi config set --secret --path env.DATABASE_URL <address>",
     ),
-    (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^']+)'", _missing_file),
-    (r"can't open file '(?P<path>[^']+)': \[Errno 2\]", _missing_file),
-    (r"(?:^|\n)Error: (?:can't chdir to )?'(?P<path>[^']+)'(?: doesn't exist)?(?:\n|$)", _missing_file),
+    (r"FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<path>[^']+)'", explain_paths.missing_file),
+    (r"can't open file '(?P<path>[^']+)': \[Errno 2\]", explain_paths.missing_file),
+    (r"(?:^|\n)Error: (?:can't chdir to )?'(?P<path>[^']+)'(?: doesn't exist)?(?:\n|$)", explain_paths.missing_file),
     (r"(?P<library>lib[\w.+-]+\.so[\w.]*): cannot open shared object file", missing_packages.of_library),
     (r"cannot load library '(?P<library>lib[^']+)'", missing_packages.of_library),
     (r"(?:failed to find|Unable to find) (?P<library>libmagic|zbar)", missing_packages.of_library),

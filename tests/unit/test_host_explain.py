@@ -127,7 +127,11 @@ KeyError: 'DATABASE_URL'
         ),
         ("redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379.", "nothing answers there"),
         ("FileNotFoundError: [Errno 2] No such file or directory: '.env'", "set its variables with"),
-        ("FileNotFoundError: [Errno 2] No such file or directory: '/app/a.json'", "name it relative"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/srv/a.json'", "name it relative"),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: '/app/a.json'",
+            "Write a.json in place of /app/a.json",
+        ),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'a.json'", ".gitignore doesn't name it"),
     ],
 )
