@@ -17,7 +17,7 @@ from host import (
     deployment,
     disk_reserve,
     explain,
-    files,
+    failed_release,
     health,
     health_advice,
     history,
@@ -144,7 +144,7 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
     except BaseException as error:
         previous = _previous(paths, name)
         if state.current(paths) != name or previous in (None, name):
-            _remove_failed(paths, name)
+            failed_release.remove(paths, name)
             if isinstance(error, ReleaseError):
                 error.outcome = _still_serving(paths)
             raise
@@ -242,7 +242,7 @@ def _roll_back_and_raise(
     paths: Paths, failed: str, *, previous: str | None, entry: history.Entry, error: BaseException
 ) -> NoReturn:
     """Roll back, then raise ``error`` with the outcome."""
-    entry.result = _roll_back(paths, failed, previous)
+    entry.result = failed_release.roll_back(paths, failed, previous)
     if isinstance(error, ReleaseError):
         error.outcome = _OUTCOMES[entry.result]
     raise error
@@ -254,49 +254,3 @@ def _still_serving(paths: Paths) -> str:
     if current and deployment.is_active(current):
         return outcomes.still_serves(deployment.release_of(current))
     return outcomes.NOTHING_SERVES
-
-
-def _roll_back(paths: Paths, failed: str, previous: str | None) -> str:
-    """Let ``previous`` serve again and remove ``failed``. Returns the result for the history, a key of _OUTCOMES.
-
-    Without ``previous`` the server serves nothing. If ``previous`` doesn't start, ``failed`` still serves.
-    """
-    if previous is None:
-        state.serve_nothing(paths)
-    else:
-        try:
-            # The previous deployment usually still runs. It doesn't if it ended by itself, or after a reboot.
-            deployment.start(previous)
-        except ReleaseError:
-            return "stuck"
-        state.serve(paths, previous)
-    processes.roll_back(paths)
-    if failed != previous:
-        processes.stop(paths, failed)
-        deployment.stop(failed)
-        deployment.remove(paths, failed)
-        _remove_release_folder(paths, failed)
-    return "rolled back" if previous else "failed"
-
-
-def _remove_failed(paths: Paths, failed: str) -> None:
-    """Remove a deployment that failed before the switch. A current or proven deployment that was stopped stays."""
-    if failed in state.needed(paths):
-        return
-    processes.stop(paths, failed)
-    deployment.kill(failed)
-    deployment.remove(paths, failed)
-    _remove_release_folder(paths, failed)
-
-
-def _remove_release_folder(paths: Paths, failed: str) -> None:
-    """Remove the folder of a failed release, so that it isn't one of the five that are kept.
-
-    The folder stays if the current or the proven deployment uses the same release.
-    """
-    release = deployment.release_of(failed)
-    others = {deployment.release_of(name) for name in state.needed(paths)}
-    folder = paths.releases / release
-    # Without its tarball, the release couldn't be unpacked again.
-    if release not in others and paths.tarball(release).exists() and folder.exists():
-        files.remove_tree(folder)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from host.packages.project_files import COMMANDS, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, load
 from host.packages.requirements import Read
 
+Table = dict[str, Any]
 # What Poetry takes from [tool.poetry] even if it isn't there, and what it takes from [project].
 _OF_POETRY = ("dependencies", "source", "extras", "dev-dependencies")
 _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
@@ -21,34 +23,45 @@ _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")
 _OF_PIPFILE = ("source", "packages", "dev-packages", "requires", "scripts", "pipfile", "pipenv", "default", "develop")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Digest:
+    """How a tool's lock has the digest of the project file that it was made from."""
+
+    file: str
+    # The digest that the lock's content has; None if it has none.
+    kept: Callable[[Table], str | None]
+    # The contents that the digest may cover, given those of the project file and the lock.
+    covered: Callable[[Table, Table], Iterator[Table]]
+    # Of the JSON that is digested; None stands for Python's usual ones.
+    separators: tuple[str, str] | None = None
+
+    def of(self, content: Table) -> str:
+        """The digest of such a content."""
+        text = json.dumps(content, sort_keys=True, separators=self.separators, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
 def note(read: Read, source: str) -> str:
     """A sentence if the lock was made from another project file; empty if it wasn't, or if that can't be known."""
-    if source not in (POETRY_LOCK, PIPFILE_LOCK):
+    digest = _DIGESTS.get(source)
+    content = read(digest.file) if digest else None
+    if digest is None or content is None:
         return ""
-    lock = load(source, read(source) or b"")
-    file = PROJECT if source == POETRY_LOCK else PIPFILE
-    content = read(file)
-    metadata = lock.get("metadata", {}) if source == POETRY_LOCK else lock.get("_meta", {}).get("hash", {})
-    digest = metadata.get("content-hash" if source == POETRY_LOCK else "sha256")
-    if content is None or not digest:
-        return ""
-    document = load(file, content)
-    contents = _of_poetry(document) if source == POETRY_LOCK else _of_pipfile(document, lock)
-    separators = None if source == POETRY_LOCK else (",", ":")
-    texts = (json.dumps(content, sort_keys=True, separators=separators, default=str) for content in contents)
-    if any(hashlib.sha256(text.encode()).hexdigest() == digest for text in texts):
+    lock, document = load(source, read(source) or b""), load(digest.file, content)
+    kept = digest.kept(lock)
+    if not kept or any(digest.of(covered) == kept for covered in digest.covered(document, lock)):
         return ""
     return (
-        f"{file} has changed since {source} was written, and servers install what {source} names: lock again with"
-        f" `{COMMANDS[source]}`, and commit {source}"
+        f"{digest.file} has changed since {source} was written, and servers install what {source} names: lock again"
+        f" with `{COMMANDS[source]}`, and commit {source}"
     )
 
 
-def _of_poetry(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _of_poetry(document: Table, _: Table) -> Iterator[Table]:
     """The contents that Poetry's digest covers: in the newest version, and before 2.3, without the groups."""
     tool = document.get("tool", {}).get("poetry", {})
     project = {key: document.get("project", {})[key] for key in _OF_PROJECT if key in document.get("project", {})}
-    without_groups: dict[str, Any] = {}
+    without_groups: Table = {}
     for groups in (document.get("dependency-groups", {}), without_groups):
         is_legacy = not (project or groups)
         keys = [key for key in (*_OF_POETRY, "group") if key in tool or (is_legacy and key in _OF_POETRY)]
@@ -57,7 +70,7 @@ def _of_poetry(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**others, "tool": {"poetry": own}} if others else own
 
 
-def _of_pipfile(document: dict[str, Any], lock: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _of_pipfile(document: Table, lock: Table) -> Iterator[Table]:
     """The contents that Pipenv's digest covers: in the newest version, and in older ones, without other categories."""
     # For a Pipfile without a source, Pipenv takes the public registry, and writes it into the lock.
     sources = document.get("source", lock.get("_meta", {}).get("sources", []))
@@ -68,3 +81,16 @@ def _of_pipfile(document: dict[str, Any], lock: dict[str, Any]) -> Iterator[dict
     }
     yield {**content, **{key: value for key, value in document.items() if key not in _OF_PIPFILE}}
     yield content
+
+
+_DIGESTS = {
+    POETRY_LOCK: _Digest(
+        file=PROJECT, kept=lambda lock: lock.get("metadata", {}).get("content-hash"), covered=_of_poetry
+    ),
+    PIPFILE_LOCK: _Digest(
+        file=PIPFILE,
+        kept=lambda lock: lock.get("_meta", {}).get("hash", {}).get("sha256"),
+        covered=_of_pipfile,
+        separators=(",", ":"),
+    ),
+}

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from host import deployment, files, health, release, systemd, times, unpack, watch, web_hints
+from host import deployment, failed_release, files, health, release, systemd, times, unpack, watch, web_hints
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.health_check import Answer, HealthCheck
@@ -158,8 +158,8 @@ def die_after(patch: pytest.MonkeyPatch, step: str) -> None:
     def die(*_: object) -> None:
         raise SystemError
 
-    patch.setattr(release, "_remove_failed", die)
-    patch.setattr(release, "_roll_back", die)
+    patch.setattr(failed_release, "remove", die)
+    patch.setattr(failed_release, "roll_back", die)
     if step == "unpack":
         patch.setattr(venv, "ensure", die)
     elif step == "start":

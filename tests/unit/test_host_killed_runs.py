@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host import health, history, probation, processes, release, resume, state, watch
+from host import failed_release, health, history, probation, processes, resume, state, watch
 from host.errors import ReleaseError
 from host.health_check import Answer
 from host.processes import Plan
@@ -151,7 +151,7 @@ def test_a_reboot_after_a_run_killed_before_its_release_was_proven_starts_the_ol
     with monkeypatch.context() as patch, pytest.raises(SystemError):
         patch.setattr(processes, "start", lambda *_: record.write_text("[]"))
         patch.setattr(probation, "settle", die)
-        patch.setattr(release, "_roll_back", die)
+        patch.setattr(failed_release, "roll_back", die)
         server.release(server.upload("two"))
     resume.resume(server.paths)
     assert (record.read_text(), server.page()) == (ONE_WORKER, "one")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host import history, probation, processes, release, release_phase, resume, systemd, times, watch
+from host import failed_release, history, probation, processes, release, release_phase, resume, systemd, times, watch
 from host.deployment import Deployment, Folders, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
@@ -188,7 +188,7 @@ def test_a_run_that_was_killed_during_its_watch_is_watched_again_before_it_is_pr
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(watch, "watch", die)
-        patch.setattr(release, "_roll_back", lambda *_: "interrupted")
+        patch.setattr(failed_release, "roll_back", lambda *_: "interrupted")
         server.release(two, probation=900)
     assert (server.page(), server.timer) == ("two", 900)
     server.release(two)
