@@ -61,7 +61,7 @@ class FakeServer:
         monkeypatch.setattr(watch, "watch", self.watch)
         monkeypatch.setattr(unpack.os, "statvfs", lambda _: self.disk)
 
-    def install(self, paths: Paths, folder: Path) -> tuple[Path, str]:
+    def install(self, paths: Paths, folder: Path, variables: Mapping[str, str]) -> tuple[Path, str]:
         """Make a virtual environment: an empty folder with the right name and the mark of a complete one."""
         self.fail("venv")
         venv_folder = paths.venvs / venv.key(folder, venv.reader(folder), paths.gunicorn_requirements.read_bytes())

@@ -46,7 +46,8 @@ class BuildServer(FakeServer):
     def ensure(self, release: str, **variables: str) -> Path:
         """Build an unpacked release; returns the folder that the app runs in."""
         folder = self.paths.releases / release
-        return build.ensure(self.paths, Deployment(release, "s1", variables), self.install(self.paths, folder)[0]).app
+        venv_folder = self.install(self.paths, folder, variables)[0]
+        return build.ensure(self.paths, Deployment(release, "s1", variables), venv_folder).app
 
     def unpack(self, name: str, **contents: str) -> str:
         """An unpacked release without an upload. In names, _ stands for a dot."""

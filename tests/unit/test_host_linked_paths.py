@@ -27,7 +27,7 @@ class LinkServer(BuildServer):
     def link(self, release: str, *linked: str, defaults: bool = False) -> Path:
         """Install an unpacked release with these linked paths; returns the folder that the app runs in."""
         options = Deployment(release, "s1", {}, linked, defaults)
-        return build.ensure(self.paths, options, self.install(self.paths, self.paths.releases / release)[0]).app
+        return build.ensure(self.paths, options, self.install(self.paths, self.paths.releases / release, {})[0]).app
 
     def ship(self, release: str, *names: str) -> None:
         """Add files to an unpacked release, each with its name as content."""
