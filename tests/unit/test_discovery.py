@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from components.app import discovery
-from components.app.dependencies import DependencyError
 from components.app.discovery import DiscoveryError
 from tests.packed_app import packed
+from tests.unit.discovered_apps import FASTAPI, FLASK, command, refusal
 from tests.unit.tarballs import content
 
-FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
-FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
 DJANGO = {
     "manage.py": MANAGE,
@@ -24,25 +21,6 @@ DJANGO = {
     "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
     "shop/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
 }
-
-
-def command(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvicorn-worker") -> str:
-    """The command for an app with these files."""
-    contents = {
-        name: text.encode() if isinstance(text, str) else text
-        for name, text in {**({"requirements.txt": packages} if packages else {}), **files}.items()
-    }
-    for name, data in contents.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return discovery.command(folder, contents)
-
-
-def refusal(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvicorn-worker") -> str:
-    """The error for an app with these files."""
-    with pytest.raises(DiscoveryError) as caught:
-        command(folder, files, packages)
-    return str(caught.value)
 
 
 def target(folder: Path, files: Mapping[str, str | bytes]) -> str:
@@ -326,106 +304,3 @@ def test_several_packages_with_apps_are_refused_with_their_names(tmp_path: Path)
 def test_a_dash_object_without_a_server_is_refused_with_the_line_to_add(tmp_path: Path):
     with pytest.raises(DiscoveryError, match=r"app\.py: app is a Dash object.*'server = app.server'"):
         command(tmp_path, {"app.py": "import dash\napp = dash.Dash(__name__)\n"})
-
-
-@pytest.mark.parametrize(
-    ("packages", "expected"),
-    [
-        ("fastapi\nuvicorn-worker==0.4\nuvicorn\n", "gunicorn -k uvicorn_worker.UvicornWorker main:app"),
-        ("fastapi\nuvicorn_worker\n", "gunicorn -k uvicorn_worker.UvicornWorker main:app"),
-        ("fastapi\nUvicorn[standard]>=0.30 ; python_version > '3.8'\n", "uvicorn --uds $GANTRY_SOCKET main:app"),
-        ("fastapi[all, standard]\n", "uvicorn --uds $GANTRY_SOCKET main:app"),
-        ("hypercorn\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
-        ("quart\n", "hypercorn --bind unix:$GANTRY_SOCKET main:app"),
-        ("granian\n", "granian --interface asgi --uds $GANTRY_SOCKET main:app"),
-        ("daphne\n", "daphne --proxy-headers -u $GANTRY_SOCKET main:app"),
-    ],
-)
-def test_an_asgi_app_gets_a_server_that_is_among_its_packages(tmp_path: Path, packages: str, expected: str):
-    assert command(tmp_path, {"main.py": FASTAPI}, packages) == expected
-
-
-POETRY = '[[package]]\nname = "uvicorn"\nversion = "0.30"\ngroups = ["{}"]\n'
-UV = """[[package]]
-name = "shop"
-source = {{ virtual = "." }}
-dependencies = [{{ name = "fastapi" }}]
-dev-dependencies.dev = [{{ name = "{}" }}]
-[[package]]
-name = "fastapi"
-dependencies = [{{ name = "{}" }}]
-"""
-SHOP = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"pyproject.toml": SHOP, "uv.lock": UV.format("x", "uvicorn")},
-        {"pyproject.toml": "[tool.poetry.dependencies]\nuvicorn = '*'\n", "poetry.lock": POETRY.format("main")},
-        {"Pipfile.lock": '{"default": {"uvicorn": {"version": "==0.30"}}}'},
-        {"pylock.toml": '[[packages]]\nname = "uvicorn"\n'},
-        {"pyproject.toml": '[project]\ndependencies = ["fastapi", "uvicorn>=0.30"]\n'},
-        {"requirements.txt": "-r base.txt\n", "base.txt": "uvicorn\n"},
-        {"requirements.txt": "-r deps/base.txt\n", "deps/base.txt": "-r more.txt", "deps/more.txt": "uvicorn"},
-        {"requirements.txt": "fastapi\nuvicorn==0.30 \\\n  --hash=sha256:ab\n".encode("utf-16")},
-        {"requirements.txt": "-e .\n", "pyproject.toml": SHOP.replace("fastapi", "uvicorn")},
-        {
-            "requirements.txt": "-e .[web]\n",
-            "pyproject.toml": SHOP + "[project.optional-dependencies]\nweb = ['uvicorn']\n",
-        },
-        {"requirements.txt": "-e git+https://example.org/uvicorn@main#egg=uvicorn\n"},
-    ],
-)
-def test_the_server_may_be_named_in_any_file_that_is_installed(tmp_path: Path, files: dict[str, str | bytes]):
-    assert command(tmp_path, {"main.py": FASTAPI, **files}, "").startswith("uvicorn ")
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"pyproject.toml": SHOP, "uv.lock": UV.format("uvicorn", "x")},
-        {
-            "poetry.lock": POETRY.format("dev"),
-            "pyproject.toml": "[tool.poetry.dependencies]\nx = '*'\n[tool.poetry.group.dev.dependencies]\nu = '*'\n",
-        },
-        {"Pipfile.lock": '{"default": {}, "develop": {"uvicorn": {"version": "==0.30"}}}'},
-        {"pylock.toml": "[[packages]]\nname = 'uvicorn'\nmarker = \"'dev' in dependency_groups\"\n"},
-        {"pyproject.toml": SHOP + "[dependency-groups]\ndev = ['uvicorn']\n[tool.x]\nwords = [\n  'hypercorn',\n]\n"},
-        {
-            "requirements.txt": "-e .\n",
-            "pyproject.toml": SHOP + "[project.optional-dependencies]\nweb = ['uvicorn']\n",
-        },
-        {"requirements.txt": "fastapi\n", "requirements-dev.txt": "uvicorn\n"},
-        {"requirements.txt": "fastapi\n-c limits.txt\n", "limits.txt": "uvicorn==0.30\n"},
-        {"requirements.txt": "fastapi\nuvicorn; sys_platform == 'win32'\n"},
-    ],
-)
-def test_a_server_that_is_not_installed_is_not_chosen(tmp_path: Path, files: dict[str, str | bytes]):
-    assert "none of its packages can serve it" in refusal(tmp_path, {"main.py": FASTAPI, **files}, "")
-
-
-@pytest.mark.parametrize("packages", ["fastapi\n", "fastapi\nmy-uvicorn\nuvicorn-extra\n# uvicorn\n"])
-def test_an_asgi_app_without_a_server_is_refused_with_the_package_to_add(tmp_path: Path, packages: str):
-    with pytest.raises(DiscoveryError, match=r"the ASGI app main:app, .*add uvicorn-worker to requirements\.txt"):
-        command(tmp_path, {"main.py": FASTAPI}, packages)
-
-
-FACTORY = "from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\n"
-
-
-@pytest.mark.parametrize(
-    ("packages", "expected"),
-    [
-        ("uvicorn", "uvicorn --uds $GANTRY_SOCKET --factory main:create_app"),
-        ("granian\ndaphne", "granian --interface asgi --uds $GANTRY_SOCKET --factory main:create_app"),
-        ("hypercorn", "hypercorn --bind unix:$GANTRY_SOCKET 'main:create_app()'"),
-    ],
-)
-def test_each_server_calls_a_factory_in_its_own_way(tmp_path: Path, packages: str, expected: str):
-    assert command(tmp_path, {"main.py": FACTORY}, packages) == expected
-
-
-def test_a_lock_without_names_is_refused_without_a_traceback(tmp_path: Path):
-    with pytest.raises(DependencyError, match=r"pylock\.toml can't be read"):
-        command(tmp_path, {"main.py": FASTAPI, "pylock.toml": "[[packages]]\nversion = '1'\n"}, "")
