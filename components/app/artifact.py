@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from components.app import dependencies, discovery, links, procfile, suspects, tarball, workspace
+from components.app import dependencies, discovery, heroku_files, links, procfile, suspects, tarball, workspace
 from components.app.listing import Listing, app_files
 from components.errors import UserError
 from host.packages import requirements
@@ -92,6 +92,7 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packag
     notes = [
         *listing.notes,
         *dependencies.notes(found),
+        *heroku_files.notes(found),
         *links.notes(app, list(links_of_app), listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]
@@ -106,6 +107,7 @@ def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt
     dependencies.check(app, contents)
     if "Procfile" not in contents:
         procfile.require_name(app, contents)
+        heroku_files.require_procfile(contents)
         contents.generated["Procfile"] = f"web: {discovery.command(app, contents)}\n".encode()
     procfile.check(app, contents, apt_packages)
 
