@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +65,7 @@ def watch(options: WatchOptions) -> str:
             answer=answer,
             active=unit.active,
             restarts=unit.restarts - restarts_before,
-            crashes=_CRASH.findall(deployment.journal_since(name, start)),
+            crashes=_crashes(name, start),
             before=counts.before,
             since=counts.update(),
         )
@@ -76,14 +78,35 @@ def watch(options: WatchOptions) -> str:
         time.sleep(max(0.0, min(check.interval or times.WATCH_INTERVAL_SECONDS, deadline - time.monotonic())) or 0.1)
 
 
+@contextmanager
+def crashes_named(name: str, switched_at: float) -> Generator[None]:
+    """A ReleaseError during the block names the crashes of the deployment's workers since the switch, if any."""
+    try:
+        yield
+    except ReleaseError:
+        if reason := _crash_reason(_crashes(name, switched_at)):
+            raise ReleaseError(reason) from None
+        raise
+
+
+def _crashes(name: str, since: float) -> list[str]:
+    """How workers of the deployment ended, in the words of Gunicorn."""
+    return _CRASH.findall(deployment.journal_since(name, since))
+
+
+def _crash_reason(crashes: list[str]) -> str:
+    is_reason = len(crashes) >= CRASHED_WORKERS
+    return f"workers of the app crashed after the switch: {crashes[-1]}" if is_reason else ""
+
+
 def unhealthy_reason(observation: Observation, check: HealthCheck) -> str | None:
     """Why the release is unhealthy, or None if it is healthy."""
     if observation.active not in ("active", "reloading"):
         return f"the app ended after the switch (its unit is {observation.active})"
     if observation.restarts > 0:
         return f"the app ended after the switch and was restarted ({observation.restarts}x)"
-    if len(observation.crashes) >= CRASHED_WORKERS:
-        return f"workers of the app crashed after the switch: {observation.crashes[-1]}"
+    if reason := _crash_reason(observation.crashes):
+        return reason
     if observation.failed_checks >= health.FAILED_CHECKS:
         return f"the site turned unhealthy after the switch: GET {check.path} answered {observation.answer}"
     # Up to twice the usual share is accepted: a release that repairs a failing app must get through.

@@ -125,3 +125,18 @@ def test_the_configured_interval_is_kept_between_two_checks(
     app = FakeApp(monkeypatch, ["200"], [UnitState("active", 0)])
     watch.watch(replace(options, health_check=replace(CHECK, interval=2.5)))
     assert app.checks == 5
+
+
+@pytest.mark.parametrize(
+    ("journal", "message"),
+    [
+        ("Worker (pid:7) exited with code 1.\nWorker (pid:8) exited with code 1.\n", "workers of the app crashed"),
+        ("Worker (pid:7) exited with code 1.\n", "the site isn't healthy"),
+    ],
+)
+def test_a_failed_check_names_the_crashes_of_workers_since_the_switch(
+    monkeypatch: pytest.MonkeyPatch, journal: str, message: str
+):
+    monkeypatch.setattr(deployment, "journal_since", lambda name, since: journal if (name, since) == ("a-1", 7) else "")
+    with pytest.raises(ReleaseError, match=message), watch.crashes_named("a-1", 7):
+        raise ReleaseError("the site isn't healthy")
