@@ -40,8 +40,8 @@ def load(
     method: str = "POST",
     connections: int = 8,
     seconds: int = 300,
-    # Leaves the servers time for the work that a test is about: some hundred requests a second.
-    pause_ms: int = 10,
+    # Leaves the servers time for the work that a test is about: some three hundred requests a second.
+    pause_ms: int = 25,
 ) -> Iterator[Load]:
     """Send requests while the block runs, one after the other on each of several keep-alive connections."""
     script = folder / f"{method}.lua"
