@@ -34,7 +34,10 @@ class Registry(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html" if body[:1] == b"<" else "application/octet-stream")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
 
 
 http.server.ThreadingHTTPServer(("localhost", {PORT}), Registry).serve_forever()
