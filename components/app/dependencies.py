@@ -37,6 +37,10 @@ _OTHER_LIST = re.compile(
 )
 
 
+# A lock of PEP 751 may have a name of its own; servers read only pylock.toml.
+_NAMED_PYLOCK = re.compile(r"pylock\.[^.]+\.toml")
+
+
 class DependencyError(UserError):
     """A server can't install the app's packages; the text says why and what to do."""
 
@@ -66,7 +70,15 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
 
 def notes(contents: Mapping[str, bytes]) -> list[str]:
     """Sentences about the files that list packages, which ``check`` has accepted."""
-    found = [lock_digests.note(contents.get, requirements.choose(contents.get))]
+    source = requirements.choose(contents.get)
+    found = [lock_digests.note(contents.get, source)]
+    if source == requirements.PROJECT and requirements.RYE_LOCK in contents:
+        found.append(
+            f"servers don't read {requirements.RYE_LOCK}, and install the newest packages that {source} allows: to"
+            f" install the locked ones, run `cp {requirements.RYE_LOCK} {requirements.LIST}`, and commit that"
+        )
+    if source != requirements.PYLOCK and (named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents))):
+        found.append(f"servers don't read {named[0]}, and install what {source} lists: {_rename_pylock(named[0])}")
     if aptfile.NAME not in contents:
         similar = [name for name in contents if name.lower() in ("aptfile", "aptfile.txt")]
         found += [f"the app has {name}, but servers read only {aptfile.NAME}: rename it" for name in similar]
@@ -84,6 +96,8 @@ def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:
 
 def _other_list(contents: Mapping[str, bytes]) -> str:
     """The remedy for a list of packages with another name than requirements.txt; empty if there is none."""
+    if named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents)):
+        return f"; it has {named[0]}: {_rename_pylock(named[0])}"
     lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
     if requirements.LIST in contents or not lists:
         return ""
@@ -93,6 +107,10 @@ def _other_list(contents: Mapping[str, bytes]) -> str:
     if name.lower() in (requirements.LIST, "requirement.txt"):
         return f"; it has {name}: rename it with `mv {name} {requirements.LIST}`"
     return f"; it has {name}: add a {requirements.LIST} with the line `-r {name}`"
+
+
+def _rename_pylock(name: str) -> str:
+    return f"if servers should install it, rename it with `mv {name} {requirements.PYLOCK}`"
 
 
 def _rank(name: str) -> tuple[bool, bool, int, str]:

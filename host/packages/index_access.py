@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from host.packages import poetry_lock
 from host.packages.project_files import load
-from host.packages.requirements import POETRY_LOCK, PROJECT, Read
+from host.packages.requirements import POETRY_LOCK, Read, project
 
 # https://docs.astral.sh/uv/reference/environment/
 _UV = re.compile(
@@ -25,6 +25,7 @@ _PIP = {
 }
 # pip and uv replace these in lists of packages, and nothing else.
 _NAMED = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -> dict[str, str]:
@@ -33,10 +34,13 @@ def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -
     ``variables`` are all of the app. ``source`` is the file that lists the packages; ``texts`` are lists for uv.
     """
     found = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
+    if "UV_FIND_LINKS" in found:
+        # pip separates them by spaces, and uv by commas.
+        found["UV_FIND_LINKS"] = ",".join(found["UV_FIND_LINKS"].split())
     found |= _logins_of_poetry(variables, read, source)
     found |= {name: value for name, value in variables.items() if _UV.fullmatch(name)}
-    # uv also replaces them in the addresses of pyproject.toml.
-    named = _names((read(PROJECT) or b"").decode(errors="replace"), *texts)
+    # uv also replaces them in the addresses of a project's dependencies.
+    named = _names(*map(str, project(read).get("dependencies", ())), *texts)
     return found | {name: variables[name] for name in named if name in variables}
 
 
@@ -46,8 +50,8 @@ def unset(variables: Mapping[str, str], *texts: str) -> list[str]:
 
 
 def _names(*texts: str) -> list[str]:
-    lines = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return sorted({name for line in lines for name in _NAMED.findall(line)})
+    lines = [line for text in texts for line in text.splitlines()]
+    return sorted({name for line in lines for name in _NAMED.findall(_COMMENT.sub("", line))})
 
 
 def _logins_of_poetry(variables: Mapping[str, str], read: Read, source: str) -> dict[str, str]:

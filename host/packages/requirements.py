@@ -21,6 +21,9 @@ from host.packages.project_files import (
 LIST = "requirements.txt"
 LOCKS = (LOCK, POETRY_LOCK, PDM_LOCK, PIPFILE_LOCK, PYLOCK)
 NAMES = (*LOCKS, LIST, PROJECT, PIPFILE)
+# Files of Rye, pixi and conda, which servers don't read.
+RYE_LOCK = "requirements.lock"
+UNREAD = (RYE_LOCK, "pixi.lock", "conda-lock.yml", "environment.yml", "environment.yaml")
 # For a member of a uv workspace, the folder in the release with the workspace's files.
 WORKSPACE = ".workspace"
 WORKSPACE_LOCK = f"{WORKSPACE}/{LOCK}"
@@ -70,7 +73,7 @@ def unused(read: Read) -> list[str]:
     """The other files that list packages and aren't used."""
     source = choose(read)
     together = {source, PIPFILE if source == PIPFILE_LOCK else source}
-    return [name for name in (*LOCKS, LIST, PIPFILE) if name not in together and read(name) is not None]
+    return [name for name in (*LOCKS, LIST, PIPFILE, *UNREAD) if name not in together and read(name) is not None]
 
 
 def _choose_lock(read: Read) -> str | None:
@@ -147,8 +150,10 @@ def _require_lock(read: Read) -> None:
 def _hint(read: Read) -> str:
     if read("setup.py") is not None:
         return ". For the packages of setup.py, it needs the line `.`"
-    if any(read(name) is not None for name in ("environment.yml", "environment.yaml")):
-        return ". A server has no conda, so environment.yml isn't read"
+    if read(RYE_LOCK) is not None:
+        return f". If {RYE_LOCK} has its packages, rename it with `mv {RYE_LOCK} {LIST}`"
+    if unread := [name for name in UNREAD if read(name) is not None]:
+        return f". A server has neither conda nor pixi, so {' and '.join(unread)} isn't read"
     return ""
 
 

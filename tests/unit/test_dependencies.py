@@ -153,6 +153,7 @@ def test_an_aptfile_may_be_in_utf_16_with_a_byte_order_mark(app: Path):
         (["requirements.in"], "`uv pip compile requirements.in -o requirements.txt`"),
         (["Requirements.txt"], "`mv Requirements.txt requirements.txt`"),
         (["backend/requirements.txt", "docs/requirements.txt"], "`-r backend/requirements.txt`"),
+        (["pylock.prod.toml"], "`mv pylock.prod.toml pylock.toml`"),
     ],
 )
 def test_a_list_with_another_name_is_pointed_out(app: Path, names: list[str], remedy: str):
@@ -170,6 +171,24 @@ def test_a_line_of_an_aptfile_that_is_no_name_gets_its_own_reason(app: Path, lin
     (app / "Aptfile").write_text(f"{line}\n")
     with pytest.raises(DependencyError, match=f"Aptfile, line 1: .*{reason}"):
         packed(app)
+
+
+@pytest.mark.parametrize(
+    ("file", "listed_in", "remedy"),
+    [
+        ("requirements.lock", "pyproject.toml", "`cp requirements.lock requirements.txt`"),
+        ("requirements.lock", "requirements.txt", ""),
+        ("pylock.prod.toml", "requirements.txt", "`mv pylock.prod.toml pylock.toml`"),
+        ("pylock.prod.toml", "pyproject.toml", "`mv pylock.prod.toml pylock.toml`"),
+    ],
+)
+def test_a_lock_that_servers_do_not_read_is_said(app: Path, file: str, listed_in: str, remedy: str):
+    (app / "requirements.txt").unlink()
+    (app / file).write_text("flask==3.1.0\n")
+    project = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask"]\n'
+    (app / listed_in).write_text(project if listed_in == "pyproject.toml" else "flask\n")
+    found = artifact.contents(app)[1]
+    assert [remedy in note for note in found] == [True] * bool(remedy)
 
 
 def test_an_aptfile_with_another_name_and_an_old_lock_are_said(app: Path):

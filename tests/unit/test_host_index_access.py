@@ -29,6 +29,7 @@ def reading(**files: str) -> Read:
         ("UV_INDEX_OWN_PASSWORD", "hunter2", "UV_INDEX_OWN_PASSWORD"),
         ("PIP_EXTRA_INDEX_URL", "https://me:hunter2@packages.test", "UV_INDEX"),
         ("PIP_INDEX_URL", "https://packages.test", "UV_DEFAULT_INDEX"),
+        ("PIP_FIND_LINKS", "https://packages.test", "UV_FIND_LINKS"),
         ("PIP_TRUSTED_HOST", "packages.test", "UV_INSECURE_HOST"),
     ],
 )
@@ -47,14 +48,20 @@ def test_uvs_own_variable_wins_over_pips():
 
 
 def test_uv_gets_the_variables_that_a_list_of_packages_or_the_project_names():
-    read = reading(pyproject_toml='dependencies = ["lib @ git+https://${PROJECT_TOKEN}@git.test/lib"]\n')
-    text = "lib @ git+https://${TOKEN}@git.test/lib\n# ${UNUSED}\nflask ${lower}\n"
-    variables = {name: "x" for name in ("TOKEN", "PROJECT_TOKEN", "UNUSED", "lower")}
+    dependencies = 'dependencies = ["lib @ git+https://${PROJECT_TOKEN}@git.test/lib"]\n'
+    read = reading(pyproject_toml=f'[project]\nname = "shop"\n{dependencies}[tool.poe.tasks]\na = "${{TASK}}"\n')
+    text = "lib @ git+https://${TOKEN}@git.test/lib#egg=lib # ${BEHIND}\n# ${UNUSED}\nflask ${lower}\n"
+    variables = {name: "x" for name in ("TOKEN", "PROJECT_TOKEN", "UNUSED", "BEHIND", "TASK", "lower")}
     assert set(index_access.for_uv(variables, read, PROJECT, text)) == {"TOKEN", "PROJECT_TOKEN"}
 
 
 def test_a_variable_that_a_list_names_and_nobody_sets_is_found():
     assert index_access.unset({"USER": "me"}, "--index-url https://${USER}:${TOKEN}@packages.test\n") == ["TOKEN"]
+
+
+def test_several_places_of_pip_are_separated_as_uv_wants_it():
+    found = index_access.for_uv({"PIP_FIND_LINKS": "https://a.test https://b.test"}, reading(), LIST)
+    assert found == {"UV_FIND_LINKS": "https://a.test,https://b.test"}
 
 
 def test_poetrys_logins_are_for_the_sources_of_its_lock():

@@ -211,6 +211,11 @@ def test_the_lock_of_the_projects_tool_counts_and_the_other_files_are_named(expe
     assert set(unused(read)) == {name.replace("_", ".") for name in contents} & known - together
 
 
+@pytest.mark.parametrize("name", ["requirements_lock", "conda-lock_yml", "environment_yml"])
+def test_files_of_tools_that_servers_lack_are_named_as_unused(name: str):
+    assert unused(app(requirements_txt="", **{name: ""})) == [name.replace("_", ".")]
+
+
 @pytest.mark.parametrize(
     ("reason", "contents"),
     [
@@ -221,7 +226,9 @@ def test_the_lock_of_the_projects_tool_counts_and_the_other_files_are_named(expe
         (r"poetry.lock, .* belongs to, but there is none.*`poetry lock`", {"poetry_lock": OLD_POETRY_LOCK}),
         (r"pdm.lock, .* but it lists no dep", {"pdm_lock": "", "pyproject_toml": '[project]\nname = "shop"\n'}),
         (r"Pipfile.lock, .* belongs to, but it lists no", {"Pipfile": "[packages]\n", "Pipfile_lock": "{}"}),
-        ("A server has no conda", {"environment_yml": ""}),
+        ("A server has neither conda nor pixi, so environment.yml isn't read", {"environment_yml": ""}),
+        ("neither conda nor pixi, so pixi.lock isn't read", {"pixi_lock": ""}),
+        ("rename it with `mv requirements.lock requirements.txt`", {"requirements_lock": ""}),
         ("it needs the line `.`", {"setup_py": ""}),
     ],
 )  # fmt: skip
