@@ -176,7 +176,10 @@ PROMISES = (
         what="SIGKILL of a release at 50 random points",
         figure="the site serves throughout; the next `up` needs no repair",
         parts=(),
-        evaluate=_shown_by_test("test_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair"),
+        evaluate=_shown_by_test(
+            "test_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair",
+            " with `RELEASE_KILLS=50`, as in `weekly.yml`",
+        ),
     ),
     Promise(
         what="app update: `up` with a changed app",

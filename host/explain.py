@@ -13,7 +13,7 @@ from pathlib import Path
 
 from host import downloads, explain_paths, explain_servers, read_only
 from host.errors import ReleaseError
-from host.explain_paths import SET
+from host.explain_paths import SET_VARIABLE
 from host.packages import import_names, missing_packages
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
@@ -119,8 +119,7 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     if " " in command:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
-        place = explain_paths.place_of_another_platform(command)
-        return place or f"The app has no file {command}: correct the command in the Procfile, or commit the file."
+        return explain_paths.of_another_platform(command) or explain_paths.no_file(command)
     return (
         f"The command {command} isn't installed. If a Python package has it, {add_package(command, app)}; otherwise"
         " change the command in the Procfile."
@@ -133,7 +132,8 @@ def _empty_option(match: re.Match[str], _: Path | None) -> str:
         return ""
     return (
         f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"
-        f" {SET.format('<NAME>')}; or write a value for this case into the Procfile: `{option} ${{<NAME>:-<value>}}`."
+        f" {SET_VARIABLE.format('<NAME>')}; or write a value for this case into the Procfile:"
+        f" `{option} ${{<NAME>:-<value>}}`."
     )
 
 
@@ -163,7 +163,7 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     ),
     (
         rf"{_SHELL}(?P<name>[A-Za-z_]\w*): (?:unbound variable|parameter (?:null or )?not set)",
-        f"The command needs the variable {{name}}: {SET.format('{name}')}",
+        f"The command needs the variable {{name}}: {SET_VARIABLE.format('{name}')}",
     ),
     # argparse, as in Gunicorn; Click, as in uvicorn and Celery. The second forms took the next word for the value.
     (
@@ -185,12 +185,12 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     ),
     (
         r"(?:<frozen os>|/os\.py)\", line \d+, in __getitem__\n(?:[ \t].*\n)*KeyError: '(?P<name>\w+)'",
-        f"The app needs the variable {{name}}: {SET.format('{name}')}",
+        f"The app needs the variable {{name}}: {SET_VARIABLE.format('{name}')}",
     ),
     (
         r"(?:UndefinedValueError: |Set the |EnvError: Environment variable \")(?P<name>[A-Z][A-Z0-9_]*)"
         r"(?: not found| environment variable|\" not set)",
-        f"The app needs the variable {{name}}: {SET.format('{name}')}",
+        f"The app needs the variable {{name}}: {SET_VARIABLE.format('{name}')}",
     ),
     (
         r"ImproperlyConfigured: The SECRET_KEY setting must not be empty",

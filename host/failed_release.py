@@ -1,4 +1,4 @@
-"""Takes a failed release away: the one before serves again, and nothing of the failed one is left."""
+"""Removes a release that failed. After the switch, it first rolls back to the deployment that served before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from host.paths import Paths
 
 
 def roll_back(paths: Paths, failed: str, previous: str | None) -> str:
-    """Let ``previous`` serve again and remove ``failed``. Returns the result for the history, a key of the outcomes.
+    """Let ``previous`` serve again and remove ``failed``. Returns "rolled back", "failed" or "stuck", for the history.
 
     Without ``previous`` the server serves nothing. If ``previous`` doesn't start, ``failed`` still serves.
     """

@@ -13,10 +13,12 @@ from host.paths import Paths
 from host.unpack import unpack
 
 
-def install(paths: Paths, release: str, variables: Mapping[str, str], seconds: dict[str, float] | None = None) -> Path:
+def install(
+    paths: Paths, release: str, variables: Mapping[str, str], *, seconds: dict[str, float] | None = None
+) -> Path:
     """Unpack the release and install what it needs; returns the folder of its virtual environment.
 
-    ``variables`` are those of the app. The durations are stored in ``seconds``. Call ``require_space`` before.
+    Call ``require_space`` first. ``variables`` are the app's. The duration of each phase is added to ``seconds``.
     """
     with phase("unpack", seconds) as notes:
         notes.append(unpack(paths, release))
@@ -29,5 +31,5 @@ def install(paths: Paths, release: str, variables: Mapping[str, str], seconds: d
 
 def install_and_build(paths: Paths, deployment: Deployment, seconds: dict[str, float] | None = None) -> Folders:
     """Also build the app, if it needs a build; returns the folders to run."""
-    folder = install(paths, deployment.release, deployment.variables, seconds)
+    folder = install(paths, deployment.release, deployment.variables, seconds=seconds)
     return build.ensure(paths, deployment, folder, seconds)

@@ -50,6 +50,7 @@ def prepare(paths: Paths, release: str, preparation: Preparation | None = None) 
             if preparation:
                 _prepare_deployment(paths, preparation)
             else:
+                # Without settings, the variables aren't known: a list of packages that names one fails here.
                 install(paths, release, {})
         except BaseException:
             if is_new and folder.is_dir():

@@ -179,8 +179,8 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
                 # For this long, a connection that Nginx keeps open may carry a request to the old deployment. The next
                 # check must not be such a request.
                 time.sleep(times.MOVED_SECONDS)
-        crashes_named = watch.crashes_named(name, state.switched_at(paths))
-        with phase("verify", entry.phases) as notes, _with_journal(name), crashes_named:
+        crash_reasons = watch.crashes_named(name, state.switched_at(paths))
+        with phase("verify", entry.phases) as notes, _with_journal(name), crash_reasons:
             notes.append(str(health.check_nginx(options.health_check)))
         if options.watch:
             with phase("watch", entry.phases) as notes, _with_journal(name):

@@ -80,23 +80,28 @@ def watch(options: WatchOptions) -> str:
 
 @contextmanager
 def crashes_named(name: str, switched_at: float) -> Generator[None]:
-    """A ReleaseError during the block names the crashes of the deployment's workers since the switch, if any."""
+    """Replaces a ReleaseError of the block by the reason that workers crashed, if at least ``CRASHED_WORKERS`` did.
+
+    ``name`` is the deployment's. Crashes count from ``switched_at`` on, in seconds since the epoch.
+    """
     try:
         yield
     except ReleaseError:
+        # The crashes are the cause; the bad answer only followed from them.
         if reason := _crash_reason(_crashes(name, switched_at)):
             raise ReleaseError(reason) from None
         raise
 
 
 def _crashes(name: str, since: float) -> list[str]:
-    """How workers of the deployment ended, in the words of Gunicorn."""
+    """Gunicorn's lines about workers of the deployment that crashed, from ``since`` on, in seconds since the epoch."""
     return _CRASH.findall(deployment.journal_since(name, since))
 
 
 def _crash_reason(crashes: list[str]) -> str:
-    is_reason = len(crashes) >= CRASHED_WORKERS
-    return f"workers of the app crashed after the switch: {crashes[-1]}" if is_reason else ""
+    """The reason why a release is unhealthy; empty if too few workers crashed."""
+    has_crashed = len(crashes) >= CRASHED_WORKERS
+    return f"workers of the app crashed after the switch: {crashes[-1]}" if has_crashed else ""
 
 
 def unhealthy_reason(observation: Observation, check: HealthCheck) -> str | None:

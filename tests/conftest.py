@@ -2,7 +2,7 @@
 
 - In CI a skipped test fails, because nobody would notice that it never ran.
 - A test run fails if one of its processes outlives it.
-- Where several workers share the tests, one worker runs all tests that boot machines on this computer.
+- Where several workers share the tests, three of them boot machines: see ``scope_of``. The longest groups start first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ APP_SUITES = {
 CLOUD_SUITES = {
     f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
 }
-# What takes longest, in this order. It starts first, so that no worker runs it alone at the end.
+# The groups that take longest, in this order. They start first, so that none of them runs alone at the end.
 FIRST_SCOPES = ("machines", "cloud", "apps", "tests/clouds/test_kills.py", "tests/clouds/test_failing_runs.py")
 IN_CI = os.environ.get("CI") == "true"
 
@@ -61,8 +61,8 @@ def _fail_if_skipped_in_ci(report: Any, part: str) -> Any:
 def scope_of(nodeid: str) -> str:
     """The name of the group whose tests one worker runs: the suite's file, or all suites that boot the same machines.
 
-    Tests that boot machines mostly wait, and a computer with two processors has no room for more machines at once than
-    those of three groups: servers with apps, other local machines, simulated clouds.
+    Tests that boot machines mostly wait. A computer with two processors has room for the machines of three groups:
+    servers with apps, other local machines, and simulated clouds.
     """
     file = nodeid.partition("::")[0]
     if file in APP_SUITES:
@@ -86,6 +86,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> MachineSched
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Without workers, the order of the command line stays.
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _position(scope_of(item.nodeid)))
 

@@ -40,7 +40,7 @@ def load(
     method: str = "POST",
     connections: int = 8,
     seconds: int = 300,
-    # Leaves the servers time for the work that a test is about: some three hundred requests a second.
+    # Limits the load to about 300 requests a second, so that the servers have time for the release under test.
     pause_ms: int = 25,
 ) -> Iterator[Load]:
     """Send requests while the block runs, one after the other on each of several keep-alive connections."""

@@ -37,7 +37,7 @@ _OTHER_LIST = re.compile(
 )
 
 
-# A lock of PEP 751 may have a name of its own; servers read only pylock.toml.
+# PEP 751 allows names such as pylock.prod.toml. Servers read only pylock.toml.
 _NAMED_PYLOCK = re.compile(r"pylock\.[^.]+\.toml")
 
 
@@ -95,11 +95,13 @@ def _excluded(app: Path, contents: Mapping[str, bytes]) -> str:
 
 
 def _other_list(contents: Mapping[str, bytes]) -> str:
-    """The remedy for a list of packages with another name than requirements.txt; empty if there is none."""
+    """The remedy for a list or lock of packages whose name servers don't read; empty if there is none."""
+    if requirements.LIST in contents:
+        return ""
     if named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents)):
         return f"; it has {named[0]}: {_rename_pylock(named[0])}"
     lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
-    if requirements.LIST in contents or not lists:
+    if not lists:
         return ""
     name = lists[0]
     if name.endswith(".in"):

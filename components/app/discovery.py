@@ -154,12 +154,12 @@ def _in_packages(files: Files) -> Iterator[Target]:
     for place in sorted(places):
         root, package = "/".join([*place[:-1], ""]), place[-1] if place else ""
         is_package = root in ("", "src/") and package.isidentifier() and package not in (*_NO_PACKAGES, "src")
-        if is_package and not _is_member(files, f"{root}{package}"):
+        if is_package and not _has_own_packages(files, f"{root}{package}"):
             yield from islice(_in_modules(files, root, f"{root}{package}/"), 1)
 
 
-def _is_member(files: Files, folder: str) -> bool:
-    """Whether a folder is a member of the app's uv workspace: an app with packages of its own."""
+def _has_own_packages(files: Files, folder: str) -> bool:
+    """Whether the app has a uv workspace, and the folder a pyproject.toml: then the folder has packages of its own."""
     workspace = requirements.table(files.contents.get, "tool", "uv", "workspace")
     return bool(workspace) and f"{folder}/{requirements.PROJECT}" in files.contents
 

@@ -13,29 +13,31 @@ from components.errors import UserError
 from host import procfile
 
 PROFILE, BUILD_STEPS, MANIFEST = ".profile", ("bin/pre_compile", "bin/post_compile"), "heroku.yml"
-_OWN_STEP = "heroku-postbuild"
+_HEROKU_SCRIPT = "heroku-postbuild"
 
 
 class HerokuFileError(UserError):
-    """Without its heroku.yml, the app has other processes; the text has the lines to write into a Procfile."""
+    """The app's processes are only in heroku.yml, which servers don't read; the text has the lines of a Procfile."""
 
 
 def require_procfile(contents: Mapping[str, bytes]) -> None:
-    """For an app without a Procfile: raises HerokuFileError if heroku.yml has its processes."""
+    """Raise HerokuFileError if heroku.yml has a web process. Call it for an app without a Procfile."""
     try:
         document = _dict(yaml.safe_load(contents.get(MANIFEST, b"")))
     except yaml.YAMLError:
         return
     runs = {**_dict(document.get("run")), "release": document.get("release")}
     lines = [f"{name}: {command}" for name, run in runs.items() if (command := _command(run))]
+    quoted = [f"'{line}'" for line in lines]
     if any(line.startswith("web: ") for line in lines):
         raise HerokuFileError(
-            f"the app has no Procfile, and servers don't read {MANIFEST}: write a Procfile with {_these_lines(lines)}"
+            f"the app has no Procfile, and servers don't read {MANIFEST}: write a Procfile with"
+            f" the line{'s' if lines[1:] else ''} {', '.join(quoted)}"
         )
 
 
 def notes(contents: Mapping[str, bytes]) -> Iterator[str]:
-    """Sentences about files without an effect, for a checked app."""
+    """Sentences about files that only Heroku reads. ``contents`` are the app's files by name, with a valid Procfile."""
     commands = procfile.processes(procfile.decode(contents["Procfile"]))
     build = commands.get("build", "")
     if PROFILE in contents and not any(PROFILE in command for command in commands.values()):
@@ -43,29 +45,36 @@ def notes(contents: Mapping[str, bytes]) -> Iterator[str]:
             f"servers don't run {PROFILE}: if a command needs it, begin its line of the Procfile so:"
             f" 'web: . ./{PROFILE} && {commands['web']}'"
         )
-    if missing := [step for step in BUILD_STEPS if step in contents and step not in build]:
-        collect = [] if build or "manage.py" not in contents else ["python manage.py collectstatic --noinput"]
-        before, after = ([step] if step in missing else [] for step in BUILD_STEPS)
-        steps = [*before, build, *collect, *after]
-        yield f"servers don't run {' and '.join(missing)}: {_build_line(steps, is_new=not build)}"
-    if _builds_javascript(contents) and not re.search("npm|yarn|node", build):
-        install = "npm ci" if "package-lock.json" in contents else "npm install"
-        steps = [install, f"npm run {_OWN_STEP if _OWN_STEP in _scripts(contents) else 'build'}", build]
-        yield (
-            "servers don't build what package.json describes: add nodejs and npm to the Aptfile, one a line, and"
-            f" {_build_line(steps, is_new=not build)}"
-        )
+    yield from _build_notes(contents, build)
     if ".slugignore" in contents:
         yield "servers don't read .slugignore, and get the files that it names, too"
 
 
-def _build_line(steps: list[str], *, is_new: bool) -> str:
-    line = f"'build: {' && '.join(filter(None, steps))}'"
-    return f"add the line {line} to the Procfile" if is_new else f"change the line of the Procfile into {line}"
+def _build_notes(contents: Mapping[str, bytes], build: str) -> Iterator[str]:
+    """One sentence for all steps of Heroku's build, because a Procfile may have only one `build` line; or nothing."""
+    missing = [step for step in BUILD_STEPS if step in contents and step not in build]
+    before, after = ([step] if step in missing else [] for step in BUILD_STEPS)
+    javascript = [] if re.search("npm|yarn|node", build) else _javascript_steps(contents)
+    if not (missing or javascript):
+        return
+    # A `build` line replaces the collectstatic that a server runs otherwise.
+    collect = [] if build or "manage.py" not in contents else ["python manage.py collectstatic --noinput"]
+    line = f"'build: {' && '.join(filter(None, [*before, *javascript, build, *collect, *after]))}'"
+    advice = f"change the line of the Procfile to {line}" if build else f"add the line {line} to the Procfile"
+    packages = "add nodejs and npm to the Aptfile, one a line, and " if javascript else ""
+    names = [*missing, *(["the scripts of package.json"] if javascript else [])]
+    yield f"servers don't run {' and '.join(names)}: {packages}{advice}"
 
 
-def _these_lines(lines: list[str]) -> str:
-    return f"the line{'s' if lines[1:] else ''} {', '.join(repr(line) for line in lines)}"
+def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
+    """The commands with which Heroku would build the app's package.json; empty if it wouldn't."""
+    scripts = _dict(_json(contents, "package.json").get("scripts"))
+    buildpacks = json.dumps(_json(contents, "app.json").get("buildpacks", "")).encode()
+    has_buildpack = b"nodejs" in buildpacks or b"nodejs" in contents.get(".buildpacks", b"")
+    script = _HEROKU_SCRIPT if _HEROKU_SCRIPT in scripts else "build"
+    if script not in scripts or not (has_buildpack or script == _HEROKU_SCRIPT):
+        return []
+    return ["npm ci" if "package-lock.json" in contents else "npm install", f"npm run {script}"]
 
 
 def _command(run: object) -> str:
@@ -75,18 +84,6 @@ def _command(run: object) -> str:
     if isinstance(value, list):
         return " && ".join(map(str, cast(list[object], value)))
     return value.strip() if isinstance(value, str) else ""
-
-
-def _builds_javascript(contents: Mapping[str, bytes]) -> bool:
-    """Whether Heroku would build the app's package.json beside its Python packages."""
-    scripts = _scripts(contents)
-    buildpacks = json.dumps(_json(contents, "app.json").get("buildpacks", "")).encode()
-    is_used = b"nodejs" in buildpacks or b"nodejs" in contents.get(".buildpacks", b"")
-    return _OWN_STEP in scripts or (is_used and "build" in scripts)
-
-
-def _scripts(contents: Mapping[str, bytes]) -> dict[str, Any]:
-    return _dict(_json(contents, "package.json").get("scripts"))
 
 
 def _json(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from host.packages import requirements
 
 # Gantry reads these files of a release. A link to data of an earlier release would replace them.
 _READ = ("Procfile", "app.json", "gunicorn.conf.py", "uv.toml", *requirements.NAMES)
-
-# A shell or Windows gives these a meaning.
-_NOT_REPLACED = "$*?\\"
+# Characters with a meaning in a shell or on Windows. Here they would be part of a file's name.
+_SPECIAL_CHARACTERS = "$*?\\"
 
 
 def paths() -> Structured[tuple[str, ...]]:
@@ -55,8 +54,8 @@ def _broken_rule(item: object, before: list[str]) -> str | None:
     path = PurePosixPath(item)
     if path.is_absolute() or item.startswith("~") or ".." in path.parts or not path.parts:
         return "must be relative to the app's folder, without .."
-    if found := next((character for character in _NOT_REPLACED if character in item), None):
-        return f"{found!r} has no special meaning here: name one file or folder, with / between folders"
+    if found := next((character for character in _SPECIAL_CHARACTERS if character in item), None):
+        return f"'{found}' has no special meaning here: name one file or folder, with / between folders"
     if str(path) in _READ:
         return "Gantry needs this file as the release has it"
     for other in map(PurePosixPath, before):

@@ -14,7 +14,8 @@ from host.packages.requirements import POETRY_LOCK, Read, project
 
 # https://docs.astral.sh/uv/reference/environment/
 _UV = re.compile(
-    "UV_(DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|INDEX|INDEX_STRATEGY|INDEX_URL|INSECURE_HOST|INDEX_.+_(USERNAME|PASSWORD))"
+    "UV_(DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|INDEX|INDEX_STRATEGY|INDEX_URL|INSECURE_HOST"
+    "|INDEX_.+_(USERNAME|PASSWORD))"
 )
 # pip's variables, which uv doesn't read: https://pip.pypa.io/en/stable/topics/configuration/#environment-variables
 _PIP = {
@@ -23,7 +24,7 @@ _PIP = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
 }
-# pip and uv replace these in lists of packages, and nothing else.
+# The only form of a variable that pip and uv replace in lists of packages.
 _NAMED = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
@@ -31,7 +32,8 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -> dict[str, str]:
     """The variables for uv, by the names that uv gives them.
 
-    ``variables`` are all of the app. ``source`` is the file that lists the packages; ``texts`` are lists for uv.
+    ``variables`` are all of the app. ``source`` is the file that lists the packages. ``texts`` are the contents of the
+    lists of packages that uv reads.
     """
     found = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
     if "UV_FIND_LINKS" in found:
@@ -39,7 +41,7 @@ def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -
         found["UV_FIND_LINKS"] = ",".join(found["UV_FIND_LINKS"].split())
     found |= _logins_of_poetry(variables, read, source)
     found |= {name: value for name, value in variables.items() if _UV.fullmatch(name)}
-    # uv also replaces them in the addresses of a project's dependencies.
+    # uv replaces variables also in the addresses of a project's dependencies.
     named = _names(*map(str, project(read).get("dependencies", ())), *texts)
     return found | {name: variables[name] for name in named if name in variables}
 
@@ -55,8 +57,9 @@ def _names(*texts: str) -> list[str]:
 
 
 def _logins_of_poetry(variables: Mapping[str, str], read: Read, source: str) -> dict[str, str]:
-    """Poetry's variables have the name of a source, whose address only the lock knows.
+    """The logins of Poetry's sources, as uv's variables; empty for another lock.
 
+    Poetry's variables have only the name of a source. Its address is in the lock:
     https://python-poetry.org/docs/repositories/#configuring-credentials
     """
     if source != POETRY_LOCK:
@@ -65,8 +68,8 @@ def _logins_of_poetry(variables: Mapping[str, str], read: Read, source: str) -> 
     for name, url in poetry_lock.sources(load(source, read(source) or b"")).items():
         key = re.sub(r"\W", "_", name).upper()
         logins = {part: variables.get(f"POETRY_HTTP_BASIC_{key}_{part}") for part in ("USERNAME", "PASSWORD")}
-        given = {f"UV_INDEX_{key}_{part}": value for part, value in logins.items() if value is not None}
-        if given:
-            found |= given
+        uv_logins = {f"UV_INDEX_{key}_{part}": value for part, value in logins.items() if value is not None}
+        if uv_logins:
+            found |= uv_logins
             indexes.append(f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}={url}")
     return found | ({"UV_INDEX": " ".join(indexes)} if indexes else {})

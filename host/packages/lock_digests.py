@@ -25,18 +25,18 @@ _OF_PIPFILE = ("source", "packages", "dev-packages", "requires", "scripts", "pip
 
 @dataclass(frozen=True, kw_only=True)
 class _Digest:
-    """How a tool's lock has the digest of the project file that it was made from."""
+    """The digest of the project file in a tool's lock: where it is, and what it covers."""
 
     file: str
-    # The digest that the lock's content has; None if it has none.
+    # Returns the digest in the lock, or None if it has none.
     kept: Callable[[Table], str | None]
     # The contents that the digest may cover, given those of the project file and the lock.
     covered: Callable[[Table, Table], Iterator[Table]]
-    # Of the JSON that is digested; None stands for Python's usual ones.
+    # The separators of the JSON that is digested; None for Python's defaults.
     separators: tuple[str, str] | None = None
 
     def of(self, content: Table) -> str:
-        """The digest of such a content."""
+        """The hex SHA-256 of ``content`` as JSON."""
         text = json.dumps(content, sort_keys=True, separators=self.separators, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -41,15 +41,17 @@ class Installation:
         return reader(self.release)
 
     def run(self, command: list[str], folder: Path | None = None, texts: Sequence[str] = ()) -> str:
-        """Run a command as the build user, in the release's folder or in ``folder``.
+        """Run a command as the build user, in the release's folder or in ``folder``; returns its output.
 
-        ``texts`` are the lists of packages that it reads. Raises ReleaseError without any value of the app's variables.
+        ``texts`` are the contents of the lists of packages that it reads. Raises ReleaseError if they name a variable
+        that isn't set, or with uv's error, in which names stand for the logins.
         """
         self._require_variables(texts)
         variables = index_access.for_uv(self.variables, self.read, self.source, *texts)
         try:
             return uv.run(command, folder or self.release, variables)
         except ReleaseError as error:
+            # Addresses stay readable: ``uv.run`` has removed their passwords.
             logins = {name: value for name, value in variables.items() if "://" not in value}
             raise ReleaseError(*(without_values(text, logins) for text in (error.message, error.advice))) from None
 
@@ -210,7 +212,7 @@ def _install_gunicorn(installation: Installation) -> list[str]:
 
 
 def _install_locked(installation: Installation, file: Path) -> None:
-    """Install packages of Gantry's own, from the server's own package registry."""
+    """Install Gantry's own packages. The app's registries and logins aren't used."""
     install = [*installation.pip("install"), "--require-hashes", "--requirement", str(file)]
     try:
         # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.

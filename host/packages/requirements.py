@@ -151,9 +151,9 @@ def _hint(read: Read) -> str:
     if read("setup.py") is not None:
         return ". For the packages of setup.py, it needs the line `.`"
     if read(RYE_LOCK) is not None:
-        return f". If {RYE_LOCK} has its packages, rename it with `mv {RYE_LOCK} {LIST}`"
+        return f". If {RYE_LOCK} has its packages, run `cp {RYE_LOCK} {LIST}`"
     if unread := [name for name in UNREAD if read(name) is not None]:
-        return f". A server has neither conda nor pixi, so {' and '.join(unread)} isn't read"
+        return f". Servers don't read {' and '.join(unread)}, because they have neither conda nor pixi"
     return ""
 
 

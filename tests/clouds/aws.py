@@ -91,6 +91,11 @@ class SimulatedAws(SimulatedCloud):
     def leftovers(self) -> list[str]:
         return [f"{type_.__name__} {id}" for type_, id in list(self.recorded_inputs) if type_(self).read(id)]
 
+    def recorded_ids(self, type_: type[AwsResource]) -> list[str]:
+        """The ids of the recorded resources of a type."""
+        # A copy, because other threads create and delete resources meanwhile.
+        return [id for recorded_type, id in list(self.recorded_inputs) if recorded_type is type_]
+
     def new_public_address(self) -> str:
         used = {
             *self.auto_assigned_addresses.values(),

@@ -59,7 +59,7 @@ class CertificateValidation(AwsResource, module="acm"):
     def api_create(self, inputs: Document) -> str:
         certificate = Certificate(self.cloud).api_read(inputs["certificateArn"])
         assert certificate
-        record_ids = {id for type_, id in list(self.cloud.recorded_inputs) if type_ is Record}
+        record_ids = set(self.cloud.recorded_ids(Record))
         for option in certificate["domainValidationOptions"]:
             name = option["resourceRecordName"].rstrip(".")
             if not any(name in id for id in record_ids):

@@ -36,7 +36,7 @@ def remove_from_balancer(cloud: SimulatedCloud, server: str) -> None:
     if isinstance(cloud, SimulatedDigitalOcean):
         cloud.get("droplet", server)["tags"] = []
     elif isinstance(cloud, SimulatedAws):
-        attachments = [id for type_, id in list(cloud.recorded_inputs) if type_ is TargetGroupAttachment]
+        attachments = cloud.recorded_ids(TargetGroupAttachment)
         [attachment] = [id for id in attachments if server in id]
         TargetGroupAttachment(cloud).api_delete(attachment)
     cloud.apply_topology()
@@ -104,7 +104,7 @@ def detach_address(cloud: SimulatedCloud) -> None:
         del reserved_ip["dropletId"]
     elif isinstance(cloud, SimulatedAws):
         type_ = EipAssociation(cloud)
-        associations = [id for recorded_type, id in list(cloud.recorded_inputs) if recorded_type is EipAssociation]
+        associations = cloud.recorded_ids(EipAssociation)
         [association] = [id for id in associations if type_.api_read(id)]
         type_.api_delete(association)
     cloud.apply_topology()

@@ -29,14 +29,14 @@ from tests.stack import ROOT, Stack
 
 pytestmark = pytest.mark.engine
 
-# Kills on each cloud. Thirty on a cloud take half an hour: KILLS=30 make test ARGS=tests/clouds/test_kills.py
+# Kills on each cloud. Thirty take half an hour: KILLS=30 make test ARGS=tests/clouds/test_kills.py
 # Without the variable, each transition is killed once, on one of the clouds.
-KILLS_ON_A_CLOUD = int(os.environ.get("KILLS", "0"))
-KILLS = max(1, KILLS_ON_A_CLOUD // len(TRANSITIONS))
-PAIRS = [
+KILLS_ON_EACH_CLOUD = int(os.environ.get("KILLS", "0"))
+KILLS_OF_EACH_TRANSITION = max(1, KILLS_ON_EACH_CLOUD // len(TRANSITIONS))
+CLOUDS_AND_TRANSITIONS = [
     (cloud, transition)
     for (cloud_number, cloud), (number, transition) in product(enumerate(LARGER_SIZES), enumerate(TRANSITIONS))
-    if KILLS_ON_A_CLOUD or (cloud_number + number) % 2 == 0
+    if KILLS_ON_EACH_CLOUD or (cloud_number + number) % 2 == 0
 ]
 
 
@@ -61,7 +61,7 @@ class Uninterrupted:
         return TRANSITIONS[self.transition_name]
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=", ".join)
+@pytest.fixture(scope="module", params=CLOUDS_AND_TRANSITIONS, ids=", ".join)
 def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     cloud_name, transition_name = request.param
     transition = TRANSITIONS[transition_name]
@@ -80,7 +80,7 @@ def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         )
 
 
-@pytest.mark.parametrize("kill_number", range(KILLS))
+@pytest.mark.parametrize("kill_number", range(KILLS_OF_EACH_TRANSITION))
 def test_one_command_after_a_kill_leaves_no_orphan_and_no_duplicate(
     uninterrupted: Uninterrupted, kill_number: int, tmp_path: Path
 ):
@@ -131,8 +131,8 @@ def settings_for(cloud_name: str, settings: Settings) -> Settings:
 
 def kill_point(uninterrupted: Uninterrupted, kill_number: int) -> tuple[str, int]:
     """The stage and the number of the reply. The kills take both stages of some replies, spread over all of them."""
-    replies_to_kill_at = (KILLS + 1) // 2
-    # With one kill each, half of the transitions are killed before the reply, with PAIRS as well as with all pairs.
+    replies_to_kill_at = (KILLS_OF_EACH_TRANSITION + 1) // 2
+    # Of single kills, half are before the reply. That holds for half of the pairs as well as for all of them.
     transition_index = list(TRANSITIONS).index(uninterrupted.transition_name)
     cloud_index = list(LARGER_SIZES).index(uninterrupted.cloud_name)
     stage = "after" if (kill_number + transition_index // 2 + cloud_index) % 2 else "before"

@@ -93,7 +93,7 @@ def new_testbed(cloud_name: str, folder: Path, **settings: object) -> Iterator[C
         names = infrastructure.names
         with simulated_cloud(cloud_name, folder, infrastructure) as cloud:
             infrastructure.faults = cloud.faults
-            # One worker on each server starts sooner than several, and no test here is about their number.
+            # One worker on each server starts sooner, and no test here depends on the number of workers.
             app = str(copy_example_app(folder))
             stack = new_stack(cloud_name, folder / "stack", **{"app": app, "workers": 1, **settings})
             yield CloudTestbed(stack, cloud, infrastructure)

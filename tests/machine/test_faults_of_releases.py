@@ -17,8 +17,8 @@ pytestmark = pytest.mark.machine
 SERVER_CLASS = PageAppServer
 
 # How often a release is killed, and how often eight releases run at once. The weekly workflow takes more:
-# KILLS=50 ROUNDS=50 make test ARGS=tests/machine/test_faults_of_releases.py
-KILLS = int(os.environ.get("KILLS", "10"))
+# RELEASE_KILLS=50 ROUNDS=50 make test ARGS=tests/machine/test_faults_of_releases.py
+KILLS = int(os.environ.get("RELEASE_KILLS", "10"))
 CONCURRENT_RELEASES, ROUNDS = 8, int(os.environ.get("ROUNDS", "10"))
 
 

@@ -52,7 +52,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (app / "rocket.py").write_text((app / "rocket.py").read_text() + APP)
     for name, text in FILES.items():
         (app / name).write_text(text)
-    # One worker on each server starts sooner than three, and no test here is about their number.
+    # One worker on each server starts sooner, and no test here depends on the number of workers.
     settings = {"app": str(app), "domain": "rocket.test", "healthPath": "/healthz", "servers": 3, "workers": 1}
     with Stack.temporary("fleet", folder, settings) as stack:
         yield stack

@@ -182,7 +182,7 @@ def test_a_line_of_an_aptfile_that_is_no_name_gets_its_own_reason(app: Path, lin
         ("pylock.prod.toml", "pyproject.toml", "`mv pylock.prod.toml pylock.toml`"),
     ],
 )
-def test_a_lock_that_servers_do_not_read_is_said(app: Path, file: str, listed_in: str, remedy: str):
+def test_a_lock_that_servers_do_not_read_is_named(app: Path, file: str, listed_in: str, remedy: str):
     (app / "requirements.txt").unlink()
     (app / file).write_text("flask==3.1.0\n")
     project = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask"]\n'

@@ -277,7 +277,7 @@ def test_the_weekly_run_has_the_set_up_of_ci_and_runs_every_scenario_and_case():
     assert clouds == {"run": "make test ARGS=tests/clouds", "env": {"CLOUDS": "all", "KILLS": 30}}
     assert releases == {
         "run": "make test ARGS=tests/machine/test_faults_of_releases.py",
-        "env": {"KILLS": 50, "ROUNDS": 50},
+        "env": {"RELEASE_KILLS": 50, "ROUNDS": 50},
     }
     assert cases == {"run": "make test ARGS=tests/machine/test_cases.py", "env": {"GANTRY_ALL_CASES": 1}}
     assert weekly.pop("timeout-minutes") > ci.pop("timeout-minutes")

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from components.app import heroku_files
+from components.app import artifact, heroku_files
 from components.app.heroku_files import HerokuFileError
 
 GUNICORN = "web: gunicorn app:app\n"
 
 
 def notes(procfile: str = GUNICORN, **files: str) -> list[str]:
-    """The notes for an app with these files, whose names have _ in place of the dot, and __ in place of the slash."""
-    contents = {name.replace("__", "/").replace("_", "."): text.encode() for name, text in files.items()}
+    """The notes for an app with these files. In their names, _ stands for a dot."""
+    contents = {name.replace("_", "."): text.encode() for name, text in files.items()}
     return list(heroku_files.notes({"Procfile": procfile.encode(), **contents}))
 
 
@@ -32,7 +34,7 @@ def test_a_profile_gets_the_line_that_runs_it():
         (
             f"{GUNICORN}build: make\n",
             ["bin/post_compile"],
-            "change the line of the Procfile into 'build: make && bin/post",
+            "change the line of the Procfile to 'build: make && bin/post",
         ),
     ],
 )
@@ -43,10 +45,16 @@ def test_build_steps_of_heroku_get_the_build_line_to_write(procfile: str, files:
 
 
 def test_a_build_step_that_the_build_line_runs_is_no_fault():
-    assert (
-        list(heroku_files.notes({"Procfile": f"{GUNICORN}build: bin/post_compile\n".encode(), "bin/post_compile": b""}))
-        == []
-    )
+    contents = {"Procfile": f"{GUNICORN}build: bin/post_compile\n".encode(), "bin/post_compile": b""}
+    assert list(heroku_files.notes(contents)) == []
+
+
+def test_all_steps_of_a_build_get_one_line():
+    package = b'{"scripts": {"heroku-postbuild": "x"}}'
+    files = {"package.json": package, "package-lock.json": b"{}", "bin/post_compile": b"", "manage.py": b""}
+    [note] = heroku_files.notes({"Procfile": GUNICORN.encode(), **files})
+    line = "npm ci && npm run heroku-postbuild && python manage.py collectstatic --noinput && bin/post_compile"
+    assert f"add nodejs and npm to the Aptfile, one a line, and add the line 'build: {line}' to the Procfile" in note
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_a_build_step_that_the_build_line_runs_is_no_fault():
     [
         ('{"scripts": {"heroku-postbuild": "x"}}', "{}", "'build: npm install && npm run heroku-postbuild'"),
         ('{"scripts": {"build": "x"}}', '{"buildpacks": [{"url": "heroku/nodejs"}]}', "npm run build'"),
-        ('{"scripts": {"build": "x"}}', "{}", ""),
+        ('{"scripts": {"build": "x"}}', '{"buildpacks": null}', ""),
         ('{"scripts": []}', "[]", ""),
         ("{", "{", ""),
     ],
@@ -64,8 +72,15 @@ def test_javascript_that_heroku_builds_gets_the_build_line_to_write(package: str
     assert [line in note for note in found] == [True] * bool(line)
 
 
-def test_a_slugignore_without_effect_is_said():
-    assert notes(_slugignore="*.psd\n") == ["servers don't read .slugignore, and get the files that it names, too"]
+def test_the_old_list_of_buildpacks_counts():
+    contents = {"package.json": b'{"scripts": {"build": "x"}}', ".buildpacks": b"heroku/nodejs\n"}
+    [note] = heroku_files.notes({"Procfile": GUNICORN.encode(), **contents})
+    assert "'build: npm install && npm run build'" in note
+
+
+def test_a_slugignore_without_effect_is_said_when_the_app_is_packed(app: Path):
+    (app / ".slugignore").write_text("*.psd\n")
+    assert artifact.contents(app)[1] == ["servers don't read .slugignore, and get the files that it names, too"]
 
 
 MANIFEST = """

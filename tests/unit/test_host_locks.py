@@ -226,9 +226,9 @@ def test_files_of_tools_that_servers_lack_are_named_as_unused(name: str):
         (r"poetry.lock, .* belongs to, but there is none.*`poetry lock`", {"poetry_lock": OLD_POETRY_LOCK}),
         (r"pdm.lock, .* but it lists no dep", {"pdm_lock": "", "pyproject_toml": '[project]\nname = "shop"\n'}),
         (r"Pipfile.lock, .* belongs to, but it lists no", {"Pipfile": "[packages]\n", "Pipfile_lock": "{}"}),
-        ("A server has neither conda nor pixi, so environment.yml isn't read", {"environment_yml": ""}),
-        ("neither conda nor pixi, so pixi.lock isn't read", {"pixi_lock": ""}),
-        ("rename it with `mv requirements.lock requirements.txt`", {"requirements_lock": ""}),
+        ("don't read environment.yml, because they have neither conda nor pixi", {"environment_yml": ""}),
+        ("don't read pixi.lock and conda-lock.yml, because", {"pixi_lock": "", "conda-lock_yml": ""}),
+        ("run `cp requirements.lock requirements.txt`", {"requirements_lock": ""}),
         ("it needs the line `.`", {"setup_py": ""}),
     ],
 )  # fmt: skip

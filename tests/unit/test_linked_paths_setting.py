@@ -1,3 +1,5 @@
+"""The settings ``linkedPaths`` and ``linkedPathsPerServer``."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,7 +25,7 @@ def test_linked_paths_are_relative_to_the_app(root: Path):
         ([7], "linkedPaths[0] is 7, but must be a path"),
         (["$HOME/media"], "'$' has no special meaning here: name one file or folder"),
         (["media/*"], "'*' has no special meaning here"),
-        (["media\\photos"], "with / between folders"),
+        (["media\\photos"], "but '\\' has no special meaning here: name one file or folder, with / between folders"),
         (["a\nb"], "must be a path"),
         (["media", "media/"], "linkedPaths[1] is 'media/', but media is linked already"),
         (["media", "media/a"], "one of media and media/a contains the other"),

@@ -19,7 +19,7 @@ _PARENT_CHECK = 2.0
 
 
 def main() -> None:
-    # Asked before the port is printed: an engine that is gone by then can't read it, and printing fails.
+    # Read before the port is printed. If the engine ends earlier, printing fails. If it ends later, the parent changes.
     parent = os.getppid()
     engine = Engine()
     # The engine's flags for logs and traces come before its address.
