@@ -119,7 +119,7 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
     if " " in command:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
-        return explain_paths.of_another_platform(command) or explain_paths.no_file(command)
+        return explain_paths.of_another_platform(command, "./") or explain_paths.no_file(command)
     return (
         f"The command {command} isn't installed. If a Python package has it, {add_package(command, app)}; otherwise"
         " change the command in the Procfile."

@@ -10,9 +10,9 @@ from host.packages import missing_packages
 
 SET_VARIABLE = "pulumi config set --path env.{} <value>"
 # Programs in a virtual environment, or in the folder of Heroku's Python.
-_PROGRAM = re.compile(r".*(?:^|/)\.?(?:venv|env|heroku/python)/bin/(?P<program>[\w.-]+)")
+_PROGRAM = re.compile(r".*(?:^|/)\.?(?:venv|env|heroku/python|usr/local)/bin/(?P<program>[\w.-]+)")
 # The app's folder on Heroku and in most containers.
-_HEROKU_FOLDER = "/app"
+_FOLDER = re.compile(r"/(?:app|code|usr/src/app)(?:/(?P<path>.*))?")
 
 
 def missing_file(match: re.Match[str], app: Path | None) -> str:
@@ -56,14 +56,18 @@ def no_file(path: str) -> str:
     return f"The app has no file {path}: correct the command in the Procfile, or commit the file."
 
 
-def of_another_platform(path: str) -> str:
-    """The sentence for a path of Heroku, a container or the developer's computer, with what to write instead; or ""."""
+def of_another_platform(path: str, before: str = "") -> str:
+    """The sentence for a path of Heroku, a container or the developer's computer, with what to write instead; or "".
+
+    ``before`` is what a command needs in front of a file in its own folder.
+    """
+    if path.endswith("/bin/activate"):
+        return f"Leave {path} out: the programs of the app's packages are found by their names."
     if match := _PROGRAM.fullmatch(path):
         return f"Write {match['program']} in place of {path}: programs of the app's packages are found by their names."
-    if path == _HEROKU_FOLDER:
-        return f"Leave `cd {_HEROKU_FOLDER}` out: commands begin in the app's folder, which has another path here."
-    if path.startswith(f"{_HEROKU_FOLDER}/"):
-        return (
-            f"Write {path.removeprefix(_HEROKU_FOLDER + '/')} in place of {path}: commands begin in the app's folder."
-        )
+    if match := _FOLDER.fullmatch(path):
+        if not match["path"]:
+            return f"Leave {path} out: commands begin in the app's folder, which has another path here."
+        prefix = before if "/" not in match["path"] else ""
+        return f"Write {prefix}{match['path']} in place of {path}: commands begin in the app's folder."
     return ""

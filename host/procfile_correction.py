@@ -34,13 +34,13 @@ def correction(line: str, before: str | None) -> str:
     if match := _WITHOUT_COLON.fullmatch(visible):
         return f"write '{match['name'].lower()}: {match['command']}'"
     if match := _SIMILAR.fullmatch(visible) or _WITH_SPACES.fullmatch(visible):
-        return f"write '{_name(match['name'])}: {match['command']}'"
+        return f"write '{valid_name(match['name'])}: {match['command']}'"
     if before is not None:
         return f"if it belongs to the line before, write both as one: {before} {line}"
     return f"write 'web: {line}'" if _COMMAND.match(line) else ""
 
 
-def _name(written: str) -> str:
+def valid_name(written: str) -> str:
     """A name that a line may have."""
     ascii_name = unicodedata.normalize("NFKD", written).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_-]+", "-", ascii_name).strip("-") or "worker"

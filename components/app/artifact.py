@@ -92,7 +92,7 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packag
     notes = [
         *listing.notes,
         *dependencies.notes(found),
-        *heroku_files.notes(found),
+        *heroku_files.notes(app, found),
         *links.notes(app, list(links_of_app), listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]
@@ -104,10 +104,16 @@ def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt
     """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
     _check_encodings(contents)
     contents.generated |= workspace.files(app, contents, files)
-    dependencies.check(app, contents)
+    try:
+        dependencies.check(app, contents)
+    except dependencies.DependencyError:
+        # The folder of a repository with several apps has no packages of its own.
+        if "Procfile" not in contents and (remedy := discovery.below(app, contents)):
+            raise discovery.DiscoveryError(remedy) from None
+        raise
     if "Procfile" not in contents:
+        heroku_files.require_procfile(app, contents)
         procfile.require_name(app, contents)
-        heroku_files.require_procfile(contents)
         contents.generated["Procfile"] = f"web: {discovery.command(app, contents)}\n".encode()
     procfile.check(app, contents, apt_packages)
 

@@ -77,7 +77,12 @@ def notes(contents: Mapping[str, bytes]) -> list[str]:
             f"servers don't read {requirements.RYE_LOCK}, and install the newest packages that {source} allows: to"
             f" install the locked ones, run `cp {requirements.RYE_LOCK} {requirements.LIST}`, and commit that"
         )
-    if source != requirements.PYLOCK and (named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents))):
+    if unread := [name for name in requirements.UNREAD if name in contents and name != requirements.RYE_LOCK]:
+        found.append(
+            f"servers don't read {' and '.join(unread)}: what only conda or pixi installs isn't there, so add such"
+            " libraries to the Aptfile"
+        )
+    if source != requirements.PYLOCK and (named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents), key=_rank)):
         found.append(f"servers don't read {named[0]}, and install what {source} lists: {_rename_pylock(named[0])}")
     if aptfile.NAME not in contents:
         similar = [name for name in contents if name.lower() in ("aptfile", "aptfile.txt")]
@@ -98,7 +103,7 @@ def _other_list(contents: Mapping[str, bytes]) -> str:
     """The remedy for a list or lock of packages whose name servers don't read; empty if there is none."""
     if requirements.LIST in contents:
         return ""
-    if named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents)):
+    if named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents), key=_rank):
         return f"; it has {named[0]}: {_rename_pylock(named[0])}"
     lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
     if not lists:

@@ -109,21 +109,62 @@ def _nothing_found(files: Files) -> str:
     )
 
 
+def below(app: Path, contents: Mapping[str, bytes]) -> str:
+    """The remedy for a folder without a Procfile whose app is in a folder of its own; empty if none has one."""
+    return _below(Files(app, contents))
+
+
 def _below(files: Files) -> str:
-    """The remedy for an app in a folder of its own; empty if no folder has one."""
-    folders = {name.rpartition("/")[0] for name in files.contents if name.endswith(".py") and 0 < name.count("/") < 4}
-    folders |= {folder.rpartition("/")[0] for folder in folders} - {""}
-    for folder in sorted(folders, key=lambda folder: (folder.count("/"), folder)):
-        if {*folder.split("/")} & {*_NO_PACKAGES}:
+    found = dict[str, Target | None]()
+    for folder in _folders(files):
+        # An app may have folders with apps of their own, such as a src or a template.
+        if any(folder.startswith(f"{other}/") for other in found):
             continue
         inside = _inside(files, folder)
-        # A package is found from the folder above it.
-        in_folder = [] if "__init__.py" in inside.contents else list(islice(_in_modules(inside, "", ""), 1))
-        in_packages = list(_in_packages(inside))
-        only = in_packages if len(in_packages) == 1 else []
-        if target := next(iter([*filter(None, [django_project.find(inside, "")]), *in_folder, *only]), None):
-            return _line_below(files, folder, target, is_django="manage.py" in inside.contents)
+        target = _in_folder(inside)
+        if target or (_has_list(files, folder) and "Procfile" in inside.contents):
+            found[folder] = target
+    own = [folder for folder in found if _has_list(files, folder)]
+    own.sort(key=lambda folder: f"{folder}/Procfile" not in files.contents)
+    if own[1:]:
+        return (
+            f"{files.app} has no Procfile, and the folders {', '.join(own)} have apps with packages of their own: make"
+            f" one the app, such as {_setting(files, own[0])}"
+        )
+    for folder in [*own, *found]:
+        return _line_below(files, folder, found[folder])
     return ""
+
+
+def _folders(files: Files) -> list[str]:
+    """The folders in which an app may be, those with lists of packages first, then by their depth."""
+    folders = {name.rpartition("/")[0] for name in files.contents if name.endswith(".py") and 0 < name.count("/") < 5}
+    for _ in range(3):
+        folders |= {folder.rpartition("/")[0] for folder in folders} - {""}
+    usual = [folder for folder in folders if not {*folder.split("/")} & {*_NO_PACKAGES}]
+    return sorted(usual, key=lambda folder: (not _has_list(files, folder), folder.count("/"), folder))
+
+
+def _in_folder(inside: Files) -> Target | None:
+    """The app of a folder: in its modules, in its src, or in its only package with an app."""
+    for root in ("", "src/"):
+        # A package is found from the folder above it.
+        is_package = f"{root}__init__.py" in inside.contents
+        modules = islice(_in_modules(inside, root, root), 0 if is_package else 1)
+        if target := django_project.find(inside, root) or next(modules, None):
+            return target
+    in_packages = list(_in_packages(inside))
+    return in_packages[0] if len(in_packages) == 1 else None
+
+
+def _has_list(files: Files, folder: str) -> bool:
+    """Whether a folder has a list of packages of its own."""
+    return any(f"{folder}/{name}" in files.contents for name in requirements.NAMES)
+
+
+def _setting(files: Files, folder: str) -> str:
+    """The command that makes a folder the app."""
+    return f"`pulumi config set app {shlex.quote(str(files.app / folder))}`"
 
 
 def _inside(files: Files, folder: str) -> Files:
@@ -134,17 +175,20 @@ def _inside(files: Files, folder: str) -> Files:
     return Files(files.app / folder, own if any(name in own for name in requirements.NAMES) else {**lists, **own})
 
 
-def _line_below(files: Files, folder: str, target: Target, *, is_django: bool) -> str:
-    project = "Django project" if is_django else f"app {target.name}"
-    found = f"{files.app} has no Procfile, and its {project} is in the folder {folder}"
-    setting = f"`pulumi config set app {shlex.quote(str(files.app / folder))}`"
-    if any(f"{folder}/{name}" in files.contents for name in requirements.NAMES):
-        return f"{found}: make that the app with {setting}"
+def _line_below(files: Files, folder: str, target: Target | None) -> str:
+    if target is None:
+        found = f"{files.app} has no Procfile, and its folder {folder} has one"
+    else:
+        is_django = f"{folder}/manage.py" in files.contents
+        project = "Django project" if is_django else f"app {target.name}"
+        found = f"{files.app} has no Procfile, and its {project} is in the folder {folder}"
+    if target is None or _has_list(files, folder):
+        return f"{found}: make that the app with {_setting(files, folder)}"
     command, package = _serve(target, files.contents)
     added = f", and {explain.add_package(package, files.app)}" if package else ""
     return (
         f"{found}: add a Procfile with the line 'web: cd {shlex.quote(folder)} && {command}'{added}, or move the list"
-        f" of its packages there and run {setting}"
+        f" of its packages there and run {_setting(files, folder)}"
     )
 
 

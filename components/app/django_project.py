@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from components.app import asgi_server
 from components.app.app_object import Kind
@@ -15,7 +16,7 @@ _APP = r"""(?m)^{}\s*=\s*["']([\w.]+)\.(\w+)["']"""
 def find(files: Files, root: str) -> Target | None:
     """The app of a Django project: the one that its settings name, or else that of a wsgi.py or asgi.py."""
     manage = files.contents.get(f"{root}manage.py")
-    if manage is None:
+    if manage is None or not is_django(files.contents, root):
         return None
     match = _SETTINGS.search(manage.decode(errors="replace"))
     package = match[1].partition(".")[0] if match else ""
@@ -40,6 +41,14 @@ def find(files: Files, root: str) -> Target | None:
         if module.endswith(".wsgi"):
             return _target(module, "application", "wsgi", root)
     return next((_target(module, "application", "asgi", root) for module in sorted(modules)), None)
+
+
+def is_django(contents: Mapping[str, bytes], root: str = "") -> bool:
+    """Whether a manage.py, or a wsgi.py or asgi.py below it, is of Django. Other frameworks have these files, too."""
+    names = [
+        name for name in contents if name.startswith(root) and name.endswith(("manage.py", "/wsgi.py", "/asgi.py"))
+    ]
+    return any(b"django" in contents[name].lower() for name in names)
 
 
 def _kinds(files: Files) -> tuple[Kind, ...]:

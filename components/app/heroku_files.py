@@ -4,66 +4,96 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from components.app import procfile
+from components.app.django_project import is_django
 from components.errors import UserError
-from host import procfile
+from host import collectstatic
+from host import procfile as host_procfile
+from host.packages import aptfile
+from host.procfile_correction import valid_name
 
 PROFILE, BUILD_STEPS, MANIFEST = ".profile", ("bin/pre_compile", "bin/post_compile"), "heroku.yml"
 _HEROKU_SCRIPT = "heroku-postbuild"
+# The Debian packages of npm, and of yarn, whose program has the package's name.
+_NPM, _YARN = "npm", "yarnpkg"
 
 
 class HerokuFileError(UserError):
     """The app's processes are only in heroku.yml, which servers don't read; the text has the lines of a Procfile."""
 
 
-def require_procfile(contents: Mapping[str, bytes]) -> None:
-    """Raise HerokuFileError if heroku.yml has a web process. Call it for an app without a Procfile."""
-    try:
-        document = _dict(yaml.safe_load(contents.get(MANIFEST, b"")))
-    except yaml.YAMLError:
-        return
-    runs = {**_dict(document.get("run")), "release": document.get("release")}
-    lines = [f"{name}: {command}" for name, run in runs.items() if (command := _command(run))]
-    quoted = [f"'{line}'" for line in lines]
-    if any(line.startswith("web: ") for line in lines):
+def require_procfile(app: Path, contents: Mapping[str, bytes]) -> None:
+    """Raise HerokuFileError if heroku.yml has processes. Call it for an app without a Procfile."""
+    commands = _manifest_commands(contents)
+    if commands:
+        lines = [] if "web" in commands else [f"'{procfile.web_line(app, contents)}'"]
+        lines += [f"'{name}: {command}'" for name, command in commands.items()]
         raise HerokuFileError(
-            f"the app has no Procfile, and servers don't read {MANIFEST}: write a Procfile with"
-            f" the line{'s' if lines[1:] else ''} {', '.join(quoted)}"
+            f"the app has no Procfile, and servers don't read {MANIFEST}: write a Procfile with the"
+            f" line{'s' if lines[1:] else ''} {', '.join(lines)}"
         )
 
 
-def notes(contents: Mapping[str, bytes]) -> Iterator[str]:
-    """Sentences about files that only Heroku reads. ``contents`` are the app's files by name, with a valid Procfile."""
-    commands = procfile.processes(procfile.decode(contents["Procfile"]))
-    build = commands.get("build", "")
+def notes(app: Path, contents: Mapping[str, bytes]) -> Iterator[str]:
+    """Sentences about files that only Heroku reads.
+
+    ``contents`` are the files of the app in the folder ``app`` by name, with a valid Procfile.
+    """
+    commands = host_procfile.processes(host_procfile.decode(contents["Procfile"]))
+    others = {name: command for name, command in _manifest_commands(contents).items() if name not in commands}
+    if others:
+        lines = ", ".join(f"'{name}: {command}'" for name, command in others.items())
+        yield f"servers don't read {MANIFEST}, and the Procfile lacks some of its processes: add {lines}"
     if PROFILE in contents and not any(PROFILE in command for command in commands.values()):
         yield (
             f"servers don't run {PROFILE}: if a command needs it, begin its line of the Procfile so:"
             f" 'web: . ./{PROFILE} && {commands['web']}'"
         )
-    yield from _build_notes(contents, build)
+    yield from _build_notes(app, contents, commands)
     if ".slugignore" in contents:
         yield "servers don't read .slugignore, and get the files that it names, too"
 
 
-def _build_notes(contents: Mapping[str, bytes], build: str) -> Iterator[str]:
+def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterator[str]:
     """One sentence for all steps of Heroku's build, because a Procfile may have only one `build` line; or nothing."""
-    missing = [step for step in BUILD_STEPS if step in contents and step not in build]
-    before, after = ([step] if step in missing else [] for step in BUILD_STEPS)
-    javascript = [] if re.search("npm|yarn|node", build) else _javascript_steps(contents)
+    build = commands.get("build", "")
+    written = _with_scripts(" ".join(commands.values()), contents)
+    missing = [step for step in BUILD_STEPS if step in contents and step not in written]
+    before, after = ([_step(app, step)] if step in missing else [] for step in BUILD_STEPS)
+    javascript = [] if re.search(r"\b(npm|npx|pnpm|yarn|yarnpkg)\b", written) else _javascript_steps(contents)
     if not (missing or javascript):
         return
     # A `build` line replaces the collectstatic that a server runs otherwise.
-    collect = [] if build or "manage.py" not in contents else ["python manage.py collectstatic --noinput"]
+    collect = [] if build else _collectstatic(contents)
     line = f"'build: {' && '.join(filter(None, [*before, *javascript, build, *collect, *after]))}'"
     advice = f"change the line of the Procfile to {line}" if build else f"add the line {line} to the Procfile"
-    packages = "add nodejs and npm to the Aptfile, one a line, and " if javascript else ""
     names = [*missing, *(["the scripts of package.json"] if javascript else [])]
-    yield f"servers don't run {' and '.join(names)}: {packages}{advice}"
+    yield f"servers don't run {' and '.join(names)}: {_missing_packages(contents, javascript)}{advice}"
+
+
+def _with_scripts(commands: str, contents: Mapping[str, bytes]) -> str:
+    """The commands, and the texts of the app's files that they name."""
+    words = {word.removeprefix("./") for word in re.split(r"[\s;&|'\"]+", commands)}
+    return "\n".join([commands, *(contents[word].decode(errors="replace") for word in words if word in contents)])
+
+
+def _step(app: Path, step: str) -> str:
+    """The command that runs a step as Heroku does, which makes it executable first."""
+    return step if (app / step).stat().st_mode & 0o111 else f"bash {step}"
+
+
+def _collectstatic(contents: Mapping[str, bytes]) -> list[str]:
+    """The command that a server runs for a Django app without a `build` line."""
+    found = [name for name in contents if name.rpartition("/")[2] == "manage.py" and is_django(contents)]
+    near = sorted((name for name in found if name.count("/") < collectstatic.DEPTH), key=lambda name: name.count("/"))
+    return [f"python {shlex.quote(name)} collectstatic --noinput" for name in near[:1]]
 
 
 def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
@@ -74,23 +104,46 @@ def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
     script = _HEROKU_SCRIPT if _HEROKU_SCRIPT in scripts else "build"
     if script not in scripts or not (has_buildpack or script == _HEROKU_SCRIPT):
         return []
+    if "yarn.lock" in contents:
+        return [f"{_YARN} install --frozen-lockfile", f"{_YARN} run {script}"]
     return ["npm ci" if "package-lock.json" in contents else "npm install", f"npm run {script}"]
 
 
+def _missing_packages(contents: Mapping[str, bytes], javascript: list[str]) -> str:
+    """What to add to the Aptfile, which has been checked, for these steps; or ""."""
+    wanted = ["nodejs", javascript[0].split()[0]] if javascript else []
+    missing = [package for package in wanted if package not in aptfile.packages(contents.get(aptfile.NAME, b""))]
+    return f"add {' and '.join(missing)} to the Aptfile, one a line, and " if missing else ""
+
+
+def _manifest_commands(contents: Mapping[str, bytes]) -> dict[str, str]:
+    """The commands of heroku.yml by the process types that a Procfile can have; empty if it can't be read."""
+    try:
+        # All values are texts: a date or a number in it says nothing about the processes.
+        document = _dict(yaml.load(contents.get(MANIFEST, b""), Loader=yaml.BaseLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    runs = {**_dict(document.get("run")), "release": document.get("release")}
+    return {valid_name(str(name)): command for name, run in runs.items() if (command := _command(run))}
+
+
 def _command(run: object) -> str:
-    """The shell command of a process in heroku.yml: a text, or a table with a text or a list of commands."""
+    """The shell command of a process in heroku.yml: a text, or a table with a text or a list of texts."""
     table = _dict(run)
     value: object = table.get("command", "") if table else run
     if isinstance(value, list):
-        return " && ".join(map(str, cast(list[object], value)))
-    return value.strip() if isinstance(value, str) else ""
+        items = [str(item).strip() for item in cast(list[object], value)]
+        # A list has commands, or the words of one.
+        is_one = any(item.startswith("-") for item in items)
+        return " ".join(items) if is_one else " && ".join(items)
+    return " && ".join(filter(None, map(str.strip, value.splitlines()))) if isinstance(value, str) else ""
 
 
 def _json(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """The content of a file; empty if it isn't there or has another form."""
     try:
         return _dict(json.loads(contents.get(name, b"{}")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

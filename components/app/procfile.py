@@ -57,7 +57,7 @@ def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
     if (app / "Procfile").is_dir():
         raise ProcfileError(
             f"{app}/Procfile is a folder, but servers read a file with this name: rename the folder, and write a file"
-            f" Procfile with the line '{_web_line(app, contents)}'"
+            f" Procfile with the line '{web_line(app, contents)}'"
         )
     if (app / "Procfile").exists():
         raise ProcfileError(f"{app}/Procfile is excluded by .gitignore: take it out of .gitignore")
@@ -68,11 +68,12 @@ def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
         raise ProcfileError(
             f"{app} has {' and '.join(names)}, but servers read only a file with the exact name Procfile: rename it"
             f" with `mv {names[0]} Procfile`, or, if it isn't for servers, add a Procfile with the line"
-            f" '{_web_line(app, contents)}'"
+            f" '{web_line(app, contents)}'"
         )
 
 
-def _web_line(app: Path, contents: Mapping[str, bytes]) -> str:
+def web_line(app: Path, contents: Mapping[str, bytes]) -> str:
+    """A line for the app of a folder without a web process: the found one, or an example."""
     try:
         return f"web: {discovery.command(app, contents)}"
     except UserError:
@@ -84,7 +85,7 @@ def _without_web(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
     if similar:
         return f"the Procfile has no web process, but {similar}: write web in small letters"
     found = f"only {', '.join(commands)}" if commands else "and no other"
-    return f"the Procfile has no web process, {found}: add a line such as '{_web_line(app, contents)}'"
+    return f"the Procfile has no web process, {found}: add a line such as '{web_line(app, contents)}'"
 
 
 def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:

@@ -67,6 +67,8 @@ def _root_of(app: Path) -> Path | None:
 
 
 def _fits(app: Path, root: Path, pattern: str) -> bool:
+    if Path(pattern).is_absolute():
+        return app.match(pattern)
     return app in (folder.resolve() for folder in root.glob(pattern))
 
 

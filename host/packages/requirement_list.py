@@ -169,7 +169,9 @@ def _rewritten(line: str) -> str:
     if editable and re.match(r"(git|hg|svn|bzr)\+", editable[1]):
         return _named(editable[1]) + editable[2]
     if editable and "://" not in editable[1]:
-        return ("" if editable[1].startswith((".", "/")) else "./") + editable[1] + editable[2]
+        # Rye writes -e file:. for the project itself.
+        path = editable[1].removeprefix("file:")
+        return ("" if path.startswith((".", "/")) else "./") + path + editable[2]
     if (file := _NAMED_FILE.match(line)) and not file[5]:
         return f"{file[1]}{_path(file)}{line[file.end() :]}"
     return line

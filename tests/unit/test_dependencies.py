@@ -153,7 +153,7 @@ def test_an_aptfile_may_be_in_utf_16_with_a_byte_order_mark(app: Path):
         (["requirements.in"], "`uv pip compile requirements.in -o requirements.txt`"),
         (["Requirements.txt"], "`mv Requirements.txt requirements.txt`"),
         (["backend/requirements.txt", "docs/requirements.txt"], "`-r backend/requirements.txt`"),
-        (["pylock.prod.toml"], "`mv pylock.prod.toml pylock.toml`"),
+        (["pylock.dev.toml", "pylock.prod.toml"], "`mv pylock.prod.toml pylock.toml`"),
     ],
 )
 def test_a_list_with_another_name_is_pointed_out(app: Path, names: list[str], remedy: str):
@@ -189,6 +189,31 @@ def test_a_lock_that_servers_do_not_read_is_named(app: Path, file: str, listed_i
     (app / listed_in).write_text(project if listed_in == "pyproject.toml" else "flask\n")
     found = artifact.contents(app)[1]
     assert [remedy in note for note in found] == [True] * bool(remedy)
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {},
+        {"pyproject.toml": "[tool.uv.workspace]\nmembers = ['backend']\n", "uv.lock": "version = 1\n"},
+        {"frontend/package.json": "{}"},
+    ],
+)
+def test_a_repository_without_packages_of_its_own_names_the_folder_of_its_app(tmp_path: Path, root: dict[str, str]):
+    app = {"backend/app.py": "from flask import Flask\napp = Flask(__name__)\n", "backend/requirements.txt": "flask\n"}
+    for name, text in {**root, **app}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(
+        UserError, match=r"in the folder backend: make that the app with `pulumi config set app /.*/backend`"
+    ):
+        packed(tmp_path)
+
+
+def test_the_line_of_rye_for_the_project_itself_is_accepted(app: Path):
+    (app / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+    (app / "requirements.txt").write_text("-e file:.\nflask==3.1.0\n")
+    assert "requirements.txt" in members(app)
 
 
 def test_an_aptfile_with_another_name_and_an_old_lock_are_said(app: Path):

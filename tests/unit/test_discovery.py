@@ -126,6 +126,19 @@ WORKSPACE = {"pyproject.toml": f'{PROJECT}[tool.uv.workspace]\nmembers = ["web",
         ),
         ({**WORKSPACE, "web/app.py": FLASK, "web/pyproject.toml": PROJECT}, "`pulumi config set app /.*/web`$"),
         ({**WORKSPACE, "apps/web/app.py": FLASK, "apps/web/pyproject.toml": PROJECT}, "config set app /.*/apps/web`$"),
+        (
+            {**WORKSPACE, "apps/web/src/web/app.py": FLASK, "apps/web/pyproject.toml": PROJECT},
+            "app web.app:app is in the folder apps/web: .*config set app /.*/apps/web`$",
+        ),
+        (
+            {
+                **WORKSPACE,
+                **{f"apps/{name}/app.py": FLASK for name in ("admin", "web")},
+                **{f"apps/{name}/pyproject.toml": PROJECT for name in ("admin", "web")},
+                "apps/web/Procfile": "",
+            },
+            "the folders apps/web, apps/admin have apps .*config set app /.*/apps/web`$",
+        ),
     ],
 )
 def test_an_app_in_an_unusual_place_is_refused_with_the_line_to_write(tmp_path: Path, files: dict[str, str], line: str):
@@ -209,7 +222,7 @@ def test_an_app_is_recognised_by_what_its_module_makes_it_from(tmp_path: Path, s
         ({"manage.py": MANAGE.replace("shop.settings", "config.settings.local"),
           "config/settings/base.py": "WSGI_APPLICATION = 'config.wsgi.application'",
           "config/wsgi.py": "", "api/wsgi.py": ""}, "wsgi config.wsgi"),
-        ({"manage.py": "", "shop/wsgi.py": ""}, "wsgi shop.wsgi"),
+        ({"manage.py": "import django", "shop/wsgi.py": ""}, "wsgi shop.wsgi"),
     ],
 )  # fmt: skip
 def test_apps_in_usual_layouts_are_found(tmp_path: Path, files: dict[str, str], expected: str):

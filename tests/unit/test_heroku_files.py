@@ -1,3 +1,5 @@
+"""Files that Heroku reads and servers don't: the lines to write instead."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,74 +10,93 @@ from components.app import artifact, heroku_files
 from components.app.heroku_files import HerokuFileError
 
 GUNICORN = "web: gunicorn app:app\n"
+DJANGO = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+POSTBUILD = '{"scripts": {"heroku-postbuild": "x"}}'
+BUILD = '{"scripts": {"build": "x"}}'
 
 
-def notes(procfile: str = GUNICORN, **files: str) -> list[str]:
-    """The notes for an app with these files. In their names, _ stands for a dot."""
-    contents = {name.replace("_", "."): text.encode() for name, text in files.items()}
-    return list(heroku_files.notes({"Procfile": procfile.encode(), **contents}))
+def write(folder: Path, files: dict[str, str]) -> dict[str, bytes]:
+    """Write an app's files, those in bin/ executable; returns their contents."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755 if name.startswith("bin/") else 0o644)
+    return {name: text.encode() for name, text in files.items()}
 
 
-def test_a_profile_gets_the_line_that_runs_it():
-    [note] = notes(_profile="export A=b\n")
+def notes(folder: Path, procfile: str = GUNICORN, **files: str) -> list[str]:
+    """The notes for an app with these files."""
+    return list(heroku_files.notes(folder, write(folder, {"Procfile": procfile, **files})))
+
+
+def test_a_profile_gets_the_line_that_runs_it(tmp_path: Path):
+    [note] = notes(tmp_path, **{".profile": "export A=b\n"})
     assert "'web: . ./.profile && gunicorn app:app'" in note
-    assert notes("web: . ./.profile && gunicorn app:app\n", _profile="export A=b\n") == []
+    assert notes(tmp_path, "web: . ./.profile && gunicorn app:app\n", **{".profile": "export A=b\n"}) == []
 
 
 @pytest.mark.parametrize(
     ("procfile", "files", "line"),
     [
-        (GUNICORN, ["bin/post_compile"], "add the line 'build: bin/post_compile' to the Procfile"),
+        (GUNICORN, {"bin/post_compile": ""}, "add the line 'build: bin/post_compile' to the Procfile"),
         (
             GUNICORN,
-            ["bin/post_compile", "bin/pre_compile", "manage.py"],
-            "'build: bin/pre_compile && python manage.py collectstatic --noinput && bin/post_compile'",
+            {"bin/post_compile": "", "bin/pre_compile": "", "backend/manage.py": DJANGO},
+            "'build: bin/pre_compile && python backend/manage.py collectstatic --noinput && bin/post_compile'",
         ),
+        (GUNICORN, {"bin/post_compile": "", "manage.py": "app.cli()"}, "'build: bin/post_compile'"),
         (
             f"{GUNICORN}build: make\n",
-            ["bin/post_compile"],
-            "change the line of the Procfile to 'build: make && bin/post",
+            {"bin/post_compile": ""},
+            "change the line of the Procfile to 'build: make && bin/",
+        ),
+        (GUNICORN, {"package.json": POSTBUILD}, "'build: npm install && npm run heroku-postbuild'"),
+        (GUNICORN, {"package.json": BUILD, ".buildpacks": "heroku/nodejs"}, "'build: npm install && npm run build'"),
+        (GUNICORN, {"package.json": BUILD, "app.json": '{"buildpacks": [{"url": "heroku/nodejs"}]}'}, "npm run build'"),
+        (
+            GUNICORN,
+            {"package.json": POSTBUILD, "yarn.lock": ""},
+            "add nodejs and yarnpkg to the Aptfile, one a line, and add the line 'build: yarnpkg install --frozen-lock",
+        ),
+        (GUNICORN, {"package.json": POSTBUILD, "Aptfile": "nodejs\nnpm\n"}, "package.json: add the line 'build: npm"),
+        (
+            GUNICORN,
+            {"package.json": POSTBUILD, "package-lock.json": "{}", "bin/post_compile": "", "manage.py": DJANGO},
+            "npm ci && npm run heroku-postbuild && python manage.py collectstatic --noinput && bin/post_compile'",
+        ),
+        (
+            f"{GUNICORN}build: python manage.py collectstatic --noinput -i node_modules\n",
+            {"package.json": POSTBUILD},
+            "'build: npm install && npm run heroku-postbuild && python manage.py collectstatic",
         ),
     ],
 )
-def test_build_steps_of_heroku_get_the_build_line_to_write(procfile: str, files: list[str], line: str):
-    contents = {"Procfile": procfile.encode(), **dict.fromkeys(files, b"")}
-    [note] = heroku_files.notes(contents)
+def test_the_steps_of_herokus_build_get_one_build_line(tmp_path: Path, procfile: str, files: dict[str, str], line: str):
+    [note] = notes(tmp_path, procfile, **files)
     assert line in note
 
 
-def test_a_build_step_that_the_build_line_runs_is_no_fault():
-    contents = {"Procfile": f"{GUNICORN}build: bin/post_compile\n".encode(), "bin/post_compile": b""}
-    assert list(heroku_files.notes(contents)) == []
-
-
-def test_all_steps_of_a_build_get_one_line():
-    package = b'{"scripts": {"heroku-postbuild": "x"}}'
-    files = {"package.json": package, "package-lock.json": b"{}", "bin/post_compile": b"", "manage.py": b""}
-    [note] = heroku_files.notes({"Procfile": GUNICORN.encode(), **files})
-    line = "npm ci && npm run heroku-postbuild && python manage.py collectstatic --noinput && bin/post_compile"
-    assert f"add nodejs and npm to the Aptfile, one a line, and add the line 'build: {line}' to the Procfile" in note
+def test_a_step_that_is_not_executable_is_run_by_bash(tmp_path: Path):
+    contents = write(tmp_path, {"Procfile": GUNICORN, "bin/post_compile": ""})
+    (tmp_path / "bin/post_compile").chmod(0o644)
+    [note] = heroku_files.notes(tmp_path, contents)
+    assert "'build: bash bin/post_compile'" in note
 
 
 @pytest.mark.parametrize(
-    ("package", "app", "line"),
+    ("procfile", "files"),
     [
-        ('{"scripts": {"heroku-postbuild": "x"}}', "{}", "'build: npm install && npm run heroku-postbuild'"),
-        ('{"scripts": {"build": "x"}}', '{"buildpacks": [{"url": "heroku/nodejs"}]}', "npm run build'"),
-        ('{"scripts": {"build": "x"}}', '{"buildpacks": null}', ""),
-        ('{"scripts": []}', "[]", ""),
-        ("{", "{", ""),
+        (f"{GUNICORN}build: bin/post_compile\n", {"bin/post_compile": ""}),
+        (f"{GUNICORN}release: bash bin/post_compile\n", {"bin/post_compile": ""}),
+        (f"{GUNICORN}build: bash build.sh\n", {"build.sh": "yarn build\nbin/post_compile\n", "bin/post_compile": ""}),
+        (f"{GUNICORN}build: bash build.sh\n", {"build.sh": "yarn build\n", "package.json": POSTBUILD}),
+        (GUNICORN, {"package.json": BUILD, "app.json": '{"buildpacks": null}'}),
+        (GUNICORN, {"package.json": '{"scripts": []}', "app.json": "[]"}),
+        (GUNICORN, {"package.json": "[" * 100_000, "app.json": "{"}),
     ],
 )
-def test_javascript_that_heroku_builds_gets_the_build_line_to_write(package: str, app: str, line: str):
-    found = notes(package_json=package, app_json=app)
-    assert [line in note for note in found] == [True] * bool(line)
-
-
-def test_the_old_list_of_buildpacks_counts():
-    contents = {"package.json": b'{"scripts": {"build": "x"}}', ".buildpacks": b"heroku/nodejs\n"}
-    [note] = heroku_files.notes({"Procfile": GUNICORN.encode(), **contents})
-    assert "'build: npm install && npm run build'" in note
+def test_steps_that_run_anyway_or_nowhere_are_no_fault(tmp_path: Path, procfile: str, files: dict[str, str]):
+    assert notes(tmp_path, procfile, **files) == []
 
 
 def test_a_slugignore_without_effect_is_said_when_the_app_is_packed(app: Path):
@@ -84,21 +105,43 @@ def test_a_slugignore_without_effect_is_said_when_the_app_is_packed(app: Path):
 
 
 MANIFEST = """
+setup: {config: {SINCE: 2024-13-45}}
 build: {docker: {web: Dockerfile}}
 release: {image: web, command: [./manage.py migrate, ./manage.py seed]}
 run:
-  web: gunicorn shop.wsgi
-  worker: {image: web, command: [celery -A shop worker]}
+  web: |
+    python check.py
+    gunicorn shop.wsgi
+  my worker: {image: web, command: [celery -A shop worker]}
+  beat: {command: [celery, -A, shop, beat]}
 """
+COMMANDS = {
+    "web": "python check.py && gunicorn shop.wsgi",
+    "my-worker": "celery -A shop worker",
+    "beat": "celery -A shop beat",
+    "release": "./manage.py migrate && ./manage.py seed",
+}
 
 
-def test_the_processes_of_heroku_yml_get_the_lines_of_a_procfile():
+def test_the_processes_of_heroku_yml_get_the_lines_of_a_procfile(tmp_path: Path):
     with pytest.raises(HerokuFileError) as error:
-        heroku_files.require_procfile({"heroku.yml": MANIFEST.encode()})
-    for line in ("web: gunicorn shop.wsgi", "worker: celery -A shop worker", "release: ./manage.py migrate && ./man"):
-        assert f"'{line}" in str(error.value)
+        heroku_files.require_procfile(tmp_path, {"heroku.yml": MANIFEST.encode()})
+    lines = ", ".join(f"'{name}: {command}'" for name, command in COMMANDS.items())
+    assert str(error.value).endswith(f"write a Procfile with the lines {lines}")
 
 
-@pytest.mark.parametrize("text", ["", "- a", "run: [", "run: {}", "run: text", "build: {docker: {web: Dockerfile}}"])
-def test_a_heroku_yml_without_a_web_process_is_left_alone(text: str):
-    heroku_files.require_procfile({"heroku.yml": text.encode()})
+def test_without_a_web_process_in_heroku_yml_the_lines_begin_with_an_example(tmp_path: Path):
+    with pytest.raises(HerokuFileError, match=r"'web: gunicorn yourmodule:app', 'worker: python w\.py'"):
+        heroku_files.require_procfile(tmp_path, {"heroku.yml": b"run: {worker: python w.py}"})
+
+
+def test_processes_that_only_heroku_yml_has_are_said(tmp_path: Path):
+    [note] = notes(tmp_path, f"{GUNICORN}release: x\n", **{"heroku.yml": MANIFEST})
+    assert note.endswith("add 'my-worker: celery -A shop worker', 'beat: celery -A shop beat'")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a", "run: [", "run: {}", "run: text", "build: {docker: {web: Dockerfile}}", "[" * 5000]
+)
+def test_a_heroku_yml_without_processes_is_left_alone(tmp_path: Path, text: str):
+    heroku_files.require_procfile(tmp_path, {"heroku.yml": text.encode()})
