@@ -118,7 +118,7 @@ def test(arguments: list[str], environ: Mapping[str, str]) -> int:
     elif os.geteuid() == 0:
         install_packages(LOCAL_TARGET, environ)
     set_up(environ, development=True)
-    # The whole suite takes half an hour and mostly waits for machines. More processes use that time.
+    # The whole suite takes almost an hour, and much of it waits for machines. More processes use that time.
     words = arguments or ["--numprocesses", "3"]
     return run_in_foreground([str(VENV / "bin" / "python"), "-m", "pytest", *words], environ)
 
