@@ -15,6 +15,7 @@ from host import downloads, explain_paths, explain_servers, read_only
 from host.errors import ReleaseError
 from host.explain_paths import SET_VARIABLE
 from host.packages import import_names, missing_packages
+from host.run_prefix import project_script
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
 Sentence = Callable[[re.Match[str], Path | None], str]
@@ -120,6 +121,11 @@ def _missing_command(match: re.Match[str], app: Path | None) -> str:
         return f"The quotes make one word of {command}: take them out, and write {command} into the Procfile."
     if "/" in command:
         return explain_paths.of_another_platform(command, "./") or explain_paths.no_file(command)
+    if app and project_script(app, command):
+        tool = "poetry" if (app / "poetry.lock").is_file() else "uv"
+        return f"{command} is a script of the app's own pyproject.toml: write `{tool} run {command}` into the Procfile."
+    if app and (app / command).is_file():
+        return f"{command} is a file in the app's folder: write `./{command}` into the Procfile."
     return (
         f"The command {command} isn't installed. If a Python package has it, {add_package(command, app)}; otherwise"
         " change the command in the Procfile."

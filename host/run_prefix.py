@@ -138,7 +138,7 @@ def _resolved(tool: str, words: list[str], options: Mapping[str, str], folder: P
         if not isinstance(script, str):
             raise ReleaseError(f"the script {name} of the Pipfile is no text: write its command as one text")
         return [*shlex.split(script), *words[1:]]
-    reference = _project_script(folder, name)
+    reference = project_script(folder, name)
     if reference is None or shutil.which(name):
         return words
     module, function = reference
@@ -146,7 +146,7 @@ def _resolved(tool: str, words: list[str], options: Mapping[str, str], folder: P
     return ["python", "-c", call, *words[1:]]
 
 
-def _project_script(folder: Path, name: str) -> tuple[str, str] | None:
+def project_script(folder: Path, name: str) -> tuple[str, str] | None:
     """Module and function of a script that pyproject.toml declares, in its standard table or in Poetry's."""
     for keys in (("project", "scripts"), ("tool", "poetry", "scripts")):
         script = _table(folder / "pyproject.toml", *keys).get(name)

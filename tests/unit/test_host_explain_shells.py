@@ -94,3 +94,12 @@ def test_a_script_with_line_ends_of_windows_is_told_from_a_missing_one():
 def test_more_lines_of_a_start(line: str, sentence: str):
     assert sentence in explain(line)
     assert len(explain(line).splitlines()) == 1
+
+
+def test_a_command_that_is_the_apps_own_gets_the_words_that_run_it(tmp_path: Path):
+    (tmp_path / "pyproject.toml").write_text('[project.scripts]\nserve = "shop.main:run"\n')
+    (tmp_path / "start.sh").touch()
+    assert "write `uv run serve` into the Procfile" in explain("/bin/bash: line 1: serve: command not found", tmp_path)
+    assert "write `./start.sh` into the Procfile" in explain("sh: 1: start.sh: not found", tmp_path)
+    (tmp_path / "poetry.lock").touch()
+    assert "write `poetry run serve`" in explain("/bin/bash: line 1: serve: command not found", tmp_path)
