@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,3 +28,26 @@ class Files:
 
     app: Path
     contents: Mapping[str, bytes]
+
+
+class FolderContents(Mapping[str, bytes]):
+    """The contents of the files in a folder of the app, by their names below it. A file is read when it is asked for.
+
+    ``added`` are files that the folder itself lacks.
+    """
+
+    def __init__(self, contents: Mapping[str, bytes], folder: str, added: Mapping[str, bytes]) -> None:
+        self._contents, self._prefix, self._added = contents, f"{folder}/", added
+        self._names = {name.removeprefix(self._prefix) for name in contents if name.startswith(self._prefix)}
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._contents[self._prefix + name] if name in self._names else self._added[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or name in self._added
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names | self._added.keys())
+
+    def __len__(self) -> int:
+        return len(self._names | self._added.keys())

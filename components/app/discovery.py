@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from components.app import app_call, app_object, asgi_server, django_project, own_server
-from components.app.app_target import Files, Target
+from components.app.app_target import Files, FolderContents, Target
 from components.errors import UserError
 from host import explain
 from host.packages import requirements
@@ -87,8 +87,8 @@ def _nothing_found(files: Files) -> str:
                 f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
                 f" Procfile with the line {_line(target, files)}"
             )
-    if below := _below(files):
-        return below
+    if remedy := below(files.app, files.contents):
+        return remedy
     for name in (f"{root}{module}.py" for root in ("", "src/") for module in MODULES):
         if name in files.contents and (reason := app_object.read(files.app / name, files.app).unreadable):
             version = ".".join(map(str, sys.version_info[:2]))
@@ -111,10 +111,7 @@ def _nothing_found(files: Files) -> str:
 
 def below(app: Path, contents: Mapping[str, bytes]) -> str:
     """The remedy for a folder without a Procfile whose app is in a folder of its own; empty if none has one."""
-    return _below(Files(app, contents))
-
-
-def _below(files: Files) -> str:
+    files = Files(app, contents)
     found = dict[str, Target | None]()
     for folder in _folders(files):
         # An app may have folders with apps of their own, such as a src or a template.
@@ -131,16 +128,15 @@ def _below(files: Files) -> str:
             f"{files.app} has no Procfile, and the folders {', '.join(own)} have apps with packages of their own: make"
             f" one the app, such as {_setting(files, own[0])}"
         )
-    for folder in [*own, *found]:
-        return _line_below(files, folder, found[folder])
-    return ""
+    # Folders with a list of packages come first.
+    folder = next(iter(found), None)
+    return _line_below(files, folder, found[folder]) if folder else ""
 
 
 def _folders(files: Files) -> list[str]:
     """The folders in which an app may be, those with lists of packages first, then by their depth."""
-    folders = {name.rpartition("/")[0] for name in files.contents if name.endswith(".py") and 0 < name.count("/") < 5}
-    for _ in range(3):
-        folders |= {folder.rpartition("/")[0] for folder in folders} - {""}
+    modules = [PurePosixPath(name) for name in files.contents if name.endswith(".py") and name.count("/") < 5]
+    folders = {str(folder) for module in modules for folder in module.parents[:-1]}
     usual = [folder for folder in folders if not {*folder.split("/")} & {*_NO_PACKAGES}]
     return sorted(usual, key=lambda folder: (not _has_list(files, folder), folder.count("/"), folder))
 
@@ -169,10 +165,9 @@ def _setting(files: Files, folder: str) -> str:
 
 def _inside(files: Files, folder: str) -> Files:
     """A folder of the app as an app of its own, with the app's lists of packages."""
-    prefix = f"{folder}/"
-    own = {name.removeprefix(prefix): files.contents[name] for name in files.contents if name.startswith(prefix)}
-    lists = {name: files.contents[name] for name in requirements.NAMES if name in files.contents}
-    return Files(files.app / folder, own if any(name in own for name in requirements.NAMES) else {**lists, **own})
+    names = () if _has_list(files, folder) else requirements.NAMES
+    lists = {name: files.contents[name] for name in names if name in files.contents}
+    return Files(files.app / folder, FolderContents(files.contents, folder, lists))
 
 
 def _line_below(files: Files, folder: str, target: Target | None) -> str:
