@@ -31,6 +31,11 @@ def command(release: Path, venv_folder: Path, variables: Mapping[str, str]) -> s
     manage = _manage(release)
     if manage is None or variables.get(OFF, "0") not in ("", "0") or not venv.has_package(venv_folder, "django"):
         return None
+    return command_of(manage)
+
+
+def command_of(manage: str) -> str:
+    """The command that collects the static files, given the relative path of manage.py."""
     return f"python {shlex.quote(manage)} collectstatic --noinput"
 
 

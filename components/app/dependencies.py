@@ -35,8 +35,6 @@ _GUNICORNS = ("20.0", "20.0.4", "20.1.0", *(f"{major}.{minor}" for major in rang
 _OTHER_LIST = re.compile(
     r"(?:[\w.-]+/)?(?:[\w.-]*requirements?[\w.-]*|requirements/[\w.-]+)\.(?:txt|in|pip)", re.IGNORECASE
 )
-
-
 # PEP 751 allows names such as pylock.prod.toml. Servers read only pylock.toml.
 _NAMED_PYLOCK = re.compile(r"pylock\.[^.]+\.toml")
 
@@ -82,8 +80,8 @@ def notes(contents: Mapping[str, bytes]) -> list[str]:
             f"servers don't read {' and '.join(unread)}: what only conda or pixi installs isn't there, so add such"
             " libraries to the Aptfile"
         )
-    if source != requirements.PYLOCK and (named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents), key=_rank)):
-        found.append(f"servers don't read {named[0]}, and install what {source} lists: {_rename_pylock(named[0])}")
+    if source != requirements.PYLOCK and (named := _named_pylock(contents)):
+        found.append(f"servers don't read {named}, and install what {source} lists: {_rename_pylock(named)}")
     if aptfile.NAME not in contents:
         similar = [name for name in contents if name.lower() in ("aptfile", "aptfile.txt")]
         found += [f"the app has {name}, but servers read only {aptfile.NAME}: rename it" for name in similar]
@@ -103,8 +101,8 @@ def _other_list(contents: Mapping[str, bytes]) -> str:
     """The remedy for a list or lock of packages whose name servers don't read; empty if there is none."""
     if requirements.LIST in contents:
         return ""
-    if named := sorted(filter(_NAMED_PYLOCK.fullmatch, contents), key=_rank):
-        return f"; it has {named[0]}: {_rename_pylock(named[0])}"
+    if named := _named_pylock(contents):
+        return f"; it has {named}: {_rename_pylock(named)}"
     lists = sorted(filter(_OTHER_LIST.fullmatch, contents), key=_rank)
     if not lists:
         return ""
@@ -114,6 +112,11 @@ def _other_list(contents: Mapping[str, bytes]) -> str:
     if name.lower() in (requirements.LIST, "requirement.txt"):
         return f"; it has {name}: rename it with `mv {name} {requirements.LIST}`"
     return f"; it has {name}: add a {requirements.LIST} with the line `-r {name}`"
+
+
+def _named_pylock(contents: Mapping[str, bytes]) -> str:
+    """The most likely lock with a name that only PEP 751 knows; empty if there is none."""
+    return min(filter(_NAMED_PYLOCK.fullmatch, contents), key=_rank, default="")
 
 
 def _rename_pylock(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -75,7 +74,7 @@ def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
     line = f"'build: {' && '.join(filter(None, [*before, *javascript, build, *collect, *after]))}'"
     advice = f"change the line of the Procfile to {line}" if build else f"add the line {line} to the Procfile"
     names = [*missing, *(["the scripts of package.json"] if javascript else [])]
-    yield f"servers don't run {' and '.join(names)}: {_missing_packages(contents, javascript)}{advice}"
+    yield f"servers don't run {' and '.join(names)}: {_aptfile_advice(contents, javascript)}{advice}"
 
 
 def _with_scripts(commands: str, contents: Mapping[str, bytes]) -> str:
@@ -91,9 +90,10 @@ def _step(app: Path, step: str) -> str:
 
 def _collectstatic(contents: Mapping[str, bytes]) -> list[str]:
     """The command that a server runs for a Django app without a `build` line."""
-    found = [name for name in contents if name.rpartition("/")[2] == "manage.py" and is_django(contents)]
-    near = sorted((name for name in found if name.count("/") < collectstatic.DEPTH), key=lambda name: name.count("/"))
-    return [f"python {shlex.quote(name)} collectstatic --noinput" for name in near[:1]]
+    if not is_django(contents):
+        return []
+    found = [name for name in contents if f"/{name}".endswith("/manage.py") and name.count("/") < collectstatic.DEPTH]
+    return [collectstatic.command_of(name) for name in sorted(found, key=lambda name: name.count("/"))[:1]]
 
 
 def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
@@ -109,8 +109,8 @@ def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
     return ["npm ci" if "package-lock.json" in contents else "npm install", f"npm run {script}"]
 
 
-def _missing_packages(contents: Mapping[str, bytes], javascript: list[str]) -> str:
-    """What to add to the Aptfile, which has been checked, for these steps; or ""."""
+def _aptfile_advice(contents: Mapping[str, bytes], javascript: list[str]) -> str:
+    """The words that name the Debian packages that these steps need and a valid Aptfile lacks; empty if it has all."""
     wanted = ["nodejs", javascript[0].split()[0]] if javascript else []
     missing = [package for package in wanted if package not in aptfile.packages(contents.get(aptfile.NAME, b""))]
     return f"add {' and '.join(missing)} to the Aptfile, one a line, and " if missing else ""
