@@ -9,7 +9,7 @@ from host import read_only
 from host.packages import missing_packages
 
 SET_VARIABLE = "pulumi config set --path env.{} <value>"
-# Programs in a virtual environment, or in the folder of Heroku's Python.
+# Programs in a virtual environment, or in the folder of the Python of Heroku or of a container.
 _PROGRAM = re.compile(r".*(?:^|/)\.?(?:venv|env|heroku/python|usr/local)/bin/(?P<program>[\w.-]+)")
 # The app's folder on Heroku and in most containers.
 _FOLDER = re.compile(r"/(?:app|code|usr/src/app)(?:/(?P<path>.*))?")

@@ -24,6 +24,7 @@ _PIP = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
 }
+_POETRY = "POETRY_HTTP_BASIC_"
 # The only form of a variable that pip and uv replace in lists of packages.
 _NAMED = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -62,12 +63,13 @@ def _logins_of_poetry(variables: Mapping[str, str], read: Read, source: str) -> 
     Poetry's variables have only the name of a source. Its address is in the lock:
     https://python-poetry.org/docs/repositories/#configuring-credentials
     """
-    if source != POETRY_LOCK:
+    # uv runs several times for one installation, and a long lock takes a second to read.
+    if source != POETRY_LOCK or not any(name.startswith(_POETRY) for name in variables):
         return {}
     found, indexes = dict[str, str](), list[str]()
     for name, url in poetry_lock.sources(load(source, read(source) or b"")).items():
         key = re.sub(r"\W", "_", name).upper()
-        logins = {part: variables.get(f"POETRY_HTTP_BASIC_{key}_{part}") for part in ("USERNAME", "PASSWORD")}
+        logins = {part: variables.get(f"{_POETRY}{key}_{part}") for part in ("USERNAME", "PASSWORD")}
         uv_logins = {f"UV_INDEX_{key}_{part}": value for part, value in logins.items() if value is not None}
         if uv_logins:
             found |= uv_logins

@@ -10,12 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from host.packages.project_files import COMMANDS, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, load
+from host.packages.project_files import COMMANDS, PIPFILE, PIPFILE_LOCK, POETRY_LOCK, PROJECT, Table, load
 from host.packages.requirements import Read
 
-Table = dict[str, Any]
 # What Poetry takes from [tool.poetry] even if it isn't there, and what it takes from [project].
 _OF_POETRY = ("dependencies", "source", "extras", "dev-dependencies")
 _OF_PROJECT = ("requires-python", "dependencies", "optional-dependencies")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from host.packages import markers
 from host.packages.dependency import need_of
 from host.packages.lock_graph import Need, Node, follow
 from host.packages.locked import Package, git_place, own_place
+from host.packages.project_files import Table
 
 REMEDY = "pdm lock"
-Table = dict[str, Any]
 
 
 def packages(document: Table, needs: list[Need], environment: Mapping[str, str]) -> list[Package]:

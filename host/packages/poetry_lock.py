@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 from host.packages import markers
 from host.packages.lock_graph import Need, Node, follow
 from host.packages.locked import Package, git_place, normalized, own_place
+from host.packages.project_files import Table
 
 REMEDY = "poetry lock"
-Table = dict[str, Any]
 
 
 def packages(document: Table, needs: list[Need], environment: Mapping[str, str]) -> list[Package]:

@@ -22,6 +22,7 @@ COMMANDS = {
     PIPFILE_LOCK: "pipenv lock",
     PYLOCK: "uv export --format pylock.toml --output-file pylock.toml",
 }
+Table = dict[str, Any]
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: .*)?$", re.MULTILINE)
 
 
