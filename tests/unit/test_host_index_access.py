@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from host.packages import index_access
-from host.packages.requirements import LIST, POETRY_LOCK, PROJECT, Read
+from host.packages.requirements import LIST, POETRY_LOCK, PROJECT
+from tests.unit.app_files import app_files
 
 POETRY = """
 [[package]]
@@ -14,12 +15,6 @@ type = "legacy"
 url = "https://packages.test/simple"
 reference = "our-own"
 """
-
-
-def reading(**files: str) -> Read:
-    """Reads these files, whose names have _ in place of the dot."""
-    contents = {name.replace("_", "."): text.encode() for name, text in files.items()}
-    return contents.get
 
 
 @pytest.mark.parametrize(
@@ -34,22 +29,22 @@ def reading(**files: str) -> Read:
     ],
 )
 def test_uv_gets_the_variables_that_name_package_registries(name: str, value: str, name_for_uv: str):
-    assert index_access.for_uv({name: value}, reading(), LIST) == {name_for_uv: value}
+    assert index_access.for_uv({name: value}, app_files(), LIST) == {name_for_uv: value}
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "UV_CACHE_DIR", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "HOME"])
 def test_uv_gets_no_other_variables(name: str):
-    assert index_access.for_uv({name: "x"}, reading(), LIST, "flask\n") == {}
+    assert index_access.for_uv({name: "x"}, app_files(), LIST, "flask\n") == {}
 
 
 def test_uvs_own_variable_wins_over_pips():
     variables = {"UV_INDEX": "https://one.test", "PIP_EXTRA_INDEX_URL": "https://other.test"}
-    assert index_access.for_uv(variables, reading(), LIST) == {"UV_INDEX": "https://one.test"}
+    assert index_access.for_uv(variables, app_files(), LIST) == {"UV_INDEX": "https://one.test"}
 
 
 def test_uv_gets_the_variables_that_a_list_of_packages_or_the_project_names():
     dependencies = 'dependencies = ["lib @ git+https://${PROJECT_TOKEN}@git.test/lib"]\n'
-    read = reading(pyproject_toml=f'[project]\nname = "shop"\n{dependencies}[tool.poe.tasks]\na = "${{TASK}}"\n')
+    read = app_files(pyproject_toml=f'[project]\nname = "shop"\n{dependencies}[tool.poe.tasks]\na = "${{TASK}}"\n')
     text = "lib @ git+https://${TOKEN}@git.test/lib#egg=lib # ${BEHIND}\n# ${UNUSED}\nflask ${lower}\n"
     variables = {name: "x" for name in ("TOKEN", "PROJECT_TOKEN", "UNUSED", "BEHIND", "TASK", "lower")}
     assert set(index_access.for_uv(variables, read, PROJECT, text)) == {"TOKEN", "PROJECT_TOKEN"}
@@ -60,13 +55,13 @@ def test_a_variable_that_a_list_names_and_nobody_sets_is_found():
 
 
 def test_several_places_of_pip_are_separated_as_uv_wants_it():
-    found = index_access.for_uv({"PIP_FIND_LINKS": "https://a.test https://b.test"}, reading(), LIST)
+    found = index_access.for_uv({"PIP_FIND_LINKS": "https://a.test https://b.test"}, app_files(), LIST)
     assert found == {"UV_FIND_LINKS": "https://a.test,https://b.test"}
 
 
 def test_poetrys_logins_are_for_the_sources_of_its_lock():
     logins = {"POETRY_HTTP_BASIC_OUR_OWN_USERNAME": "me", "POETRY_HTTP_BASIC_OUR_OWN_PASSWORD": "hunter2"}
-    read = reading(poetry_lock=POETRY)
+    read = app_files(poetry_lock=POETRY)
     expected = {
         "UV_INDEX": "our-own=https://packages.test/simple",
         "UV_INDEX_OUR_OWN_USERNAME": "me",

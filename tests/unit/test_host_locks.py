@@ -8,6 +8,7 @@ import pytest
 
 from host.packages import locks
 from host.packages.requirements import Read, choose, installs_own_code, unused
+from tests.unit.app_files import app_files
 
 LINUX = {
     "python_full_version": "3.13.5", "python_version": "3.13", "sys_platform": "linux", "os_name": "posix",
@@ -18,11 +19,6 @@ POETRY = (
 )
 POETRY += 'tomli = {version = ">=2", python = "<3.11"}\npg = {version = "*", optional = true}\n'
 POETRY += '[tool.poetry.group.dev.dependencies]\npytest = "*"\n'
-
-
-def app(**files: str) -> Read:
-    """An app with these files. In their names, _ stands for a dot."""
-    return {name.replace("_", "."): text.encode() for name, text in files.items()}.get
 
 
 def entry(name: str, version: str, more: str = "", dependencies: str = "") -> str:
@@ -56,7 +52,7 @@ OLD_POETRY_LOCK = (
 
 
 def test_an_older_lock_of_poetry_is_followed_from_the_apps_dependencies_with_extras_and_markers():
-    read = app(pyproject_toml=POETRY, poetry_lock=OLD_POETRY_LOCK)
+    read = app_files(pyproject_toml=POETRY, poetry_lock=OLD_POETRY_LOCK)
     assert installed(read) == ["Flask==3.0.0", "httptools==1.0", "uvicorn==0.30", "werkzeug==3.1"]
     older = {**LINUX, "python_full_version": "3.9.18", "python_version": "3.9"}
     assert "tomli==2.0" in installed(read, older)
@@ -71,7 +67,7 @@ def test_a_newer_lock_of_poetry_says_the_group_and_the_marker_of_each_package():
         + entry("pg", "1.0", 'optional = true\ngroups = ["main"]\nmarkers = "extra == \\"pg\\""\n')
         + entry("tomli", "2.0", 'groups = ["main"]\nmarkers = {main = "python_version < \\"3.11\\""}\n')
     )
-    assert installed(app(pyproject_toml=POETRY, poetry_lock=lock)) == ["flask==3.0.0"]
+    assert installed(app_files(pyproject_toml=POETRY, poetry_lock=lock)) == ["flask==3.0.0"]
 
 
 def test_the_hashes_of_a_lock_are_kept_wherever_its_format_has_them():
@@ -81,7 +77,7 @@ def test_the_hashes_of_a_lock_are_kept_wherever_its_format_has_them():
     )
     oldest = '[[package]]\nname = "flask"\nversion = "3.0"\n[metadata.hashes]\nflask = ["ab"]\n'
     for lock in (at_the_end, oldest):
-        text = locks.as_requirements(app(pyproject_toml=project, poetry_lock=lock), "poetry.lock", LINUX)
+        text = locks.as_requirements(app_files(pyproject_toml=project, poetry_lock=lock), "poetry.lock", LINUX)
         assert text == "flask==3.0 --hash=sha256:ab\n"
 
 
@@ -94,7 +90,7 @@ def test_packages_of_a_lock_from_other_places_keep_their_place():
         '[[package]]\nname = "c"\nversion = "1"\ngroups = ["main"]\nfiles = []\n[package.source]\ntype = "legacy"\n'
         'url = "https://index.test/simple"\n'
     )
-    read = app(pyproject_toml='[tool.poetry.dependencies]\na = "*"\n', poetry_lock=lock)
+    read = app_files(pyproject_toml='[tool.poetry.dependencies]\na = "*"\n', poetry_lock=lock)
     assert installed(read) == [
         "--extra-index-url https://index.test/simple",
         "a @ git+ssh://git@git.test/team/a.git@c0ffee#subdirectory=py",
@@ -116,7 +112,7 @@ def test_a_lock_of_pdm_installs_the_default_group():
         + entry("uvicorn", "0.30", 'groups = ["default"]\n')
         + entry("uvicorn", "0.30", 'extras = ["standard"]\ngroups = ["default"]\n')
     )
-    assert installed(app(pyproject_toml=PDM, pdm_lock=lock)) == ["flask==3.0", "uvicorn==0.30"]
+    assert installed(app_files(pyproject_toml=PDM, pdm_lock=lock)) == ["flask==3.0", "uvicorn==0.30"]
 
 
 def test_an_older_lock_of_pdm_is_followed_from_the_apps_dependencies():
@@ -129,7 +125,7 @@ def test_an_older_lock_of_pdm_is_followed_from_the_apps_dependencies():
         + entry("uvicorn", "0.30", 'extras = ["standard"]\ndependencies = ["httptools", "uvicorn==0.30"]\n')
         + "".join(entry(name, "1.0") for name in ("click", "httptools", "tomli"))
     )
-    read = app(pyproject_toml=PDM, pdm_lock=lock)
+    read = app_files(pyproject_toml=PDM, pdm_lock=lock)
     assert installed(read) == ["click==1.0", "flask==3.0", "httptools==1.0", "uvicorn==0.30", "werkzeug==3.1"]
 
 
@@ -148,7 +144,7 @@ PIPFILE_LOCK = {
 
 
 def test_a_pipfile_lock_installs_its_default_section():
-    read = app(Pipfile_lock=json.dumps(PIPFILE_LOCK))
+    read = app_files(Pipfile_lock=json.dumps(PIPFILE_LOCK))
     assert installed(read) == [
         "--extra-index-url https://own.test", "flask==3.0", "lib @ git+https://git.test/lib.git@c0ffee", "secret==1.0"
     ]  # fmt: skip
@@ -156,21 +152,21 @@ def test_a_pipfile_lock_installs_its_default_section():
 
 def test_a_package_that_pipenv_locked_for_another_system_has_no_version():
     older = {**LINUX, "python_version": "3.9", "python_full_version": "3.9.18"}
-    assert "tomli" in installed(app(Pipfile_lock=json.dumps(PIPFILE_LOCK)), older)
+    assert "tomli" in installed(app_files(Pipfile_lock=json.dumps(PIPFILE_LOCK)), older)
     # Newer versions of Pipenv leave out the marker, too.
     lock = json.dumps({"default": {"colorama": {"version": "*"}, "uvloop": {"version": "*"}}})
     pipfile = """[packages]
 colorama = {version = "*", sys_platform = "== 'win32'"}
 uvloop = {version = "*", markers = "sys_platform != 'win32'"}
 """
-    assert installed(app(Pipfile_lock=lock, Pipfile=pipfile)) == ["uvloop"]
+    assert installed(app_files(Pipfile_lock=lock, Pipfile=pipfile)) == ["uvloop"]
 
 
 def test_a_lock_that_lacks_a_package_for_this_server_is_refused_with_the_command():
     with pytest.raises(ValueError, match=r"poetry\.lock lacks uvicorn.*`poetry lock`"):
-        installed(app(pyproject_toml=POETRY, poetry_lock=entry("flask", "3.0")))
+        installed(app_files(pyproject_toml=POETRY, poetry_lock=entry("flask", "3.0")))
     with pytest.raises(ValueError, match=r"poetry.lock can't be read: package.0..name is missing.*`poetry lock`"):
-        installed(app(pyproject_toml=POETRY, poetry_lock='[[package]]\ngroups = ["main"]\n'))
+        installed(app_files(pyproject_toml=POETRY, poetry_lock='[[package]]\ngroups = ["main"]\n'))
 
 
 PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask (>=3.0,<4)"]\n'
@@ -204,7 +200,7 @@ PIPFILE = {"Pipfile": PIPFILE_TEXT, "Pipfile_lock": "{}"}
     ],
 )  # fmt: skip
 def test_the_lock_of_the_projects_tool_counts_and_the_other_files_are_named(expected: str, contents: dict[str, str]):
-    read = app(**contents)
+    read = app_files(**contents)
     assert choose(read) == expected
     known = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "requirements.txt", "Pipfile"}
     together = {expected, "Pipfile" if expected == "Pipfile.lock" else expected}
@@ -213,7 +209,7 @@ def test_the_lock_of_the_projects_tool_counts_and_the_other_files_are_named(expe
 
 @pytest.mark.parametrize("name", ["requirements_lock", "conda-lock_yml", "environment_yml"])
 def test_files_of_tools_that_servers_lack_are_named_as_unused(name: str):
-    assert unused(app(requirements_txt="", **{name: ""})) == [name.replace("_", ".")]
+    assert unused(app_files(requirements_txt="", **{name: ""})) == [name.replace("_", ".")]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +230,7 @@ def test_files_of_tools_that_servers_lack_are_named_as_unused(name: str):
 )  # fmt: skip
 def test_an_app_whose_lock_is_unclear_or_missing_is_refused(reason: str, contents: dict[str, str]):
     with pytest.raises(ValueError, match=reason):
-        choose(app(**contents))
+        choose(app_files(**contents))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +242,7 @@ def test_an_app_whose_lock_is_unclear_or_missing_is_refused(reason: str, content
     ],
 )
 def test_a_lock_that_does_not_fit_the_apps_dependencies_is_refused_with_the_command(fault: str, lock: str):
-    read = app(pyproject_toml=PROJECT, poetry_lock=lock)
+    read = app_files(pyproject_toml=PROJECT, poetry_lock=lock)
     if not fault:
         return locks.check(read, "poetry.lock")
     with pytest.raises(ValueError, match=f"poetry.lock doesn't fit pyproject.toml: {fault}.*`poetry lock`"):
@@ -256,6 +252,6 @@ def test_a_lock_that_does_not_fit_the_apps_dependencies_is_refused_with_the_comm
 def test_an_overridden_version_fits():
     project = PROJECT + '[tool.uv]\noverride-dependencies = ["flask==2.0"]\n'
     lock = '[[package]]\nname = "flask"\nversion = "2.0"\nsource = { registry = "https://index.test" }\n'
-    locks.check(app(pyproject_toml=project, uv_lock=lock), "uv.lock")
+    locks.check(app_files(pyproject_toml=project, uv_lock=lock), "uv.lock")
     with pytest.raises(ValueError, match=r"uv.lock doesn't fit .*`uv lock`"):
-        locks.check(app(pyproject_toml=PROJECT, uv_lock=lock), "uv.lock")
+        locks.check(app_files(pyproject_toml=PROJECT, uv_lock=lock), "uv.lock")

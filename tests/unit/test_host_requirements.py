@@ -2,22 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from host.packages.requirements import Read, choose, installs_own_code
+from host.packages.requirements import choose, installs_own_code
+from tests.unit.app_files import app_files
 
 PROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.11"\ndependencies = ["flask"]\n'
 LOCK = '[[package]]\nname = "shop"\nsource = { virtual = "." }\n'
 
 
-def files(**texts: str) -> Read:
-    """An app with these files. In their names, _ stands for a dot."""
-    contents = {name.replace("_", "."): text.encode() for name, text in texts.items()}
-    return contents.get
-
-
 def test_a_lock_comes_before_a_requirements_file_and_that_before_the_project_file():
-    assert choose(files(uv_lock=LOCK, requirements_txt="", pyproject_toml=PROJECT)) == "uv.lock"
-    assert choose(files(requirements_txt="", pyproject_toml=PROJECT)) == "requirements.txt"
-    assert choose(files(pyproject_toml=PROJECT)) == "pyproject.toml"
+    assert choose(app_files(uv_lock=LOCK, requirements_txt="", pyproject_toml=PROJECT)) == "uv.lock"
+    assert choose(app_files(requirements_txt="", pyproject_toml=PROJECT)) == "requirements.txt"
+    assert choose(app_files(pyproject_toml=PROJECT)) == "pyproject.toml"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +28,7 @@ def test_a_lock_comes_before_a_requirements_file_and_that_before_the_project_fil
 )
 def test_an_app_without_usable_requirements_is_refused_with_the_remedy(contents: dict[str, str], reason: str):
     with pytest.raises(ValueError, match=reason):
-        choose(files(**contents))
+        choose(app_files(**contents))
 
 
 @pytest.mark.parametrize(
@@ -57,4 +52,4 @@ def test_an_app_without_usable_requirements_is_refused_with_the_remedy(contents:
     ],
 )
 def test_packages_in_the_apps_own_folder_are_recognized(expected: bool, contents: dict[str, str]):
-    assert installs_own_code(files(**{"pyproject_toml": PROJECT, **contents})) is expected
+    assert installs_own_code(app_files(**{"pyproject_toml": PROJECT, **contents})) is expected
