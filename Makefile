@@ -36,7 +36,7 @@ check: development ## Check the format, lint rules, types, scripts and workflows
 	ruff format --check .
 	ruff check .
 	basedpyright --warnings
-	shellcheck .ci/run bin/pulumi cloud-init/*/*.sh components/local/*.sh policy/pack
+	shellcheck .ci/run bin/pulumi cloud-init/*.sh cloud-init/*/*.sh components/local/*.sh policy/pack
 	yamllint --strict .
 	zizmor --offline --quiet .github
 	@$(SETUP) workflows

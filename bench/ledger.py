@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import results, stacks
-from bench.load import SLOW_PATH, SLOW_SECONDS
-from bench.requests import Release, Request, percentile, read, since, within, wrong_pages
+from bench.load import LIMIT_SECONDS, SLOW_PATH, SLOW_SECONDS
+from bench.requests import Measured, Release, Request, percentile, read, since, within
 from tests.stack import ROOT, Stack
 
 WATCH_SECONDS = 2
@@ -24,7 +24,7 @@ PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Measured):
     """A saved measurement. Times count from the beginning of the first steady part."""
 
     servers: int
@@ -38,14 +38,6 @@ class Run:
         """The requests before the first measured `up`, and those in the last STEADY_SECONDS."""
         end = self.seconds - STEADY_SECONDS
         return within(self.requests, 0, STEADY_SECONDS) + within(self.requests, end, self.seconds)
-
-    @property
-    def failed(self) -> list[Request]:
-        return [request for request in self.requests if request.failed]
-
-    @property
-    def wrong_pages(self) -> list[Request]:
-        return wrong_pages(self.requests, self.releases)
 
 
 def measure(servers: int, releases: int, rate: float) -> None:
@@ -96,9 +88,10 @@ def _release(stack: Stack, number: int, zero: float = 0) -> tuple[float, float]:
 
 
 @contextmanager
-def load(url: str, file: Path, rate: float) -> Generator[None]:
-    """Sends requests while the block runs, and writes them to ``file`` after it."""
-    command = [sys.executable, "-m", "bench.load", url, str(file), "--rate", str(rate)]
+def load(url: str, file: Path, rate: float, limit: float = LIMIT_SECONDS) -> Generator[None]:
+    """Sends requests while the block runs, and writes them to ``file`` after it. A longer one than ``limit`` fails."""
+    options = ["--rate", str(rate), "--limit", str(limit)]
+    command = [sys.executable, "-m", "bench.load", url, str(file), *options]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
             time.sleep(3)

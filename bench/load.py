@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from bench.requests import Request, write
 
-# A request that takes longer has failed. Nginx gives up after 60 s.
+# A request that takes longer has failed, unless the caller chooses another limit. Nginx gives up after 60 s.
 LIMIT_SECONDS = 65.0
 SLOW_PATH = "/slow"
 SLOW_SECONDS = 5.0
@@ -47,6 +47,7 @@ class Client:
     host: str
     port: int
     record: list[Request]
+    limit: float = LIMIT_SECONDS
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     _numbers: count[int] = field(default_factory=count)
 
@@ -55,7 +56,7 @@ class Client:
         sent = time.monotonic()
         status, release, problem = 0, "", ""
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(self.limit):
                 response = await self._exchange(method, path)
             status, release = response.status, response.release
             if response.closes:
@@ -113,14 +114,14 @@ async def _read(reader: asyncio.StreamReader) -> Response:
     )
 
 
-async def run(url: str, *, rate: float, connections: int, slow: int) -> list[Request]:
+async def run(url: str, *, rate: float, connections: int, slow: int, limit: float) -> list[Request]:
     """Sends until SIGTERM: ``rate`` requests a second in all, and besides ``slow`` long ones at any time."""
     parts = urlsplit(url)
     record: list[Request] = []
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     quick_clients, slow_clients = (
-        [Client(parts.hostname or "", parts.port or 80, record) for _ in range(number)]
+        [Client(parts.hostname or "", parts.port or 80, record, limit) for _ in range(number)]
         for number in (connections, slow)
     )
     start = time.monotonic()
@@ -156,11 +157,13 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500, help="requests a second")
     parser.add_argument("--connections", type=int, default=32, help="kept connections for these requests")
     parser.add_argument("--slow", type=int, default=3, help="more connections, for requests that take 5 s")
+    parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds after which a request has failed")
     options = parser.parse_args()
     # Other work on these processors must not look like a slow response, so this process has priority over it.
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     gc.disable()
-    record = asyncio.run(run(options.url, rate=options.rate, connections=options.connections, slow=options.slow))
+    load = run(options.url, rate=options.rate, connections=options.connections, slow=options.slow, limit=options.limit)
+    record = asyncio.run(load)
     write(options.file, record)
 
 

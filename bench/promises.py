@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from bench import ledger, results
+from bench import chaos, ledger, results
 from bench import slope as slopes
 from bench.requests import Request, percentile, within
 from bench.servers import STRATEGIES, WATCHES
 
 # A measurement of failed requests counts only if it has at least as many requests and releases.
 REQUESTS, RELEASES = 100_000, 20
+# The same for chaos.
+MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ def worst_latency(*parts: dict[str, Any]) -> Measurement:
 
 def _worst(requests: list[Request], start: float, end: float) -> float:
     return max(request.latency for request in within(requests, start, end))
+
+
+def random_faults(saved: dict[str, Any]) -> Measurement:
+    """Kept only with as many minutes as the promise names. Failed requests can't be avoided, so they don't decide."""
+    run = chaos.saved_run()
+    text = f"{saved['minutes']:g} minutes with {len(run.faults)} faults: {len(run.failed):,} of {len(run.requests):,}"
+    text += f" requests failed, {len(run.wrong_pages)} wrong pages; {run.succeeded} of {len(run.releases)} releases"
+    text += f" succeeded; {len(run.problems)} problems after the last one; the longest outages: "
+    outages = chaos.Timeline(run.faults).longest_outages(run.requests)
+    longest = sorted(((seconds, kind) for kind, seconds in outages.items()), reverse=True)[:2]
+    text += ", ".join(f"{seconds:.0f} s ({kind})" for seconds, kind in longest)
+    return Measurement(text, not run.wrong_pages and not run.problems and saved["minutes"] >= MINUTES)
 
 
 def app_update(update: dict[str, Any]) -> Measurement:
@@ -180,6 +194,12 @@ PROMISES = (
             "test_kills_at_random_points_leave_the_site_serving_and_the_next_run_needs_no_repair",
             " with `RELEASE_KILLS=50`, as in `weekly.yml`",
         ),
+    ),
+    Promise(
+        what=f"{MINUTES} minutes of random kills of anything on the servers",
+        figure="the site serves, nobody has to log in; failed requests counted",
+        parts=(chaos.PART,),
+        evaluate=random_faults,
     ),
     Promise(
         what="app update: `up` with a changed app",

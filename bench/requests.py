@@ -74,6 +74,21 @@ class Release:
     end: float
 
 
+class Measured:
+    """What the releases of a measurement meant for its requests."""
+
+    releases: list[Release]
+    requests: list[Request]
+
+    @property
+    def failed(self) -> list[Request]:
+        return [request for request in self.requests if request.failed]
+
+    @property
+    def wrong_pages(self) -> list[Request]:
+        return wrong_pages(self.requests, self.releases)
+
+
 def wrong_pages(requests: Iterable[Request], releases: Sequence[Release]) -> list[Request]:
     """The responses of a release that didn't serve at that time. During an `up`, both the old and the new one serve."""
     return [

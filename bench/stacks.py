@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components import ssh
 from tests.stack import ECHO_ROUTE, ROOT, Stack, copy_example_app, get
+from tools.login import login_to
 
 # Code that a load needs besides the app's own pages: a slow response, and a header that names the release.
 LOAD_ROUTES = """
@@ -66,6 +67,4 @@ def login(stack: Stack) -> ssh.Login:
     """A login to the first server without the engine, whose start would add to the measured time."""
     outputs = stack.outputs()
     server = outputs["servers"][0]
-    return ssh.Login(
-        address=server["address"], user="deploy", host_key=server["host_key"], private_key=outputs["ssh_key"]
-    )
+    return login_to(server, outputs)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from components import target_loader
+from components import target_loader, volumes
 from components.app.source import Release
+from components.data_guard import DataGuard
 from components.keys import SshKeyPair
+from components.rollout import login
 from components.rollout.bootstrap import NewServer
+from components.rollout.login import Logins
 from components.rollout.rollout import ReleasedServer, Rollout
 from components.rollout.steps import RolloutArgs
 from components.server import commands, host_program
 from components.server.configuration import configuration
 from components.server.host_program import HostProgram
+from components.server.limits import limits
+from components.server.program_files import program_files
+from components.server.updates import updates
 from components.server.user_data import USER, user_data
 from components.settings.common import Settings, TargetSettings
 from components.target import (
@@ -29,8 +36,11 @@ from components.target import (
     Server,
     ServerArgs,
     Target,
+    Volume,
+    VolumeArgs,
     identity,
 )
+from components.variables import Variable, combined
 from host import times
 
 N = TypeVar("N")
@@ -38,7 +48,10 @@ N = TypeVar("N")
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The stack's outputs. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``.
+    """The stack's outputs. Servers and balancer have ``name``, ``address``, ``instance_id``, ``host_key``, ``user``.
+
+    ``user`` is known when that user can log in with ``admin_key``. Servers that aren't there yet, and those of earlier
+    versions, have only the user deploy, who logs in with ``deploy_key``.
 
     ``balancer`` is None without a balancer, and also with a cloud's balancer, which isn't a machine of the stack.
     """
@@ -46,32 +59,65 @@ class Fleet:
     url: pulumi.Output[str]
     release: pulumi.Output[str]
     servers: list[dict[str, Any]]
+    # The same before their rollout, and before the user for people exists.
     new_servers: list[dict[str, Any]]
+    reached_servers: list[dict[str, Any]]
     balancer: dict[str, Any] | None
-    key: SshKeyPair
+    deploy_key: pulumi.Output[str]
+    admin_key: pulumi.Output[str]
+    # What `make up` asks the site: path, host (empty: the URL's), status (empty: any 2xx or 3xx) and maintenance.
+    health: dict[str, Any]
 
 
-def build(stack: str, settings: Settings, release: Release, generated: Path) -> Fleet:
+def build(
+    stack: str, settings: Settings, release: Release, *, generated: Path, env: Mapping[str, Variable] | None = None
+) -> Fleet:
     """Declares the resources that ``settings`` describe, with ``release`` on every server.
 
-    ``generated`` is a folder on this computer for files that are uploaded later.
+    ``generated`` is a folder on this computer for files that are uploaded later. ``env`` adds variables to those
+    of the settings: texts and numbers, or outputs of other resources, such as a bucket's name. Raises UserError for a
+    name that no variable can have, or that the settings have, too.
     """
+    variables = combined(settings.env, env or {})
     target = target_loader.load(settings.target)
-    key = SshKeyPair(f"{stack}-deploy")
-    network = target.Network(stack, NetworkArgs(settings=settings.target_settings, public_key=key.public_key))
+    guard = DataGuard(
+        stack,
+        target=settings.target,
+        names=[f"{stack}-{number}" for number in range(settings.servers)],
+        lose_data=settings.lose_data,
+        can_have_volume=settings.servers == 1,
+    )
+    key, admin = SshKeyPair(f"{stack}-deploy"), SshKeyPair(f"{stack}-admin")
+    network = target.Network(
+        stack,
+        NetworkArgs(
+            settings=settings.target_settings, public_key=key.public_key, hooks=guard.before_creation_of_all(stack)
+        ),
+    )
     builder = _FleetBuilder(
         stack=stack,
         settings=settings,
         target=target,
         network=network,
         key=key,
+        logins=login.of_keys(admin=admin, deploy=key),
+        guard=guard,
         program=host_program.pack(generated),
+        variables=variables,
     )
     balancer = builder.balancer() if settings.balancer else None
-    servers = {f"{stack}-{number}": builder.server(number) for number in range(settings.servers)}
-    rollout = builder.rollout_args(release, balancer)
-    entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout)
-    return _roll_out(stack, servers, entrypoint=entrypoint, args=rollout, key=key)
+    volume = builder.volume()
+    servers = {f"{stack}-{number}": builder.server(number, volume) for number in range(settings.servers)}
+    rollout = builder.rollout_args(release, balancer, volume)
+    entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout, volume)
+    health = {
+        "path": settings.health_path,
+        "host": settings.domain,
+        "status": settings.health_status,
+        "maintenance": settings.maintenance,
+    }
+    keys = {"deploy_key": key.private_key, "admin_key": admin.private_key}
+    return _roll_out(stack, servers, entrypoint=entrypoint, args=rollout, volume=volume, health=health, **keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +129,10 @@ class _FleetBuilder(Generic[N]):
     target: Target[N, TargetSettings]
     network: N
     key: SshKeyPair
+    logins: Logins
+    guard: DataGuard
     program: HostProgram
+    variables: pulumi.Output[dict[str, str]]
 
     def balancer(self) -> Balancer:
         args = BalancerArgs(
@@ -93,11 +142,25 @@ class _FleetBuilder(Generic[N]):
             drain_seconds=times.GRACEFUL_SECONDS,
             domain=self.settings.domain,
             key=self.key,
+            logins=self.logins,
             host_program=self.program,
+            limits=limits(self.settings),
+            updates=updates(self.settings),
         )
         return self.target.Balancer(f"{self.stack}-balancer", args)
 
-    def server(self, number: int) -> Server:
+    def volume(self) -> Volume | None:
+        if self.settings.storage is None:
+            return None
+        args = VolumeArgs(
+            network=self.network,
+            gigabytes=self.settings.storage,
+            deletable=self.settings.delete_storage,
+            outage_seconds=volumes.outage_seconds(self.settings.watch),
+        )
+        return self.target.Volume(f"{self.stack}-volume", args)
+
+    def server(self, number: int, volume: Volume | None) -> Server:
         name = f"{self.stack}-{number}"
         host_key = SshKeyPair(f"{name}-first-host-key")
         args = ServerArgs(
@@ -108,25 +171,32 @@ class _FleetBuilder(Generic[N]):
             host_key=host_key.public_key,
             number=number,
             balanced=self.settings.balancer,
+            volume=volume,
+            hooks=self.guard.before_creation(name),
         )
         return self.target.Server(name, args)
 
-    def address(self, server: Server, rollout: RolloutArgs) -> Entrypoint:
-        args = AddressArgs(network=self.network, server=server, rollout=rollout, domain=self.settings.domain)
+    def address(self, server: Server, rollout: RolloutArgs, volume: Volume | None) -> Entrypoint:
+        args = AddressArgs(
+            network=self.network, server=server, rollout=rollout, volume=volume, domain=self.settings.domain
+        )
         return self.target.Address(f"{self.stack}-address", args)
 
-    def rollout_args(self, release: Release, balancer: Balancer | None) -> RolloutArgs:
-        settings, program = self.settings, self.program.path
-        config = configuration(settings, program)
-        document: pulumi.Input[str] = config.document()
+    def rollout_args(self, release: Release, balancer: Balancer | None, volume: Volume | None) -> RolloutArgs:
+        settings, program = self.settings, self.program.copy
+        config = configuration(settings, program, restricted=True)
+        document: pulumi.Input[str] = config.document(program_files())
         if balancer:
             document = balancer.sender_ranges.apply(
-                lambda senders: configuration(settings, program, senders).document()
+                lambda senders: configuration(settings, program, senders, restricted=True).document(program_files())
             )
-        release_input = commands.release_input(
-            settings.env, release=release.name, stack=self.stack, revision=release.revision
+        release_input = self.variables.apply(
+            lambda variables: commands.release_input(
+                variables, release=release.name, stack=self.stack, revision=release.revision
+            )
         )
         return RolloutArgs(
+            logins=self.logins,
             host_program=self.program,
             configuration=document,
             release=release,
@@ -136,6 +206,8 @@ class _FleetBuilder(Generic[N]):
             canary=settings.canary,
             batch=settings.batch,
             server_seconds=_server_seconds(settings),
+            mount_command=volume.path.apply(lambda path: commands.mount_volume(path, settings)) if volume else None,
+            volume_id=volume.volume_id if volume else None,
         )
 
 
@@ -146,13 +218,23 @@ def _server_seconds(settings: Settings) -> int:
 
 
 def _roll_out(
-    stack: str, servers: Mapping[str, Server], *, entrypoint: Entrypoint, args: RolloutArgs, key: SshKeyPair
+    stack: str,
+    servers: Mapping[str, Server],
+    *,
+    entrypoint: Entrypoint,
+    args: RolloutArgs,
+    volume: Volume | None,
+    health: dict[str, Any],
+    deploy_key: pulumi.Output[str],
+    admin_key: pulumi.Output[str],
 ) -> Fleet:
     new_servers = [
         NewServer(name=name, instance_id=server.instance_id, connection=entrypoint.connection_to(server))
         for name, server in servers.items()
     ]
-    rollout = Rollout("rollout", new_servers, args)
+    # A server with a volume is the only one.
+    attach = partial(volume.attach, servers[f"{stack}-0"]) if volume else None
+    rollout = Rollout("rollout", new_servers, args, attach=attach)
     released = [
         ReleasedServer(
             name=name,
@@ -164,7 +246,7 @@ def _roll_out(
         for name, server in servers.items()
     ]
     machine = entrypoint.attach(released, rollout.finished)
-    outputs = [
+    reached = [
         _output(
             server.name,
             address=server.connection.host,
@@ -180,14 +262,17 @@ def _roll_out(
             address=entrypoint.address,
             instance_id=machine.instance_id,
             host_key=machine.host_key,
-        )
+        ) | {"user": machine.admin}
     return Fleet(
         url=entrypoint.url,
         release=rollout.release,
-        servers=outputs,
+        servers=[output | {"user": rollout.admins[output["name"]]} for output in reached],
         new_servers=_new_servers(servers),
+        reached_servers=reached,
         balancer=balancer,
-        key=key,
+        deploy_key=deploy_key,
+        admin_key=admin_key,
+        health=health,
     )
 
 

@@ -9,6 +9,9 @@ import re
 AUTONAME_LENGTH = 8
 DIGEST_LENGTH = 6
 PREFIX = "gantry-"
+DIGITS = tuple("0123456789")
+# https://docs.digitalocean.com/reference/api/digitalocean/#tag/Block-Storage
+DROPLET_VOLUME_LIMIT = 64
 
 
 def label(name: str, limit: int = 63, reserved: tuple[str, ...] = ()) -> str:
@@ -24,3 +27,8 @@ def label(name: str, limit: int = 63, reserved: tuple[str, ...] = ()) -> str:
         return plain
     digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST_LENGTH]
     return f"{plain[: longest - DIGEST_LENGTH - 1].strip('-')}-{digest}".lstrip("-")
+
+
+def droplet_volume(name: str) -> str:
+    """The label of a volume on DigitalOcean, whose name must begin with a letter."""
+    return label(name, DROPLET_VOLUME_LIMIT, reserved=DIGITS)

@@ -7,6 +7,8 @@ once: the last registration counts. After a failure it keeps the earlier value o
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -15,6 +17,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from components.fleet import Fleet
 
+SSH = Path(__file__).resolve().parents[1] / "bin/ssh"
 # Outputs are registered early only if the rollout takes longer than this. It is also the time in which the engine finds
 # that the existing servers of a stack are unchanged. Until then, their own host keys aren't known.
 PAUSE_SECONDS = 2.0
@@ -22,13 +25,16 @@ PAUSE_SECONDS = 2.0
 
 def export(stack: str, fleet: Fleet) -> None:
     """Exports what a user needs to visit the site and to log in."""
-    ssh = f"bin/ssh --stack {stack} {fleet.servers[0]['name']}"
+    # Pulumi runs a program in its own folder.
+    ssh = f"{os.path.relpath(SSH)} --stack {stack} {fleet.servers[0]['name']}"
     outputs: dict[str, Any] = {
         "url": fleet.url,
+        "health": fleet.health,
         "servers": fleet.servers,
         "ssh": ssh,
         "logs": f"{ssh} sudo journalctl --follow --unit 'gantry-*@*'",
-        "ssh_key": fleet.key.private_key,
+        "ssh_key": fleet.admin_key,
+        "deploy_key": fleet.deploy_key,
     }
     if fleet.balancer:
         outputs["balancer"] = fleet.balancer
@@ -50,10 +56,10 @@ class _EarlyOutputs:
         self._lock = asyncio.Lock()
         self._changed = self._finished = False
         self._known: dict[str, Any] = {}
-        # By the server's name; the own host key replaces the first one.
+        # By the server's name; the own host key replaces the first one, and then the user for people is added.
         self._servers: dict[str, Any] = {}
         pulumi.Output.from_input(fleet.new_servers).apply(self._add_new_servers)
-        for server in fleet.servers:
+        for server in [*fleet.reached_servers, *fleet.servers]:
             pulumi.Output.from_input(server).apply(self._add_server)
         for name, value in outputs.items():
             # The output itself is kept, because it knows whether it is secret.
@@ -70,7 +76,8 @@ class _EarlyOutputs:
         self._register_soon()
 
     def _add_server(self, server: dict[str, Any]) -> None:
-        self._servers[server["name"]] = server
+        if "user" not in self._servers.get(server["name"], {}):
+            self._servers[server["name"]] = server
         self._register_soon()
 
     def _add_new_servers(self, servers: list[dict[str, Any]]) -> None:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# The users of a server: one for releases, one for people. Earlier versions had only the first.
+DEPLOY, ADMIN = "deploy", "admin"
 # The exit status of ssh itself if it can't connect.
 NO_CONNECTION = 255
 

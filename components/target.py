@@ -10,9 +10,12 @@ import pulumi
 from pulumi_command import remote
 
 from components.keys import SshKeyPair
+from components.rollout.login import Logins
 from components.rollout.rollout import ReleasedServer
 from components.rollout.steps import RolloutArgs
 from components.server.host_program import HostProgram
+from components.server.limits import Limits
+from components.server.updates import Updates
 from components.server.user_data import Identity
 from components.settings.common import TargetSettings
 
@@ -25,10 +28,13 @@ S = TypeVar("S", bound=TargetSettings)
 
 
 class Target(Protocol[N, S]):
-    """A target's module ``components.<target>.target``: four classes, whose constructors take a name and arguments."""
+    """A target's module ``components.<target>.target``: five classes, whose constructors take a name and arguments."""
 
     @property
     def Network(self) -> Callable[[str, NetworkArgs[S]], N]: ...
+
+    @property
+    def Volume(self) -> Callable[[str, VolumeArgs[N]], Volume]: ...
 
     @property
     def Server(self) -> Callable[[str, ServerArgs[N]], Server]: ...
@@ -46,6 +52,7 @@ class NetworkArgs(Generic[S]):
 
     settings: S
     public_key: pulumi.Input[str]  # of the deploy user
+    hooks: pulumi.ResourceHookBinding | None = None  # of a resource whose replacement replaces all servers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,18 @@ class ServerArgs(Generic[N]):
     number: int = 0  # among the stack's servers
     image: str | None = None  # pins an image; None is the target's usual one
     balanced: bool = False  # whether it stands behind a balancer
+    volume: Volume | None = None  # a volume that will be attached to it
+    hooks: pulumi.ResourceHookBinding | None = None  # of the server's own resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeArgs(Generic[N]):
+    """A volume outlives its server. Its deletion is refused unless it is ``deletable``. It is never made smaller."""
+
+    network: N
+    gigabytes: int
+    deletable: bool = False
+    outage_seconds: int = 0  # how long the site is down, about, when the volume moves to another server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +88,26 @@ class BalancerArgs(Generic[N]):
     domain: str | None = None
     # For targets whose balancer is a machine: who logs in, and the program that configures it.
     key: SshKeyPair
+    logins: Logins
     host_program: HostProgram
+    limits: Limits
+    updates: Updates
+
+
+class Volume(Protocol):
+    """Keeps the app's data when its server is replaced."""
+
+    volume_id: pulumi.Output[str]
+    # Its device on the server that it is attached to, or the folder there at which the target mounts it.
+    path: pulumi.Output[str]
+    # The target's Server needs it when it is created: a zone, or the id of a folder.
+    location: pulumi.Output[str]
+
+    def attach(self, server: Server, depends_on: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+        """The attachment to ``server``, after ``depends_on``. The attachment to another server is deleted first.
+        Called again, it returns the same attachment.
+        """
+        ...
 
 
 class Server(Protocol):
@@ -109,6 +147,7 @@ class AddressArgs(Generic[N]):
     network: N
     server: Server
     rollout: RolloutArgs  # everything that the server must have before the address moves to it
+    volume: Volume | None = None  # attached before the address moves
     domain: str | None = None
 
 
@@ -118,6 +157,8 @@ class BalancerMachine:
 
     instance_id: pulumi.Output[str]
     host_key: pulumi.Output[str]
+    # The name of the user for people, known as soon as it can log in.
+    admin: pulumi.Output[str]
 
 
 class Entrypoint(Protocol):

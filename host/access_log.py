@@ -1,121 +1,111 @@
-"""Reads Nginx's access log: how many requests reached the app, and how many of them failed."""
+"""Reads Nginx's access log: which visitor asked for which route, and what the app answered.
+
+Visitors choose methods and paths, and nothing else in this log. Nginx escapes quotes and control characters, and cuts
+paths: cloud-init/site/upstream.conf.j2.
+"""
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 
-# The usual share of failures is that of the last minute before the switch, or of the part of that minute that these
-# bytes hold: some thousands of requests.
-USUAL_SECONDS = 60
-TAIL_BYTES = 256 * 1024
+from host.log_lines import LogLines
 
-
-@dataclass
-class Share:
-    """Failed requests out of all requests."""
-
-    failed: int = 0
-    total: int = 0
-
-    @property
-    def part(self) -> float:
-        return self.failed / self.total if self.total else 0.0
-
-    def __str__(self) -> str:
-        return f"{self.failed} of {self.total} requests failed with 5xx"
-
-    def add(self, failed: bool) -> None:
-        self.total += 1
-        self.failed += failed
+# One look reads this much: some ten thousand requests, in about a tenth of a second. Of more, it reads the end.
+LOOK_BYTES = 1024 * 1024
+# A line of an earlier version ends after the statuses of the app.
+_LINE = re.compile(
+    r"(?P<ended>\d{1,12}\.\d{3}) (?P<seconds>\d{1,9}\.\d{3}) (?P<address>[0-9A-Fa-f.:]+|unix:)"
+    r' "(?P<upstream>[^"]*)"(?: (?P<status>\d{3}) (?P<method>\S{1,50}) "(?P<path>[^"]*)")?',
+    re.ASCII,
+)
+# This program's own health checks.
+_OWN_ADDRESS = "127.0.0.1"
+# Nginx's status for a visitor who has left before the answer.
+_LEFT = "499"
+# A provider gives a customer at least this many bits of addresses.
+_NETWORK_BITS = 64
+_LONGEST_NAME = 32
+_MOST_SEGMENTS = 6
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A request that reached the app: its start in seconds since the epoch, the client's address, and the status."""
+    """A request that reached the app: its start and end in seconds since the epoch, and what the app answered.
+
+    ``status`` is None if the client has left before the app answered. ``route`` is the method with the pattern of the
+    path; it is empty in lines of an earlier version.
+    """
 
     began: float
+    ended: float
     address: str
-    status: int
+    status: int | None
+    route: str = ""
 
     @property
     def failed(self) -> bool:
-        return self.status >= 500
+        return self.status is not None and self.status >= 500
+
+    @property
+    def visitor(self) -> str:
+        """Who sent it: an IPv4 address, or the network of an IPv6 address, from which one client chooses freely."""
+        return _visitor(self.address)
 
 
 @dataclass
 class Log:
-    """Reads what Nginx appends: lines ``<time> <seconds> <address> "<statuses of the app>"``, see site.nginx.conf.j2.
+    """Reads what Nginx appends: lines of the format ``gantry``, see upstream.conf.j2.
 
     It begins ``tail`` bytes before the end.
     """
 
     path: Path
     tail: int = 0
-    _offset: int = 0
-    _inode: int = 0
 
     def __post_init__(self) -> None:
-        if self.path.exists():
-            file = self.path.stat()
-            self._offset, self._inode = max(0, file.st_size - self.tail), file.st_ino
+        self._lines = LogLines(self.path, self.tail)
 
     def new_entries(self) -> Iterator[LogEntry]:
-        """The entries since the last call."""
-        try:
-            with self.path.open("rb") as stream:
-                file = os.fstat(stream.fileno())
-                # The log was rotated. The last lines of the old file aren't worth keeping it open.
-                if file.st_ino != self._inode or file.st_size < self._offset:
-                    self._inode, self._offset = file.st_ino, 0
-                stream.seek(self._offset)
-                content = stream.read()
-        except FileNotFoundError:
-            return
-        complete = content[: content.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        yield from filter(None, map(_entry, complete.decode(errors="replace").splitlines()))
+        """The entries since the last call, of at most ``LOOK_BYTES``."""
+        yield from filter(None, map(parse, self._lines.read(LOOK_BYTES)))
 
 
-@dataclass
-class RequestCounts:
-    """Counts failed requests: ``before`` the switch, read once from the end of the log, and ``since``, by ``update``.
-
-    ``since`` counts only requests that began after ``start``: the old release still finishes earlier ones. ``before``
-    ends at ``switched_at``. That is long before ``start`` if an earlier run was killed during its watch.
-    """
-
-    path: Path
-    switched_at: float
-    start: float
-    before: Share = field(default_factory=Share)
-    since: Share = field(default_factory=Share)
-
-    def __post_init__(self) -> None:
-        self._log = Log(self.path, TAIL_BYTES)
-        for entry in self._log.new_entries():
-            if self.switched_at - USUAL_SECONDS <= entry.began < self.switched_at:
-                self.before.add(entry.failed)
-
-    def update(self) -> Share:
-        """Count the new entries of the log; returns ``since``."""
-        for entry in self._log.new_entries():
-            if entry.began >= self.start:
-                self.since.add(entry.failed)
-        return self.since
-
-
-def _entry(line: str) -> LogEntry | None:
-    """None for this program's own health checks, and for requests that Nginx answered itself."""
-    try:
-        ended, seconds, address, statuses = line.split(" ", 3)
-        # Nginx may have tried twice: "502, 200". The visitor got the last answer.
-        status = statuses.strip('"').replace(":", ",").split(",")[-1].strip()
-        if address == "127.0.0.1" or not status.isdecimal():
-            return None
-        return LogEntry(float(ended) - float(seconds), address, int(status))
-    except ValueError:
-        # The tail of the log may begin in the middle of a line.
+def parse(line: str) -> LogEntry | None:
+    """None for this program's own health checks, for requests that Nginx answered itself, and for incomplete lines."""
+    match = _LINE.fullmatch(line)
+    if match is None or match["address"] == _OWN_ADDRESS:
         return None
+    # Nginx may have tried twice: "502, 200". The visitor got the last answer.
+    last = match["upstream"].replace(":", ",").split(",")[-1].strip()
+    status = int(last) if re.fullmatch(r"[0-9]{3}", last) else None
+    if status is None and match["status"] != _LEFT:
+        return None
+    ended = float(match["ended"])
+    route = f"{match['method']} {pattern(match['path'])}" if match["method"] else ""
+    return LogEntry(ended - float(match["seconds"]), ended, match["address"], status, route)
+
+
+@lru_cache(maxsize=4096)
+def pattern(path: str) -> str:
+    """The path without its values: a segment with a digit, or a long one, is ``*``. So is the end of a long path."""
+    first, *segments = path.partition("?")[0].split("/")
+    shown = ["*" if len(name) > _LONGEST_NAME or re.search(r"\d", name) else name for name in segments]
+    return "/".join([first[:_LONGEST_NAME], *shown[:_MOST_SEGMENTS], *(["*"] if len(shown) > _MOST_SEGMENTS else [])])
+
+
+@lru_cache(maxsize=4096)
+def _visitor(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        full = IPv6Address(address)
+    except AddressValueError:
+        return address
+    if full.ipv4_mapped:
+        return str(full.ipv4_mapped)
+    return f"{IPv6Address(int(full) >> (128 - _NETWORK_BITS) << (128 - _NETWORK_BITS))}/{_NETWORK_BITS}"

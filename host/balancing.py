@@ -11,6 +11,7 @@ from host.access_log import Log, LogEntry
 from host.configure import reload_firewall
 from host.console import phase
 from host.errors import ReleaseError
+from host.health_check import HEALTHY_STATUSES
 from host.lock import exclusive
 from host.paths import Paths
 
@@ -31,7 +32,7 @@ def wait_for_balancer(
     ranges = [ip_network(source) for source in sources]
 
     def is_successful_check(entry: LogEntry) -> bool:
-        healthy = entry.status == expect if expect else 200 <= entry.status < 400
+        healthy = entry.status == expect if expect else entry.status in HEALTHY_STATUSES
         return healthy and any(ip_address(entry.address) in network for network in ranges)
 
     log, deadline = Log(paths.access_log), time.monotonic() + limit

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host import assets, collectstatic, deployment, files, linked_paths, oneshot, procfile, read_only, state, systemd
-from host.console import phase
+from host.console import Phases, phase
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.linked_paths import Link
-from host.packages.uv import BUILD_USER
+from host.packages.isolation import BUILD_USER
 from host.paths import Paths
 
 # This file is written last. A build without it was interrupted and is made again.
@@ -32,10 +32,18 @@ class Recipe:
     links: list[Link]
 
 
-def ensure(paths: Paths, options: Deployment, venv_folder: Path, seconds: dict[str, float] | None = None) -> Folders:
+def ensure(
+    paths: Paths,
+    options: Deployment,
+    venv_folder: Path,
+    *,
+    seconds: Phases | None = None,
+    with_data: bool = True,
+) -> Folders:
     """Build the app if it needs that and hasn't been built; returns the folders to run. Raises ReleaseError.
 
     The caller has unpacked the release and installed its packages. The duration is stored in ``seconds``.
+    Without ``with_data``, what linked paths point to isn't created: the volume with the data comes later.
     """
     release = paths.releases / options.release
     recipe = _recipe(paths, options, venv_folder)
@@ -49,7 +57,8 @@ def ensure(paths: Paths, options: Deployment, venv_folder: Path, seconds: dict[s
             notes.append("unchanged")
         else:
             notes += _build(paths, options, folders=Folders(folder / "app", venv_folder), recipe=recipe)
-        linked_paths.provide(paths, release, recipe.links)
+        if with_data:
+            linked_paths.provide(paths, release, recipe.links)
     return Folders(folder / "app", venv_folder)
 
 
@@ -96,7 +105,7 @@ def _build(paths: Paths, options: Deployment, *, folders: Folders, recipe: Recip
             # Nobody changes a file here, so the files themselves can be those of the release.
             files.link_tree(release, folders.app)
             notes = list[str]()
-        linked_paths.make(paths, release, folders.app, recipe.links)
+        linked_paths.make(paths, recipe.links, release=release, app=folders.app)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -125,7 +134,7 @@ def _run(paths: Paths, options: Deployment, *, folders: Folders, recipe: Recipe)
     if reason:
         systemd.systemctl("reset-failed", unit)
         return [reason]
-    error = oneshot.failure(unit, "the build", recipe.command, folders.app)
+    error = oneshot.failure(unit, "the build", command=recipe.command, app=folders.app)
     advice = read_only.outside_of_a_build(error.message) or error.advice
     if recipe.is_usual:
         raise ReleaseError(error.message, f"{collectstatic.REMEDY}\n{advice}".rstrip())

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import subprocess
+import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import files
+from host import commands, files, log_rotation, nginx_limits, systemd, update_window
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
+from host.packages import ownership
 from host.paths import Paths
 
 FIREWALL = str(Paths().firewall)
 # The path of a file tells which service reads it.
-NGINX_PREFIXES = ("/etc/nginx/",)
+NGINX_PREFIXES = ("/etc/nginx/", str(Paths().nginx_limits))
 UNIT_PREFIXES = ("/etc/systemd/",)
-FIREWALL_PREFIXES = (FIREWALL, f"{Paths().firewall_rules}/")
+# A reload of Nginx reads its configuration, but systemd applies these files only when it starts Nginx.
+NGINX_UNIT_PREFIXES = (f"{Paths().unit_drop_ins(systemd.NGINX)}/",)
+FIREWALL_PREFIXES = (FIREWALL, f"{Paths().firewall_rules}/", str(Paths().unlimited_rules))
+# The script and the unit that restore the rules.
+FIREWALL_KEEPER = (str(Paths().firewall_keeper), str(Paths().units / systemd.FIREWALL_UNIT))
+SUDO_PREFIX = "/etc/sudoers.d/"
+SSH_SETTINGS = str(Paths().ssh_settings)
+JOURNAL = str(Paths().journal_settings)
+# Timers that run from now on, and with their new times after a change. Each has a link that starts it at a boot.
+TIMERS = {str(Paths().units / name): name for name in (systemd.LOGS_TIMER, systemd.UPDATES_TIMER)}
+TIMERS[str(Paths().update_slot)] = systemd.UPDATES_TIMER
 
-Run = Callable[[list[str]], None]
+Run = Callable[[list[str]], object]
 
 
 class RefusedError(ReleaseError):
-    """Nginx or nft refused its file; nothing was reloaded."""
+    """Nginx, nft or sshd refused its file; nothing was reloaded."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +49,82 @@ class Configuration:
 def configure(paths: Paths, configuration: Configuration, run: Run | None = None) -> None:
     """Write the files and links that differ, and reload the services that read them.
 
-    If Nginx or nft rejects its file, all old files and links are restored and ReleaseError is raised. ``run`` replaces
-    the execution of commands in tests.
+    If Nginx, nft or sshd rejects its file, all old files and links are restored and ReleaseError is raised. ``run``
+    replaces the execution of commands in tests.
     """
-    run = run or _run
-    # While this file exists, perhaps a service hasn't read its files: the run that wrote them was killed or failed.
-    pending = paths.configuration_pending
     with exclusive(paths.lock, "`gantry configure`"), phase("configure") as notes:
-        changed = _changed(paths.root, configuration)
-        before = {name: _content(_below(paths.root, name)) for name in changed}
-        to_reload = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
-        if not changed and not to_reload:
-            notes.append("unchanged")
-            return
-        files.write(pending, b"", 0o600)
-        _apply(paths.root, configuration)
-        try:
-            _reload(to_reload, run)
-        except RefusedError:
-            for name, content in before.items():
-                _restore(_below(paths.root, name), content)
-            raise
-        pending.unlink()
-        notes.append(f"{len(changed)} changed")
+        ownership.take_over(paths)
+        computed = {**nginx_limits.computed_files(paths), **update_window.computed_files(configuration.files)}
+        configuration = Configuration({**configuration.files, **computed}, configuration.links)
+        changed = apply(paths, configuration, run)
+        # Of Nginx's main file, only one number is Gantry's. The rest may be somebody's own.
+        own = {path: text for path, text in configuration.files.items() if path != str(Paths().nginx_main)}
+        record = {"files": own, "links": dict(configuration.links)}
+        files.write(paths.configuration_record, json.dumps(record).encode(), 0o600)
+        notes.append(f"{len(changed)} changed" if changed else "unchanged")
     for path in changed:
         say(f"  {path}")
+
+
+def apply(paths: Paths, configuration: Configuration, run: Run | None = None) -> list[str]:
+    """The same for a caller that holds the server's lock. Returns the paths that differed."""
+    run = run or commands.run
+    # While this file exists, perhaps a service hasn't read its files: the run that wrote them was killed or failed.
+    pending = paths.configuration_pending
+    changed = _changed(paths.root, configuration)
+    before = {name: _content(_below(paths.root, name)) for name in changed}
+    _check_rules(paths, configuration, changed, run)
+    to_reload = list(configuration.files) if pending.exists() else _with_new_directives(configuration, before)
+    if changed or to_reload:
+        files.write(pending, b"", 0o600)
+        _write(paths.root, configuration)
+        # Before Nginx opens logs that are new.
+        log_rotation.make_private(paths)
+        try:
+            # Before the first configuration, there are no visitors whose connections a restart would close.
+            is_first = before.get(str(Paths().host_program), "") is None
+            _reload(to_reload, run, nginx_verb="restart" if is_first else "reload-or-restart")
+        except RefusedError:
+            for name, content in before.items():
+                _restore(paths.root, name, content)
+            raise
+        pending.unlink()
+        if not is_first and _any_starts(changed, NGINX_UNIT_PREFIXES):
+            say("  Nginx gets its new restrictions when it starts the next time")
+    return changed
+
+
+def _check_rules(paths: Paths, configuration: Configuration, changed: Sequence[str], run: Run) -> None:
+    """Raises ReleaseError for rules of sudo that can't be read, or that would leave nobody who can log in as root.
+
+    Sudo reads its files at once, so they are checked before they are written.
+    """
+    for path in changed:
+        if path.startswith(SUDO_PREFIX):
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.write(configuration.files[path])
+                file.flush()
+                run(["visudo", "-c", "-q", "-f", file.name])
+    if str(Paths().deploy_rules) in changed and not paths.login_keys.is_file():
+        raise ReleaseError(
+            "this server has no login for people yet, so the login for releases isn't restricted and nothing was"
+            " changed; run the command `make up` again"
+        )
+
+
+def recorded(paths: Paths) -> Configuration | None:
+    """The configuration of the last `gantry configure`; None if an earlier version of this program applied it."""
+    try:
+        record: dict[str, dict[str, str]] = json.loads(paths.configuration_record.read_bytes())
+        return Configuration(record["files"], record["links"])
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def edited(paths: Paths) -> list[str]:
+    """The configured paths whose contents, modes or targets somebody has changed since."""
+    configuration = recorded(paths)
+    return _changed(paths.root, configuration) if configuration else []
 
 
 def _below(root: Path, name: str) -> Path:
@@ -70,17 +133,21 @@ def _below(root: Path, name: str) -> Path:
 
 def _changed(root: Path, configuration: Configuration) -> list[str]:
     """The paths that differ from the configuration."""
-    contents = [path for path, text in configuration.files.items() if not _holds(_below(root, path), text)]
+    contents = [
+        path for path, text in configuration.files.items() if not _holds(_below(root, path), text, _mode(path, text))
+    ]
     links = [link for link, target in configuration.links.items() if not _points(_below(root, link), target)]
     return contents + links
 
 
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode() and path.stat().st_mode & 0o777 == _mode(text)
+def _holds(path: Path, text: str, mode: int) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode() and path.stat().st_mode & 0o777 == mode
 
 
-def _mode(text: str) -> int:
-    """A script must be executable."""
+def _mode(name: str, text: str) -> int:
+    """A script must be executable. Nobody needs to read the rules of sudo."""
+    if name.startswith(SUDO_PREFIX):
+        return 0o440
     return 0o755 if text.startswith("#!") else 0o644
 
 
@@ -88,9 +155,9 @@ def _points(link: Path, target: str) -> bool:
     return link.is_symlink() and str(link.readlink()) == target
 
 
-def _apply(root: Path, configuration: Configuration) -> None:
+def _write(root: Path, configuration: Configuration) -> None:
     for path, text in configuration.files.items():
-        files.write(_below(root, path), text.encode(), _mode(text))
+        files.write(_below(root, path), text.encode(), _mode(path, text))
     for link, target in configuration.links.items():
         files.point(_below(root, link), target)
 
@@ -117,7 +184,7 @@ def directives(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _reload(changed: Sequence[str], run: Run) -> None:
+def _reload(changed: Sequence[str], run: Run, *, nginx_verb: str) -> None:
     """Check the changed files and reload the services that read them. Raises RefusedError if a check fails."""
     nginx, firewall = _any_starts(changed, NGINX_PREFIXES), _any_starts(changed, FIREWALL_PREFIXES)
     try:
@@ -125,14 +192,36 @@ def _reload(changed: Sequence[str], run: Run) -> None:
             run(["nginx", "-t", "-q"])
         if firewall:
             run(["nft", "--check", "--file", FIREWALL])
+        if SSH_SETTINGS in changed:
+            run(["sshd", "-t"])
     except ReleaseError as error:
         raise RefusedError(str(error)) from None
     if _any_starts(changed, UNIT_PREFIXES):
         run(["systemctl", "daemon-reload"])
+    if str(Paths().units / systemd.SWAP_UNIT) in changed:
+        _start_swap(run)
+    if JOURNAL in changed:
+        # It keeps the connections of all services, so no line is lost.
+        run(["systemctl", "restart", "systemd-journald"])
+    for timer in dict.fromkeys(name for path, name in TIMERS.items() if path in changed):
+        run(["systemctl", "restart", timer])
     if firewall:
         reload_firewall(run)
     if nginx:
-        run(["systemctl", "reload-or-restart", "nginx"])
+        run(["systemctl", nginx_verb, "nginx"])
+    if SSH_SETTINGS in changed:
+        # Open connections stay open.
+        run(["systemctl", "reload", "ssh"])
+    if _any_starts(changed, FIREWALL_KEEPER):
+        run(["systemctl", "restart", systemd.FIREWALL_UNIT])
+
+
+def _start_swap(run: Run) -> None:
+    """Make the swap file. A server that has no room for it serves without."""
+    try:
+        run(["systemctl", "restart", systemd.SWAP_UNIT])
+    except ReleaseError:
+        say(f"  no swap file:\n{systemd.journal_lines(f'_SYSTEMD_UNIT={systemd.SWAP_UNIT}', lines=3)}")
 
 
 def _any_starts(paths: Sequence[str], prefixes: tuple[str, ...]) -> bool:
@@ -141,7 +230,7 @@ def _any_starts(paths: Sequence[str], prefixes: tuple[str, ...]) -> bool:
 
 def reload_firewall(run: Run | None = None) -> None:
     """Load the firewall's rules in one step. Open connections stay open."""
-    (run or _run)(["systemctl", "reload", "nftables"])
+    (run or commands.run)(["systemctl", "reload-or-restart", "nftables"])
 
 
 def _content(path: Path) -> bytes | str | None:
@@ -151,16 +240,11 @@ def _content(path: Path) -> bytes | str | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _restore(path: Path, content: bytes | str | None) -> None:
+def _restore(root: Path, name: str, content: bytes | str | None) -> None:
+    path = _below(root, name)
     if content is None:
         path.unlink(missing_ok=True)
     elif isinstance(content, str):
         files.point(path, content)
     else:
-        files.write(path, content, _mode(content.decode(errors="replace")))
-
-
-def _run(command: list[str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise ReleaseError(f"{' '.join(command)} failed:\n{(result.stderr or result.stdout).strip()}")
+        files.write(path, content, _mode(name, content.decode(errors="replace")))

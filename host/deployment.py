@@ -119,16 +119,16 @@ def is_active(name: str) -> bool:
 
 @dataclass(frozen=True)
 class UnitState:
-    """systemd's report of a web process: active, activating, failed...; and how often systemd restarted it."""
+    """systemd's report of a web process: active, activating, failed...; and the id of its last start."""
 
     active: str
-    restarts: int
+    invocation: str
 
 
 def unit_state(name: str) -> UnitState:
     """systemd's report of the web process of a deployment."""
-    properties = systemd.show(unit(name), "ActiveState", "NRestarts")
-    return UnitState(properties["ActiveState"], int(properties["NRestarts"]))
+    properties = systemd.show(unit(name), "ActiveState", "InvocationID")
+    return UnitState(properties["ActiveState"], properties["InvocationID"])
 
 
 def running() -> list[str]:
@@ -166,8 +166,3 @@ def remove(paths: Paths, name: str) -> None:
 def journal(name: str) -> str:
     """The last lines of the app. They may be from before its last start: systemd restarts an app that has ended."""
     return systemd.journal_of_all_starts(unit(name))
-
-
-def journal_since(name: str, start: float) -> str:
-    """The lines of the app since ``start``, in seconds since the epoch."""
-    return systemd.journal_lines(f"_SYSTEMD_UNIT={unit(name)}", f"--since=@{start:.3f}", lines=1000)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import downloads, explain_paths, explain_servers, read_only
+from host import downloads, explain_attributes, explain_paths, explain_servers, read_only
 from host.errors import ReleaseError
 from host.explain_paths import SET_VARIABLE
-from host.packages import import_names, missing_packages
+from host.packages import import_names, missing_packages, python_modules
 from host.run_prefix import project_script
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
@@ -77,8 +77,14 @@ def _missing_module(match: re.Match[str], app: Path | None) -> str:
     if module == "pip":
         return explain_servers.INSTALLED
     top = module.partition(".")[0]
+    parent, _, name = module.rpartition(".")
+    if app and parent and (app / f"{parent.replace('.', '/')}.py").is_file():
+        return f"{parent} is a module, and {name} a name in it: write {parent}:{name} into the Procfile."
     folder = _folder_of(top, app)
-    add = add_package(import_names.PACKAGES.get(top, top), app)
+    if folder is None and (sentence := _of_python(module, app)):
+        return sentence
+    package = import_names.package_of(module)
+    add = add_package(package or "<package>", app)
     # `python -m` and servers take the name of a module from the Procfile, which may be mistaken.
     is_named = "runner" in match.re.groupindex or _BY_NAME.search(match.string[: match.start()])
     if folder is None and is_named:
@@ -87,15 +93,37 @@ def _missing_module(match: re.Match[str], app: Path | None) -> str:
             f" settings; or, if it belongs to a package, {add}."
         )
     if folder is None:
-        return f"The module {module} isn't installed: {add}."
+        reason = f"The module {module} isn't installed"
+        return f"{reason}: {add}." if package else f"{reason}, and its package has another name: {add}."
     if folder == "." and module != top:
         return f"The app's {top} has no module {module}: correct the name, or check that .gitignore doesn't name it."
+    if folder == "." and (change := _change_to_home(app)):
+        return (
+            f"The module {top} is in the app's folder: take `{change}` out of the Procfile, which leaves that folder."
+        )
     option = f"write `--chdir {folder}` into Gunicorn's command in the Procfile, or " if folder != "." else ""
     place = "the app's folder" if folder == "." else f"{folder}/"
     return (
         f"The module {top} is in {place}, where Python doesn't look: {option}run:"
         f" pulumi config set --path env.PYTHONPATH {folder}"
     )
+
+
+def _change_to_home(app: Path | None) -> str:
+    """The command of the Procfile that changes to $HOME, which is the app's folder on Heroku; or ""."""
+    procfile = app / "Procfile" if app else None
+    text = procfile.read_text(errors="replace") if procfile and procfile.is_file() else ""
+    match = re.search(r"\bcd +[\"']?(?:~|\$HOME|\$\{HOME\})/?[\"']?(?= *(?:&&|;))", text)
+    return match[0] if match else ""
+
+
+def _of_python(module: str, app: Path | None) -> str:
+    """The sentence for a module of Python's own library; or ""."""
+
+    def read(name: str) -> bytes | None:
+        return (app / name).read_bytes() if app and (app / name).is_file() else None
+
+    return python_modules.remedy(module, read, lambda package: add_package(package, app))
 
 
 def _folder_of(name: str, app: Path | None) -> str | None:
@@ -219,10 +247,10 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         r"ImproperlyConfigured: Error loading MySQLdb",
         lambda _, app: f"The driver of MySQL isn't installed: {add_package('mysqlclient', app)}.",
     ),
+    (r"Failed to find attribute '(?P<attribute>[^']+)' in '(?P<module>[^']+)'", explain_attributes.missing),
     (
-        r"Failed to find attribute '(?P<attribute>[^']+)' in '(?P<module>[^']+)'",
-        "The module {module} has no {attribute}: name its WSGI object in the Procfile, such as"
-        " `web: gunicorn {module}:application`, or a factory: `web: gunicorn '{module}:create_app()'`.",
+        r"Attribute \"(?P<attribute>[^\"]+)\" not found in module \"(?P<module>[^\"]+)\"",
+        explain_attributes.missing,
     ),
     (
         r"Error: No application module specified",

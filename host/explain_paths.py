@@ -11,8 +11,9 @@ from host.packages import missing_packages
 SET_VARIABLE = "pulumi config set --path env.{} <value>"
 # Programs in a virtual environment, or in the folder of the Python of Heroku or of a container.
 _PROGRAM = re.compile(r".*(?:^|/)\.?(?:venv|env|heroku/python|usr/local)/bin/(?P<program>[\w.-]+)")
-# The app's folder on Heroku and in most containers.
-_FOLDER = re.compile(r"/(?:app|code|usr/src/app)(?:/(?P<path>.*))?")
+# A pattern for the app's folder on Heroku, in most containers, on Render and on Azure.
+FOLDER = "/(?:app|code|workspace|usr/src/app|opt/render/project/src|home/site/wwwroot)"
+IN_FOLDER = re.compile(rf"{FOLDER}(?:/(?P<path>.*))?")
 
 
 def missing_file(match: re.Match[str], app: Path | None) -> str:
@@ -65,7 +66,7 @@ def of_another_platform(path: str, before: str = "") -> str:
         return f"Leave {path} out: the programs of the app's packages are found by their names."
     if match := _PROGRAM.fullmatch(path):
         return f"Write {match['program']} in place of {path}: programs of the app's packages are found by their names."
-    if match := _FOLDER.fullmatch(path):
+    if match := IN_FOLDER.fullmatch(path):
         if not match["path"]:
             return f"Leave {path} out: commands begin in the app's folder, which has another path here."
         prefix = before if "/" not in match["path"] else ""

@@ -74,6 +74,27 @@ CAUSES: list[tuple[str, str]] = [
         " {program} runs, such as `gunicorn app:app`.",
     ),
     (
+        r"\b(?:docker|docker-compose|podman): (?:command )?not found",
+        "An app runs without containers: in the Procfile, write the command that the container runs.",
+    ),
+    (
+        r"\b(?P<program>heroku|flyctl|railway|gcloud|vercel|dokku): (?:command )?not found",
+        "{program} is a program for the computers of developers: take it out of the command.",
+    ),
+    (
+        r"\b(?:nginx|start-nginx): (?:command )?not found",
+        "A server has Nginx in front of every app: take nginx out of the command.",
+    ),
+    (
+        r"\b(?:crontab|cron): (?:command )?not found",
+        "For jobs at fixed times, write `cron` into app.json, or start a process such as `clock` in the Procfile.",
+    ),
+    (
+        r"\b(?P<program>redis-server|memcached|postgres|mysqld|mongod|rabbitmq-server): (?:command )?not found",
+        "A server starts no {program} for an app: take it out of the command, and set the variable with the address of"
+        " one that runs elsewhere.",
+    ),
+    (
         r"AppImportError: TypeError: (?P<factory>\w+)\(\) missing \d+ required [\w -]*arguments?: (?P<arguments>.+)",
         "The factory {factory} needs {arguments}: give values in the Procfile, such as"
         " `web: gunicorn \"yourmodule:{factory}('value')\"`, or default values in the app.",
@@ -86,11 +107,6 @@ CAUSES: list[tuple[str, str]] = [
     (
         r"TypeError: Application\.__call__\(\) takes 2 positional arguments but 3 were given",
         "An app of Tornado brings its own server: start it with `python` in the Procfile, and let it listen on $PORT.",
-    ),
-    (
-        r"Attribute \"(?P<attribute>[^\"]+)\" not found in module \"(?P<module>[^\"]+)\"",
-        "The module {module} has no {attribute}: name its app in the Procfile, such as `web: uvicorn --uds"
-        " $GANTRY_SOCKET {module}:app`.",
     ),
     (
         r"Import string \"(?P<module>[^\":]+)\" must be in format",

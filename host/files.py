@@ -76,6 +76,11 @@ def run_as(user: str, command: list[str], umask: int = 0o022) -> None:
         raise ReleaseError(f"{' '.join(command)}: {result.stderr.strip()}")
 
 
+def give(folder: Path, user: str) -> None:
+    """Make ``user`` the owner of the folder and of everything below it. Links themselves change, not their targets."""
+    subprocess.run(["chown", "--recursive", "--no-dereference", f"{user}:{user}", str(folder)], check=True)
+
+
 def seal(folder: Path) -> None:
     """Make root the owner of everything below ``folder``. All users may read it afterwards, and none may write to it.
 

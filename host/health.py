@@ -13,6 +13,7 @@ from pathlib import Path
 from host import candidate, health_advice, ports
 from host.errors import ReleaseError
 from host.health_check import EXCERPT_CHARACTERS, Answer, HealthCheck, excerpt
+from host.layers import nginx
 from host.paths import Paths
 
 # Seconds between two checks until the first one succeeds. They are few, because a person waits for the result.
@@ -44,12 +45,12 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def check_socket(path: Path, check: HealthCheck) -> Answer:
-    """Check the app on its own socket until it is healthy; returns the healthy answer.
+def check_socket(path: Path, check: HealthCheck, subject: str = "the new release") -> Answer:
+    """Check the app on its own socket until it is healthy; returns the healthy answer. ``subject`` is for the error.
 
     Raises ReleaseError if it isn't healthy within ``check.timeout`` seconds, or if visitors couldn't reach the site.
     """
-    answer = _wait(lambda seconds: UnixConnection(path, seconds), check, "the new release")
+    answer = _wait(lambda seconds: UnixConnection(path, seconds), check, subject)
     _require_reachable(check, answer)
     return answer
 
@@ -61,7 +62,7 @@ def check_candidate(paths: Paths, deployment: str, check: HealthCheck) -> Answer
     visitors couldn't reach the site.
     """
     with candidate.served(paths, deployment) as nginx_errors:
-        answer = _wait(_candidate, check, "the new release behind Nginx", nginx_errors)
+        answer = _wait(_candidate, check, "the new release behind Nginx", nginx_errors=nginx_errors)
         _require_reachable(check, answer)
         if check.path != "/":
             # An app may redirect all of its pages to https, except the one of the health check.
@@ -85,8 +86,27 @@ def check_nginx(check: HealthCheck) -> Answer:
 
 
 def site_answer(check: HealthCheck, timeout: float) -> Answer:
-    """The site's answer to a single check, within ``timeout`` seconds."""
-    return _get(http.client.HTTPConnection("127.0.0.1", 80, timeout=timeout), check)
+    """The site's answer to a single check, within ``timeout`` seconds.
+
+    Without Nginx there is no answer, and the app isn't the cause. So this first waits for an Nginx that systemd
+    restarts, or starts it. Raises NginxError if that fails.
+    """
+    check = replace(check, timeout=timeout)
+    answer = answer_of("127.0.0.1", check)
+    if answer.fault == "no Nginx":
+        nginx.ensure(Paths())
+        answer = answer_of("127.0.0.1", check)
+    return answer
+
+
+def answer_of(address: str, check: HealthCheck) -> Answer:
+    """The answer of the Nginx at this address to a single check, within ``check.timeout`` seconds."""
+    return _get(http.client.HTTPConnection(address, 80, timeout=check.timeout), check)
+
+
+def socket_answer(path: Path, check: HealthCheck) -> Answer:
+    """The app's own answer to a single check, within ``check.timeout`` seconds."""
+    return _get(UnixConnection(path, check.timeout), check)
 
 
 def _candidate(timeout: float) -> http.client.HTTPConnection:
@@ -98,7 +118,9 @@ def _require_reachable(check: HealthCheck, answer: Answer) -> None:
         raise ReleaseError(f"GET {check.path} answered {answer} (Host: {check.host})", sentence)
 
 
-def _wait(connect: Connect, check: HealthCheck, subject: str, nginx_errors: Callable[[], list[str]] = list) -> Answer:
+def _wait(
+    connect: Connect, check: HealthCheck, subject: str, *, nginx_errors: Callable[[], list[str]] = list
+) -> Answer:
     """Check until the answer is healthy. Ends early if ``nginx_errors``, Nginx's own, show repeated failures."""
     deadline, pause = time.monotonic() + check.timeout, check.interval or INTERVAL_SECONDS
     last: Answer | None = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
+
+from host.paths import Paths
 
 # If no status is configured, any answer except an error is healthy.
 HEALTHY_STATUSES = range(200, 400)
@@ -32,6 +35,14 @@ class HealthCheck:
     status: int | None = None
     interval: float | None = None
     scheme: str = "http"
+
+    @classmethod
+    def read(cls, paths: Paths) -> HealthCheck:
+        """The health check of the settings, from the server's configuration.
+
+        Raises OSError, ValueError or TypeError if there is none.
+        """
+        return cls(**json.loads(paths.health_settings.read_bytes()))
 
     @property
     def expected(self) -> str:

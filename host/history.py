@@ -1,4 +1,4 @@
-"""The server's history: each release with its time, its operator, its duration and its result."""
+"""The server's history: each preparation, release, confirmation and rollback, with its time, operator and result."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import pwd
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from host import files
-from host.console import say
+from host.console import Phases, say
 from host.paths import Paths
 from host.reason import reason_of
 
 # A file with more entries than the first number is cut to the second.
-MOST_ENTRIES = 1000
-KEPT_ENTRIES = 500
+MOST_ENTRIES = 2000
+KEPT_ENTRIES = 1500
 GOOD_RESULTS = ("prepared", "serving", "unchanged", "on probation")
 
 
 @dataclass
 class Entry:
-    """One release.
+    """One run that prepared, released, confirmed or rolled back a release. ``phases`` has the seconds of each phase.
 
-    ``result`` is one of: prepared (on the first of several servers), serving, unchanged, on probation (until all
+    ``result`` is one of: prepared (on one of several servers), serving, unchanged, on probation (until all
     servers serve it), failed (it never served), rolled back, interrupted, or stuck (it is unhealthy, and the previous
     deployment doesn't start any more). Entries of earlier versions say reverted for rolled back.
     """
@@ -40,7 +40,7 @@ class Entry:
     revision: str | None = None
     began: str = field(default_factory=lambda: utc(time.time()))
     seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict[str, float])
+    phases: Phases = field(default_factory=Phases)
     result: str = "interrupted"
     reason: str | None = None
     # Seconds of the watch that the release passed.
@@ -55,13 +55,15 @@ def new_entry(release: str, deployment: str, revision: str | None = None) -> Ent
 
 @contextmanager
 def recording(paths: Paths, entry: Entry, variables: Mapping[str, str] | None = None) -> Generator[Entry]:
-    """Write ``entry`` when the block ends, also when it fails. If this run is killed, the next run writes the entry.
+    """Write ``entry`` when the block ends, also when it fails. If this run is killed, the next run writes the entry,
+    with the phases up to the kill.
 
     The reason of a failure doesn't contain values of the app's ``variables``, which may be secret.
     """
     start = time.monotonic()
     _record_killed_run(paths)
     _write(lambda: files.write(paths.unfinished_entry, _line(entry), 0o600))
+    entry.phases.changed = lambda: _update(paths.unfinished_entry, entry, time.monotonic() - start)
     try:
         yield entry
     except BaseException as error:
@@ -70,6 +72,7 @@ def recording(paths: Paths, entry: Entry, variables: Mapping[str, str] | None = 
         entry.reason = reason_of(error, variables or {})
         raise
     finally:
+        entry.phases.changed = None
         entry.seconds = round(time.monotonic() - start, 3)
         _write(lambda: _append(paths.history, _line(entry)))
         _write(lambda: paths.unfinished_entry.unlink(missing_ok=True))
@@ -114,6 +117,11 @@ def utc(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def seconds(text: str) -> float:
+    """The time in a text of ``utc``, in seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def utc_microseconds(seconds: float) -> str:
     """The same to the microsecond, so that no two runs print the same time."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
@@ -139,8 +147,24 @@ def _line(entry: Entry) -> bytes:
     return json.dumps(asdict(entry)).encode() + b"\n"
 
 
+def _update(path: Path, entry: Entry, seconds: float) -> None:
+    """Write the entry of the run in progress as it will be if the run is killed now."""
+    reason = f"in the phase {entry.phases.running}" if entry.phases.running else None
+    now = replace(entry, seconds=round(seconds, 3), result="interrupted", reason=reason)
+    temporary = path.with_name(f".{path.name}")
+    # The first write has told about a full disk. Without fsync, because a power cut loses only the last phases.
+    with suppress(OSError):
+        temporary.write_bytes(_line(now))
+        temporary.chmod(0o600)
+        temporary.replace(path)
+
+
 def _parsed(line: bytes) -> dict[str, Any]:
-    entry: dict[str, Any] = json.loads(line)
+    """The entry in a line. Raises ValueError for a line without one."""
+    document: object = json.loads(line)
+    if not isinstance(document, dict):
+        raise ValueError("not an entry")
+    entry = cast("dict[str, Any]", document)
     # Earlier versions called a deployment an instance.
     if "instance" in entry:
         entry["deployment"] = entry.pop("instance")

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from host import build
-from host.console import phase
+from host.console import Phases, phase
 from host.deployment import Deployment, Folders
 from host.packages import system_packages, venv
 from host.paths import Paths
 from host.unpack import unpack
 
 
-def install(
-    paths: Paths, release: str, variables: Mapping[str, str], *, seconds: dict[str, float] | None = None
-) -> Path:
+def install(paths: Paths, release: str, variables: Mapping[str, str], *, seconds: Phases | None = None) -> Path:
     """Unpack the release and install what it needs; returns the folder of its virtual environment.
 
     Call ``require_space`` first. ``variables`` are the app's. The duration of each phase is added to ``seconds``.
@@ -29,7 +27,12 @@ def install(
     return folder
 
 
-def install_and_build(paths: Paths, deployment: Deployment, seconds: dict[str, float] | None = None) -> Folders:
-    """Also build the app, if it needs a build; returns the folders to run."""
+def install_and_build(
+    paths: Paths, deployment: Deployment, seconds: Phases | None = None, *, with_data: bool = True
+) -> Folders:
+    """Also build the app, if it needs a build; returns the folders to run.
+
+    Without ``with_data`` nothing is created in /var/lib/app.
+    """
     folder = install(paths, deployment.release, deployment.variables, seconds=seconds)
-    return build.ensure(paths, deployment, folder, seconds)
+    return build.ensure(paths, deployment, folder, seconds=seconds, with_data=with_data)

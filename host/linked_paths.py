@@ -77,14 +77,16 @@ def provide(paths: Paths, release: Path, links: list[Link]) -> None:
             files.run_as(APP_USER, ["mkdir", "-p", str(folder)], _UMASK)
 
 
-def make(paths: Paths, release: Path, app: Path, links: list[Link]) -> None:
-    """Replace the paths in ``app``, a copy of the release in which no other process works, by links."""
+def make(paths: Paths, links: list[Link], *, release: Path, app: Path) -> None:
+    """Replace the paths in ``app``, a copy of the ``release`` in which no other process works, by links."""
     for link in links:
         path = app / link.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Before anything is created: resolve() also follows the links on the way to a folder that doesn't exist yet.
         if not path.parent.resolve().is_relative_to(app.resolve()):
             raise ReleaseError(f"the linked path {link.path} leaves the app through a symbolic link: remove that link")
-        if dropped := sorted(_names(path) - _names(release / link.path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = set[str]() if path.is_symlink() else _names(path)
+        if dropped := sorted(written - _names(release / link.path)):
             say(f"  {link.path}: the build wrote {dropped[0]} there, which the link to {paths.app_home} hides")
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 # A state of a socket in /proc/net/tcp: TCP_LISTEN in include/net/tcp_states.h of the kernel.
 _LISTEN = "0A"
+# TCP_ESTABLISHED.
+_ESTABLISHED = "01"
 # A flag in /proc/net/unix: __SO_ACCEPTCON in include/linux/net.h.
 _ACCEPTS = 0x10000
 # Where a server is reached that listens on all addresses.
@@ -26,6 +28,26 @@ class TcpListener:
     port: int
     user: int
     inode: int
+
+
+@dataclass(frozen=True)
+class TcpConnection:
+    """An established TCP connection. ``fields`` are those of its row: net/ipv4/tcp_ipv4.c of the kernel."""
+
+    fields: Sequence[str]
+
+    @property
+    def local(self) -> str:
+        """Hex digits of the address and the port, such as 0200A8C0:0050."""
+        return self.fields[1]
+
+    @property
+    def remote(self) -> str:
+        return self.fields[2]
+
+    @property
+    def inode(self) -> int:
+        return int(self.fields[9])
 
 
 @dataclass(frozen=True)
@@ -104,6 +126,15 @@ def parse_tcp(rows: Iterable[str]) -> Iterator[TcpListener]:
             return
         address, _, port = fields[1].partition(":")
         yield TcpListener(_address(address), int(port, 16), user=int(fields[7]), inode=int(fields[9]))
+
+
+def tcp_connections(table: str) -> Iterator[TcpConnection]:
+    """The established connections in the text of a table, such as /proc/net/tcp."""
+    # https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
+    for row in table.splitlines()[1:]:
+        fields = row.split()
+        if fields[3] == _ESTABLISHED:
+            yield TcpConnection(fields)
 
 
 def _address(digits: str) -> str:

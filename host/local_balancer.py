@@ -7,7 +7,7 @@ import struct
 import time
 from pathlib import Path
 
-from host import times
+from host import listening, times
 from host.console import phase
 
 # Nginx connects to addresses of this network, which is reserved for documentation. The firewall replaces them by the
@@ -33,9 +33,7 @@ def drain(limit: float = times.REQUEST_SECONDS, table: Path = Path("/proc/net/tc
 
 def connections(table: str) -> set[str]:
     """The local ends of connections to servers, from the kernel's table of IPv4 connections."""
-    # https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
-    rows = [line.split() for line in table.splitlines()[1:]]
-    return {row[1] for row in rows if row[3] == "01" and _address(row[2])[:3] == _NETWORK}
+    return {one.local for one in listening.tcp_connections(table) if _address(one.remote)[:3] == _NETWORK}
 
 
 def _address(end: str) -> bytes:

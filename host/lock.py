@@ -36,6 +36,25 @@ def exclusive(path: Path, holder: str, wait: float = WAIT_SECONDS) -> Generator[
         os.close(descriptor)
 
 
+def holder(path: Path) -> str:
+    """The run that holds the lock at ``path``; empty if none does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return ""
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+
+
 def _acquire(descriptor: int, wait: float) -> None:
     deadline = time.monotonic() + wait
     while True:
@@ -44,8 +63,7 @@ def _acquire(descriptor: int, wait: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
                 raise ReleaseError(
-                    f"this server is being changed by {holder}; run the command again when that has ended"
+                    f"this server is being changed by {_holder(descriptor)}; run the command again when that has ended"
                 ) from None
             time.sleep(0.1)

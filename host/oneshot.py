@@ -37,7 +37,7 @@ def succeeds(unit: str, write: Callable[[str], None] = say_line) -> bool:
         return start.returncode == 0
 
 
-def failure(unit: str, phase: str, command: str, app: Path) -> ReleaseError:
+def failure(unit: str, phase: str, *, command: str, app: Path) -> ReleaseError:
     """The error for a unit that failed: ``phase``, such as "the build", the reason, the command and its last lines.
 
     ``app`` is the folder in which it ran.
@@ -61,4 +61,6 @@ def _write_lines(journal_command: list[str], write: Callable[[str], None]) -> No
 def _reason(properties: dict[str, str]) -> str:
     if properties.get("Result") == "timeout":
         return "took longer than the setting releaseTimeout allows"
+    if properties.get("Result") == "oom-kill":
+        return "needed more memory than the setting memoryLimit or the server allows"
     return f"failed with exit status {properties.get('ExecMainStatus')}"

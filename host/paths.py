@@ -28,10 +28,16 @@ class Paths:
     # Programs and their requirements.
 
     incoming = _Below("opt/gantry/incoming")
-    """Uploads of the deploy user: tarballs of releases, and host programs."""
+    """Uploads of the deploy user: tarballs of releases. Earlier versions also had host programs there."""
+
+    program_uploads = _Below("opt/gantry/program-uploads")
+    """Uploads of the admin user: host programs."""
+
+    programs = _Below("opt/gantry/programs")
+    """Copies of the uploaded host programs. Only root can write to them."""
 
     host_program = _Below("opt/gantry/host.pyz")
-    """This program: a symbolic link to the upload that was configured last."""
+    """This program: a symbolic link to the copy that was configured last."""
 
     gantry_command = _Below("usr/local/bin/gantry")
     """The command that starts ``host_program``."""
@@ -39,14 +45,38 @@ class Paths:
     host_keys = _Below("etc/gantry/host-keys")
     """The first SSH host key, from the user-data, and the server's own."""
 
+    logins = _Below("etc/gantry/logins")
+    """The public keys of the users deploy and admin. Only root can write to them."""
+
+    deploy_key = _Below("etc/gantry/logins/deploy")
+    """The key that the deploy user logs in with, in the format of authorized_keys."""
+
+    login_keys = _Below("etc/gantry/logins/keys")
+    """The keys of both users, one a line: it exists when both logins are complete."""
+
+    deploy_rules = _Below("etc/sudoers.d/zz-gantry-deploy")
+    """What the deploy user may run as root. Sudo reads it after the rule of the first boot, and the last one counts."""
+
+    admin_rules = _Below("etc/sudoers.d/90-gantry-admin")
+    """Lets the admin user become root."""
+
+    ssh_settings = _Below("etc/ssh/sshd_config.d/gantry-logins.conf")
+    """The algorithms of SSH, and what the deploy user may do over it."""
+
     scripts = _Below("usr/local/lib/gantry")
     """The scripts of the first boot: install, ready and host-key."""
+
+    firewall_keeper = _Below("usr/local/lib/gantry/firewall")
+    """Compares the firewall's rules with ``firewall``, and restores them."""
 
     prefixes = _Below("usr/local/lib/gantry/prefixes")
     """The programs poetry, pipenv and uv of the app's processes: their `run` uses the release's packages."""
 
     stop_script = _Below("usr/local/lib/gantry/stop")
     """Prepares the stop of a unit whose main process is a shell."""
+
+    steady_script = _Below("usr/local/lib/gantry/steady")
+    """Lets the pauses before restarts of a unit begin again after it has run for a while."""
 
     gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
     """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
@@ -64,7 +94,13 @@ class Paths:
     """The program that installs an app's packages."""
 
     build_home = _Below("var/cache/gantry")
-    """Home of the user that installs packages. It holds uv's cache."""
+    """Home of the user that installs packages."""
+
+    uv_cache = _Below("var/cache/gantry/uv")
+    """uv's cache. Only uv writes to it, while no code of packages runs."""
+
+    build_sandbox = _Below("etc/gantry/build-sandbox")
+    """The sandbox in which packages are installed and built: properties of a unit, one a line."""
 
     # Releases and what runs them.
 
@@ -76,6 +112,9 @@ class Paths:
 
     venvs = _Below("opt/gantry/venvs")
     """Virtual environments, one folder for each set of requirements."""
+
+    venv_marks = _Below("opt/gantry/venvs-complete")
+    """Empty files, named by the complete virtual environments. The code of packages can't write here."""
 
     venv_links = _Below("opt/gantry/venv-of")
     """The virtual environment of each release: symbolic links, named by the release."""
@@ -104,6 +143,9 @@ class Paths:
     app_home = _Below("var/lib/app")
     """Home of the user that runs the app."""
 
+    app_home_before_volume = _Below("var/lib/app.before-volume")
+    """What was in ``app_home`` before a volume was mounted there. It stays until somebody deletes it."""
+
     disk_reserve = _Below("opt/gantry/reserve")
     """Disk space for a rollback when the disk is full."""
 
@@ -115,6 +157,9 @@ class Paths:
     apt_packages = _Below("etc/gantry/apt-packages")
     """The Debian packages of the setting aptPackages, one a line."""
 
+    health_settings = _Below("etc/gantry/health.json")
+    """What `gantry check` asks the app: path, host, status and scheme of the health check, in JSON."""
+
     python_mirror = _Below("etc/gantry/python-mirror")
     """The setting pythonMirror: the URL where uv finds versions of Python; empty for its default."""
 
@@ -124,8 +169,35 @@ class Paths:
     units = _Below("etc/systemd/system")
     """systemd's units. ``host.systemd`` defines their names."""
 
+    journal_settings = _Below("etc/systemd/journald.conf.d/gantry.conf")
+    """How large the journal may be, and how long it keeps lines."""
+
     site = _Below("etc/nginx/sites-available/gantry")
     """Nginx's site: the placeholder of the first boot, and later the app's."""
+
+    nginx_main = _Below("etc/nginx/nginx.conf")
+    """Nginx's main file, of Debian."""
+
+    nginx_open_files = _Below("etc/nginx/modules-enabled/90-gantry.conf")
+    """How many files Nginx may open. Debian's main file includes this folder outside of its blocks."""
+
+    nginx_limits = _Below("etc/gantry/nginx-limits.conf")
+    """The limits of uploads, which are computed on the server. The site includes them."""
+
+    nginx_bodies = _Below("var/lib/nginx/body")
+    """Where Nginx keeps a request's body until the app gets it."""
+
+    apt_settings = _Below("etc/apt/apt.conf.d/60gantry")
+    """Tells apt that upgrades keep changed files."""
+
+    update_settings = _Below("etc/gantry/updates.json")
+    """When this server updates itself, and whether it may reboot, in JSON: ``host.update_window`` reads it."""
+
+    apt_updates = _Below("etc/apt/apt.conf.d/61gantry-updates")
+    """Tells unattended-upgrades what it may install, and stops Debian's own timers for it."""
+
+    needrestart_settings = _Below("etc/needrestart/conf.d/gantry.conf")
+    """Tells needrestart which units it must not restart."""
 
     site_link = _Below("etc/nginx/sites-enabled/gantry")
     """The symbolic link that enables ``site``."""
@@ -138,6 +210,9 @@ class Paths:
 
     admitted_rules = _Below("etc/gantry/firewall/admitted.nft")
     """Rules that admit the balancer's addresses; empty on a server without a balancer."""
+
+    unlimited_rules = _Below("etc/gantry/unlimited.nft")
+    """Rules that admit any number of connections of the balancer and of trusted proxies. The firewall includes it."""
 
     closed_rule = _Below("etc/gantry/firewall/closed.nft")
     """The rule that rejects requests that don't come from the balancer; empty on a server without a balancer."""
@@ -180,16 +255,61 @@ class Paths:
     configuration_pending = _Below("var/lib/gantry/configuring")
     """Exists until the services have read the configuration that was written last."""
 
+    update_record = _Below("var/lib/gantry/updates.json")
+    """The result of the last security updates, in JSON."""
+
+    drain_rule = _Below("var/lib/gantry/draining.nft")
+    """The rule that rejects a balancer's new connections, from before a reboot until the app serves again."""
+
+    swap = _Below("var/lib/gantry/swap")
+    """The swap file of a server with little memory."""
+
+    configuration_record = _Below("var/lib/gantry/configuration.json")
+    """The files and links that were configured last, in JSON. `gantry check --repair` restores them."""
+
+    volume = _Below("var/lib/gantry/volume")
+    """Where the volume of the setting storage is mounted."""
+
+    volume_app_home = _Below("var/lib/gantry/volume/app")
+    """The folder of the volume that is mounted at ``app_home``."""
+
+    volume_record = _Below("var/lib/gantry/volume.json")
+    """The unfinished work on the volume, in JSON: the file system that is being made, or a move of data."""
+
     lock = _Below("var/lib/gantry/lock")
     """Held by the one run that may change the server."""
 
     draining = _Below("run/gantry-leaving")
     """While this file exists, health checks of a balancer get 503 and visitors are served as before."""
 
-    # Sockets, locks and logs.
+    reboot_required = _Below("run/reboot-required")
+    """Debian's sign that only a reboot finishes an update."""
+
+    reboot_packages = _Below("run/reboot-required.pkgs")
+    """The packages that need the reboot, one a line."""
+
+    last_responses = _Below("run/gantry-last-responses")
+    """While this file exists, Nginx closes each connection after a response, which says so."""
+
+    # Processes, sockets, locks and logs.
+
+    processes_now = _Below("proc")
+    """The kernel's folder for each process that runs."""
+
+    runtime = _Below("run")
+    """Files that don't outlive a boot."""
 
     sockets = _Below("run/gantry")
     """The folder of the web processes' sockets."""
+
+    logs = _Below("var/log")
+    """The logs of all programs."""
+
+    nginx_logs = _Below("var/log/nginx")
+    """Nginx's logs and their copies."""
+
+    log_day = _Below("var/lib/gantry/log-day")
+    """The day (UTC) of the last daily rotation of the logs."""
 
     access_log = _Below("var/log/nginx/gantry.log")
     """Nginx's access log in the format that ``host.access_log`` reads."""
@@ -207,16 +327,33 @@ class Paths:
         return self.incoming / f"{release}.tar"
 
     def host_program_upload(self, digest: str) -> Path:
-        """The upload of a host program; ``host_program`` points to the one in use."""
-        return self.incoming / f"host-{digest}.pyz"
+        """The upload of a host program, which configures the server with it."""
+        return self.program_uploads / f"host-{digest}.pyz"
+
+    def host_program_copy(self, digest: str) -> Path:
+        """The copy of that upload; ``host_program`` points to the one in use."""
+        return self.programs / f"host-{digest}.pyz"
 
     def unit_drop_ins(self, unit: str) -> Path:
         """The folder of files that change one unit."""
         return self.units / f"{unit}.d"
 
+    def restart_drop_in(self, unit: str) -> Path:
+        """Lets systemd restart a daemon of the distribution without an end."""
+        return self.unit_drop_ins(unit) / "gantry-restart.conf"
+
+    @property
+    def update_slot(self) -> Path:
+        """The drop-in with the time at which the timer of the updates runs."""
+        return self.unit_drop_ins("gantry-updates.timer") / "slot.conf"
+
     def deployment_socket(self, deployment: str) -> Path:
         """The socket that the web process of a deployment listens on; systemd's ``%i`` may stand for the name."""
         return self.sockets / f"{deployment}.sock"
+
+    def crash_record(self, deployment: str) -> Path:
+        """The crashed workers of a deployment's Gunicorn, which the app's user writes: ``host.crashes``."""
+        return self.sockets / f"{deployment}.sock.crashes"
 
     def singleton_lock(self, process_type: str) -> Path:
         """Held while a process of the type runs, of which there is one."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from host import deployment, disk_reserve, files, history, processes, procfile, state, systemd, times
-from host.console import phase, say
-from host.deployment import Deployment, Folders
+from host import change, deployment, files, history, processes, procfile, state, systemd, times
+from host.console import Phases, phase, say
+from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.install import install, install_and_build
-from host.lock import exclusive
 from host.paths import Paths
 from host.unpack import require_space
 
@@ -34,6 +35,8 @@ class Preparation:
     processes: processes.Plan
     # The git revision that the history shows, or None.
     revision: str | None
+    # Whether linked paths are created in /var/lib/app.
+    with_data: bool = True
 
 
 def prepare(paths: Paths, release: str, preparation: Preparation | None = None) -> None:
@@ -41,17 +44,17 @@ def prepare(paths: Paths, release: str, preparation: Preparation | None = None) 
 
     With ``preparation``, also build the app and run the release phase: both must succeed before any server switches.
     """
-    with exclusive(paths.lock, f"the preparation of {release}"), disk_reserve.available(paths):
-        with phase("space"):
+    with _preparing(paths, release, preparation) as entry:
+        with phase("space", entry.phases):
             require_space(paths, release)
         folder = paths.releases / release
         is_new = not folder.is_dir()
         try:
             if preparation:
-                _prepare_deployment(paths, preparation)
+                _prepare_deployment(paths, preparation, entry)
             else:
                 # Without settings, the variables aren't known: a list of packages that names one fails here.
-                install(paths, release, {})
+                install(paths, release, {}, seconds=entry.phases)
         except BaseException:
             if is_new and folder.is_dir():
                 files.remove_tree(folder)
@@ -60,26 +63,31 @@ def prepare(paths: Paths, release: str, preparation: Preparation | None = None) 
             # Until it serves, it counts as the oldest release: failed attempts must not push out releases that a
             # rollback may need.
             os.utime(folder, (0, 0))
+        entry.result = "prepared"
 
 
-def _prepare_deployment(paths: Paths, options: Preparation) -> None:
+@contextmanager
+def _preparing(paths: Paths, release: str, preparation: Preparation | None) -> Generator[history.Entry]:
+    """Holds the server's lock during the block, and records the yielded entry in the history."""
+    seconds, variables = Phases(), preparation.deployment.variables if preparation else None
+    with ExitStack() as stack:
+        stack.enter_context(change.exclusive(paths, f"the preparation of {release}", seconds))
+        name, revision = (preparation.deployment.name, preparation.revision) if preparation else (release, None)
+        entry = history.new_entry(release, name, revision)
+        entry.phases.update(seconds)
+        yield stack.enter_context(history.recording(paths, entry, variables))
+
+
+def _prepare_deployment(paths: Paths, options: Preparation, entry: history.Entry) -> None:
     name = options.deployment.name
     try:
-        folders = install_and_build(paths, options.deployment)
-        _run_release_phase(paths, options, folders)
+        folders = install_and_build(paths, options.deployment, entry.phases, with_data=options.with_data)
+        if options.processes.first and "release" in procfile.read(paths.releases / options.deployment.release):
+            processes.prepare(paths, options.deployment, folders=folders, plan=options.processes, seconds=entry.phases)
     except BaseException:
         if name not in state.needed(paths):
             deployment.remove(paths, name)
         raise
-
-
-def _run_release_phase(paths: Paths, options: Preparation, folders: Folders) -> None:
-    release, name = options.deployment.release, options.deployment.name
-    if options.processes.first and "release" in procfile.read(paths.releases / release):
-        entry = history.new_entry(release, name, options.revision)
-        with history.recording(paths, entry):
-            processes.prepare(paths, options.deployment, folders=folders, plan=options.processes)
-            entry.result = "prepared"
 
 
 def begin(paths: Paths, seconds: float) -> None:
@@ -101,14 +109,16 @@ def passed(paths: Paths, name: str) -> bool:
     return name in (state.proven(paths), on_probation)
 
 
-def settle(paths: Paths, name: str, seconds: float) -> None:
+def settle(paths: Paths, name: str, seconds: float, phases: Phases | None = None) -> None:
     """After the watch: put the deployment on probation, or, if ``seconds`` is 0, make it the proven one."""
     if seconds and paths.probation.exists():
         files.write(paths.probation, name.encode(), 0o600)
         return
-    state.prove(paths, name)
-    disarm(paths, systemd.ROLLBACK_SERVICE)
-    processes.delete_saved(paths)
+    is_confirmation = paths.probation.exists() and state.proven(paths) != name
+    with phase("confirm", phases) if is_confirmation else nullcontext():
+        state.prove(paths, name)
+        disarm(paths, systemd.ROLLBACK_SERVICE)
+        processes.delete_saved(paths)
 
 
 def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
@@ -119,15 +129,22 @@ def rollback(paths: Paths, wait: float = WAIT_SECONDS) -> None:
     A server without a proven deployment serves nothing: a release that the other servers don't have must not get
     requests from the balancer.
     """
-    with exclusive(paths.lock, "a rollback", wait), disk_reserve.available(paths):
+    seconds = Phases()
+    with ExitStack() as stack:
+        stack.enter_context(change.exclusive(paths, "a rollback", seconds, wait))
         name, proven = state.current(paths), state.proven(paths)
         if name and name != proven and (proven or paths.probation.exists()):
             entry = history.new_entry(deployment.release_of(name), name)
-            with history.recording(paths, entry), phase("rollback", entry.phases):
+            entry.phases.update(seconds)
+            seconds = entry.phases
+            stack.enter_context(history.recording(paths, entry))
+            with phase("rollback", seconds):
                 _serve_again(paths, proven)
-                entry.result, entry.reason = "rolled back", "the rollout didn't succeed on every server"
-        drain_others(paths)
-        processes.roll_back(paths)
+            entry.result, entry.reason = "rolled back", "the rollout didn't succeed on every server"
+        with phase("drain", seconds) as notes:
+            notes.append(f"{drain_others(paths)} draining")
+        with phase("processes", seconds):
+            processes.roll_back(paths)
         disarm(paths)
     serves = state.current(paths)
     say(f"release {deployment.release_of(serves)} is serving" if serves else "this server serves no release")

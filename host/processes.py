@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host import cron, files, ports, procfile, release_phase, state, staying_up, systemd
-from host.console import phase, say
+from host.console import Phases, phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.packages import venv
@@ -49,7 +49,9 @@ class Plan:
         return count
 
 
-def prepare(paths: Paths, deployment: Deployment, *, folders: Folders, plan: Plan) -> None:
+def prepare(
+    paths: Paths, deployment: Deployment, *, folders: Folders, plan: Plan, seconds: Phases | None = None
+) -> None:
     """Before the switch: raise ReleaseError for a process that can't run, and run the release phase."""
     _planned(paths, deployment, plan)
     types = procfile.services(procfile.read(paths.releases / deployment.release))
@@ -58,10 +60,10 @@ def prepare(paths: Paths, deployment: Deployment, *, folders: Folders, plan: Pla
     if plan.first and not plan.migrated:
         if "verify" in procfile.read(paths.releases / deployment.release):
             say("the line verify of the Procfile isn't run: the name is reserved")
-        release_phase.run(paths, deployment, folders)
+        release_phase.run(paths, deployment, folders, seconds)
 
 
-def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
+def start(paths: Paths, deployment: Deployment, plan: Plan, seconds: Phases | None = None) -> None:
     """Run the planned processes of ``deployment``, which serves; raises ReleaseError if one doesn't stay up."""
     planned = _planned(paths, deployment, plan)
     states = systemd.listed(*_ALL)
@@ -72,7 +74,7 @@ def start(paths: Paths, deployment: Deployment, plan: Plan) -> None:
     new = [process for process in planned if process.unit not in healthy]
     timers = sum(process.schedule is not None for process in planned)
     if planned or recorded:
-        with phase("processes") as notes:
+        with phase("processes", seconds) as notes:
             old_singletons = _others(process for process in new if process.is_singleton)
             try:
                 _start(paths, deployment, new=new, old_singletons=old_singletons)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from host import procfile_correction
+from host import procfile_correction, utf8
 
 # These lines aren't services: each has a meaning of its own.
 RESERVED = ("web", "release", "build", "verify")
@@ -98,11 +98,7 @@ def decode(content: bytes) -> str:
     Raises ValueError with the line of the first byte that is in another encoding.
     """
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"Procfile, line {number}: a character isn't in UTF-8: save the file as UTF-8") from None
+    text = utf8.decode("Procfile", content, encoding)
     if "\0" in text:
         raise ValueError("Procfile: it has bytes of value 0, as UTF-16 without its mark has: save the file as UTF-8")
     return text

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from host import assets, build, deployment, files, processes, release_phase, state
-from host.packages import pythons
+from host.packages import pythons, venv
 from host.paths import Paths
 
 KEPT_RELEASES = 5
@@ -55,18 +55,23 @@ def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> Non
             link.unlink()
     links = [*paths.venv_links.glob("*"), *(paths.deployments / name / "venv" for name in deployments)]
     _keep_only(paths.venvs, {link.resolve().name for link in links})
+    venv.prune_marks(paths)
     pythons.prune(paths)
 
 
 def _prune_uploads(paths: Paths) -> None:
-    uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.stat().st_mtime)
+    # The deploy user may have made links there.
+    uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.lstat().st_mtime)
     unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
     # The newest stay: a failed release may be tried again, and another operator may be about to release one.
     for upload in {*unpacked, *uploads[:-KEPT_UPLOADS]}:
         upload.unlink()
-    for program in paths.incoming.glob("host-*.pyz"):
-        if program != paths.host_program.resolve():
-            program.unlink()
+    used = paths.host_program.resolve()
+    for folder in (paths.incoming, paths.program_uploads, paths.programs):
+        for program in folder.glob("host-*.pyz*"):
+            # The upload configures the server again, as long as no newer one does.
+            if program != used and (folder == paths.incoming or program.name != used.name):
+                program.unlink()
 
 
 def _keep_only(parent: Path, names: set[str]) -> None:

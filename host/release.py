@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from host import (
+    change,
     deployment,
-    disk_reserve,
     explain,
     failed_release,
     health,
@@ -28,14 +28,17 @@ from host import (
     prune,
     state,
     times,
+    volume,
+    volume_removal,
     watch,
     web_hints,
 )
-from host.console import phase, say
+from host.console import Phases, phase, say
 from host.deployment import Deployment, Folders
 from host.errors import ReleaseError
 from host.health_check import HealthCheck
 from host.install import install_and_build
+from host.layers import nginx
 from host.packages import system_packages
 from host.packages.venv import is_built
 from host.paths import Paths
@@ -59,6 +62,9 @@ class ReleaseOptions:
     # The git revision that the history shows, or None.
     revision: str | None = None
     processes: processes.Plan = field(default_factory=processes.Plan)
+    # Whether the app's data is on a volume, and if not, whether a volume that the server has may be given up.
+    volume: bool = False
+    gives_volume_up: bool = False
     # Seconds to wait for another release in progress on this server.
     wait: float = lock.WAIT_SECONDS
 
@@ -71,20 +77,10 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
     name = options.deployment.name
     with _locked_and_recorded(paths, options) as entry:
         options = replace(options, watch=_watch_seconds(paths, options))
-        already_serves, was_proven = _serves(paths, options), state.proven(paths) == name
-        if already_serves:
-            # The setting aptPackages may have changed.
-            system_packages.ensure(paths, paths.releases / options.deployment.release, entry.phases)
-        else:
-            _install_and_start(paths, options, entry)
-        probation.begin(paths, options.probation)
-        if already_serves and probation.passed(paths, name):
-            processes.start(paths, options.deployment, options.processes)
-            probation.settle(paths, name, options.probation)
-        else:
-            # A deployment that serves already is switched to again if it hasn't passed its watch: the run that
-            # switched to it was killed.
-            _switch_and_watch(paths, options, entry)
+        if options.volume:
+            volume.require(paths)
+        with _without_volume(paths, options, entry) as leaves_volume:
+            already_serves, was_proven = _make_serve(paths, options, entry, must_start=leaves_volume)
         _clean_up(paths, name, entry)
         if name != state.proven(paths):
             entry.result = "on probation"
@@ -96,17 +92,58 @@ def release(paths: Paths, options: ReleaseOptions) -> None:
     say(f"release {options.deployment.release} is serving{' already' if already_serves else ''}")
 
 
+def _make_serve(paths: Paths, options: ReleaseOptions, entry: history.Entry, *, must_start: bool) -> tuple[bool, bool]:
+    """Do all steps that visitors notice. Returns whether the deployment served already, and whether it was proven."""
+    name = options.deployment.name
+    already_serves, was_proven = not must_start and _serves(paths, options), state.proven(paths) == name
+    if already_serves:
+        # The setting aptPackages may have changed.
+        system_packages.ensure(paths, paths.releases / options.deployment.release, entry.phases)
+    else:
+        _install_and_start(paths, options, entry)
+    probation.begin(paths, options.probation)
+    if already_serves and probation.passed(paths, name):
+        processes.start(paths, options.deployment, options.processes, entry.phases)
+        probation.settle(paths, name, options.probation, entry.phases)
+    else:
+        # A deployment that serves already is switched to again if it hasn't passed its watch: the run that
+        # switched to it was killed.
+        _switch_and_watch(paths, options, entry)
+    return already_serves, was_proven
+
+
+@contextmanager
+def _without_volume(paths: Paths, options: ReleaseOptions, entry: history.Entry) -> Generator[bool]:
+    """Gives up the volume of a server that shall have none. Yields whether it had one. If the block fails, it is back.
+
+    The long steps come before that, while the old release serves. The release phase comes after it: it may make a
+    database in the folder that is empty then.
+    """
+    if options.volume or not volume_removal.is_due(paths, agreed=options.gives_volume_up):
+        yield False
+        return
+    try:
+        with phase("space", entry.phases):
+            require_space(paths, options.deployment.release)
+        install_and_build(paths, options.deployment, entry.phases, with_data=False)
+        with volume_removal.given_up(paths):
+            yield True
+    except BaseException as error:
+        failed_release.remove(paths, options.deployment.name)
+        if isinstance(error, ReleaseError):
+            error.outcome = _still_serving(paths)
+        raise
+
+
 @contextmanager
 def _locked_and_recorded(paths: Paths, options: ReleaseOptions) -> Generator[history.Entry]:
     """Hold the server's lock during the block. The block fills in the yielded entry, which is then in the history."""
-    name, seconds = options.deployment.release, dict[str, float]()
+    name, seconds = options.deployment.release, Phases()
     with ExitStack() as stack:
-        with phase("lock", seconds):
-            stack.enter_context(lock.exclusive(paths.lock, f"a release of {name}", options.wait))
-        stack.enter_context(disk_reserve.available(paths))
+        stack.enter_context(change.exclusive(paths, f"a release of {name}", seconds, options.wait))
         entry = history.new_entry(name, options.deployment.name, options.revision)
-        stack.enter_context(history.recording(paths, entry, options.deployment.variables))
         entry.phases.update(seconds)
+        stack.enter_context(history.recording(paths, entry, options.deployment.variables))
         yield entry
 
 
@@ -139,7 +176,7 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         require_space(paths, options.deployment.release)
     try:
         folders = install_and_build(paths, options.deployment, entry.phases)
-        processes.prepare(paths, options.deployment, folders=folders, plan=options.processes)
+        processes.prepare(paths, options.deployment, folders=folders, plan=options.processes, seconds=entry.phases)
         _start(paths, options, folders=folders, seconds=entry.phases)
     except BaseException as error:
         previous = _previous(paths, name)
@@ -152,13 +189,14 @@ def _install_and_start(paths: Paths, options: ReleaseOptions, entry: history.Ent
         _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
-def _start(paths: Paths, options: ReleaseOptions, *, folders: Folders, seconds: dict[str, float]) -> None:
+def _start(paths: Paths, options: ReleaseOptions, *, folders: Folders, seconds: Phases) -> None:
     name = options.deployment.name
     with phase("start", seconds):
         deployment.write_files(paths, options.deployment, folders)
         deployment.start(name)
     with phase("check", seconds) as notes, _with_journal(name):
         answer = health.check_socket(paths.deployment_socket(name), options.health_check)
+        nginx.ensure(paths)
         health.check_candidate(paths, name, options.health_check)
         notes.append(str(answer))
     if remark := health_advice.remark(options.health_check, answer):
@@ -179,27 +217,29 @@ def _switch_and_watch(paths: Paths, options: ReleaseOptions, entry: history.Entr
                 # For this long, a connection that Nginx keeps open may carry a request to the old deployment. The next
                 # check must not be such a request.
                 time.sleep(times.MOVED_SECONDS)
-        crash_reasons = watch.crashes_named(name, state.switched_at(paths))
+        crash_reasons = watch.crashes_named(paths.crash_record(name), state.switched_at(paths))
         with phase("verify", entry.phases) as notes, _with_journal(name), crash_reasons:
             notes.append(str(health.check_nginx(options.health_check)))
         if options.watch:
             with phase("watch", entry.phases) as notes, _with_journal(name):
-                notes.append(watch.watch(_watch_options(paths, options)))
+                notes.append(watch.watch(_watch_options(paths, options, previous)))
                 notes.append(f"{options.watch:g} s")
             entry.watched = options.watch
-        processes.start(paths, options.deployment, options.processes)
+        processes.start(paths, options.deployment, options.processes, entry.phases)
         probation.settle(paths, name, options.probation)
     except BaseException as error:
         _roll_back_and_raise(paths, name, previous=previous, entry=entry, error=error)
 
 
-def _watch_options(paths: Paths, options: ReleaseOptions) -> watch.WatchOptions:
+def _watch_options(paths: Paths, options: ReleaseOptions, previous: str | None) -> watch.WatchOptions:
     return watch.WatchOptions(
         deployment=options.deployment.name,
         health_check=options.health_check,
         seconds=options.watch,
         log=paths.access_log,
         switched_at=state.switched_at(paths),
+        record=paths.crash_record(options.deployment.name),
+        previous_record=paths.crash_record(previous) if previous else None,
     )
 
 
@@ -218,9 +258,11 @@ _OUTCOMES = {"rolled back": outcomes.ROLLED_BACK, "failed": outcomes.NOTHING_BEF
 
 @contextmanager
 def _with_journal(name: str) -> Generator[None]:
-    """Adds the last lines of the app's journal to a ReleaseError, and what they mean."""
+    """Adds the last lines of the app's journal to a ReleaseError, and what they mean, unless the cause is Nginx."""
     try:
         yield
+    except nginx.NginxError:
+        raise
     except ReleaseError as error:
         failure = explain.failure(error.message, deployment.journal(name), deployment.app_folder(name))
         failure.advice = "\n".join(filter(None, (failure.advice, error.advice)))
@@ -243,7 +285,9 @@ def _roll_back_and_raise(
     paths: Paths, failed: str, *, previous: str | None, entry: history.Entry, error: BaseException
 ) -> NoReturn:
     """Roll back, then raise ``error`` with the outcome."""
-    entry.result = failed_release.roll_back(paths, failed, previous)
+    with phase("rollback", entry.phases) as notes:
+        entry.result = failed_release.roll_back(paths, failed, previous)
+        notes.append(entry.result)
     if isinstance(error, ReleaseError):
         error.outcome = _OUTCOMES[entry.result]
     raise error

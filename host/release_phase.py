@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from host import files, oneshot, procfile, systemd, written_files
-from host.console import phase, say
+from host.console import Phases, phase, say
 from host.deployment import APP_USER, Deployment, Folders, write_files
 from host.paths import Paths
 
 
-def run(paths: Paths, deployment: Deployment, folders: Folders) -> None:
+def run(paths: Paths, deployment: Deployment, folders: Folders, seconds: Phases | None = None) -> None:
     """Run the release phase, if there is one, and print its output line by line.
 
     It runs in a copy of the app's folder that it may write to, and that is removed afterwards. Raises ReleaseError when
@@ -21,7 +21,7 @@ def run(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     command = procfile.read(paths.releases / deployment.release).get("release")
     if command is None:
         return
-    with phase("release"):
+    with phase("release", seconds):
         write_files(paths, deployment, folders)
         files.write(paths.deployments / deployment.name / "release", procfile.script(command), 0o755)
         unit = systemd.RELEASE_UNIT.format(deployment.name)
@@ -46,7 +46,7 @@ def remove_copies(paths: Paths) -> None:
 def _run_in(copy: Path, unit: str, command: str) -> None:
     before = written_files.snapshot(copy)
     if not oneshot.succeeds(unit):
-        raise oneshot.failure(unit, "the release phase", command, copy)
+        raise oneshot.failure(unit, "the release phase", command=command, app=copy)
     if written := written_files.since(before, copy):
         say(
             f"  the release phase wrote {written_files.summary(written)} into its own copy of the app, which is"

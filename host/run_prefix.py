@@ -106,7 +106,7 @@ def command(tool: str, arguments: Sequence[str], folder: Path) -> Run | None:
         raise ReleaseError(f"`{tool} run` names no command")
     target = next((options[name] for name in _FOLDER[tool] if name in options), ".")
     ignored = tuple(name for name in _IGNORED if tool == "uv" and name in options)
-    return Run(_resolved(tool, words, options, folder / target), target, ignored)
+    return Run(_resolved(tool, words, options=options, folder=folder / target), target, ignored)
 
 
 def _take_options(tool: str, words: list[str]) -> dict[str, str]:
@@ -124,7 +124,7 @@ def _take_options(tool: str, words: list[str]) -> dict[str, str]:
     return options
 
 
-def _resolved(tool: str, words: list[str], options: Mapping[str, str], folder: Path) -> list[str]:
+def _resolved(tool: str, words: list[str], *, options: Mapping[str, str], folder: Path) -> list[str]:
     """The words with the interpreter or the declared script that the tool would add."""
     name = words[0]
     if tool == "uv":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from host import deployment, history, processes, state
+from host import deployment, history, processes, state, updates
 from host.paths import Paths
 
 SHOWN_ENTRIES = 10
@@ -22,6 +23,7 @@ def status(paths: Paths) -> dict[str, Any]:
         "since": history.utc(state.switched_at(paths)) if name else None,
         "processes": processes.running() if name else [],
         "kept": state.kept_releases(paths),
+        "updates": updates.report(paths, time.time()),
         "history": history.last_entries(paths, SHOWN_ENTRIES),
     }
 
@@ -37,6 +39,8 @@ def text(report: dict[str, Any]) -> str:
         lines.append(f"on probation: rolls back to {deployment.release_of(report['proven'])} unless it is confirmed")
     if report["processes"]:
         lines.append(f"other processes: {' '.join(report['processes'])}")
+    if report["updates"]:
+        lines.append(f"security updates: {report['updates']}")
     lines.append(f"kept: {' '.join(report['kept']) or 'none'}")
     lines += [_line(entry) for entry in reversed(report["history"])]
     return "\n".join(lines)

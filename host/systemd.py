@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from contextlib import suppress
+
+from host.errors import ReleaseError
 
 # ``format`` with a deployment's name, a process's name, "%i", "*" for all, or "" for the template's file name.
 WEB_UNIT = "gantry-web@{}.service"
@@ -16,8 +19,25 @@ BUILD_UNIT = "gantry-build@{}.service"
 PROCESS_UNIT = "gantry-process@{}.service"
 CRON_SERVICE = "gantry-cron@{}.service"
 CRON_TIMER = "gantry-cron@{}.timer"
+NGINX = "nginx.service"
+# The control group of everything that runs the app's code.
+APP_SLICE = "gantry.slice"
+SWAP_UNIT = "gantry-swap.service"
 # Serves a release again after a boot.
 RESUME_UNIT = "gantry.service"
+# Restores the firewall's rules.
+FIREWALL_UNIT = "gantry-firewall.service"
+# What the site, its log and the way in need. systemd restarts them without an end.
+DAEMONS = (NGINX, "ssh.service", "systemd-journald.service", "systemd-networkd.service", "systemd-resolved.service")
+# Rotate the logs.
+LOGS_SERVICE = "gantry-logs.service"
+LOGS_TIMER = "gantry-logs.timer"
+# Install security updates.
+UPDATES_SERVICE = "gantry-updates.service"
+UPDATES_TIMER = "gantry-updates.timer"
+# The mounts of the volume at Paths.volume, and of its folder at Paths.app_home, whose paths are these names.
+VOLUME_MOUNT = "var-lib-gantry-volume.mount"
+DATA_MOUNT = "var-lib-app.mount"
 # The units of the rollback timer. Servers may still have them from an earlier version, so the name stays.
 ROLLBACK_SERVICE = "gantry-revert.service"
 ROLLBACK_TIMER = "gantry-revert.timer"
@@ -32,10 +52,23 @@ def systemctl(*words: str, timeout: float | None = None) -> subprocess.Completed
     return subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=timeout)
 
 
+def require(*words: str) -> None:
+    """Run systemctl. Raises ReleaseError with its message if it fails."""
+    if (result := systemctl(*words)).returncode != 0:
+        raise ReleaseError(f"systemctl {' '.join(words)} failed: {result.stderr.strip()}")
+
+
 def show(unit: str, *names: str) -> dict[str, str]:
     """The properties ``names`` of a unit."""
     stdout = systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
     return {name: value for name, _, value in (line.partition("=") for line in stdout.splitlines())}
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; most of the real-time signals have none."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def end_of(code: str | None, status: str) -> str:
@@ -43,7 +76,7 @@ def end_of(code: str | None, status: str) -> str:
     if code == EXITED:
         return f" (exit status {status})"
     if code in KILLED and status.isdecimal():
-        return f" (killed by {signal.Signals(int(status)).name})"
+        return f" (killed by {signal_name(int(status))})"
     return ""
 
 

@@ -19,12 +19,28 @@ MAX_START_SECONDS = 3600
 # The same for the commands build and release in the Procfile: the longest releaseTimeout.
 MAX_COMMAND_SECONDS = 86400
 
+# --- Restarts of a process that has ended.
+
+# systemd's pause before a restart (RestartSec) grows with each restart up to the longest (RestartMaxDelaySec).
+RESTART_SECONDS = 0.2
+LONGEST_RESTART_SECONDS = 30
+# The pause has grown to the longest after this many restarts (RestartSteps).
+RESTART_STEPS = 8
+# After this many seconds without an end, the pauses begin again with the shortest one.
+STEADY_SECONDS = 60
+
 # --- How long a request may take.
 
 # Gunicorn's timeout, and Nginx's default for proxy_read_timeout: the server answers with an error after this time.
 REQUEST_SECONDS = 60
 # A balancer waits longer than the server, so that the server's own error reaches the visitor.
 BALANCER_READ_SECONDS = REQUEST_SECONDS + 15
+
+# Nginx ends a request whose header takes longer, or whose body pauses for longer.
+HEADER_SECONDS = 10
+BODY_SECONDS = 15
+# A visitor may send as many requests at once as the setting requestsPerSecond allows in this time.
+BURST_SECONDS = 10
 
 # --- Connections that are kept open between two requests. The side that sends requests must close first, because a
 # --- request that meets a closing connection fails.

@@ -5,6 +5,7 @@ They import little, because each start and stop of a process waits for them.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from host.paths import Paths
 
 
 def _wait_until_listening(deployment: str, process: str = "0") -> None:
+    # Drop-ins of an earlier version call this as the app's user, after the unit has called it as root. In the app's
+    # sandbox, that user sees no process.
+    if os.geteuid() != 0:
+        return
     # systemd leaves out the id of a process that has ended.
     from host import web_server
 
@@ -40,11 +45,25 @@ def _run_prefix(program: str, *arguments: str) -> None:
     run_prefix.replace_this_process(Path(program), arguments)
 
 
+def _swap(setting: str) -> None:
+    from host import swap
+
+    print(swap.provide(Paths(), setting))
+
+
+def _rotate_logs(days: str) -> None:
+    from host import log_rotation
+
+    log_rotation.rotate(Paths(), int(days))
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "wait-until-listening": _wait_until_listening,  # DEPLOYMENT PROCESS
     "wait-until-idle": _wait_until_idle,  # DEPLOYMENT
     "stop-programs": _stop_programs,  # PROCESS
     "run-prefix": _run_prefix,  # PROGRAM (poetry, pipenv or uv) and its arguments
+    "swap": _swap,  # SIZE
+    "rotate-logs": _rotate_logs,  # DAYS
     # Earlier names. Units that an earlier version wrote still use them.
     "listening": _wait_until_listening,
     "idle": _wait_until_idle,

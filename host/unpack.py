@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import posixpath
 import shutil
+import stat
 import tarfile
 from collections.abc import Container
 from pathlib import Path
@@ -43,7 +45,7 @@ def _megabytes(size: int) -> str:
 
 def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
     """Bytes and files: twice the tarball, its copies, and the packages unless another release has installed them."""
-    with tarfile.open(tarball) as archive:
+    with _opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
         members = {posixpath.normpath(member.name): member for member in archive.getmembers()}
 
         def read(name: str) -> bytes | None:
@@ -53,7 +55,7 @@ def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
         installed = venv.is_built(paths, paths.releases / release, read)
         copies = _copies(read("Procfile") or b"", members)
 
-    size, count = (2 + copies) * tarball.stat().st_size + MARGIN[0], (1 + copies) * len(members) + MARGIN[1]
+    size, count = (2 + copies) * tarball.lstat().st_size + MARGIN[0], (1 + copies) * len(members) + MARGIN[1]
     return (size, count) if installed else (size + PACKAGES[0], count + PACKAGES[1])
 
 
@@ -79,7 +81,7 @@ def unpack(paths: Paths, release: str) -> str:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with tarfile.open(tarball) as archive:
+        with _opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
             _extract(archive, partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -104,8 +106,17 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> None:
     archive.extractall(folder)
 
 
+def _opened(tarball: Path) -> io.BufferedReader:
+    """The upload, opened for reading. Raises OSError for a link, because this program may read more than its owner."""
+    descriptor = os.open(tarball, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"the upload {tarball} isn't a file")
+    return os.fdopen(descriptor, "rb")
+
+
 def _verify(tarball: Path, release: str) -> None:
-    with tarball.open("rb") as stream:
+    with _opened(tarball) as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if not digest.startswith(release):
         raise ReleaseError(

@@ -45,12 +45,10 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
         if listening.accepts_unix(path):
             # Some servers admit only their own user to the socket. Nginx is in the socket's group.
             path.chmod(0o660)
-            # For the drop-in of an earlier version, which still calls this as the app's user, the folder is read-only.
-            if (file := forward_file(paths, deployment)).exists():
-                file.unlink()
+            forward_file(paths, deployment).unlink(missing_ok=True)
             return
         if port and (address := listening.reachable_address(port, user)):
-            _forward(paths, deployment, address, port)
+            _forward(paths, deployment, address=address, port=port)
             return
         if places := elsewhere.places():
             raise ReleaseError(_wrong_place(places, _command(paths, deployment)))
@@ -122,7 +120,7 @@ def _command(paths: Paths, deployment: str) -> str:
     return ""
 
 
-def _forward(paths: Paths, deployment: str, address: str, port: int) -> None:
+def _forward(paths: Paths, deployment: str, *, address: str, port: int) -> None:
     """Let systemd forward connections from the deployment's socket to the port."""
     # systemd-socket-proxyd takes what is before the last colon for the address, also for IPv6.
     target = f"{address}:{port}"
@@ -159,7 +157,8 @@ def connections(table: str, sockets: set[str]) -> int:
 
 
 def remove_files(paths: Paths, deployment: str) -> None:
-    """Delete the sockets of a web process that has ended, and the drop-in that earlier versions wrote for some."""
+    """Delete the sockets and the crash record of a web process that has ended, and the drop-in of earlier versions."""
     paths.deployment_socket(deployment).unlink(missing_ok=True)
     paths.port_socket(deployment).unlink(missing_ok=True)
+    paths.crash_record(deployment).unlink(missing_ok=True)
     shutil.rmtree(paths.unit_drop_ins(systemd.WEB_UNIT.format(deployment)), ignore_errors=True)

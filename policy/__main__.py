@@ -45,7 +45,14 @@ def declared_resource(resource: PolicyResource) -> Resource:
         key: frozenset(used.urn for used in dependencies)
         for key, dependencies in resource.property_dependencies.items()
     }
-    return Resource(urn=resource.urn, type=resource.resource_type, name=resource.name, props=resource.props, uses=uses)
+    return Resource(
+        urn=resource.urn,
+        type=resource.resource_type,
+        name=resource.name,
+        props=resource.props,
+        uses=uses,
+        protected=resource.opts.protect,
+    )
 
 
 PolicyPack(

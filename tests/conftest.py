@@ -2,7 +2,7 @@
 
 - In CI a skipped test fails, because nobody would notice that it never ran.
 - A test run fails if one of its processes outlives it.
-- Where several workers share the tests, three of them boot machines: see ``scope_of``. The longest groups start first.
+- Where several workers share the tests, four of them boot machines: see ``scope_of``. The longest groups start first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from xdist.scheduler import LoadScopeScheduling
 RUN_VARIABLE = "GANTRY_TEST_RUN"
 RUN_ID = os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(8))
 END_SECONDS = 10
+# The tests start the project's programs many hundred times. Without bytecode, Python would compile them at each start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The suites that release many small apps on one server each.
 APP_SUITES = {
     f"tests/machine/test_{suite}.py"
@@ -31,10 +33,20 @@ APP_SUITES = {
 }  # fmt: skip
 # The suites that boot servers in a simulated cloud.
 CLOUD_SUITES = {
-    f"tests/clouds/test_{suite}.py" for suite in ("balanced_servers", "cleanup_after_kill", "single_server")
+    f"tests/clouds/test_{suite}.py"
+    for suite in ("balanced_servers", "cleanup_after_kill", "guestbook", "single_server", "storage")
 }
+# The suite with several local servers and their balancer.
+FLEET_SUITE = "tests/machine/test_fleet.py"
 # The groups that take longest, in this order. They start first, so that none of them runs alone at the end.
-FIRST_SCOPES = ("machines", "cloud", "apps", "tests/clouds/test_kills.py", "tests/clouds/test_failing_runs.py")
+FIRST_SCOPES = (
+    "machines",
+    "cloud",
+    "apps",
+    FLEET_SUITE,
+    "tests/clouds/test_kills.py",
+    "tests/clouds/test_failing_runs.py",
+)
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -61,13 +73,13 @@ def _fail_if_skipped_in_ci(report: Any, part: str) -> Any:
 def scope_of(nodeid: str) -> str:
     """The name of the group whose tests one worker runs: the suite's file, or all suites that boot the same machines.
 
-    Tests that boot machines mostly wait. A computer with two processors has room for the machines of three groups:
-    servers with apps, other local machines, and simulated clouds.
+    Tests that boot machines mostly wait. A computer with two processors has room for the machines of four groups:
+    servers with apps, several local servers, other local machines, and simulated clouds.
     """
     file = nodeid.partition("::")[0]
     if file in APP_SUITES:
         return "apps"
-    if file.startswith("tests/machine/"):
+    if file.startswith("tests/machine/") and file != FLEET_SUITE:
         return "machines"
     return "cloud" if file in CLOUD_SUITES else file
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,16 @@ from pathlib import Path
 SCRIPT = """
 wrk.method = "METHOD"
 wrk.body = string.rep("x", 512)
+setup = function(only_thread) thread = only_thread end
+init = function() statuses = "" end
+response = function(status)
+  if status > 399 then statuses = statuses .. " " .. status end
+end
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format("requests=%d status=%d connect=%d read=%d write=%d timeout=%d max=%d\\n",
-    summary.requests, e.status, e.connect, e.read, e.write, e.timeout, latency.max))
+  io.write("statuses:" .. thread:get("statuses") .. "\\n")
+  io.write(string.format("requests=%d connect=%d read=%d write=%d timeout=%d max=%d\\n",
+    summary.requests, e.connect, e.read, e.write, e.timeout, latency.max))
 end
 """
 PAUSE = "delay = function() return {milliseconds} end\n"
@@ -25,7 +32,10 @@ PAUSE = "delay = function() return {milliseconds} end\n"
 
 @dataclass
 class Load:
-    """The results, which are set when the load has ended. ``failed`` has the counts by kind of failure."""
+    """The results, which are set when the load has ended.
+
+    ``failed`` has the counts by kind of failure, such as ``timeout`` or ``status 502``.
+    """
 
     requests: int = 0
     worst_seconds: float = 0.0
@@ -52,6 +62,9 @@ def load(
         "--threads=1",
         f"--connections={connections}",
         f"--duration={seconds}s",
+        # A request without an answer by then has failed. While machines are created, the disk of a busy computer has
+        # stopped all of them for five seconds.
+        "--timeout=10s",
         f"--script={script}",
         url,
     ]
@@ -68,4 +81,6 @@ def load(
     counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", report)}
     assert counts, report
     results.requests, results.worst_seconds = counts.pop("requests"), counts.pop("max") / 1e6
+    statuses = Counter(re.findall(r"\d+", report.partition("statuses:")[2].partition("\n")[0]))
     results.failed = {name: count for name, count in counts.items() if count}
+    results.failed |= {f"status {status}": count for status, count in statuses.items()}

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 
-from components import fleet
+from components import data_guard, fleet
 from components.app.source import Release
 from components.settings.common import Settings
 from tests.stack_settings import make_settings
@@ -21,6 +21,9 @@ DIGITALOCEAN: dict[str, Any] = {"target": "digitalocean", "region": "fra1", "ssh
 # With these, a stack gets DNS records, and a certificate if it has a balancer.
 SITE: dict[str, Any] = {"domain": "shop.example.org", "zone": "example.org"}
 # The ranges of an existing VPC's subnets. The VPC's own first range contains only one of them.
+ELASTIC_IP = "198.51.100.201"
+# What EC2 reports of every instance.
+INSTANCE = {"publicIp": "198.51.100.200"}
 SUBNET_RANGES = {"subnet-a1": "172.31.0.0/20", "subnet-b1": "100.64.0.0/24"}
 
 
@@ -56,6 +59,8 @@ class Recorder(Mocks):
 
     registrations: list[Registration] = field(default_factory=list[Registration])
     lookups: list[MockCallArgs] = field(default_factory=list[MockCallArgs])
+    # The state that the program finds: type and outputs of each resource, by its URN.
+    state: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     # What the program's last output resolved to.
     output: Any = None
     requests: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
@@ -71,9 +76,12 @@ class Recorder(Mocks):
             request=self.requests[args.typ, args.name],
         )
         self.registrations.append(registration)
-        return registration.id, {**_outputs(args.name, number), **args.inputs}
+        address = {"publicIp": ELASTIC_IP} if args.typ == "aws:ec2/eip:Eip" else {}
+        return registration.id, {**_outputs(args.name, number), **address, **args.inputs}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        if args.token == data_guard.READ_STATE:
+            return {"outputs": self.state}, []
         self.lookups.append(args)
         return _lookup_results(args)[args.token], []
 
@@ -119,9 +127,11 @@ class RecordingMonitor(MockMonitor):
         return super().RegisterResource(request)
 
 
-def run_program(program: Callable[[], pulumi.Output[Any]], *, stack: str = "prod") -> Recorder:
+def run_program(
+    program: Callable[[], pulumi.Output[Any]], *, stack: str = "prod", state: dict[str, dict[str, Any]] | None = None
+) -> Recorder:
     """Run ``program`` until the output that it returns is known, and all its resources are registered."""
-    recorder = Recorder()
+    recorder = Recorder(state=state or {})
     monitor = RecordingMonitor(recorder)
     pulumi.runtime.set_mocks(recorder, project="gantry", stack=stack, preview=False, monitor=monitor)
 
@@ -141,16 +151,18 @@ def build_stack(folder: Path, *, stack: str = "prod", **changes: Any) -> Recorde
     return build_fleet(folder, make_settings(**changes), stack=stack)
 
 
-def build_fleet(folder: Path, settings: Settings, *, stack: str = "prod") -> Recorder:
-    """Build a stack with exactly these settings."""
+def build_fleet(
+    folder: Path, settings: Settings, *, stack: str = "prod", state: dict[str, dict[str, Any]] | None = None
+) -> Recorder:
+    """Build a stack with exactly these settings. ``state`` has the resources that it has already."""
     tarball = folder / "app.tar"
     tarball.write_text("app")
 
     def program() -> pulumi.Output[Any]:
-        stack_fleet = fleet.build(stack, settings, Release(name="3f2a91c0ffee", tarball=tarball), folder)
+        stack_fleet = fleet.build(stack, settings, Release(name="3f2a91c0ffee", tarball=tarball), generated=folder)
         return pulumi.Output.all(url=stack_fleet.url, release=stack_fleet.release, servers=stack_fleet.servers)
 
-    return run_program(program, stack=stack)
+    return run_program(program, stack=stack, state=state)
 
 
 def stdout_of(name: str) -> str:
@@ -214,6 +226,7 @@ def _lookup_results(lookup: MockCallArgs) -> dict[str, dict[str, Any]]:
     return {
         "aws:ec2/getAmi:getAmi": {"id": "ami-1"},
         "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-1b", "eu-1c", "eu-1a"]},
+        "aws:ec2/getInstance:getInstance": INSTANCE,
         "aws:ec2/getSubnets:getSubnets": {"ids": ["subnet-a2", "subnet-b1", "subnet-a1"]},
         "aws:ec2/getSubnet:getSubnet": {"availabilityZone": f"eu-1{id[7:8]}", "cidrBlock": SUBNET_RANGES.get(id, "")},
         "aws:route53/getZone:getZone": {"zoneId": "Z0EXAMPLE"},

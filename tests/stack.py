@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from components import ssh
+from tools import login
 from tools.setup import backend
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,14 +55,20 @@ class Stack:
     # Added to the variables of the shell that runs Pulumi.
     shell_env: dict[str, str] = field(default_factory=dict[str, str])
     project: Path = ROOT
+    # The state whose outputs were read last, and these.
+    _read_state: tuple[int, int] | None = None
+    _read_outputs: str = ""
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir()
-        self.pulumi("stack", "init", self.name)
-        # Pulumi has written the stack's salt into the project's folder, where a test leaves nothing.
-        project_settings = self.project / self._settings_file.name
-        self._write_settings(yaml.safe_load(project_settings.read_text())["encryptionsalt"])
-        project_settings.unlink()
+        # Pulumi writes the stack's salt into the project's folder, where a test leaves nothing. Another process may
+        # make a stack of this name at the same time.
+        with (ROOT / ".gantry/stack-init.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.pulumi("stack", "init", self.name)
+            project_settings = self.project / self._settings_file.name
+            self._write_settings(yaml.safe_load(project_settings.read_text())["encryptionsalt"])
+            project_settings.unlink()
 
     @classmethod
     @contextmanager
@@ -117,13 +126,21 @@ class Stack:
             self.pulumi("cancel", "--yes", check=False)
             self.pulumi(*words)
 
+    def make_up(self, timeout: float = TIMEOUT_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Do what `make up` does, which may fail."""
+        return self._make("up", timeout)
+
     def recover(self) -> str:
         """Do what `make recover` does; returns its messages."""
-        options = ["--stack", self.name, "--config-file", str(self._settings_file)]
-        command = [sys.executable, "-m", "tools.setup", "recover", *options]
-        result = self._run(command, cwd=ROOT, timeout=TIMEOUT_SECONDS)
+        result = self._make("recover")
         assert result.returncode == 0, f"recover failed:\n{output(result)}"
         return result.stderr
+
+    def _make(self, target: str, timeout: float = TIMEOUT_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Do what this target of the Makefile does."""
+        options = ["--stack", self.name, "--config-file", str(self._settings_file)]
+        command = [sys.executable, "-m", "tools.setup", target, *options]
+        return self._run(command, cwd=ROOT, timeout=timeout)
 
     def plan(self) -> set[tuple[str, str, str]]:
         """The changes that a preview shows: (type, name, operation) of each resource that doesn't stay the same."""
@@ -136,7 +153,18 @@ class Stack:
         return {name: operation for _, name, operation in self.plan()}
 
     def outputs(self) -> dict[str, Any]:
-        return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
+        """The outputs, with secrets in plain text. They are read once for each state, because Pulumi takes a second."""
+        state = self._state()
+        if state is None or state != self._read_state:
+            self._read_outputs = self.pulumi("stack", "output", "--json", "--show-secrets").stdout
+            self._read_state = state
+        return json.loads(self._read_outputs)
+
+    def _state(self) -> tuple[int, int] | None:
+        """The identity of the state's file, which Pulumi replaces with each change; None if there is no file yet."""
+        for file in (self.folder / "state/.pulumi/stacks").glob(f"*/{self.name}.json"):
+            return file.stat().st_ino, file.stat().st_mtime_ns
+        return None
 
     def resource(self, name: str) -> dict[str, Any]:
         """The outputs of a resource in the state, with secrets in plain text."""
@@ -149,19 +177,20 @@ class Stack:
 
     def script(self, text: str) -> str:
         """Run a script as root on the first server, which reads it from standard input; returns its output."""
-        result = self._run(self._ssh_command(0, "sudo sh"), stdin=text, timeout=120)
+        command = [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-0", "sudo sh"]
+        result = self._run(command, stdin=text, timeout=120)
         assert result.returncode == 0, output(result)
         return result.stdout
 
-    def ssh(self, *command: str, server: int = 0, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command over bin/ssh on the first server, or on the one with this number."""
-        result = self._run(self._ssh_command(server, *command), timeout=60)
+    def ssh(self, *command: str, server: int | str = 0, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command on the first server, or on the one with this number, or on "balancer", as bin/ssh does."""
+        machine = login.server_in(self.outputs(), self.name, f"{self.name}-{server}")
+        done = ssh.run(machine.login, list(command), timeout=60)
+        texts = (done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        result = subprocess.CompletedProcess(command, done.returncode, *texts)
         if check:
             assert result.returncode == 0, f"{' '.join(command)} failed:\n{output(result)}"
         return result
-
-    def _ssh_command(self, server: int, *command: str) -> list[str]:
-        return [str(ROOT / "bin/ssh"), "--stack", self.name, f"{self.name}-{server}", *command]
 
     def env(self) -> dict[str, str]:
         """The variables for bin/pulumi, bin/ssh and the tools."""
@@ -184,8 +213,10 @@ class Stack:
     def _write_settings(self, salt: str | None = None) -> None:
         salt = salt or yaml.safe_load(self._settings_file.read_text())["encryptionsalt"]
         # test_faults_of_the_app.py tests a real watch. One second is enough for all other tests.
-        settings = {"watch": 1, **self.settings}
-        config = {f"gantry:{key}": value for key, value in settings.items() if value is not None}
+        # A test must not meet an update because it runs at this hour.
+        settings = {"watch": 1, "updateWindow": "none", **self.settings}
+        project = backend.name_in((self.project / "Pulumi.yaml").read_text())
+        config = {f"{project}:{key}": value for key, value in settings.items() if value is not None}
         self._settings_file.write_text(yaml.safe_dump({"config": config, "encryptionsalt": salt}))
 
 

@@ -13,6 +13,9 @@ import pytest
 
 from components import target_loader
 from components.app.source import Source
+from components.local import balancer_server
+from components.server.limits import limits
+from components.server.updates import updates
 from components.settings import reader
 from components.settings.common import Settings, TargetSettings
 from components.settings.reader import SettingsError
@@ -27,6 +30,12 @@ def make_settings(**changes: Any) -> Settings:
     target_settings = target_type(**{name: value for name, value in changes.items() if name in names})
     common = {name: value for name, value in changes.items() if name not in names}
     return Settings(**{"app": Path(), "health_path": "/healthz", "watch": 0, **common}, target_settings=target_settings)
+
+
+def balancer_files(addresses: Sequence[str] = ("10.0.0.2",), /, **changes: Any) -> dict[str, str]:
+    """The files of the local target's balancer of servers with these addresses. ``changes`` as in ``make_settings``."""
+    settings = make_settings(**changes)
+    return balancer_server.configuration("/h.pyz", addresses, limits(settings), updates(settings)).files
 
 
 def read(root: Path, *, secret: Sequence[str] = (), **values: Any) -> Settings:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from components.app import app_object
+from host import signatures
 
 # The names of classes and functions that make a whole app.
 _APP_CLASS = re.compile(
@@ -32,16 +34,65 @@ def made_by(module: app_object.Module, name: str) -> str | None:
     return app_object.full_name(module, value.func) if isinstance(value, ast.Call) else None
 
 
-def required_arguments(module: app_object.Module, name: str) -> list[str]:
-    """The arguments of a function of the module that a call must give."""
+def returned_calls(module: app_object.Module, name: str) -> list[str]:
+    """The full names of what a function of the module calls for the values that it returns."""
     definition = module.definitions.get(name)
-    if not isinstance(definition, ast.FunctionDef):
-        return []
-    arguments = definition.args
-    positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    without_default = [argument.arg for argument, default in named if default is None]
-    return positional[: len(positional) - len(arguments.defaults)] + without_default
+    values = app_object.returned(definition) if isinstance(definition, ast.FunctionDef) else []
+    calls = [app_object.full_name(module, value.func) for value in values if isinstance(value, ast.Call)]
+    return [call for call in calls if call]
+
+
+def is_of_unknown_kind(module: app_object.Module, name: str) -> bool:
+    """Whether the name is bound to a call of another package whose result isn't known, such as slack_bolt.App().
+
+    A call that wraps another name of the module counts as what that is.
+    """
+    module, name = app_object.origin(module, name)
+    made = made_by(module, name)
+    if made is None or app_object.kind(module, name):
+        return False
+    imported = {full.partition(".")[0] for full in module.imports.values() if not full.startswith(".")}
+    if made.partition(".")[0] not in imported:
+        return False
+    call = module.values[name][-1]
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
+    used = {node.id for argument in arguments for node in ast.walk(argument) if isinstance(node, ast.Name)}
+    return not any(other in ("app", "application") or app_object.kind(module, other) for other in used - {name})
+
+
+def returns_tuple(module: app_object.Module, name: str) -> int | None:
+    """The position of the app in the tuples that a factory returns; None if it returns something else."""
+    module, name = app_object.origin(module, name)
+    definition = module.definitions.get(name)
+    values = app_object.returned(definition) if isinstance(definition, ast.FunctionDef) else []
+    tuples = [value for value in values if isinstance(value, ast.Tuple)]
+    if not tuples or len(tuples) != len(values):
+        return None
+    names = [element.id if isinstance(element, ast.Name) else "" for element in tuples[0].elts]
+    return next((names.index(usual) for usual in ("app", "application") if usual in names), 0)
+
+
+def is_async(module: app_object.Module, name: str) -> bool:
+    """Whether the name is an async function. Another module of the app may define it."""
+    module, name = app_object.origin(module, name)
+    return isinstance(module.definitions.get(name), ast.AsyncFunctionDef)
+
+
+def required_arguments(module: app_object.Module, name: str) -> list[str]:
+    """The arguments that a call of a function must give. Another module of the app may define the function."""
+    module, name = app_object.origin(module, name)
+    definition = module.definitions.get(name)
+    return signatures.required_arguments(definition) if isinstance(definition, ast.FunctionDef) else []
+
+
+def servers_of_dash(module: app_object.Module) -> Iterator[str]:
+    """The names that are bound to the ``server`` of a Dash object, or that a Dash object gets as its ``server``."""
+    for name, values in module.values.items():
+        if isinstance(value := values[-1], ast.Attribute) and value.attr == "server":
+            yield name
+        for keyword in value.keywords if isinstance(value, ast.Call) else []:
+            if keyword.arg == "server" and isinstance(keyword.value, ast.Name):
+                yield keyword.value.id
 
 
 def _is_app_call(module: app_object.Module, value: ast.expr) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ Kind = Literal["wsgi", "asgi", "dash", "aiohttp"]
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("flask", "bottle", "falcon", "pyramid", "werkzeug", "cherrypy", "webob", "apiflask"), "wsgi"),
     **dict.fromkeys(("fastapi", "starlette", "quart", "litestar", "starlite", "blacksheep", "fasthtml"), "asgi"),
-    **dict.fromkeys(("sanic", "channels", "uvicorn", "nicegui", "strawberry"), "asgi"),
+    **dict.fromkeys(("sanic", "channels", "uvicorn", "nicegui", "strawberry", "shiny"), "asgi"),
     **dict.fromkeys(("connexion", "emmett", "muffin", "esmerald", "ravyn", "lilya", "responder"), "asgi"),
     "aiohttp": "aiohttp",
     "dash": "dash",
@@ -34,6 +35,8 @@ _CONVERTERS: dict[str, Kind] = {
 }
 # How many imports are followed from one module to the next.
 _MAX_IMPORTS = 8
+# How many `from module import *` are followed from one module to the next. Two modules may import each other.
+_MAX_STARS = 3
 
 
 @dataclass
@@ -53,6 +56,10 @@ class Module:
     imports: dict[str, str] = field(default_factory=dict)
     # Modules of which all names are imported.
     stars: list[str] = field(default_factory=list)
+    # What the module binds only as a program, below `if __name__ == "__main__":`.
+    program: list[ast.stmt] = field(default_factory=list)
+    # The objects whose attribute ``layout`` is assigned.
+    layouts: set[str] = field(default_factory=set)
     # Full names of what an import of the module calls without using the result, with their lines.
     calls: list[tuple[str, int]] = field(default_factory=list)
 
@@ -60,8 +67,11 @@ class Module:
         return {*self.definitions, *self.values, *self.imports}
 
 
-def read(path: Path, root: Path) -> Module:
-    """The module in a file: as much of it as this computer's Python can read."""
+def read(path: Path, root: Path, stars: int = 0) -> Module:
+    """The module in a file: as much of it as this computer's Python can read.
+
+    ``stars`` is the number of `from module import *` that have been followed to this module.
+    """
     source = python_source.parse(path.read_bytes())
     module = Module(path, root, source.unreadable)
     for statement in source.statements:
@@ -69,7 +79,36 @@ def read(path: Path, root: Path) -> Module:
             _bind(module, [statement])
         except RecursionError:
             module.unreadable = module.unreadable or f"line {statement.lineno}: it is nested too deeply"
+    if stars < _MAX_STARS:
+        module.imports |= _imports_of_stars(module, stars)
     return module
+
+
+def _imports_of_stars(module: Module, stars: int) -> dict[str, str]:
+    """The full names by name of what `from other import *` imports. Names that two such imports have are left out."""
+    found = [(name, other) for other in dict.fromkeys(module.stars) for name in _public(module, other, stars)]
+    count, own = Counter(name for name, _ in found), module.names()
+    return {name: f"{other}.{name}" for name, other in found if name not in own and count[name] == 1}
+
+
+def _public(module: Module, imported: str, stars: int) -> set[str]:
+    """The names that `from imported import *` imports, if ``imported`` is a module of the app."""
+    other, attribute = _locate(module, imported, stars + 1) if imported.strip(".") else (None, "")
+    if other is None or attribute:
+        return set()
+    listed = other.values.get("__all__", [])
+    if len(listed) == 1 and isinstance(listed[0], ast.List | ast.Tuple):
+        return {item.value for item in listed[0].elts if isinstance(item, ast.Constant) and isinstance(item.value, str)}
+    return {name for name in other.names() if not name.startswith("_")}
+
+
+def origin(module: Module, name: str, depth: int = 0) -> tuple[Module, str]:
+    """The module of the app that defines a name, which ``module`` may import, and the name there."""
+    if name in module.imports and depth <= _MAX_IMPORTS:
+        other, attribute = _locate(module, module.imports[name])
+        if other and attribute:
+            return origin(other, attribute, depth + 1)
+    return module, name
 
 
 def kind(module: Module, name: str, depth: int = 0) -> Kind | None:
@@ -79,7 +118,7 @@ def kind(module: Module, name: str, depth: int = 0) -> Kind | None:
     if name in module.values:
         # The last assignment counts. If that wraps the name itself, the one before says more.
         for value in reversed(module.values[name]):
-            if found := _kind_of(module, value, name, depth):
+            if found := _kind_of(module, value, name=name, depth=depth):
                 return found
         return None
     if name in module.definitions:
@@ -87,23 +126,34 @@ def kind(module: Module, name: str, depth: int = 0) -> Kind | None:
     return _kind_of_import(module, module.imports[name], depth) if name in module.imports else None
 
 
-def is_factory(module: Module, name: str, depth: int = 0) -> bool:
+def is_factory(module: Module, name: str) -> bool:
     """Whether the name is a function that makes the app, rather than the app itself."""
-    if name in module.imports and depth <= _MAX_IMPORTS:
-        other, attribute = _locate(module, module.imports[name])
-        return bool(other and attribute and is_factory(other, attribute, depth + 1))
+    module, name = origin(module, name)
     definition = module.definitions.get(name)
     return isinstance(definition, ast.FunctionDef) and not _takes(definition, ("environ", "start_response"))
 
 
-def servers_of_dash(module: Module) -> Iterator[str]:
-    """The names that are bound to the ``server`` of a Dash object, or that a Dash object gets as its ``server``."""
-    for name, values in module.values.items():
-        if isinstance(value := values[-1], ast.Attribute) and value.attr == "server":
-            yield name
-        for keyword in value.keywords if isinstance(value, ast.Call) else []:
-            if keyword.arg == "server" and isinstance(keyword.value, ast.Name):
-                yield keyword.value.id
+def only_in_program(module: Module, names: Iterable[str]) -> tuple[str, int] | None:
+    """The first of the names that is bound to an app only as a program, with its line; None if there is none."""
+    inside = replace(module, definitions={}, values={}, imports={**module.imports}, calls=[], program=[])
+    _bind(inside, module.program)
+    for name in names:
+        if name in inside.values and name not in module.names() and kind(inside, name):
+            return name, inside.values[name][0].lineno
+    return None
+
+
+def returned(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """The values that a function may return, without those of functions inside it."""
+    found: list[ast.expr] = []
+    waiting: list[ast.AST] = [*definition.body]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Return) and node.value:
+            found.append(node.value)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
 
 
 def _bind(module: Module, body: list[ast.stmt]) -> None:
@@ -133,6 +183,7 @@ def _bind(module: Module, body: list[ast.stmt]) -> None:
         else:
             # A server imports the module, so this part of it doesn't run.
             is_program = isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
+            module.program += node.body if isinstance(node, ast.If) and is_program else []
             for part in ("orelse",) if is_program else ("body", "orelse", "finalbody"):
                 _bind(module, getattr(node, part, []))
             for handler in getattr(node, "handlers", []):
@@ -151,6 +202,8 @@ def _called(module: Module, call: ast.Call) -> str | None:
 def _assign(module: Module, target: ast.expr, value: ast.expr) -> None:
     if isinstance(target, ast.Name):
         module.values.setdefault(target.id, []).append(value)
+    elif isinstance(target, ast.Attribute) and target.attr == "layout" and isinstance(target.value, ast.Name):
+        module.layouts.add(target.value.id)
     elif isinstance(target, ast.Tuple | ast.List) and target.elts:
         if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
             for part, its_value in zip(target.elts, value.elts, strict=True):
@@ -160,7 +213,7 @@ def _assign(module: Module, target: ast.expr, value: ast.expr) -> None:
             _assign(module, target.elts[0], value)
 
 
-def _kind_of(module: Module, value: ast.expr, name: str, depth: int) -> Kind | None:
+def _kind_of(module: Module, value: ast.expr, *, name: str, depth: int) -> Kind | None:
     """The kind of a value that is assigned to ``name``."""
     if isinstance(value, ast.Name):
         return kind(module, value.id, depth + 1) if value.id != name else None
@@ -173,7 +226,9 @@ def _kind_of(module: Module, value: ast.expr, name: str, depth: int) -> Kind | N
         return found
     # A wrapper that isn't known, such as WhiteNoise(app), speaks what it wraps.
     wrapped = [argument for argument in value.args[:1] if isinstance(argument, ast.Name | ast.Call)]
-    return next((found for argument in wrapped if (found := _kind_of(module, argument, name, depth + 1))), None)
+    return next(
+        (found for argument in wrapped if (found := _kind_of(module, argument, name=name, depth=depth + 1))), None
+    )
 
 
 def _kind_of_call(module: Module, called: str, depth: int) -> Kind | None:
@@ -218,7 +273,9 @@ def _kind_of_definition(
     )
     _bind(inside, definition.body)
     returned = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value]
-    found: Kind | None = next((found for value in returned if (found := _kind_of(inside, value, "", depth + 1))), None)
+    found: Kind | None = next(
+        (found for value in returned if (found := _kind_of(inside, value, name="", depth=depth + 1))), None
+    )
     # Of the servers, only that of aiohttp awaits a factory.
     return found if isinstance(definition, ast.FunctionDef) or found == "aiohttp" else None
 
@@ -248,8 +305,11 @@ def full_name(module: Module, expression: ast.expr) -> str | None:
     return ".".join([module.imports.get(expression.id, expression.id), *reversed(attributes)])
 
 
-def _locate(module: Module, full_name: str) -> tuple[Module | None, str]:
-    """The app's module that a full name lies in, and the name in that module; None for other packages' modules."""
+def _locate(module: Module, full_name: str, stars: int = 0) -> tuple[Module | None, str]:
+    """The app's module that a full name lies in, and the name in that module; None for other packages' modules.
+
+    ``stars`` is the argument of ``read``.
+    """
     name = full_name.lstrip(".")
     level = len(full_name) - len(name)
     folder = module.root
@@ -262,8 +322,8 @@ def _locate(module: Module, full_name: str) -> tuple[Module | None, str]:
         base = folder.joinpath(*parts[:count])
         path = next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
         if path and path != module.path:
-            return read(path, module.root), ".".join(parts[count:])
+            return read(path, module.root, stars), ".".join(parts[count:])
     own = folder / "__init__.py"
     if level and own.is_file() and own != module.path:
-        return read(own, module.root), name
+        return read(own, module.root, stars), name
     return None, ""

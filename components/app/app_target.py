@@ -13,13 +13,16 @@ from components.app.app_object import Kind
 class Target:
     """An app as servers name it, such as shop.main:app or app:create_app(); ``root`` is the folder of its imports.
 
-    ``is_partial`` says that this computer's Python can't read all of its module.
+    ``is_partial`` says that this computer's Python can't read all of its module, ``is_unknown`` that another package
+    makes the app, which may be something else, and ``is_dash`` that it is the WSGI app of a Dash object.
     """
 
     name: str
     kind: Kind | None
     root: str = ""
     is_partial: bool = False
+    is_unknown: bool = False
+    is_dash: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Files:
 
     app: Path
     contents: Mapping[str, bytes]
+
+
+def dotted_name(file: str) -> str:
+    """The name of the module in a file, such as shop.wsgi for shop/wsgi.py and for shop/wsgi/__init__.py."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 class FolderContents(Mapping[str, bytes]):

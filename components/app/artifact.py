@@ -9,9 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from components.app import dependencies, discovery, heroku_files, links, procfile, suspects, tarball, workspace
+from components.app import (
+    dependencies,
+    discovery,
+    heroku_files,
+    links,
+    platform_files,
+    procfile,
+    suspects,
+    tarball,
+    workspace,
+    workspace_root,
+)
 from components.app.listing import Listing, app_files
 from components.errors import UserError
+from host import utf8
 from host.packages import requirements
 
 DIGEST_DIGITS = 12
@@ -50,7 +62,7 @@ class Contents(NamedTuple):
 
 
 def pack(
-    app: Path, into: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
+    app: Path, into: Path, *, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
 ) -> Artifact:
     """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError.
 
@@ -84,7 +96,8 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packag
         if name in links_of_app:
             raise ArtifactError(f"{app / name} is a symbolic link: replace it by the file itself")
     found = _Contents(app, listing.names)
-    _check(app, found, files, apt_packages)
+    _check(app, found, files=files, apt_packages=apt_packages)
+    web_line = found.generated.get("Procfile", b"").decode().strip()
     members: dict[str, tarball.Member] = {
         name: tarball.link(name, links_of_app[name]) if name in links_of_app else tarball.file(name, app / name)
         for name in listing.names
@@ -92,15 +105,19 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packag
     notes = [
         *listing.notes,
         *dependencies.notes(found),
+        *procfile.notes(app, found, apt_packages),
+        *workspace_root.notes(app, found),
         *heroku_files.notes(app, found),
+        *(procfile.note_of_others(found) if web_line else ()),
+        *(platform_files.notes(found, web_line.removeprefix("web: ")) if web_line else ()),
+        *platform_files.build_notes(found),
         *links.notes(app, list(links_of_app), listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]
-    web_line = found.generated.get("Procfile", b"").decode().strip()
     return Contents([members[name] for name in sorted(members)], notes, web_line)
 
 
-def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> None:
+def _check(app: Path, contents: _Contents, *, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> None:
     """Check the files that Gantry reads, and add those that the app lacks; raises UserError."""
     _check_encodings(contents)
     contents.generated |= workspace.files(app, contents, files)
@@ -114,22 +131,28 @@ def _check(app: Path, contents: _Contents, files: Callable[[Path], Listing], apt
     if "Procfile" not in contents:
         heroku_files.require_procfile(app, contents)
         procfile.require_name(app, contents)
-        contents.generated["Procfile"] = f"web: {discovery.command(app, contents)}\n".encode()
+        contents.generated["Procfile"] = f"web: {_discovered(app, contents)}\n".encode()
     procfile.check(app, contents, apt_packages)
+
+
+def _discovered(app: Path, contents: _Contents) -> str:
+    """The command for an app without a Procfile; raises UserError."""
+    try:
+        return discovery.command(app, contents)
+    except discovery.DiscoveryError as error:
+        if remedy := platform_files.remedy(contents):
+            raise discovery.DiscoveryError(f"{error}; {remedy}") from None
+        raise
 
 
 def _check_encodings(contents: _Contents) -> None:
     """Check the files that must be in UTF-8; the Procfile and requirements.txt may also be in UTF-16."""
     for name in {"app.json", *requirements.NAMES} - {requirements.LIST}:
         if name in contents:
-            content = contents[name]
             try:
-                content.decode()
-            except UnicodeDecodeError as error:
-                line = content.count(b"\n", 0, error.start) + 1
-                raise ArtifactError(
-                    f"{name}, line {line}: a character isn't in UTF-8: save the file as UTF-8"
-                ) from None
+                utf8.decode(name, contents[name])
+            except ValueError as error:
+                raise ArtifactError(str(error)) from None
 
 
 def _write(members: list[tarball.Member], into: Path) -> Path:

@@ -27,6 +27,7 @@ _BRINGS = {
     ("channels", "daphne"): "daphne",
     ("python-fasthtml", ""): "uvicorn",
     ("nicegui", ""): "uvicorn",
+    ("shiny", ""): "uvicorn",
     ("quart", ""): "hypercorn",
 }
 

@@ -69,7 +69,8 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
 def notes(contents: Mapping[str, bytes]) -> list[str]:
     """Sentences about the files that list packages, which ``check`` has accepted."""
     source = requirements.choose(contents.get)
-    found = [lock_digests.note(contents.get, source)]
+    python = python_versions.choose(contents.get, SERVER_PYTHON)
+    found = [lock_digests.note(contents.get, source), python_versions.download_warning(python)]
     if source == requirements.PROJECT and requirements.RYE_LOCK in contents:
         found.append(
             f"servers don't read {requirements.RYE_LOCK}, and install the newest packages that {source} allows: to"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from components.app import app_call, app_object, asgi_server, django_project, own_server
+from components.app import app_call, app_object, asgi_server, django_project, module_apps, own_server
 from components.app.app_target import Files, FolderContents, Target
-from components.errors import UserError
+from components.app.module_apps import MODULES, NAMES, ArgumentsError, DiscoveryError
 from host import explain
 from host.packages import requirements
+from host.packages.project_files import load
 
-# Flask's own search comes first: https://flask.palletsprojects.com/en/stable/cli/#application-discovery
-MODULES = ("wsgi", "app", "main", "asgi", "application", "server")
-NAMES = ("app", "application", "create_app", "make_app")
 # Folders whose modules aren't the app.
 _NO_PACKAGES = ("tests", "test", "docs", "examples", "scripts", "migrations", "node_modules")
+# Names of modules that make the app for another purpose than to serve it. They are searched last.
+_OTHER_PURPOSES = re.compile("celery|worker|task|test|setup|conf|seed|shell|cli|fabfile|manage")
 
-
-class DiscoveryError(UserError):
-    """The app can't be found, or no server for it is installed; the text says what to add."""
+# Reasons for which no version of Python can read a module.
+_OF_NO_PYTHON = re.compile("bytes of value 0|codec|encoding|never closed")
 
 
 def command(app: Path, contents: Mapping[str, bytes]) -> str:
@@ -60,8 +61,19 @@ def _line(target: Target, files: Files) -> str:
 
 def _find(files: Files) -> Target:
     """The most likely app; raises DiscoveryError if there is none, or if several packages have one."""
+    try:
+        return _in_usual_places(files)
+    except ArgumentsError:
+        # Another module may call the factory, such as flasky.py with app = create_app("default").
+        if found := _unusual(files):
+            raise DiscoveryError(_line_of_unusual(files, *found)) from None
+        raise
+
+
+def _in_usual_places(files: Files) -> Target:
+    """The most likely app in a module with a usual name; raises DiscoveryError."""
     for root in ("", "src/"):
-        if found := django_project.find(files, root) or next(_in_modules(files, root, root), None):
+        if found := django_project.find(files, root) or next(module_apps.in_modules(files, root, root), None):
             return found
     in_packages = list(_in_packages(files))
     # A folder may hold a template of an app, which is not Python.
@@ -79,33 +91,76 @@ def _find(files: Files) -> Target:
 
 def _nothing_found(files: Files) -> str:
     """What to do for an app that Gantry finds only by a guess, or not at all."""
-    modules = sorted(name for name in files.contents if name.endswith(".py") and "/" not in name.removeprefix("src/"))
-    for name in modules:
-        root = "src/" if name.startswith("src/") else ""
-        if target := _in_file(files, name, root, is_certain=False):
-            return (
-                f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
-                f" Procfile with the line {_line(target, files)}"
-            )
+    if found := _unusual(files):
+        return _line_of_unusual(files, *found)
     if remedy := below(files.app, files.contents):
         return remedy
     for name in (f"{root}{module}.py" for root in ("", "src/") for module in MODULES):
         if name in files.contents and (reason := app_object.read(files.app / name, files.app).unreadable):
+            if _OF_NO_PYTHON.search(reason):
+                return f"{files.app} has no Procfile, and no Python can read {name} ({reason}): correct the file"
             version = ".".join(map(str, sys.version_info[:2]))
             path, module = ("PYTHONPATH=src " if "/" in name else ""), PurePosixPath(name).stem
             return (
                 f"{files.app} has no Procfile, and this computer's Python {version} can't read {name} ({reason}): add a"
                 f" Procfile with the line 'web: {path}gunicorn {module}:app', or correct the file"
             )
-    for name in sorted(modules, key=lambda name: (PurePosixPath(name).stem not in MODULES, name)):
+    modules = sorted(_modules(files), key=lambda name: (PurePosixPath(name).stem not in MODULES, name))
+    for name in modules:
+        if found := app_object.only_in_program(app_object.read(files.app / name, files.app), NAMES):
+            return (
+                f"{files.app} has no Procfile, and {name} makes {found[0]} in line {found[1]}, below the line 'if"
+                f" __name__ == \"__main__\":', which a server doesn't run: write the line above it"
+            )
+    for name in modules:
         if line := own_server.line(name, app_object.read(files.app / name, files.app)):
             return f"{files.app} has no Procfile, and {name} brings its own server: add a Procfile with the line {line}"
+    for name in modules:
+        if message := _without_requests(files, name):
+            return message
     procfiles = [name for name in files.contents if name.endswith("/Procfile")]
     usual = " or ".join(f"{module}.py" for module in MODULES[:3])
     elsewhere = f" ({procfiles[0]} isn't read: the setting app must name its folder)" if procfiles else ""
     return (
         f"{files.app} has no Procfile{elsewhere}, and no {usual} that defines app, application or create_app: add a"
         " Procfile with a line such as 'web: gunicorn yourmodule:app'"
+    )
+
+
+def _without_requests(files: Files, name: str) -> str:
+    """A sentence for a module whose app answers no requests, such as one of Celery; empty for others."""
+    module = app_object.read(files.app / name, files.app)
+    app = next((each for each in NAMES if own_server.is_not_for_requests(module, each)), None)
+    if app is None:
+        return ""
+    made = app_call.made_by(*app_object.origin(module, app))
+    return (
+        f"{files.app} has no Procfile, and {app} in {name} is made by {made}, which answers no requests of a web"
+        " server: add a Procfile with a line such as 'web: gunicorn yourmodule:app'"
+    )
+
+
+def _modules(files: Files) -> list[str]:
+    """The modules in the folder of the app and in src."""
+    return [name for name in files.contents if name.endswith(".py") and "/" not in name.removeprefix("src/")]
+
+
+def _unusual(files: Files) -> tuple[str, Target] | None:
+    """The first module with an app, whatever its name, and the app; raises DiscoveryError."""
+    modules = sorted(_modules(files), key=lambda name: (_OTHER_PURPOSES.search(name) is not None, name))
+
+    def found(name: str) -> tuple[str, Target] | None:
+        root = "src/" if name.startswith("src/") else ""
+        target = module_apps.in_file(files, name, root, is_certain=False)
+        return (name, target) if target else None
+
+    return next(module_apps.found_by(partial(found, name) for name in modules), None)
+
+
+def _line_of_unusual(files: Files, name: str, target: Target) -> str:
+    return (
+        f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
+        f" Procfile with the line {_line(target, files)}"
     )
 
 
@@ -122,6 +177,8 @@ def below(app: Path, contents: Mapping[str, bytes]) -> str:
         if target or (_has_list(files, folder) and "Procfile" in inside.contents):
             found[folder] = target
     own = [folder for folder in found if _has_list(files, folder)]
+    # A list that can't be read may be a template.
+    own = [folder for folder in own if not _mistake_in_list(files, folder)] or own
     own.sort(key=lambda folder: f"{folder}/Procfile" not in files.contents)
     if own[1:]:
         return (
@@ -129,7 +186,7 @@ def below(app: Path, contents: Mapping[str, bytes]) -> str:
             f" one the app, such as {_setting(files, own[0])}"
         )
     # Folders with a list of packages come first.
-    folder = next(iter(found), None)
+    folder = next(iter([*own, *found]), None)
     return _line_below(files, folder, found[folder]) if folder else ""
 
 
@@ -143,10 +200,20 @@ def _folders(files: Files) -> list[str]:
 
 def _in_folder(inside: Files) -> Target | None:
     """The app of a folder: in its modules, in its src, or in its only package with an app."""
+    try:
+        return _in_usual_places_below(inside)
+    except ArgumentsError:
+        if found := _unusual(inside):
+            return found[1]
+        raise
+
+
+def _in_usual_places_below(inside: Files) -> Target | None:
+    """The app in a module of a folder with a usual name; raises DiscoveryError for one that no server can call."""
     for root in ("", "src/"):
         # A package is found from the folder above it.
         is_package = f"{root}__init__.py" in inside.contents
-        modules = islice(_in_modules(inside, root, root), 0 if is_package else 1)
+        modules = islice(module_apps.in_modules(inside, root, root), 0 if is_package else 1)
         if target := django_project.find(inside, root) or next(modules, None):
             return target
     in_packages = list(_in_packages(inside))
@@ -156,6 +223,17 @@ def _in_folder(inside: Files) -> Target | None:
 def _has_list(files: Files, folder: str) -> bool:
     """Whether a folder has a list of packages of its own."""
     return any(f"{folder}/{name}" in files.contents for name in requirements.NAMES)
+
+
+def _mistake_in_list(files: Files, folder: str) -> str:
+    """Why a folder's own list of packages can't be read; empty if it can."""
+    for name in (f"{folder}/{name}" for name in requirements.NAMES if name != requirements.LIST):
+        if name in files.contents:
+            try:
+                load(name, files.contents[name])
+            except ValueError as error:
+                return str(error)
+    return ""
 
 
 def _setting(files: Files, folder: str) -> str:
@@ -177,6 +255,8 @@ def _line_below(files: Files, folder: str, target: Target | None) -> str:
         is_django = f"{folder}/manage.py" in files.contents
         project = "Django project" if is_django else f"app {target.name}"
         found = f"{files.app} has no Procfile, and its {project} is in the folder {folder}"
+    if mistake := _mistake_in_list(files, folder):
+        return f"{found}, but {mistake}, and make that folder the app with {_setting(files, folder)}"
     if target is None or _has_list(files, folder):
         return f"{found}: make that the app with {_setting(files, folder)}"
     command, package = _serve(target, files.contents)
@@ -188,103 +268,24 @@ def _line_below(files: Files, folder: str, target: Target | None) -> str:
 
 
 def _in_packages(files: Files) -> Iterator[Target]:
-    """The apps in folders of the app or of src, at most one for each folder."""
+    """The apps in folders of the app or of src, at most one for each folder; raises ArgumentsError."""
     places = {tuple(name.split("/")[:-1]) for name in files.contents if name.endswith(".py")}
-    for place in sorted(places):
-        root, package = "/".join([*place[:-1], ""]), place[-1] if place else ""
+    packages = [("/".join([*place[:-1], ""]), place[-1]) for place in sorted(places) if place]
+
+    def first(root: str, package: str) -> Target | None:
         is_package = root in ("", "src/") and package.isidentifier() and package not in (*_NO_PACKAGES, "src")
-        if is_package and not _has_own_packages(files, f"{root}{package}"):
-            yield from islice(_in_modules(files, root, f"{root}{package}/"), 1)
+        if not is_package or _has_own_packages(files, f"{root}{package}"):
+            return None
+        return next(module_apps.in_modules(files, root, f"{root}{package}/"), None)
+
+    yield from module_apps.found_by(partial(first, *package) for package in packages)
 
 
 def _has_own_packages(files: Files, folder: str) -> bool:
     """Whether the app has a uv workspace, and the folder a pyproject.toml: then the folder has packages of its own."""
-    workspace = requirements.table(files.contents.get, "tool", "uv", "workspace")
+    try:
+        workspace = requirements.table(files.contents.get, "tool", "uv", "workspace")
+    except ValueError:
+        # The list of a folder below the app. The app's own list has been checked.
+        return False
     return bool(workspace) and f"{folder}/{requirements.PROJECT}" in files.contents
-
-
-def _in_modules(files: Files, root: str, folder: str) -> Iterator[Target]:
-    """The apps in the modules of a folder, the most likely one first; ``root`` is the folder of absolute imports."""
-    names = MODULES if folder == root else (*MODULES, "__init__")
-    for name in names:
-        if (file := f"{folder}{name}.py") not in files.contents:
-            continue
-        if target := _in_file(files, file, root, is_certain=folder == root):
-            yield target
-
-
-def _in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target | None:
-    """The app in a module of the app; ``root`` is the folder of absolute imports."""
-    module = app_object.read(files.app / file, files.app / root)
-    folder = file[: file.rfind("/") + 1]
-    if folder != root and f"{folder}__init__.py" not in files.contents and _imports_siblings(module):
-        # A folder that is no package, whose modules import each other by their bare names.
-        module, root, is_certain = app_object.read(files.app / file, files.app / folder), folder, True
-    dotted = file.removeprefix(root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    found = _in_module(module, dotted, is_certain=is_certain)
-    if found is None:
-        return None
-    return Target(f"{dotted}:{found.name}", found.kind, root.rstrip("/"), is_partial=bool(module.unreadable))
-
-
-def _imports_siblings(module: app_object.Module) -> bool:
-    siblings = (module.path.parent / name.partition(".")[0] for name in module.imports.values())
-    return any(path.with_suffix(".py").is_file() or path.is_dir() for path in siblings)
-
-
-def _in_module(module: app_object.Module, dotted: str, *, is_certain: bool) -> Target | None:
-    """The app in a module: one with a usual name, or else the first one of a known kind.
-
-    Unless ``is_certain``, a usual name counts only if the source shows that it is an app.
-    """
-    usual = [name for name in NAMES if name in module.names()]
-    # What the module makes itself says more than what it imports: wsgi.py may wrap the app that it imports.
-    usual.sort(key=lambda name: name not in module.values and name not in module.definitions)
-    others = sorted({*module.values, *module.definitions} - {*usual})
-    for name in [*usual, *(name for name in others if app_call.is_made_directly(module, name))]:
-        kind = app_object.kind(module, name)
-        if kind == "dash":
-            return _dash(module, name)
-        if kind or (is_certain and name in usual):
-            _check(module, name, dotted, kind)
-            return Target(name if kind == "aiohttp" else _called(module, name), kind)
-    return None
-
-
-def _check(module: app_object.Module, name: str, dotted: str, kind: app_object.Kind | None) -> None:
-    """Raises DiscoveryError for an app that fails when a server imports it or calls it."""
-    file = module.path.name
-    if missing := app_call.required_arguments(module, name) if app_object.is_factory(module, name) else []:
-        raise DiscoveryError(
-            f"{module.path}: the factory {name} needs {', '.join(missing)}: give {'them' if missing[1:] else 'it'} a"
-            f" default, or add a Procfile with a line such as 'web: gunicorn \"{dotted}:{name}('value')\"'"
-        )
-    if kind is None and own_server.is_not_callable(module, name) and (line := own_server.line(file, module)):
-        raise DiscoveryError(f"{module.path}: {name} brings its own server: add a Procfile with the line {line}")
-    if call := own_server.blocking_call(module, name):
-        raise DiscoveryError(
-            f"{module.path}, line {call[1]}: {call[0]}() starts a server while another server imports the app: write it"
-            " below the line 'if __name__ == \"__main__\":'"
-        )
-
-
-def _called(module: app_object.Module, name: str) -> str:
-    """The name with parentheses if it is a factory, as its source or, if that isn't known, its name says."""
-    is_unknown = name not in module.values and name not in module.definitions
-    is_factory = app_object.is_factory(module, name) or (is_unknown and name.startswith(("create", "make")))
-    return f"{name}()" if is_factory else name
-
-
-def _dash(module: app_object.Module, name: str) -> Target:
-    """The WSGI app of a Dash object."""
-    if server := next(app_object.servers_of_dash(module), None):
-        return Target(server, "wsgi")
-    if name in module.definitions:
-        raise DiscoveryError(
-            f"{module.path}: {name}() returns a Dash object, and a web server needs its WSGI app: add the line"
-            f" 'server = {name}().server'"
-        )
-    raise DiscoveryError(
-        f"{module.path}: {name} is a Dash object, and a web server needs its WSGI app: add the line"
-        f" 'server = {name}.server'"
-    )

@@ -46,7 +46,7 @@ def read(folder: Path, top: Path, *words: str, stdin: bytes = b"") -> Output:
     a variable it doesn't, so `sudo make up` works. Raises FileNotFoundError if git isn't installed.
     """
     repository = {"GIT_DIR": str(top / ".git"), "GIT_WORK_TREE": str(top)}
-    return _run([*_NO_PROGRAMS, *words], folder, {**variables(), **_NO_NETWORK, **repository}, stdin)
+    return _run([*_NO_PROGRAMS, *words], folder, env={**variables(), **_NO_NETWORK, **repository}, stdin=stdin)
 
 
 def common_folder(top: Path) -> Path:
@@ -63,12 +63,12 @@ def global_excludes() -> Path:
     home = os.environ.get("HOME")
     default = Path(os.environ.get("XDG_CONFIG_HOME") or Path(home or "/", ".config"), "git/ignore")
     try:
-        output = _run(["config", "--type=path", "--get", "core.excludesFile"], Path("/"), variables(), b"")
+        output = _run(["config", "--type=path", "--get", "core.excludesFile"], Path("/"), env=variables(), stdin=b"")
     except FileNotFoundError:
         return default
     return Path(os.fsdecode(output.stdout.rstrip(b"\n"))) if output.succeeded else default
 
 
-def _run(words: list[str], folder: Path, env: Mapping[str, str], stdin: bytes) -> Output:
+def _run(words: list[str], folder: Path, *, env: Mapping[str, str], stdin: bytes) -> Output:
     result = subprocess.run(["git", *words], cwd=folder, env=env, input=stdin, capture_output=True)
     return Output(result.returncode == 0, result.stdout, result.stderr.decode(errors="backslashreplace").strip())

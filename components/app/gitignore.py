@@ -31,7 +31,7 @@ class _NeverMatchesError(ValueError):
     """Git takes the pattern for one that matches nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pattern:
     """One pattern. ``line`` is its line's number, from 1. ``expression`` is None if it matches nothing."""
 
@@ -83,7 +83,14 @@ def _pattern(number: int, line: bytes) -> Pattern | None:
         expression = re.compile(_expression(path.removeprefix(b"/")), re.DOTALL)
     except _NeverMatchesError:
         expression = None
-    return Pattern(number, text, glob == text, path != glob, b"/" not in path, expression)
+    return Pattern(
+        line=number,
+        text=text,
+        excludes=glob == text,
+        only_folders=path != glob,
+        only_name=b"/" not in path,
+        expression=expression,
+    )
 
 
 def _without_spaces_at_the_end(text: bytes) -> bytes:

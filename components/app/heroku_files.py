@@ -1,16 +1,14 @@
-"""Files that Heroku reads and servers don't: what to write into the Procfile instead."""
+"""Files that Heroku and Dokku read and servers don't: what to write into the Procfile instead."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
 
-import yaml
-
-from components.app import procfile
+from components.app import documents, procfile
 from components.app.django_project import is_django
 from components.errors import UserError
 from host import collectstatic
@@ -19,6 +17,9 @@ from host.packages import aptfile
 from host.procfile_correction import valid_name
 
 PROFILE, BUILD_STEPS, MANIFEST = ".profile", ("bin/pre_compile", "bin/post_compile"), "heroku.yml"
+_PROFILE_SCRIPT = re.compile(r"\.profile\.d/[^/]+\.sh")
+# The resources of NLTK to download, one a line.
+CORPORA = "nltk.txt"
 _HEROKU_SCRIPT = "heroku-postbuild"
 # The Debian packages of npm, and of yarn, whose program has the package's name.
 _NPM, _YARN = "npm", "yarnpkg"
@@ -50,14 +51,38 @@ def notes(app: Path, contents: Mapping[str, bytes]) -> Iterator[str]:
     if others:
         lines = ", ".join(f"'{name}: {command}'" for name, command in others.items())
         yield f"servers don't read {MANIFEST}, and the Procfile lacks some of its processes: add {lines}"
-    if PROFILE in contents and not any(PROFILE in command for command in commands.values()):
+    # In Heroku's order.
+    profiles = [*sorted(filter(_PROFILE_SCRIPT.fullmatch, contents)), *([PROFILE] if PROFILE in contents else [])]
+    if profiles and not any(PROFILE in command for command in commands.values()):
+        # A profile often ends with a command that fails, such as a test.
+        before = "; ".join(f". ./{shlex.quote(name)}" for name in profiles)
         yield (
-            f"servers don't run {PROFILE}: if a command needs it, begin its line of the Procfile so:"
-            f" 'web: . ./{PROFILE} && {commands['web']}'"
+            f"servers don't run {' and '.join(profiles)}: if a command needs {'them' if profiles[1:] else 'it'}, begin"
+            f" its line of the Procfile so: 'web: {before}; {commands['web']}'"
         )
     yield from _build_notes(app, contents, commands)
+    yield from _dokku_notes(contents, commands)
     if ".slugignore" in contents:
         yield "servers don't read .slugignore, and get the files that it names, too"
+
+
+def _dokku_notes(contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterator[str]:
+    """One sentence for the steps of a deploy in Dokku's part of app.json, because a Procfile has one `release` line."""
+    scripts = documents.table(documents.table(documents.read(contents, "app.json").get("scripts")).get("dokku"))
+    written = _with_scripts("\n".join(commands.values()), contents)
+    steps = {name: command for name in ("predeploy", "postdeploy") if (command := _command(scripts.get(name)))}
+    missing = {name: command for name, command in steps.items() if command not in written}
+    if missing:
+        line = " && ".join(filter(None, [commands.get("release", ""), *missing.values()]))
+        how = (
+            "change the line of the Procfile to"
+            if "release" in commands
+            else "to run them before the switch, add the line"
+        )
+        advice = f"{how} 'release: {line}'"
+        if "predeploy" in missing:
+            advice += ", or write what makes files into a `build` line"
+        yield f"servers don't run {' and '.join(missing)} of app.json: {advice}"
 
 
 def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterator[str]:
@@ -67,13 +92,20 @@ def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
     missing = [step for step in BUILD_STEPS if step in contents and step not in written]
     before, after = ([_step(app, step)] if step in missing else [] for step in BUILD_STEPS)
     javascript = [] if re.search(r"\b(npm|npx|pnpm|yarn|yarnpkg)\b", written) else _javascript_steps(contents)
-    if not (missing or javascript):
+    corpora = [] if "nltk" in written else _corpora(contents)
+    if not (missing or javascript or corpora):
         return
     # A `build` line replaces the collectstatic that a server runs otherwise.
     collect = [] if build else _collectstatic(contents)
-    line = f"'build: {' && '.join(filter(None, [*before, *javascript, build, *collect, *after]))}'"
+    line = f"'build: {' && '.join(filter(None, [*before, *javascript, *corpora, build, *collect, *after]))}'"
     advice = f"change the line of the Procfile to {line}" if build else f"add the line {line} to the Procfile"
-    names = [*missing, *(["the scripts of package.json"] if javascript else [])]
+    if corpora:
+        advice += ", and run: pulumi config set --path env.NLTK_DATA nltk_data"
+    names = [
+        *missing,
+        *(["the scripts of package.json"] if javascript else []),
+        *([f"the downloads of {CORPORA}"] if corpora else []),
+    ]
     yield f"servers don't run {' and '.join(names)}: {_aptfile_advice(contents, javascript)}{advice}"
 
 
@@ -98,8 +130,8 @@ def _collectstatic(contents: Mapping[str, bytes]) -> list[str]:
 
 def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
     """The commands with which Heroku would build the app's package.json; empty if it wouldn't."""
-    scripts = _dict(_json(contents, "package.json").get("scripts"))
-    buildpacks = json.dumps(_json(contents, "app.json").get("buildpacks", "")).encode()
+    scripts = documents.table(documents.read(contents, "package.json").get("scripts"))
+    buildpacks = json.dumps(documents.read(contents, "app.json").get("buildpacks", "")).encode()
     has_buildpack = b"nodejs" in buildpacks or b"nodejs" in contents.get(".buildpacks", b"")
     script = _HEROKU_SCRIPT if _HEROKU_SCRIPT in scripts else "build"
     if script not in scripts or not (has_buildpack or script == _HEROKU_SCRIPT):
@@ -107,6 +139,13 @@ def _javascript_steps(contents: Mapping[str, bytes]) -> list[str]:
     if "yarn.lock" in contents:
         return [f"{_YARN} install --frozen-lockfile", f"{_YARN} run {script}"]
     return ["npm ci" if "package-lock.json" in contents else "npm install", f"npm run {script}"]
+
+
+def _corpora(contents: Mapping[str, bytes]) -> list[str]:
+    """The command that downloads what nltk.txt lists, into a folder of the app; empty if it lists nothing."""
+    lines = contents.get(CORPORA, b"").decode(errors="replace").splitlines()
+    names = [name for line in lines for name in line.partition("#")[0].split()]
+    return [f"python -m nltk.downloader -d nltk_data {shlex.join(names)}"] if names else []
 
 
 def _aptfile_advice(contents: Mapping[str, bytes], javascript: list[str]) -> str:
@@ -118,34 +157,16 @@ def _aptfile_advice(contents: Mapping[str, bytes], javascript: list[str]) -> str
 
 def _manifest_commands(contents: Mapping[str, bytes]) -> dict[str, str]:
     """The commands of heroku.yml by the process types that a Procfile can have; empty if it can't be read."""
-    try:
-        # All values are texts: a date or a number in it says nothing about the processes.
-        document = _dict(yaml.load(contents.get(MANIFEST, b""), Loader=yaml.BaseLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
-    runs = {**_dict(document.get("run")), "release": document.get("release")}
+    document = documents.read(contents, MANIFEST)
+    runs = {**documents.table(document.get("run")), "release": document.get("release")}
     return {valid_name(str(name)): command for name, run in runs.items() if (command := _command(run))}
 
 
 def _command(run: object) -> str:
     """The shell command of a process in heroku.yml: a text, or a table with a text or a list of texts."""
-    table = _dict(run)
+    table = documents.table(run)
     value: object = table.get("command", "") if table else run
-    if isinstance(value, list):
-        items = [str(item).strip() for item in cast(list[object], value)]
-        # A list has commands, or the words of one.
-        is_one = any(item.startswith("-") for item in items)
-        return " ".join(items) if is_one else " && ".join(items)
-    return " && ".join(filter(None, map(str.strip, value.splitlines()))) if isinstance(value, str) else ""
-
-
-def _json(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:
-    """The content of a file; empty if it isn't there or has another form."""
-    try:
-        return _dict(json.loads(contents.get(name, b"{}")))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+    items = [str(item).strip() for item in documents.items(value)]
+    # A list has commands, or the words of one.
+    is_one = any(item.startswith("-") for item in items)
+    return (" " if is_one else " && ").join(items) or documents.one_line(value)

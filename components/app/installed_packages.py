@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from components.app.dependencies import SERVER_PYTHON, DependencyError
-from host.packages import locks, markers, python_versions, requirement_list, requirements
+from host.packages import locks, markers, python_versions, requirement_list, requirements, versions
 from host.packages.dependency import need_of
 from host.packages.lock_graph import Need
 from host.packages.locked import normalized
@@ -41,6 +41,24 @@ def find(contents: Contents) -> Extras:
         if _applies(need.marker, environment):
             found.setdefault(normalized(need.name), {""}).update(map(normalized, need.extras))
     return found
+
+
+def is_older(package: str, version: str, contents: Contents) -> bool:
+    """Whether the app's files allow only versions of a package before ``version``, such as 3, as far as they say."""
+    read = contents.get
+    try:
+        source = requirements.choose(read)
+        if locked := locks.versions_of(package, read, source):
+            return all(versions.satisfies(f"<{version}", each) for each in locked)
+        constraints = [need.constraint for need in _needs(contents, source) if normalized(need.name) == package]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Other functions refuse files that can't be read.
+        return False
+    newer = [f"{int(version) + more}.{minor}" for more in range(10) for minor in (0, 1, 5)]
+    return bool(constraints) and all(
+        constraint and all(versions.satisfies(constraint, each) is False for each in newer)
+        for constraint in constraints
+    )
 
 
 def _needs(contents: Contents, source: str) -> Iterator[Need]:

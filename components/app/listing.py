@@ -13,6 +13,7 @@ from pathlib import Path
 from components.app import git, gitignore, ignore
 from components.app.suspects import printable
 from components.errors import UserError
+from host import utf8
 
 _LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 _WITHOUT_GIT = "files of {} that .gitignore excludes aren't packed, even if they are committed"
@@ -114,16 +115,8 @@ def _checked_gitignore_files(app: Path, names: list[str]) -> list[str]:
         " UTF-8: save the file as UTF-8"
         for file in files
         for pattern in gitignore.read(file)
-        if not _is_utf8(pattern.text)
+        if not utf8.is_valid(pattern.text)
     ]
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _refuse_special_files(app: Path, top: Path, names: list[str]) -> None:

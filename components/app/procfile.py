@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from components.app import discovery, scripts, spelling
+from components.app import discovery, other_platforms, scripts, spelling
 from components.errors import UserError
 from components.shell_syntax import syntax_error
 from host import cron, procfile
 from host.packages import aptfile
 
+_EXAMPLE = "web: gunicorn yourmodule:app"
+# Files beside an app that aren't for servers, such as Procfile.dev and copies of an editor.
+_OTHER_PURPOSE = re.compile(
+    r"procfile[._-]?(?:dev|local|win|example|sample|template|test|debug|docker|old|orig|bak|back)|~$"
+)
 # A server gives each command to bash as one argument, which Linux limits to 128 KiB with its end.
 LONGEST_COMMAND = 128 * 1024 - 1
 
 
 class ProcfileError(UserError):
     """The Procfile or app.json has a process that a server can't run; the text says what to change."""
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A command with its ``place``, such as "Procfile, line 1: web"."""
+
+    place: str
+    text: str
+    is_build: bool = False
 
 
 def check(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str] = ()) -> None:
@@ -27,18 +42,51 @@ def check(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str
     """
     try:
         text = procfile.decode(contents["Procfile"])
-        commands = procfile.processes(text)
-        entries = cron.app_entries(_decode(contents["app.json"])) if "app.json" in contents else []
+        processes = procfile.processes(text)
+        commands = _commands(contents)
     except ValueError as error:
         raise ProcfileError(str(error)) from None
-    if "web" not in commands:
-        raise ProcfileError(_without_web(app, contents, commands))
-    labelled = [(f"Procfile, line {line.number}: {line.name}", line.command) for line in procfile.lines(text)]
-    labelled += [("app.json: cron", entry.command) for entry in entries]
-    files = scripts.Files(app, contents, _debian_packages(contents, apt_packages), has_build="build" in commands)
-    mistakes = [sentence for label, command in labelled for sentence in _mistakes(label, command, files)]
+    if "web" not in processes:
+        raise ProcfileError(_without_web(app, contents, processes))
+    files = _files(app, contents, apt_packages)
+    mistakes = [f"{command.place}: {mistake}" for command in commands for mistake in _mistakes(command, files)]
     if mistakes := [*filter(None, map(_capitals, procfile.lines(text))), *mistakes]:
         raise ProcfileError("\n".join(mistakes))
+
+
+def notes(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str] = ()) -> list[str]:
+    """Sentences about commands that may fail on a server. ``check`` has accepted the arguments."""
+    files = _files(app, contents, apt_packages)
+    commands = _commands(contents)
+    installing = [line for command in commands for line in other_platforms.installing_lines(command.text, files)]
+    return [
+        *(
+            f"{command.place}: {finding.sentence}"
+            for command in commands
+            for finding in _findings(command, files)
+            if not finding.is_certain
+        ),
+        *dict.fromkeys(installing),
+    ]
+
+
+def _commands(contents: Mapping[str, bytes]) -> list[_Command]:
+    """The commands of the Procfile and of app.json; raises ValueError."""
+    lines = procfile.lines(procfile.decode(contents["Procfile"]))
+    entries = cron.app_entries(_decode(contents["app.json"])) if "app.json" in contents else []
+    return [
+        *(_Command(f"Procfile, line {line.number}: {line.name}", line.command, line.name == "build") for line in lines),
+        *(_Command("app.json: cron", entry.command) for entry in entries),
+    ]
+
+
+def _files(app: Path, contents: Mapping[str, bytes], apt_packages: Collection[str]) -> scripts.Files:
+    has_build = "build" in procfile.processes(procfile.decode(contents["Procfile"]))
+    return scripts.Files(app, contents, _debian_packages(contents, apt_packages), has_build=has_build)
+
+
+def _findings(command: _Command, files: scripts.Files) -> list[other_platforms.Finding]:
+    return other_platforms.findings(command.text, files, is_build=command.is_build)
 
 
 def _capitals(line: procfile.Line) -> str:
@@ -61,9 +109,9 @@ def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
         )
     if (app / "Procfile").exists():
         raise ProcfileError(f"{app}/Procfile is excluded by .gitignore: take it out of .gitignore")
-    names = [name for name in contents if name.lower().startswith("procfile") and "/" not in name]
-    # A file for another purpose, such as Procfile.dev, sorts behind one with a wrong name.
-    names.sort(key=lambda name: (name.lower().removesuffix(".txt") != "procfile", name))
+    names = [name for name in _similar(contents) if not _OTHER_PURPOSE.search(name.lower())]
+    # One with a wrong name comes first, then one for servers.
+    names.sort(key=lambda name: (name.lower().removesuffix(".txt") != "procfile", "prod" not in name.lower(), name))
     if names:
         raise ProcfileError(
             f"{app} has {' and '.join(names)}, but servers read only a file with the exact name Procfile: rename it"
@@ -72,12 +120,28 @@ def require_name(app: Path, contents: Mapping[str, bytes]) -> None:
         )
 
 
+def _similar(contents: Mapping[str, bytes]) -> list[str]:
+    """The files of the app whose names begin like that of the Procfile."""
+    return sorted(name for name in contents if name.lower().startswith("procfile") and "/" not in name)
+
+
+def note_of_others(contents: Mapping[str, bytes]) -> list[str]:
+    """A sentence about files such as Procfile.dev. Call it for an app without a Procfile."""
+    names = [name for name in _similar(contents) if name != "Procfile"]
+    if not names:
+        return []
+    return [
+        f"servers don't read {' and '.join(names)}: to run such lines there, write them into a file with the exact name"
+        " Procfile"
+    ]
+
+
 def web_line(app: Path, contents: Mapping[str, bytes]) -> str:
     """A line for the app of a folder without a web process: the found one, or an example."""
     try:
         return f"web: {discovery.command(app, contents)}"
     except UserError:
-        return "web: gunicorn yourmodule:app"
+        return _EXAMPLE
 
 
 def _without_web(app: Path, contents: Mapping[str, bytes], commands: Mapping[str, str]) -> str:
@@ -85,22 +149,25 @@ def _without_web(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
     if similar:
         return f"the Procfile has no web process, but {similar}: write web in small letters"
     found = f"only {', '.join(commands)}" if commands else "and no other"
-    return f"the Procfile has no web process, {found}: add a line such as '{web_line(app, contents)}'"
+    line = web_line(app, contents)
+    rule = "; servers run only apps that answer requests, with other processes beside them" if line == _EXAMPLE else ""
+    return f"the Procfile has no web process, {found}: add a line such as '{line}'{rule}"
 
 
-def _mistakes(label: str, command: str, files: scripts.Files) -> list[str]:
-    if (size := len(command.encode(errors="replace"))) > LONGEST_COMMAND:
+def _mistakes(command: _Command, files: scripts.Files) -> list[str]:
+    """What a server can't run in a command, with the remedies."""
+    text = command.text
+    if (size := len(text.encode(errors="replace"))) > LONGEST_COMMAND:
         return [
-            f"{label}: the command has {size} bytes, and Linux starts none with more than {LONGEST_COMMAND}: write it"
+            f"the command has {size} bytes, and Linux starts none with more than {LONGEST_COMMAND}: write it"
             " into a script such as start.sh, and `bash start.sh` into the line"
         ]
-    if corrected := spelling.corrected(command):
-        return [
-            f"{label}: {command!r} has quotes, spaces, dashes or variables that bash doesn't know: write: {corrected}"
-        ]
-    if error := syntax_error(command):
-        return [f"{label}: {command!r} can't be read by the shell: {error}"]
-    return [f"{label}: {sentence}" for sentence in scripts.mistakes(command, files)]
+    if corrected := spelling.corrected(text):
+        return [f"{text!r} has quotes, spaces, dashes or variables that bash doesn't know: write: {corrected}"]
+    if error := syntax_error(text):
+        return [f"{text!r} can't be read by the shell: {error}"]
+    certain = [finding.sentence for finding in _findings(command, files) if finding.is_certain]
+    return [*scripts.mistakes(text, files), *certain]
 
 
 def _debian_packages(contents: Mapping[str, bytes], apt_packages: Collection[str]) -> set[str]:

@@ -86,13 +86,13 @@ def scripts(command: str, folder: str | None = "") -> list[Script]:
     for simple in simple_commands(command):
         del folders[max(simple.depth, 0) + 1 :]
         folders += [folders[-1]] * (simple.depth + 1 - len(folders))
-        words = _without_wrappers(simple.words)
+        words = without_wrappers(simple.words)
         if words[:1] in (["cd"], ["pushd"], ["popd"]):
             # After a change to an unknown folder, relative paths say nothing.
             folders[-1] = _join(folders[-1], words[1]) if len(words) == 2 else None
-        elif words and (inner := _command_of_a_shell(words)):
+        elif words and (inner := command_of_a_shell(words)):
             found += [replace(one, is_needed=one.is_needed and simple.is_needed) for one in scripts(inner, folders[-1])]
-        elif words and (written := _started_file(words)):
+        elif words and (written := started_file(words)):
             path = _join(folders[-1], written)
             if path is not None:
                 found.append(Script(written, path, _interpreter_of(words[0]), is_needed=simple.is_needed))
@@ -102,7 +102,7 @@ def scripts(command: str, folder: str | None = "") -> list[Script]:
 def _login_shells(command: str) -> Iterator[str]:
     """A sentence for each shell that reads /etc/profile, which replaces PATH."""
     for simple in simple_commands(command):
-        words = _without_wrappers(simple.words)
+        words = without_wrappers(simple.words)
         options = list(takewhile(lambda word: word.startswith("-"), words[1:]))
         if words and PurePosixPath(words[0]).name in SHELLS and any(map(_LOGIN.fullmatch, options)):
             shown = " ".join([words[0], *options])
@@ -114,7 +114,7 @@ def _login_shells(command: str) -> Iterator[str]:
             )
 
 
-def _without_wrappers(words: list[str]) -> list[str]:
+def without_wrappers(words: list[str]) -> list[str]:
     """A simple command from its program on."""
     start = 0
     while start < len(words):
@@ -127,7 +127,7 @@ def _without_wrappers(words: list[str]) -> list[str]:
     return words[start:]
 
 
-def _started_file(words: list[str]) -> str | None:
+def started_file(words: list[str]) -> str | None:
     """The file that a simple command starts by its path, or gives to a shell."""
     program, *arguments = words
     if program in (".", "source"):
@@ -145,7 +145,7 @@ def _interpreter_of(program: str) -> Literal["", "shell", "python"]:
     return "python" if _PYTHON.fullmatch(program) else ""
 
 
-def _command_of_a_shell(words: list[str]) -> str | None:
+def command_of_a_shell(words: list[str]) -> str | None:
     """The command in `sh -c "command"`; None for other programs and for scripts."""
     program, *arguments = words
     if PurePosixPath(program).name not in SHELLS:
@@ -273,7 +273,12 @@ def _interpreter(path: str, content: bytes, files: Files) -> Iterator[str]:
             " file Aptfile or with the setting aptPackages, or rewrite the script for bash"
         )
     elif not is_env and _is_elsewhere(program, name):
-        yield f"{path} begins with '#!{line}', and a server has no {program}: write '#!/usr/bin/env {name}'"
+        yield f"{path} begins with '#!{line}', and a server has no {program}: write '#!/usr/bin/env {_general(name)}'"
+
+
+def _general(name: str) -> str:
+    """The name of an interpreter, for Python without a version: the app's files choose that."""
+    return "python3" if re.fullmatch(r"python3\.\d+", name) else name
 
 
 def _is_elsewhere(program: str, name: str) -> bool:

@@ -84,7 +84,9 @@ class Source:
             tree = Path(folder) / "tree"
             repository.check_out(commit, tree)
             try:
-                return artifact.pack(tree / repository.folder, into, checked_out_files, self.apt_packages)
+                return artifact.pack(
+                    tree / repository.folder, into, files=checked_out_files, apt_packages=self.apt_packages
+                )
             except UserError as error:
                 checkout = str((tree / repository.folder).resolve())
                 raise RevisionError(str(error).replace(checkout, f"{self.app} at {self.setting}")) from None

@@ -10,7 +10,7 @@ from components.app.listing import Listing
 from components.errors import UserError
 from host.packages import requirements
 from host.packages.locked import normalized
-from host.packages.project_files import load
+from host.packages.project_files import Table, load
 
 # How far above the app the workspace may begin.
 _LEVELS = 6
@@ -47,7 +47,7 @@ def _workspace_files(app: Path, contents: Mapping[str, bytes], listed: Callable[
     member = app.relative_to(root).as_posix()
     found = {name: (root / name).read_bytes() for name in (requirements.PROJECT, requirements.LOCK)}
     found[f"{member}/{requirements.PROJECT}"] = contents[requirements.PROJECT]
-    for folder in _needed_members(lock, str(name)):
+    for folder in needed_members(load(str(lock), lock.read_bytes()), str(name)):
         found |= _files_of(root, folder, listed)
     return {f"{requirements.WORKSPACE}/{name}": content for name, content in found.items()}
 
@@ -79,11 +79,19 @@ def _workspace_table(project: Path) -> dict[str, Any] | None:
         raise WorkspaceError(str(error)) from None
 
 
-def _needed_members(lock: Path, name: str) -> list[str]:
-    """The folders of the members that the package ``name`` depends on, directly or not; raises ValueError."""
-    packages: dict[str, dict[str, Any]] = {
-        package["name"]: package for package in load(str(lock), lock.read_bytes()).get("package", [])
-    }
+def folders_of_members(lock: Table) -> dict[str, str]:
+    """The folders of the workspace's members by the names of their packages, from the content of its uv.lock."""
+    return {package["name"]: folder for package in lock.get("package", []) if (folder := _folder(package))}
+
+
+def _folder(package: Table) -> str:
+    source = package.get("source", {})
+    return source.get("editable") or source.get("directory") or source.get("virtual") or ""
+
+
+def needed_members(lock: Table, name: str) -> list[str]:
+    """The folders of the members that the package ``name`` depends on, directly or not."""
+    packages: dict[str, Table] = {package["name"]: package for package in lock.get("package", [])}
     waiting, seen = [normalized(name)], set[str]()
     folders: list[str] = []
     while waiting:
@@ -92,9 +100,7 @@ def _needed_members(lock: Path, name: str) -> list[str]:
             continue
         seen.add(current)
         waiting += [dependency["name"] for dependency in package.get("dependencies", [])]
-        source = package.get("source", {})
-        folder = source.get("editable") or source.get("directory") or source.get("virtual")
-        if folder and current != normalized(name):
+        if (folder := _folder(package)) and current != normalized(name):
             folders.append(folder)
     return sorted(folders)
 

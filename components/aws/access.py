@@ -14,8 +14,25 @@ from components.target import NetworkArgs
 EVERYWHERE = "0.0.0.0/0"
 # The names of security groups can't begin like their ids.
 RESERVED_PREFIXES = ("sg-",)
-# With Session Manager, an operator can still log in if SSH doesn't work: https://docs.aws.amazon.com/systems-manager/
-POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+# With Session Manager, an operator can still log in if SSH doesn't work. These are the actions that it needs:
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+# AWS's own policy for it, AmazonSSMManagedInstanceCore, also reads every parameter of the account.
+SESSION_MANAGER = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "ssm:UpdateInstanceInformation",
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+            "Resource": "*",
+        }
+    ],
+}
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -60,8 +77,8 @@ class Access(pulumi.ComponentResource):
 
     def _instance_profile(self, label: str) -> pulumi.Output[str]:
         role = aws.iam.Role(label, assume_role_policy=json.dumps(TRUST), opts=self._child_opts)
-        attachment = aws.iam.RolePolicyAttachment(label, role=role.name, policy_arn=POLICY, opts=self._child_opts)
-        opts = pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(depends_on=[attachment]))
+        policy = aws.iam.RolePolicy(label, role=role.name, policy=json.dumps(SESSION_MANAGER), opts=self._child_opts)
+        opts = pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(depends_on=[policy]))
         return aws.iam.InstanceProfile(label, role=role.name, opts=opts).name
 
 

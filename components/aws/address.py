@@ -33,7 +33,12 @@ class Address(pulumi.ComponentResource):
         elastic_ip = aws.ec2.Eip(label, domain="vpc", tags={"Name": label}, opts=protected)
         # The association takes the server's own address away, so all later steps use this one. A new server gets the
         # release before that: docs/decisions/0011-the-address-moves-after-the-release.md
-        hook = RolloutHook(name, args.server, args.rollout, opts=pulumi.ResourceOptions(parent=self))
+        hook = RolloutHook(
+            name,
+            args.server,
+            args.rollout,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._attached(name, args, elastic_ip)),
+        )
         association = aws.ec2.EipAssociation(
             label, instance_id=hook.instance_id, allocation_id=elastic_ip.id, allow_reassociation=True, opts=child
         )
@@ -46,6 +51,22 @@ class Address(pulumi.ComponentResource):
             Zone(network, zone).point_to_address(args.domain, elastic_ip.public_ip, [association])
         self.url = pulumi.Output.format("http://{}/", args.domain if zone else elastic_ip.public_ip)
         self.register_outputs({"address": self.address, "url": self.url})
+
+    def _attached(self, name: str, args: AddressArgs[Network], elastic_ip: aws.ec2.Eip) -> list[pulumi.Resource]:
+        """The attachment of the volume, if there is one. A new server has everything but the volume before that."""
+        if args.volume is None:
+            return []
+        # A server that has the address has had a rollout. Since then it shows its own host key, which the hook doesn't
+        # know. AWS says which server that is: an `up` that failed before may have created this one.
+        instance = aws.ec2.get_instance_output(instance_id=args.server.instance_id, opts=args.network.invoke)
+        preparation = RolloutHook(
+            name,
+            args.server,
+            args.rollout,
+            opts=pulumi.ResourceOptions(parent=self),
+            prepares=pulumi.Output.all(instance.public_ip, elastic_ip.public_ip).apply(lambda ips: ips[0] != ips[1]),
+        )
+        return [args.volume.attach(args.server, [preparation])]
 
     def connection_to(self, server: Server) -> remote.ConnectionArgs:
         first = server.connection

@@ -24,6 +24,8 @@ class Network(pulumi.ComponentResource):
     # The address ranges of the subnets, and so of a balancer.
     ranges: pulumi.Output[list[str]]
     subnets: list[pulumi.Output[str]]
+    # The zones of the subnets, in the same order.
+    zones: list[pulumi.Output[str]]
     access: Access
 
     def __init__(self, name: str, args: NetworkArgs[AwsSettings], opts: pulumi.ResourceOptions | None = None) -> None:
@@ -43,7 +45,7 @@ class Network(pulumi.ComponentResource):
         if args.settings.vpc:
             self._use_existing(args.settings.vpc)
         else:
-            self._create(naming.label(name), args.settings.network or DEFAULT_RANGE)
+            self._create(naming.label(name), args.settings.network or DEFAULT_RANGE, args.hooks)
         self.access = Access(name, self.vpc_id, args, opts=self._child_opts)
         self.register_outputs({"vpc_id": self.vpc_id, "ranges": self.ranges, "subnets": self.subnets})
 
@@ -53,6 +55,15 @@ class Network(pulumi.ComponentResource):
             self._images[size] = image.find(size, self.invoke)
         return self._images[size]
 
+    @property
+    def first_zone(self) -> pulumi.Output[str]:
+        """The zone of the subnet that the first server is in."""
+        return self.zones[0]
+
+    def subnet_in(self, zone: pulumi.Output[str]) -> pulumi.Output[str]:
+        """The subnet in this zone. Raises UserError if there is none any more."""
+        return pulumi.Output.all(zone, self.zones, self.subnets).apply(lambda values: subnets.in_zone(*values))
+
     def _use_existing(self, vpc: str) -> None:
         self.vpc_id = pulumi.Output.from_input(vpc)
         public = {"vpc-id": [vpc], "map-public-ip-on-launch": ["true"]}
@@ -61,17 +72,18 @@ class Network(pulumi.ComponentResource):
         by_id = {id: aws.ec2.get_subnet(id=id, opts=self.invoke) for id in ids}
         chosen = subnets.one_per_zone(vpc, [(subnet.availability_zone, id) for id, subnet in by_id.items()])
         self.subnets = [pulumi.Output.from_input(id) for id in chosen]
+        self.zones = [pulumi.Output.from_input(by_id[id].availability_zone) for id in chosen]
         # The subnets' ranges, since a VPC may have several ranges and shows only one.
         self.ranges = pulumi.Output.from_input([by_id[id].cidr_block for id in chosen])
 
-    def _create(self, name: str, cidr: str) -> None:
+    def _create(self, name: str, cidr: str, hooks: pulumi.ResourceHookBinding | None) -> None:
         vpc = aws.ec2.Vpc(
             name,
             cidr_block=cidr,
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags={"Name": name},
-            opts=self._child_opts,
+            opts=pulumi.ResourceOptions.merge(self._child_opts, pulumi.ResourceOptions(hooks=hooks)),
         )
         self.vpc_id, self.ranges = vpc.id, vpc.cidr_block.apply(lambda cidr: [cidr])
         # A gateway can't move to another VPC while servers of the old one have public addresses.
@@ -85,10 +97,13 @@ class Network(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._child_opts,
         )
-        self.subnets = [
+        created = [
             self._subnet(f"{name}-{number}", vpc=vpc.id, zone=zone, cidr=subnet_range, table=table.id)
             for number, (zone, subnet_range) in enumerate(zip(self._zones(), subnets.ranges(cidr), strict=True))
         ]
+        self.subnets = [subnet.id for subnet in created]
+        # An existing subnet may be in another zone than the one that it was asked for now.
+        self.zones = [subnet.availability_zone for subnet in created]
 
     def _zones(self) -> list[str]:
         """Two zones that need no opt-in."""
@@ -97,7 +112,7 @@ class Network(pulumi.ComponentResource):
 
     def _subnet(
         self, name: str, *, vpc: pulumi.Input[str], zone: str, cidr: str, table: pulumi.Input[str]
-    ) -> pulumi.Output[str]:
+    ) -> aws.ec2.Subnet:
         subnet = aws.ec2.Subnet(
             name,
             vpc_id=vpc,
@@ -112,4 +127,4 @@ class Network(pulumi.ComponentResource):
             ),
         )
         aws.ec2.RouteTableAssociation(name, route_table_id=table, subnet_id=subnet.id, opts=self._child_opts)
-        return subnet.id
+        return subnet

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 
-from components import ssh
+from components import ssh, unmounting, volumes
 from components.errors import UserError
 from components.providers import MarkerProvider
 from components.rollout import steps
 from components.rollout.login import with_login
-from components.rollout.steps import READY, RolloutArgs, Step, Upload
+from components.rollout.steps import RolloutArgs, Step, Upload
 from components.server import commands
 from components.target import Server
 from host import times
@@ -47,43 +49,80 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
     instance_id: pulumi.Output[str]
 
     def __init__(
-        self, name: str, server: Server, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        server: Server,
+        args: RolloutArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        prepares: pulumi.Output[bool] | None = None,
     ) -> None:
-        self._steps = steps.single_server(args, configure=commands.CONFIGURE)
-        inputs = [step.stdin for step in self._steps if isinstance(step, steps.Command)]
-        login = with_login(server.connection, lambda login: login)
-        values = pulumi.Output.all(server.instance_id, login, *inputs)
-        instance_id = values.apply(lambda parts: self._keep(*parts))
-        hook = pulumi.ResourceHook(f"{name}-handover", self._run)
+        """With ``prepares`` it runs only the steps that need no volume, and only if ``prepares`` is true."""
+        choose = steps.single_server if prepares is None else steps.before_volume
+        self._steps = choose(args, configure=commands.CONFIGURE)
+        texts = [(step.text, step.stdin) for step in self._steps if isinstance(step, steps.Command)]
+        logins = pulumi.Output.all(with_login(server.connection, lambda login: login), args.logins.admin_key)
+        inputs = [value for pair in texts for value in pair]
+        is_needed = True if prepares is None else prepares
+        values = pulumi.Output.all(server.instance_id, logins, is_needed, *inputs)
+        instance_id = pulumi.Output.from_input(server.instance_id)
+        if not pulumi.runtime.is_dry_run():
+            # A preview runs no hook. In that of an older stack, the admin key isn't known yet, but the server stays.
+            instance_id = values.apply(lambda parts: self._keep(*parts))
+        self._role = "handover" if prepares is None else "preparation"
+        hook = pulumi.ResourceHook(f"{name}-{self._role}", self._run)
         options = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
         super().__init__(
             MarkerProvider(),
-            f"{name}-handover",
+            f"{name}-{self._role}",
             {"instance_id": pulumi.Output.unsecret(instance_id)},
             pulumi.ResourceOptions.merge(opts, options),
         )
 
-    def _keep(self, instance_id: str, login: ssh.Login, *inputs: str | None) -> str:
+    def _keep(self, instance_id: str, logins: list[Any], is_needed: bool, *values: str | None) -> str:
         """Keep the values of the outputs for the hook."""
-        self._login, stdins = login, iter(inputs)
-        self._steps = [step if isinstance(step, Upload) else replace(step, stdin=next(stdins)) for step in self._steps]
+        self._login, self._admin_key = logins
+        self._is_needed, rest = is_needed, iter(values)
+        self._steps = [
+            step if isinstance(step, Upload) else replace(step, text=str(next(rest)), stdin=next(rest))
+            for step in self._steps
+        ]
         return instance_id
 
     async def _run(self, _args: pulumi.ResourceHookArgs) -> None:
+        if not self._is_needed:
+            return
         # In a thread, because Pulumi's event loop must go on meanwhile.
-        await asyncio.to_thread(roll_out, self._login, self._steps)
+        await asyncio.to_thread(roll_out, self._login, self._admin_key, self._steps)
 
 
-def roll_out(login: ssh.Login, server_steps: list[Step]) -> None:
-    """Run READY with the first host key, then the steps with the server's own. Raises UserError."""
-    host_key = _run_command(login, READY.text).decode().strip()
+def roll_out(login: ssh.Login, admin_key: str, server_steps: list[Step]) -> None:
+    """Run READY with the first host key, then the steps with the server's own. Raises UserError.
+
+    ``login`` is that of the user deploy. The user admin logs in with ``admin_key``.
+    """
+    host_key = _run_command(login, commands.READY).decode().strip()
     pinned = replace(login, host_key=host_key)
-    for step in server_steps:
-        if isinstance(step, Upload):
-            _run_command(pinned, UPLOAD.format(path=step.path), step.file)
-        else:
-            _run_command(pinned, step.text, str(step.stdin or "").encode())
-    _run_command(pinned, RESTORE_FIRST_HOST_KEY)
+    admin = replace(pinned, user=ssh.ADMIN, private_key=admin_key)
+    try:
+        for step in server_steps:
+            user = admin if step.as_admin else pinned
+            if isinstance(step, Upload):
+                _run_command(user, UPLOAD.format(path=step.path), step.file)
+            else:
+                _run_command(user, str(step.text), str(step.stdin or "").encode())
+    except UserError:
+        if any(step.role == steps.VOLUME for step in server_steps):
+            _unmount(pinned)
+        raise
+    _run_command(admin, RESTORE_FIRST_HOST_KEY)
+
+
+def _unmount(login: ssh.Login) -> None:
+    """The next `up` may give the volume to another server, and the state doesn't have this login yet."""
+    command = unmounting.UNMOUNT.format(seconds=volumes.STOP_SECONDS)
+    with suppress(OSError, subprocess.TimeoutExpired):
+        ssh.run(login, [command], timeout=volumes.STOP_SECONDS + unmounting.EXTRA_SECONDS)
 
 
 def _run_command(login: ssh.Login, command: str, stdin: bytes | Path = b"") -> bytes:

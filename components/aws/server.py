@@ -18,11 +18,16 @@ class Server(ServerComponent):
     def __init__(self, name: str, args: ServerArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Server", name, None, opts)
         network, size = args.network, args.network.settings.size
+        subnet = (
+            network.subnet_in(args.volume.location)
+            if args.volume
+            else network.subnets[args.number % len(network.subnets)]
+        )
         instance = aws.ec2.Instance(
             naming.label(name),
             ami=args.image or network.image(size),
             instance_type=size,
-            subnet_id=network.subnets[args.number % len(network.subnets)],
+            subnet_id=subnet,
             vpc_security_group_ids=[network.access.group_id],
             key_name=network.access.key_name,
             iam_instance_profile=network.access.profile,
@@ -39,6 +44,7 @@ class Server(ServerComponent):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=network.provider,
+                hooks=args.hooks,
                 # The first boot needs the routes to the internet.
                 depends_on=[network],
                 # A change in place would stop the instance.

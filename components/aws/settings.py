@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ _OTHER_PARTITIONS = ("us-gov-", "cn-", "us-iso")
 # AWS keeps 5 addresses of a subnet, and a load balancer needs 8:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
 _TAKEN_ADDRESSES = 5 + 8
+# Families of the Xen system. On the others a volume is an NVMe device with the volume's id as its serial number:
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-nitro-instances.html
+_WITHOUT_NVME = re.compile(r"(c1|c3|c4|cc2|cr1|d2|f1|g2|g3s?|h1|hs1|i2|i3|m[1-4]|p2|p3|r3|r4|t1|t2|x1e?)\.")
 
 
 def region() -> Scalar[str]:
@@ -77,6 +81,14 @@ class AwsSettings(TargetSettings):
         example="vpc-0a1b2c3d",
         help="Id of an existing VPC with public subnets in two zones. Empty creates one.",
     )
+    storage_snapshots: int = setting(
+        # https://docs.aws.amazon.com/dlm/latest/APIReference/API_RetainRule.html
+        validators.whole(1, 1000),
+        default=7,
+        example=30,
+        help="How many daily snapshots of the volume (storage) are kept.",
+        group=clouds.GROUP,
+    )
     access_logs: bool = clouds.flag(help="Whether the balancer's access logs are kept for 90 days, in a bucket.")
 
     def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
@@ -90,6 +102,12 @@ class AwsSettings(TargetSettings):
                 " pulumi config set balancer true",
             )
         yield from room.no_room(common, self.network, _capacity)
+        if common.storage and _WITHOUT_NVME.match(self.size):
+            yield (
+                ("storage", "size"),
+                f"size is {self.size}, on which Gantry can't identify the volume: use a type of the Nitro system,"
+                " such as t4g.small; set it with: pulumi config set size <value>",
+            )
 
     @property
     def balancer_has_https(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from components.errors import UserError
 
@@ -36,3 +36,13 @@ def one_per_zone(vpc: str, subnets: Iterable[tuple[str, str]]) -> list[str]:
             f" zones, and has them in {len(by_zone)}; add them, or let Gantry create a VPC with: pulumi config rm vpc"
         )
     return [by_zone[zone] for zone in zones(by_zone)]
+
+
+def in_zone(zone: str, zones: Sequence[str], subnets: Sequence[str]) -> str:
+    """The subnet in ``zone``, from a list of zones and one of subnets in the same order. Raises UserError."""
+    if zone not in zones:
+        raise UserError(
+            f"the volume is in the zone {zone}, and the stack's subnets are in {' and '.join(zones)}: a volume can't"
+            " leave its zone; use the network that it was created in, or move the data (docs/data.md)"
+        )
+    return subnets[zones.index(zone)]

@@ -53,7 +53,8 @@ class Network(pulumi.ComponentResource):
             existing = do.get_vpc(id=self.settings.vpc)
             self.vpc_id, self.cidr = pulumi.Output.from_input(existing.id), pulumi.Output.from_input(existing.ip_range)
         else:
-            vpc = do.Vpc(label, region=self.region, ip_range=self.settings.network, opts=long_delete)
+            guarded = pulumi.ResourceOptions.merge(long_delete, pulumi.ResourceOptions(hooks=args.hooks))
+            vpc = do.Vpc(label, region=self.region, ip_range=self.settings.network, opts=guarded)
             self.vpc_id, self.cidr = vpc.id, vpc.ip_range
             VpcWaiter(name, vpc.id, child)
         # Tags belong to the whole account. The random suffix of this one separates it from those of other stacks.

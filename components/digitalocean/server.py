@@ -33,7 +33,11 @@ class Server(ServerComponent):
             backups=network.settings.backups,
             # The firewall comes first. A change of the size in place would power the droplet off.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[network], replace_on_changes=["size"], custom_timeouts=LONG_DELETE
+                parent=self,
+                hooks=args.hooks,
+                depends_on=[network],
+                replace_on_changes=["size"],
+                custom_timeouts=LONG_DELETE,
             ),
         )
         self._register(

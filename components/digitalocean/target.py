@@ -6,5 +6,6 @@ from components.digitalocean.address import Address
 from components.digitalocean.balancer import Balancer
 from components.digitalocean.network import Network
 from components.digitalocean.server import Server
+from components.digitalocean.volume import Volume
 
-__all__ = ["Address", "Balancer", "Network", "Server"]
+__all__ = ["Address", "Balancer", "Network", "Server", "Volume"]

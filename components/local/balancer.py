@@ -52,14 +52,22 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
     def attach(
         self, servers: Sequence[ReleasedServer], depends_on: Sequence[pulumi.Resource]
     ) -> BalancerMachine | None:
-        program = self._args.host_program
+        program, limits, updates = self._args.host_program, self._args.limits, self._args.updates
         addresses = pulumi.Output.all(*(server.private_address for server in servers))
-        configuration = addresses.apply(lambda values: balancer_server.configuration(program.path, values).document())
+        configuration = addresses.apply(
+            lambda values: balancer_server.configuration(program.copy, values, limits, updates).document()
+        )
         bootstrap = Bootstrap(
             parent=self,
             server=NewServer(name=self._name, instance_id=self.instance_id, connection=self._server.connection),
-            steps=steps.bootstrap_steps(program, configuration, configure=balancer_server.CONFIGURE_AND_DRAIN),
+            steps=steps.bootstrap_steps(
+                program,
+                configuration,
+                logins=self._args.logins,
+                configure=balancer_server.CONFIGURE_AND_DRAIN,
+            ),
             depends_on=depends_on,
+            admin_key=self._args.logins.admin_key,
         )
         balancing.close(servers, depends_on=bootstrap.resources, opts=pulumi.ResourceOptions(parent=self))
-        return BalancerMachine(instance_id=self.instance_id, host_key=bootstrap.host_key)
+        return BalancerMachine(instance_id=self.instance_id, host_key=bootstrap.host_key, admin=bootstrap.admin)

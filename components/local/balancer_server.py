@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.server import commands
+from components.server import commands, daemons, logins, updates
 from components.server import user_data as server_user_data
-from components.server.configuration import MAX_UPLOAD, PATHS, Configuration
+from components.server.configuration import PATHS, Configuration
+from components.server.limits import (
+    Limits,
+    firewall,
+    log_files,
+    log_links,
+    nginx_files,
+    site_values,
+    unlimited_rules,
+)
 from components.server.templates import render
+from components.server.updates import Updates
 from components.server.user_data import BootFile, Identity
 from host import times
 from host.local_balancer import PLACES
+from host.nginx_limits import MAX_UPLOAD_MB
 
 PACKAGES = ("nginx", "nftables", "python3")
 # The balancer has the boot files of a server, without those for the app, and with another install script.
@@ -29,7 +40,12 @@ def user_data(identity: Identity) -> str:
     return server_user_data.user_data(identity, FILES, PACKAGES)
 
 
-def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
+def configuration(
+    host_program: str,
+    servers: Sequence[str],
+    limits: Limits,
+    update_settings: Updates,
+) -> Configuration:
     """The configuration that distributes requests over the addresses of ``servers``.
 
     A change of ``servers`` changes only the firewall, so Nginx isn't reloaded.
@@ -41,17 +57,30 @@ def configuration(host_program: str, servers: Sequence[str]) -> Configuration:
             str(PATHS.site): render(
                 "balancer.nginx.conf.j2",
                 placeholders=placeholders,
-                max_upload=MAX_UPLOAD,
-                access_log=PATHS.combined_log,
+                max_upload=f"{MAX_UPLOAD_MB}m",
+                paths=PATHS,
                 idle_seconds=times.LOCAL_BALANCER_IDLE_SECONDS,
                 connection_seconds=times.LOCAL_BALANCER_CONNECTION_SECONDS,
                 read_seconds=times.BALANCER_READ_SECONDS,
+                # It stands behind no other balancer, and each server limits the rate of requests itself.
+                balancer=(),
+                requests_per_second=None,
+                **site_values(limits),
             ),
-            str(PATHS.firewall): render("balancer.nft.j2", targets=targets),
+            str(PATHS.firewall): render("balancer.nft.j2", targets=targets) + firewall(limits),
+            **unlimited_rules(limits),
+            **log_files(limits),
+            **nginx_files(),
+            **daemons.files(),
+            **updates.files(update_settings.of_balancer()),
+            **logins.files([logins.READY]),
         },
         links={
             str(PATHS.site_link): "../sites-available/gantry",
             str(PATHS.host_program): host_program,
+            **daemons.links(),
+            **log_links(),
+            **updates.links(),
         },
     )
 

@@ -87,8 +87,7 @@ def claim(id: str) -> None:
 
 
 def find(id: str) -> Network | None:
-    document = store.read_json(_record_file(id))
-    return Network(**document) if document else None
+    return store.read_record(_record_file(id), Network)
 
 
 def require(id: str) -> Network:

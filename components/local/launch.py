@@ -15,6 +15,7 @@ from pathlib import Path
 
 from components.local import computer
 from components.local.computer import LocalError, run
+from host.paths import Paths
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _SUPERVISOR = "supervise.sh"
@@ -32,6 +33,7 @@ class Launch:
     address: str  # with the length of the network's prefix
     gateway: str
     hostname: str
+    volume: Path | None = None  # a folder of this computer that the machine sees
 
     def arguments(self) -> list[str]:
         """The arguments of systemd-nspawn."""
@@ -39,6 +41,7 @@ class Launch:
             *("--boot", f"--machine={self.hostname}", "--register=no", "--keep-unit", "--console=read-only"),
             *("--network-namespace-path=/proc/self/ns/net", "--capability=CAP_NET_ADMIN"),
             *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
+            *([f"--bind={self.volume}:{Paths().volume}"] if self.volume else ()),
         ]
 
     def variables(self, cgroups: list[Path]) -> str:
@@ -248,11 +251,16 @@ def _remove_cgroup(cgroup: Path) -> None:
 def wait_until(condition: Callable[[], bool], event: str, seconds: float = 10) -> None:
     """Waits until the condition holds. Raises LocalError with ``event`` after the limit."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
+        answered = time.monotonic()
+        if answered > deadline:
             raise LocalError(
                 f"Waited {seconds:.0f} s for {event}, without success",
                 "Each step of a machine must complete within its limit",
                 "Try again; `python -m components.local list` shows all machines",
             )
-        time.sleep(0.02)
+        # A condition that takes long, such as one over SSH, would otherwise take a processor from what it waits for.
+        time.sleep(min(max(0.02, 2 * (answered - asked)), 0.5))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from components.local import bridge, computer, disk, image, launch, resolver, store
+from components.local import bridge, computer, disk, image, launch, resolver, store, volume_store
 from components.local.computer import LocalError, run
 from components.local.disk import DiskKind
 
@@ -30,6 +30,8 @@ class Spec:
     image: str
     address: str
     disk: DiskKind = "overlay"
+    # The id of the volume whose folder the machine sees.
+    volume: str | None = None
     complete: bool = False
     # Whether Pulumi has checked the machine after its creation. If not, a killed `up` may not have saved it in the
     # state.
@@ -68,6 +70,7 @@ def create(
     user_data: bytes,
     image_digest: str | None = None,
     address: str = "",
+    volume: str | None = None,
     files: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> Spec:
@@ -83,7 +86,9 @@ def create(
             "Choose another name for the server",
         )
     digest = _base_image(image_digest, progress)
-    spec = _reserve(Spec(id=id, owner=owner, network=network, hostname=hostname, image=digest, address=address))
+    spec = _reserve(
+        Spec(id=id, owner=owner, network=network, hostname=hostname, image=digest, address=address, volume=volume)
+    )
     try:
         with _lock(id):
             computer.require_disk_space(spec.folder, _NEEDED_MEBIBYTES, "A machine")
@@ -153,6 +158,13 @@ def boot(id: str) -> None:
             _boot(spec)
 
 
+def use_volume(id: str, volume: str) -> None:
+    """Lets the machine see the folder of another volume from its next boot on. It is powered off."""
+    stop(id)
+    with _lock(id):
+        _save(replace(_require(id), volume=volume))
+
+
 def wait_for_services(id: str, seconds: float = 60) -> None:
     """Waits until the services of the machine have started or failed. Raises LocalError after the limit."""
     launch.wait_for_services(folder_of(id), seconds)
@@ -176,8 +188,15 @@ def _boot(spec: Spec) -> None:
             address=f"{spec.address}/{network.prefix}",
             gateway=network.gateway,
             hostname=spec.hostname,
+            volume=_volume_folder(spec),
         )
     )
+
+
+def _volume_folder(spec: Spec) -> Path | None:
+    """The folder of the machine's volume. A volume that was deleted has none."""
+    volume = volume_store.find(spec.volume) if spec.volume else None
+    return volume.data if volume else None
 
 
 def stop(id: str, seconds: float = 30) -> None:
@@ -234,8 +253,7 @@ def status(id: str) -> Status:
 
 
 def find(id: str) -> Spec | None:
-    document = store.read_json(folder_of(id) / "spec.json")
-    return Spec(**document) if document else None
+    return store.read_record(folder_of(id) / "spec.json", Spec)
 
 
 def ids() -> list[str]:

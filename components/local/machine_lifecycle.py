@@ -7,7 +7,7 @@ import hashlib
 
 import pulumi.runtime.rpc as rpc
 
-from components.local import computer, lifecycle, machine
+from components.local import computer, lifecycle, machine, volume_store
 from components.local.lifecycle import Change, Properties
 
 ID_KEY = "machine_id"
@@ -19,6 +19,9 @@ def check(olds: Properties, news: Properties) -> Properties:
     id = olds.get(ID_KEY)
     if not id:
         return {**news, ID_KEY: machine.new_id()}
+    if olds.get("volume") and not news.get("volume"):
+        # A machine that replaces this one would serve without the data, before the deletion of the volume is refused.
+        volume_store.require_deletable(olds["volume"])
     machine.claim(id)
     spec = machine.find(id)
     address = {"address": spec.address} if spec else {}
@@ -40,7 +43,14 @@ def change(olds: Properties, news: Properties, status: machine.Status) -> Change
         replaces.append("image")
     if replaces:
         return Change(changes=True, replaces=tuple(replaces))
+    if _has_another_volume(olds, news):
+        return Change(changes=True)
     return lifecycle.change_by_status(status)
+
+
+def _has_another_volume(olds: Properties, news: Properties) -> bool:
+    # Without the setting storage, the machine still sees the folder until the release has agreed to go on without it.
+    return bool(news.get("volume")) and news["volume"] != olds.get("volume")
 
 
 def create(props: Properties) -> Properties:
@@ -54,12 +64,15 @@ def create(props: Properties) -> Properties:
         hostname=props["hostname"],
         user_data=decode_user_data(user_data),
         image_digest=props.get("image"),
+        volume=props.get("volume"),
         progress=lambda line: print(line, flush=True),
     )
     return _outputs(spec, digest(user_data))
 
 
 def update(id: str, olds: Properties, news: Properties) -> Properties:
+    if _has_another_volume(olds, news):
+        machine.use_volume(id, news["volume"])
     machine.boot(id)
     # After `up` a server must serve as it did before it stopped.
     machine.wait_for_services(id)
@@ -82,6 +95,7 @@ def delete(id: str) -> None:
 
 def _outputs(spec: machine.Spec, user_data_sha256: str) -> Properties:
     return {
+        **({"volume": spec.volume} if spec.volume else {}),
         ID_KEY: spec.id,
         "network": spec.network,
         "hostname": spec.hostname,

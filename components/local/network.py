@@ -19,7 +19,7 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs[LocalSettings], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:local:Network", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, hooks=args.hooks)
         # Two checkouts of a project may have stacks of the same name on one computer.
         owner = f"{pulumi.get_project()}/{pulumi.get_stack()}/{name}@{Path.cwd()}"
         bridge = NetworkResource(name, owner=owner, cidr=args.settings.network, opts=child)

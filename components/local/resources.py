@@ -6,7 +6,7 @@ only call the lifecycle modules, so an edit of those doesn't change a resource.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -20,9 +20,10 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.local import machine_lifecycle, network_lifecycle
+from components.local import machine_lifecycle, network_lifecycle, volume_lifecycle
 from components.local.computer import LocalError
 from components.local.lifecycle import Lifecycle, Properties
+from components.providers import MarkerProvider
 
 
 class _Provider(ResourceProvider):
@@ -68,6 +69,22 @@ class MachineProvider(_Provider):
     lifecycle = machine_lifecycle
 
 
+class VolumeProvider(_Provider):
+    """The provider of VolumeResource."""
+
+    lifecycle = volume_lifecycle
+
+
+class VolumeAttachmentProvider(MarkerProvider):
+    """The provider of VolumeAttachmentResource."""
+
+    about = "machine"
+
+    def diff(self, _id: str, _olds: Properties, _news: Properties) -> DiffResult:
+        changed = [key for key in ("machine", "volume") if _news.get(key) != _olds.get(key)]
+        return DiffResult(changes=bool(changed), replaces=changed)
+
+
 class NetworkResource(Resource, module="gantry/local", name="Network"):
     """A bridge on this computer. Its id is the name of the bridge."""
 
@@ -94,13 +111,47 @@ class MachineResource(Resource, module="gantry/local", name="Machine"):
         hostname: str,
         user_data: pulumi.Input[str],
         image: str | None = None,
+        volume: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        inputs = {
+        inputs: dict[str, Any] = {
             "network": network,
             "hostname": hostname,
             # It contains the private host key for the first SSH connection.
             "user_data": pulumi.Output.secret(user_data),
             "image": image,
         }
+        # Machines without a volume, and states of earlier versions, have no such property.
+        if volume is not None:
+            inputs["volume"] = volume
         super().__init__(MachineProvider(), name, {**inputs, "address": None, "status": None}, opts)
+
+
+class VolumeResource(Resource, module="gantry/local", name="Volume"):
+    """A folder on this computer that outlives machines."""
+
+    def __init__(
+        self, name: str, *, owner: str, size: int, deletable: bool, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        inputs: dict[str, Any] = {"owner": owner, "size": size}
+        # States of earlier versions have no such property.
+        if deletable:
+            inputs["deletable"] = True
+        super().__init__(VolumeProvider(), name, inputs, opts)
+
+
+class VolumeAttachmentResource(Resource, module="gantry/local", name="VolumeAttachment"):
+    """Records which machine uses the volume. Machines see the folder from their boot on.
+
+    It is replaced before another machine mounts the folder, and the old machine unmounts before that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        volume: pulumi.Input[str],
+        machine: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(VolumeAttachmentProvider(), name, {"volume": volume, "machine": machine}, opts)

@@ -22,7 +22,8 @@ class Server(ServerComponent):
             hostname=hostname_of(name),
             user_data=args.user_data,
             image=args.image,
-            opts=pulumi.ResourceOptions(parent=self),
+            volume=args.volume.location if args.volume else None,
+            opts=pulumi.ResourceOptions(parent=self, hooks=args.hooks),
         )
         self._register(
             args,

@@ -8,12 +8,19 @@ import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 
 STATE = Path(os.environ.get("GANTRY_STATE_DIR", "/var/lib/gantry"))
 CACHE = Path(os.environ.get("GANTRY_CACHE_DIR", "/var/cache/gantry"))
 MACHINES, NETWORKS, IMAGES = STATE / "machines", STATE / "networks", CACHE / "images"
+VOLUMES = STATE / "volumes"
 # A folder with this prefix is being removed.
 _DOOMED = ".doomed-"
 
@@ -58,6 +65,16 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     new.replace(path)
 
 
+def read_record(path: Path, type_: type[R]) -> R | None:
+    """The record in a file; None if there is no such file.
+
+    A newer Gantry in another folder of this computer may have written more fields. They are ignored.
+    """
+    document = read_json(path)
+    known = {field.name for field in fields(type_)}
+    return type_(**{key: value for key, value in document.items() if key in known}) if document else None
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The document, or None if there is no such file."""
     try:
@@ -97,7 +114,7 @@ def _remove(folder: Path) -> None:
 
 
 def remove_empty_folders() -> None:
-    """Removes the folders after the last machine and network. The caller holds the lock of STATE."""
-    for folder in (MACHINES, NETWORKS, STATE):
+    """Removes the folders after the last machine, network and volume. The caller holds the lock of STATE."""
+    for folder in (MACHINES, NETWORKS, VOLUMES, STATE):
         with suppress(OSError):
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""The first SSH connection to a new server: wait, pin its host key, upload the host program, configure."""
+"""The first SSH connection to a new server: wait, pin its host key, create the login of people, configure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.rollout.steps import READY, Command, Step, Upload
+from components.rollout.steps import LOGINS, READY, Command, Step, Upload
+from components.ssh import ADMIN
 
 # Enough attempts for two minutes. Until its own host key is confirmed, a server alternates between that key and the
 # first one.
@@ -27,11 +28,13 @@ class NewServer:
 class Bootstrap:
     """The steps of one server as resources, children of ``parent``: READY first, then ``steps``.
 
-    ``connection`` is pinned to the server's own host key.
+    ``connection`` is that of the user deploy, pinned to the server's own host key. ``admin`` is a known name as soon as
+    the user admin can log in, with ``admin_key``.
     """
 
     host_key: pulumi.Output[str]
     connection: remote.ConnectionArgs
+    admin: pulumi.Output[str]
 
     def __init__(
         self,
@@ -39,6 +42,8 @@ class Bootstrap:
         server: NewServer,
         steps: Sequence[Step],
         depends_on: Sequence[pulumi.Resource] = (),
+        *,
+        admin_key: pulumi.Input[str],
     ) -> None:
         self._parent, self._server = parent, server
         # Runs once in the life of a server. When a stopped EC2 instance starts again, it has another address but the
@@ -46,8 +51,12 @@ class Bootstrap:
         ready = self._command(READY, server.connection, pulumi.ResourceOptions(ignore_changes=["connection"]))
         self.host_key = ready.stdout.apply(str.strip)
         self.connection = _pinned(server.connection, self.host_key)
+        self._admin_connection = _pinned(
+            server.connection, self.host_key, user=ADMIN, private_key=pulumi.Output.secret(admin_key)
+        )
         self._resources: dict[str, pulumi.Resource] = {}
         self.add(steps, depends_on)
+        self.admin = self._stdout(LOGINS).apply(lambda _: ADMIN)
 
     @property
     def resources(self) -> list[pulumi.Resource]:
@@ -57,9 +66,12 @@ class Bootstrap:
     @property
     def configured(self) -> pulumi.Output[str]:
         """What the configuration printed; no two runs print the same."""
-        configure = self._resources["configure"]
-        assert isinstance(configure, remote.Command)
-        return configure.stdout
+        return self._stdout("configure")
+
+    def _stdout(self, role: str) -> pulumi.Output[str]:
+        command = self._resources[role]
+        assert isinstance(command, remote.Command)
+        return command.stdout
 
     def add(self, steps: Sequence[Step], depends_on: Sequence[pulumi.Resource] = ()) -> None:
         """Add ``steps`` in their order."""
@@ -77,7 +89,7 @@ class Bootstrap:
     ) -> remote.Command:
         """Add a command that waits for all steps so far and for ``depends_on``."""
         options = pulumi.ResourceOptions(depends_on=[*self.resources, *depends_on], hooks=hooks)
-        command = self._command(step, self.connection, options)
+        command = self._command(step, self._connection_of(step), options)
         self._resources[step.role] = command
         return command
 
@@ -89,28 +101,40 @@ class Bootstrap:
             connection=connection,
             create=step.text,
             stdin=step.stdin,
-            triggers=[self._server.instance_id],
+            triggers=[self._server.instance_id, *step.triggers],
             logging=step.logging,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self._parent), options),
         )
 
+    def _connection_of(self, step: Step) -> remote.ConnectionArgs:
+        return self._admin_connection if step.as_admin else self.connection
+
     def _upload(self, step: Upload) -> remote.CopyToRemote:
+        # The first step creates the user admin.
+        before = self.resources if step.as_admin else []
         return remote.CopyToRemote(
             f"{self._server.name}-{step.role}",
-            connection=self.connection,
+            connection=self._connection_of(step),
             source=pulumi.FileAsset(str(step.file)),
             remote_path=step.path,
             triggers=[self._server.instance_id],
-            opts=pulumi.ResourceOptions(parent=self._parent),
+            opts=pulumi.ResourceOptions(parent=self._parent, depends_on=before),
         )
 
 
-def _pinned(first: remote.ConnectionArgs, host_key: pulumi.Input[str]) -> remote.ConnectionArgs:
+def _pinned(
+    first: remote.ConnectionArgs,
+    host_key: pulumi.Input[str],
+    *,
+    user: str | None = None,
+    private_key: pulumi.Input[str] | None = None,
+) -> remote.ConnectionArgs:
+    """The first connection with another host key, and perhaps as another user."""
     return remote.ConnectionArgs(
         host=first.host,
-        user=first.user,
-        private_key=first.private_key,
+        user=user or first.user,
+        private_key=private_key or first.private_key,
         host_key=host_key,
         dial_error_limit=DIAL_ATTEMPTS,
     )

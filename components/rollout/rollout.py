@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,9 +13,13 @@ from components.rollout import steps
 from components.rollout.bootstrap import Bootstrap, NewServer
 from components.rollout.rollback import RollbackHook
 from components.rollout.steps import RolloutArgs
+from components.volumes import Unmount
 
 # Limit for one prepared batch, besides the release itself: two minutes to connect, and some room.
 BATCH_SECONDS = 120 + 30
+
+# Attaches the volume to the single server, after these resources.
+Attach = Callable[[Sequence[pulumi.Resource]], pulumi.CustomResource]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,9 @@ class Rollout(pulumi.ComponentResource):
 
     release: pulumi.Output[str]
     host_keys: dict[str, pulumi.Output[str]]
-    # Pinned to the servers' own host keys.
+    # The names of the users for people, known as soon as they can log in.
+    admins: dict[str, pulumi.Output[str]]
+    # Of the user deploy, pinned to the servers' own host keys.
     connections: dict[str, remote.ConnectionArgs]
     # Printed by the servers' configurations.
     configured: dict[str, pulumi.Output[str]]
@@ -42,21 +48,40 @@ class Rollout(pulumi.ComponentResource):
     finished: list[remote.Command]
 
     def __init__(
-        self, name: str, servers: Sequence[NewServer], args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        servers: Sequence[NewServer],
+        args: RolloutArgs,
+        *,
+        attach: Attach | None = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("gantry:release:Rollout", name, None, opts)
         self._name, self._args = name, args
         before_release = steps.before_release(args)
-        self._servers = {server.name: Bootstrap(self, server, before_release) for server in servers}
+        self._servers = {
+            server.name: Bootstrap(self, server, before_release, admin_key=args.logins.admin_key) for server in servers
+        }
         self.host_keys = {name: server.host_key for name, server in self._servers.items()}
+        self.admins = {name: server.admin for name, server in self._servers.items()}
         self.connections = {name: server.connection for name, server in self._servers.items()}
         self.configured = {name: server.configured for name, server in self._servers.items()}
         if len(servers) == 1:
-            self.finished = [self._servers[servers[0].name].run(steps.release(args, first=True))]
+            self.finished = [self._release_alone(servers[0].name, attach)]
         else:
             self.finished = self._release_together()
         self.release = _known_after(self.finished, args.release.name)
         self.register_outputs({"release": self.release})
+
+    def _release_alone(self, name: str, attach: Attach | None) -> remote.Command:
+        """Without a volume that is the release alone. Else the server prepares it, and gets the volume before it."""
+        server = self._servers[name]
+        if attach:
+            prepared = server.run(steps.prepare(self._args, first=False))
+            attachment = attach([prepared])
+            unmount = Unmount(name, server.connection, attachment, pulumi.ResourceOptions(parent=self))
+            server.run(steps.mount_volume(self._args), [attachment, unmount])
+        return server.run(steps.release(self._args, first=True))
 
     def _release_together(self) -> list[remote.Command]:
         """All servers prepare. Then batch after batch switches, on probation. Then all are confirmed."""

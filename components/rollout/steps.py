@@ -1,7 +1,7 @@
 """The steps of a rollout, defined once. Pure functions.
 
 bootstrap.py and rollout.py turn them into Pulumi resources. aws/rollout_hook.py runs them itself.
-An upload waits only for READY. A command waits for all steps before it.
+An upload of the user deploy waits only for READY. All other steps wait for those before them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ import pulumi
 from pulumi_command.remote import Logging
 
 from components.app.source import Release
+from components.rollout.login import Logins
 from components.server import commands
 from components.server.host_program import HostProgram
+from components.server.logins import CREATE
 from host.paths import Paths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """Copies ``file`` to ``path`` on a server. ``role`` is the last part of the resource's name."""
+    """Copies ``file`` to ``path`` on a server. ``role`` is the last part of the resource's name.
+
+    The user is deploy, or admin for what could make deploy root.
+    """
 
     role: str
     file: Path
     path: str
+    as_admin: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +38,12 @@ class Command:
     """Runs ``text`` on a server. ``logging``: the output streams that `up` shows and an error contains."""
 
     role: str
-    text: str
+    text: pulumi.Input[str]
     stdin: pulumi.Input[str] | None = None
     logging: Logging = Logging.STDOUT_AND_STDERR
+    # Runs again when one of them changes.
+    triggers: tuple[pulumi.Input[str], ...] = ()
+    as_admin: bool = False
 
 
 Step = Upload | Command
@@ -44,6 +53,7 @@ Step = Upload | Command
 class RolloutArgs:
     """What a rollout brings to every server, and in which order several servers get it."""
 
+    logins: Logins
     host_program: HostProgram
     configuration: pulumi.Input[str]
     release: Release
@@ -55,26 +65,39 @@ class RolloutArgs:
     canary: bool = True
     # How many servers switch at a time. None: `rollout.batches` chooses.
     batch: int | None = None
+    # Mounts the volume of a single server, whose release is prepared before that. None without a volume.
+    mount_command: pulumi.Input[str] | None = None
+    volume_id: pulumi.Input[str] | None = None
     # Seconds that one server may need for the start, its health checks, the watch and the stop of older processes.
     server_seconds: int = 0
 
 
+VOLUME, LOGINS = "volume", "logins"
 # The first command. Its connection is checked against the host key of the user-data. It prints the server's own host
 # key.
 READY = Command(role="ready", text=commands.READY, logging=Logging.STDERR)
 
 
 def bootstrap_steps(
-    program: HostProgram, configuration: pulumi.Input[str], *, configure: str = commands.CONFIGURE_AND_CONFIRM
+    program: HostProgram,
+    configuration: pulumi.Input[str],
+    *,
+    logins: Logins,
+    configure: str = commands.CONFIGURE_AND_CONFIRM,
 ) -> list[Step]:
-    """The steps of the bootstrap after READY: upload the host program, which then applies the configuration."""
+    """The steps of the bootstrap after READY: create the login of people, which then uploads the host program.
+
+    The host program applies the configuration.
+    """
     return [
-        Upload(role="host-program", file=program.file, path=program.path),
+        Command(role=LOGINS, text=CREATE, stdin=logins.creation),
+        Upload(role="host-program", file=program.file, path=program.path, as_admin=True),
         Command(
             role="configure",
             text=configure.format(host_program=program.path),
             stdin=configuration,
             logging=Logging.NONE,
+            as_admin=True,
         ),
     ]
 
@@ -89,14 +112,29 @@ def artifact_steps(release: Release) -> list[Step]:
 def before_release(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
     """The steps of every server after READY and before its release."""
     return [
-        *bootstrap_steps(args.host_program, args.configuration, configure=configure),
+        *bootstrap_steps(args.host_program, args.configuration, logins=args.logins, configure=configure),
         *artifact_steps(args.release),
     ]
 
 
 def single_server(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
     """All steps of a single server after READY."""
-    return [*before_release(args, configure=configure), release(args, first=True)]
+    volume = [mount_volume(args)] if args.mount_command is not None else []
+    return [*before_volume(args, configure=configure), *volume, release(args, first=True)]
+
+
+def before_volume(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND_CONFIRM) -> list[Step]:
+    """The steps of a single server that need no volume. With a volume, that is everything that takes long."""
+    prepared = [prepare(args, first=False)] if args.mount_command is not None else []
+    return [*before_release(args, configure=configure), *prepared]
+
+
+def mount_volume(args: RolloutArgs) -> Command:
+    """Mounts the volume. The first time on a running server, it also moves the app's data there."""
+    assert args.mount_command is not None
+    # Another volume may have the same path.
+    triggers = () if args.volume_id is None else (args.volume_id,)
+    return Command(role=VOLUME, text=args.mount_command, triggers=triggers, as_admin=True)
 
 
 def prepare(args: RolloutArgs, *, first: bool) -> Command:

@@ -30,12 +30,22 @@ def release(name: str, configuration: Configuration, settings: Settings) -> str:
         flags += ["--expect", str(settings.health_status)]
     if settings.health_interval:
         flags += ["--interval", f"{settings.health_interval:g}"]
+    if settings.storage:
+        flags.append("--volume")
+    elif settings.delete_storage:
+        flags.append("--give-volume-up")
     return shlex.join(["sudo", "gantry", "release", *_deployment(name, configuration, settings), *flags])
 
 
 def prepare(name: str, configuration: Configuration, settings: Settings) -> str:
-    """The command that prepares the release on one of several servers: everything that takes long."""
-    return shlex.join(["sudo", "gantry", "prepare", *_deployment(name, configuration, settings)])
+    """The command that prepares the release before other servers switch, or before a volume is there: the long part."""
+    flags = ["--without-data"] if settings.storage else []
+    return shlex.join(["sudo", "gantry", "prepare", *_deployment(name, configuration, settings), *flags])
+
+
+def mount_volume(path: str, settings: Settings) -> str:
+    """The command that mounts the volume, whose device or folder on the server is ``path``."""
+    return shlex.join(["sudo", "gantry", "mount-volume", path, "--size", str(settings.storage)])
 
 
 def _deployment(name: str, configuration: Configuration, settings: Settings) -> list[str]:

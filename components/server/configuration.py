@@ -5,17 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.server import daemons, logins, updates
+from components.server.limits import (
+    firewall,
+    limits,
+    log_files,
+    log_links,
+    nginx_files,
+    site_values,
+    unlimited_rules,
+)
 from components.server.templates import render, text
 from components.settings.common import Settings
-from host import assets, ports, run_prefix, systemd, times, web_server
-from host.packages.uv import BUILD_USER
+from host import assets, ports, run_prefix, swap, systemd, times, web_server
+from host.health_check import DEFAULT_HOST
+from host.nginx_limits import MAX_UPLOAD_MB
+from host.packages.isolation import BUILD_USER
 from host.paths import Paths
 
-# The largest upload that Nginx accepts (client_max_body_size), on servers and on the local target's balancer.
-MAX_UPLOAD = "32m"
 # The Retry-After header of the maintenance page.
 MAINTENANCE_RETRY_SECONDS = 300
 PATHS = Paths()
@@ -29,10 +39,14 @@ class Configuration:
     files: dict[str, str]
     links: dict[str, str]
 
-    def document(self) -> str:
-        """JSON in which each line of a file has a line of its own: so a preview shows which lines change."""
-        lines = {path: content.split("\n") for path, content in self.files.items()}
-        return json.dumps({"files": lines, "links": self.links}, indent=1)
+    def document(self, program_files: Mapping[str, str] | None = None) -> str:
+        """JSON in which each line of a file has a line of its own: so a preview shows which lines change.
+
+        Files that the host program brings with the same content are only named.
+        """
+        brought = [path for path, content in self.files.items() if (program_files or {}).get(path) == content]
+        lines = {path: content.split("\n") for path, content in self.files.items() if path not in brought}
+        return json.dumps({"files": lines, "program_files": brought, "links": self.links}, indent=1)
 
     def digest(self) -> str:
         """Six hex digits over the files that a web process starts with. A change of them is a new deployment."""
@@ -40,8 +54,12 @@ class Configuration:
         return hashlib.sha256(json.dumps(start_files).encode()).hexdigest()[:6]
 
 
-def configuration(settings: Settings, host_program: str, balancer: Sequence[str] = ()) -> Configuration:
-    """The configuration for ``settings``; ``host_program`` is the uploaded program's path on the server.
+def configuration(
+    settings: Settings, host_program: str, balancer: Sequence[str] = (), *, restricted: bool = False
+) -> Configuration:
+    """The configuration for ``settings``; ``host_program`` is the path of root's copy of the program on the server.
+
+    With ``restricted``, the login for releases loses all of root's rights that releases don't need.
 
     ``balancer`` has the addresses and ranges of a balancer, which may send HTTP requests. All other clients may, too,
     until `gantry close` has run.
@@ -49,21 +67,35 @@ def configuration(settings: Settings, host_program: str, balancer: Sequence[str]
     return Configuration(
         files={
             str(PATHS.site): _site(settings, balancer),
-            str(PATHS.firewall): _firewall(),
+            str(PATHS.firewall): _firewall(settings),
             **_firewall_rules(balancer),
+            **unlimited_rules(limits(settings), balancer),
             str(PATHS.gunicorn_settings): _gunicorn(settings),
             str(PATHS.older_gunicorn_requirements): text("gunicorn-older.txt"),
             str(PATHS.gevent_requirements): text("gunicorn-gevent.txt"),
             str(PATHS.python_mirror): settings.python_mirror or "",
             str(PATHS.apt_packages): "".join(f"{name}\n" for name in settings.apt_packages),
             **_units(settings),
+            str(PATHS.build_sandbox): _build_sandbox(settings),
             **_scripts(),
+            **log_files(limits(settings)),
+            **nginx_files(),
             str(PATHS.units / systemd.RESUME_UNIT): render("gantry.service.j2", gantry_command=PATHS.gantry_command),
+            str(PATHS.health_settings): _health_check(settings),
+            **daemons.files(),
+            **updates.files(updates.updates(settings)),
+            **(logins.files() if restricted else {}),
         },
         links={
             str(PATHS.site_link): "../sites-available/gantry",
-            str(PATHS.units / "multi-user.target.wants" / systemd.RESUME_UNIT): f"../{systemd.RESUME_UNIT}",
+            **{
+                str(PATHS.units / "multi-user.target.wants" / unit): f"../{unit}"
+                for unit in (systemd.RESUME_UNIT, systemd.SWAP_UNIT)
+            },
             str(PATHS.host_program): host_program,
+            **daemons.links(),
+            **log_links(),
+            **updates.links(),
         },
     )
 
@@ -81,12 +113,28 @@ def _gunicorn(settings: Settings) -> str:
     )
 
 
-def _firewall() -> str:
-    """The first boot's firewall and a table for the app's ports."""
+def _health_check(settings: Settings) -> str:
+    """What `gantry check` asks the app, in JSON: the fields of ``host.health_check.HealthCheck``."""
+    check = {
+        "path": settings.health_path,
+        "host": settings.domain or DEFAULT_HOST,
+        "status": settings.health_status,
+        "scheme": "https" if settings.https else "http",
+        # `gantry check` has a shorter limit. A restart of the app for an update has this one.
+        "timeout": settings.health_timeout,
+        "interval": settings.health_interval,
+    }
+    return f"{json.dumps(check, indent=1)}\n"
+
+
+def _firewall(settings: Settings) -> str:
+    """The first boot's firewall, and tables for the app's ports, for limits of connections and for drains."""
     # The user `app` exists since the first boot, but not yet when that loads its firewall.
-    return text("first-boot/firewall.nft") + render(
-        "ports.nft.j2", app_ports=ports.APP_PORTS, candidate_port=ports.CANDIDATE_PORT
+    app_ports = render(
+        "ports.nft.j2", app_ports=ports.APP_PORTS, candidate_port=ports.CANDIDATE_PORT, build_user=BUILD_USER
     )
+    rest = firewall(limits(settings)) + updates.firewall(updates.updates(settings))
+    return text("first-boot/firewall.nft") + app_ports + rest
 
 
 def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
@@ -99,11 +147,18 @@ def _firewall_rules(balancer: Sequence[str]) -> dict[str, str]:
 
 def _units(settings: Settings) -> dict[str, str]:
     """The units that run the app's code. Web and release phase share a deployment's folder, others have their own."""
+    limits = _limits(settings)
     shared = {
+        **limits,
         "app_home": PATHS.app_home,
         "sockets": PATHS.sockets,
         "prefixes": PATHS.prefixes,
         "stop_script": PATHS.stop_script,
+        "steady_script": PATHS.steady_script,
+        "steady_seconds": times.STEADY_SECONDS,
+        "restart_seconds": times.RESTART_SECONDS,
+        "restart_steps": times.RESTART_STEPS,
+        "longest_restart_seconds": times.LONGEST_RESTART_SECONDS,
     }
     folder, process_folder = PATHS.deployments / "%i", PATHS.processes / "%i"
     deployment = {**shared, "folder": folder, "app": folder / "app", "env_file": PATHS.env_files / "%i"}
@@ -133,15 +188,29 @@ def _units(settings: Settings) -> dict[str, str]:
             "build.service.j2",
             **deployment,
             build_user=BUILD_USER,
-            build_home=PATHS.build_home,
-            builds=PATHS.builds,
             release_seconds=settings.release_timeout,
         ),
         systemd.PROCESS_UNIT: render("process.service.j2", **process, stop_seconds=settings.stop_timeout),
         systemd.CRON_SERVICE: render("cron.service.j2", **process, stop_seconds=settings.stop_timeout),
         systemd.CRON_TIMER: text("cron.timer"),
+        systemd.APP_SLICE: render("gantry.slice.j2", **limits),
+        systemd.SWAP_UNIT: render(
+            "swap.service.j2",
+            gantry_command=PATHS.gantry_command,
+            resume_unit=systemd.RESUME_UNIT,
+            size=swap.AUTO if settings.swap is None else settings.swap,
+        ),
     }
     return {str(PATHS.units / name.format("")): content for name, content in units.items()}
+
+
+def _limits(settings: Settings) -> dict[str, object]:
+    return {"memory_limit": settings.memory_limit, "app_slice": systemd.APP_SLICE}
+
+
+def _build_sandbox(settings: Settings) -> str:
+    """The properties of the units in which packages are installed and built."""
+    return render("limits.service.j2", **_limits(settings)) + text("sandbox.service.j2")
 
 
 def _port_units() -> dict[str, str]:
@@ -160,6 +229,7 @@ def _scripts() -> dict[str, str]:
     prefix = render("prefix.sh.j2", gantry_command=command)
     return {
         str(PATHS.stop_script): render("stop.sh.j2", gantry_command=command),
+        str(PATHS.steady_script): text("steady.sh"),
         **{str(PATHS.prefixes / tool): prefix for tool in run_prefix.TOOLS},
     }
 
@@ -170,17 +240,27 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         domain=settings.domain,
         paths=PATHS,
         asset_name=assets.NAME,
-        max_upload=MAX_UPLOAD,
+        max_upload=f"{MAX_UPLOAD_MB}m",
         balancer=balancer,
         # A balancer always sends HTTP to the server. Only its header tells whether the visitor uses HTTPS.
-        scheme="$visitors_scheme" if balancer else "$scheme",
+        scheme="$visitors_scheme" if balancer or settings.trusted_proxies else "$scheme",
+        **site_values(limits(settings)),
+        requests_per_second=settings.requests_per_second,
+        burst=times.BURST_SECONDS * (settings.requests_per_second or 0),
         https=settings.https,
         candidate_port=ports.CANDIDATE_PORT,
         maintenance=settings.maintenance,
         health_path=settings.health_path,
-        health_pattern=re.escape(settings.health_path.partition("?")[0]),
+        health_pattern=_quoted_pattern(settings.health_path),
         retry_after=MAINTENANCE_RETRY_SECONDS,
         app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
         app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
         log_flush_milliseconds=times.LOG_FLUSH_MILLISECONDS,
     )
+
+
+def _quoted_pattern(path: str) -> str:
+    """A regular expression for exactly ``path``, to stand between double quotes in a file of Nginx."""
+    # Between the quotes, Nginx itself reads these two characters and a backslash before one of them.
+    special = {'"': r"\x22", "\\": r"\x5c"}
+    return "".join(special.get(character) or re.escape(character) for character in path)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.server.templates import render, text
+from components.ssh import DEPLOY
 from host.paths import Paths
 
 PATHS = Paths()
 
-# The user that Gantry logs in as; the same on every target.
-USER = "deploy"
+# The user of the first connection and of releases; the same on every target.
+USER = DEPLOY
 # cloud-init installs these first; install.sh adds Nginx and the firewall.
 PACKAGES = ("python3-pip-whl",)
 

@@ -1,19 +1,16 @@
-"""The settings that every target knows, one declaration each. A target's own are in components/<target>/settings.py."""
+"""The settings that every target knows, one declaration each: those of servers here, those of the app in app.py.
+
+A target's own are in components/<target>/settings.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from components.settings import linked_paths, validators
+from components.settings import linked_paths, proxies, validators, volumes
+from components.settings.app import AppSettings
 from components.settings.declaration import setting
-from components.settings.env import variables
-from components.settings.packages import apt_packages
-from components.settings.processes import SINGLETONS, counts, names, schedule
-from components.targets import TARGETS
-from host import times
-from host.cron import Entry
 from host.paths import Paths
 
 # The local target's usual network (/24) has room for this many servers and as many replacements. The clouds allow more:
@@ -24,7 +21,7 @@ MAX_SERVERS = 120
 # A mistake that shows only when several settings are read: their keys, and a sentence with the remedy.
 Conflict = tuple[tuple[str, ...], str]
 
-APP, HEALTH, PROCESSES, SERVERS = "App and release", "Health checks", "Processes", "Servers"
+SERVERS = "Servers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,180 +39,9 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonSettings:
+class CommonSettings(AppSettings):
     """The settings of an app and of its servers, whatever the target."""
 
-    target: str = setting(
-        validators.one_of(TARGETS),
-        default="local",
-        example="aws",
-        help="Where the servers run: local (machines on this computer; needs Linux and root), aws or digitalocean.",
-        group=APP,
-    )
-    app: Path = setting(
-        validators.folder(),
-        default="examples/rocket",
-        example="../shop",
-        help="Folder of the app, relative to this project. It needs uv.lock, requirements.txt or pyproject.toml.",
-        group=APP,
-    )
-    release: str | None = setting(
-        validators.optional(validators.revision()),
-        example="v1.2",
-        help="What to serve: empty for the app's folder; a branch, tag or commit; or the 12 digits of a kept release.",
-        group=APP,
-    )
-    domain: str | None = setting(
-        validators.optional(validators.domain()),
-        example="example.org",
-        help="The site's bare domain. www.<domain> is redirected to it. Empty serves any name.",
-        group=APP,
-    )
-    env: dict[str, str] = setting(
-        variables(),
-        default={},
-        example={"SECRET_KEY": "5f0c"},
-        help="Environment variables of the app. Add --secret to the command for a secret value.",
-        group=APP,
-        secret="allowed",
-        command="pulumi config set --path env.NAME <value>",
-    )
-    linked_paths: tuple[str, ...] = setting(
-        linked_paths.paths(),
-        default=[],
-        example=["media", "db.sqlite3"],
-        help=f"Files and folders of the app that it writes to: they become links to {Paths().app_home}, which stays.",
-        group=APP,
-        secret="refused",
-        command="pulumi config set --path 'linkedPaths[0]' <path>",
-    )
-    linked_paths_per_server: bool = setting(
-        validators.flag(),
-        default=False,
-        example=True,
-        help="Whether each of several servers may have its own files in linkedPaths.",
-        group=APP,
-    )
-    apt_packages: tuple[str, ...] = setting(
-        apt_packages(),
-        default=[],
-        example=["ffmpeg", "libmagic1"],
-        help="Debian packages that the app needs besides those of its Aptfile. They stay when the list shrinks.",
-        group=APP,
-        secret="refused",
-        command="pulumi config set --path 'aptPackages[0]' <package>",
-    )
-    python_mirror: str | None = setting(
-        validators.optional(validators.url()),
-        example="https://mirror.example.org/python-build-standalone",
-        help="Mirror of python-build-standalone, or a .json list for uv, for apps that ask for another Python.",
-        group=APP,
-        secret="refused",
-    )
-    maintenance: bool = setting(
-        validators.flag(),
-        default=False,
-        example=True,
-        help="Whether visitors get status 503 and the app's maintenance.html, if it has one, instead of the app.",
-        group=APP,
-    )
-    health_path: str = setting(
-        validators.path(),
-        default="/",
-        example="/healthz",
-        help="Path of the health check. A release gets traffic only when this path answers.",
-        group=HEALTH,
-    )
-    health_status: int | None = setting(
-        validators.status(),
-        default=validators.ANY_HEALTHY_STATUS,
-        example="204",
-        help="The status of a healthy answer: 2xx or 3xx, or one status.",
-        group=HEALTH,
-    )
-    health_timeout: int = setting(
-        validators.whole(1, 600),
-        default=30,
-        example=60,
-        help="Seconds that a new release gets to become healthy once it listens.",
-        group=HEALTH,
-    )
-    start_timeout: int = setting(
-        validators.whole(1, times.MAX_START_SECONDS),
-        default=90,
-        example=300,
-        help="Seconds that the web process may take until it listens, such as for loading a model.",
-        group=HEALTH,
-    )
-    health_interval: float | None = setting(
-        validators.seconds_or_automatic(),
-        default="0",
-        example="0.5",
-        help="Seconds between two health checks, from 0.1 to 60. 0 means 0.25 before the switch and 0.5 in the watch.",
-        group=HEALTH,
-    )
-    watch: int = setting(
-        validators.whole(0, 600),
-        default=10,
-        example=30,
-        help="Seconds after the switch in which an unhealthy release is rolled back. 0 turns the watch off.",
-        group=HEALTH,
-    )
-    workers: int | None = setting(
-        validators.whole_or_automatic(64),
-        default=0,
-        example=4,
-        help="Gunicorn's worker processes on each server. 0 means one more than the server has processors.",
-        group=PROCESSES,
-    )
-    threads: int = setting(
-        validators.whole(1, 64),
-        default=4,
-        example=8,
-        help="Threads of each Gunicorn worker.",
-        group=PROCESSES,
-    )
-    processes: dict[str, int] = setting(
-        counts(),
-        default={},
-        example={"worker": 2},
-        help="How many of each other process type of the Procfile run on each server. The default is 1 of each.",
-        group=PROCESSES,
-        secret="refused",
-        command="pulumi config set --path processes.worker <number>",
-    )
-    singletons: tuple[str, ...] = setting(
-        names(),
-        default=[*SINGLETONS],
-        example=["beat", "ticker"],
-        help="Process types of which all servers together run one, on the first server. A list replaces the default.",
-        group=PROCESSES,
-        secret="refused",
-        command="pulumi config set --path 'singletons[0]' <process type>",
-    )
-    cron: tuple[Entry, ...] = setting(
-        schedule(),
-        default=[],
-        example=[{"schedule": "0 3 * * 1-5", "command": "python cleanup.py"}],
-        help="Commands at set times, on one server: a list of maps with schedule and command.",
-        group=PROCESSES,
-        secret="refused",
-        command="pulumi config set --path 'cron[0].schedule' <when>, and likewise 'cron[0].command'",
-    )
-    release_timeout: int = setting(
-        validators.whole(1, times.MAX_COMMAND_SECONDS),
-        default=600,
-        example=1800,
-        help="Seconds that each of the commands build and release in the Procfile may take, before the release fails.",
-        group=PROCESSES,
-    )
-    stop_timeout: int = setting(
-        validators.whole(1, 86400),
-        default=60,
-        example=300,
-        help="Seconds that a process other than web gets to finish its job when it is stopped.",
-        group=PROCESSES,
-    )
     servers: int = setting(
         validators.whole(1, MAX_SERVERS),
         default=1,
@@ -228,6 +54,87 @@ class CommonSettings:
         default=False,
         example=True,
         help="Whether a single server gets a balancer, too. Then its address stays when more servers come.",
+        group=SERVERS,
+    )
+    storage: int | None = setting(
+        validators.whole_or_automatic(volumes.MAX_GB),
+        default=0,
+        example=20,
+        help=f"GB of a volume for {Paths().app_home}. 0 means no volume: the data is deleted with its server.",
+        group=SERVERS,
+        secret="refused",
+    )
+    delete_storage: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether the volume may be deleted with its data: by destroy, without storage, or for another region.",
+        group=SERVERS,
+    )
+    lose_data: tuple[str, ...] = setting(
+        validators.ids(),
+        example="i-0a1b2c3d",
+        help=f"Ids of servers whose {Paths().app_home} may be deleted with them, separated by commas. `up` names them.",
+        group=SERVERS,
+        secret="refused",
+    )
+    memory_limit: int = setting(
+        validators.whole(30, 95),
+        default=85,
+        example=70,
+        help="Percent of a server's memory that all processes of the app together may use.",
+        group=SERVERS,
+    )
+    swap: int | None = setting(
+        validators.gigabytes_or_auto(16),
+        default="auto",
+        example="4",
+        help="GB of a swap file on each server. auto makes one on servers with at most 2 GB of memory. 0 means none.",
+        group=SERVERS,
+    )
+    connections_per_address: int | None = setting(
+        validators.whole_or_automatic(65535),
+        default=500,
+        example=2000,
+        help="Connections that one address may have to a server, not to a cloud's balancer. 0 means no limit.",
+        group=SERVERS,
+    )
+    requests_per_second: int | None = setting(
+        validators.whole_or_automatic(100_000),
+        default=0,
+        example=20,
+        help="Requests that each server answers one address a second, with bursts of 10 s. 0 means no limit.",
+        group=SERVERS,
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        proxies.networks(),
+        default=[],
+        example=["192.0.2.0/24"],
+        help="Networks of a CDN in front of the site: no limit of connections, and they name the visitor's address.",
+        group=SERVERS,
+        secret="refused",
+        command="pulumi config set --path 'trustedProxies[0]' <network>",
+    )
+    log_days: int = setting(
+        # With 1, the log of a day would be deleted at its end.
+        validators.whole(2, 3650),
+        default=14,
+        example=7,
+        help="Days after which a server deletes its logs, which have the visitors' addresses.",
+        group=SERVERS,
+    )
+    update_window: str | None = setting(
+        validators.update_window(),
+        default="03:00-05:00",
+        example="22:30-00:30",
+        help="When servers install security updates each day, one after the other, in UTC. none leaves them to you.",
+        group=SERVERS,
+    )
+    update_reboots: str = setting(
+        validators.one_of(("balanced", "always", "never")),
+        default="balanced",
+        example="always",
+        help="Reboots for updates, in updateWindow: balanced (only if other servers serve meanwhile), always or never.",
         group=SERVERS,
     )
     canary: bool = setting(
@@ -248,6 +155,7 @@ class CommonSettings:
     def conflicts(self) -> Iterator[Conflict]:
         """Mistakes between these settings. The first key of each is the one to sort by."""
         yield from linked_paths.conflicts(self.servers, self.linked_paths, per_server=self.linked_paths_per_server)
+        yield from volumes.conflicts(self.servers, self.storage)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import cast
 
 from components.settings.declaration import Structured
+from host import variables as server_variables
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The limits of one variable with its name, and of all together, in bytes.
@@ -57,18 +59,14 @@ def read(value: object) -> tuple[dict[str, str], list[str]]:
     variables: dict[str, str] = {}
     mistakes: list[str] = []
     for name, content in cast(dict[str, object], value).items():
-        text = _text(content)
+        text = as_text(content)
         broken = _broken_name(name) or _broken_value(name, content, text)
         if broken:
             mistakes.append(f"env.{name}: {broken}")
         else:
             variables[name] = text
-    total = sum(_size(name, text) for name, text in variables.items())
-    if total > MAX_TOTAL_BYTES:
-        mistakes.append(
-            f"env has {total} bytes in all, and a program takes at most {MAX_TOTAL_BYTES}:"
-            " put large values into files of the app"
-        )
+    if too_long := total_mistake(variables):
+        mistakes.append(too_long)
     return variables, mistakes
 
 
@@ -79,44 +77,67 @@ def variables() -> Structured[dict[str, str]]:
 
 
 def _broken_name(name: str) -> str | None:
+    if not (broken := name_mistake(name)):
+        return None
+    path = f"env.{name}" if name in RESERVED else f"'env[{json.dumps(name)}]'"
+    return f"{broken}; remove it with: pulumi config rm --path {path}"
+
+
+def name_mistake(name: str) -> str | None:
+    """Why no variable can have this name; None if one can."""
     if not _NAME.fullmatch(name):
-        return (
-            "a variable's name has letters, digits and _, and no digit first; remove it with:"
-            f" pulumi config rm --path 'env[{json.dumps(name)}]'"
-        )
-    if name in RESERVED:
-        return f"this variable can't be set: {RESERVED[name]}; remove it with: pulumi config rm --path env.{name}"
+        return "a variable's name has letters, digits and _, and no digit first"
+    return f"this variable can't be set: {RESERVED[name]}" if name in RESERVED else None
+
+
+def text_mistake(name: str, text: str) -> str | None:
+    """Why the variable can't have this text, which isn't shown; None if it can."""
+    if broken := server_variables.mistake(name, text):
+        return broken
+    if "\0" in text:
+        return "its value has a NUL, which no variable can hold; encode it, in base64 for example"
+    try:
+        size = _size(name, text)
+    except UnicodeEncodeError:
+        return "its value isn't valid Unicode"
+    if size > MAX_BYTES:
+        return f"it has {size} bytes with its name, and Linux takes at most {MAX_BYTES}: put it into a file of the app"
     return None
+
+
+def total_mistake(variables: Mapping[str, str]) -> str | None:
+    """Why no program can start with all these variables; None if one can."""
+    total = sum(_size(name, text) for name, text in variables.items())
+    if total <= MAX_TOTAL_BYTES:
+        return None
+    return (
+        f"env has {total} bytes in all, and a program takes at most {MAX_TOTAL_BYTES}:"
+        " put large values into files of the app"
+    )
 
 
 def _broken_value(name: str, value: object, text: str) -> str | None:
     remedy = f"set it again with: pulumi config set --path env.{name} <value>"
-    as_text = f"put it in quotes, or set it as text with: pulumi config set --path --type string env.{name} <value>"
+    quoting = f"put it in quotes, or set it as text with: pulumi config set --path --type string env.{name} <value>"
     if value is None or isinstance(value, (dict, list)):
         return f"its value isn't text; {remedy}"
     if isinstance(value, float):
         # Pulumi has already turned 1.10 into 1.1.
-        return f"its value is a number with a fraction, which may lose digits: {as_text}"
+        return f"its value is a number with a fraction, which may lose digits: {quoting}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FIRST_REFUSED_NUMBER:
         # Pulumi has already turned +15551234567 into 15551234567, and 12345678901234567890 into 12345678901234567000.
         return (
             f"its value is a number of {len(text.lstrip('-'))} digits, and Pulumi drops the plus of such numbers and"
-            f" rounds long ones: {as_text}"
+            f" rounds long ones: {quoting}"
         )
-    if "\0" in text:
-        return f"its value has a NUL, which no variable can hold; encode it, in base64 for example, and {remedy}"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return f"its value isn't valid Unicode; {remedy}"
-    if (size := _size(name, text)) > MAX_BYTES:
-        return f"it has {size} bytes with its name, and Linux takes at most {MAX_BYTES}: put it into a file of the app"
-    return None
+    broken = text_mistake(name, text)
+    return f"{broken}; {remedy}" if broken else None
 
 
 def _size(name: str, text: str) -> int:
     return len(name) + 1 + len(text.encode())
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """The text of a value that is a text, a number or a boolean."""
     return str(value).lower() if isinstance(value, bool) else str(value)

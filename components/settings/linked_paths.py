@@ -13,7 +13,7 @@ from host.packages import requirements
 # Gantry reads these files of a release. A link to data of an earlier release would replace them.
 _READ = ("Procfile", "app.json", "gunicorn.conf.py", "uv.toml", *requirements.NAMES)
 # Characters with a meaning in a shell or on Windows. Here they would be part of a file's name.
-_SPECIAL_CHARACTERS = "$*?\\"
+_SPECIAL_CHARACTERS = "$*?[]{}~\\"
 
 
 def paths() -> Structured[tuple[str, ...]]:
@@ -52,7 +52,7 @@ def _broken_rule(item: object, before: list[str]) -> str | None:
     if not isinstance(item, str) or not item.strip() or not item.isprintable():
         return "must be a path in the app's folder, such as media or db.sqlite3"
     path = PurePosixPath(item)
-    if path.is_absolute() or item.startswith("~") or ".." in path.parts or not path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         return "must be relative to the app's folder, without .."
     if found := next((character for character in _SPECIAL_CHARACTERS if character in item), None):
         return f"'{found}' has no special meaning here: name one file or folder, with / between folders"

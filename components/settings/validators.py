@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from components.settings.declaration import Scalar
+from host.update_window import SLOT_MINUTES
+from host.update_window import parse as parse_window
 
 # https://www.rfc-editor.org/rfc/rfc1918#section-3
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -72,6 +74,36 @@ def whole_or_automatic(high: int) -> Scalar[int | None]:
     """A whole number from 1; 0 is None, which leaves the choice to Gantry."""
     number = whole(0, high)
     return Scalar(type="integer", rule=number.rule, parse=lambda value: number.parse(value) or None)
+
+
+def gigabytes_or_auto(high: int) -> Scalar[int | None]:
+    """A whole number of GB, or None for ``auto``."""
+    rule = f"auto, or a whole number from 0 to {high}"
+
+    def parse(value: str) -> int | None:
+        if value == "auto":
+            return None
+        if not (value.isdecimal() and int(value) <= high):
+            raise ValueError(f"must be {rule}")
+        return int(value)
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def update_window() -> Scalar[str | None]:
+    """A window as ``host.update_window`` reads it, or None for ``none``."""
+    rule = f"none, or a span of at least {SLOT_MINUTES} minutes in UTC, such as 03:00-05:00"
+
+    def parse(value: str) -> str | None:
+        if value == "none":
+            return None
+        try:
+            parse_window(value)
+        except ValueError:
+            raise ValueError(f"must be {rule}") from None
+        return value
+
+    return Scalar(type="string", rule=rule, parse=parse)
 
 
 def flag() -> Scalar[bool]:
@@ -139,6 +171,19 @@ def status() -> Scalar[int | None]:
         if not re.fullmatch("[2-5][0-9][0-9]", value):
             raise ValueError(f"must be {rule}")
         return int(value)
+
+    return Scalar(type="string", rule=rule, parse=parse)
+
+
+def ids() -> Scalar[tuple[str, ...]]:
+    """Ids that a cloud has given, separated by commas."""
+    rule = "ids of servers, separated by commas, such as i-0a1b2c3d,i-4e5f6a7b"
+
+    def parse(value: str) -> tuple[str, ...]:
+        parts = [part.strip() for part in value.split(",")] if value else []
+        if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", part) for part in parts):
+            raise ValueError(f"must be {rule}")
+        return tuple(dict.fromkeys(parts))
 
     return Scalar(type="string", rule=rule, parse=parse)
 

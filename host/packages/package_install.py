@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from host.errors import ReleaseError
-from host.packages import index_access, locks, requirement_list, requirements, uv
+from host.packages import index_access, locks, requirement_list, requirements, uv, uv_cache
+from host.packages.isolation import BUILD_USER
 from host.packages.markers import PRINT_ENVIRONMENT
 from host.packages.requirements import LIST, LOCK, PYLOCK, WORKSPACE_LOCK, Read
 from host.paths import Paths
@@ -19,6 +22,10 @@ from host.reason import without_values
 
 # From this version on, Gunicorn loses no request when it is stopped.
 LOSSLESS_GUNICORN = (27, 0, 1)
+# More modules than this are compiled by several processes.
+LARGE = 1000
+# uv's errors without an answer of the registry. A second attempt would fail as slowly.
+_UNREACHABLE = re.compile(r"error sending request|Request failed after|Could not connect|operation timed out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +47,54 @@ class Installation:
         """Reads the files of the release."""
         return reader(self.release)
 
-    def run(self, command: list[str], folder: Path | None = None, texts: Sequence[str] = ()) -> str:
+    def run(
+        self,
+        command: list[str],
+        folder: Path | None = None,
+        texts: Sequence[str] = (),
+        *,
+        private_cache: Path | None = None,
+    ) -> str:
         """Run a command as the build user, in the release's folder or in ``folder``; returns its output.
 
         ``texts`` are the contents of the lists of packages that it reads. Raises ReleaseError if they name a variable
-        that isn't set, or with uv's error, in which names stand for the logins.
+        that isn't set, or with uv's error, in which names stand for the logins. See ``uv.run`` for ``private_cache``.
         """
         self._require_variables(texts)
         variables = index_access.for_uv(self.variables, self.read, self.source, *texts)
         try:
-            return uv.run(command, folder or self.release, variables)
+            return uv.run(command, folder or self.release, variables, writable=self.folder, private_cache=private_cache)
         except ReleaseError as error:
             # Addresses stay readable: ``uv.run`` has removed their passwords.
             logins = {name: value for name, value in variables.items() if "://" not in value}
             raise ReleaseError(*(without_values(text, logins) for text in (error.message, error.advice))) from None
+
+    def install(self, command: list[str], folder: Path, texts: Sequence[str] = ()) -> None:
+        """Run a command of `uv pip` that installs the app's packages. The arguments and errors are those of ``run``.
+
+        Packages that have wheels are installed without running their code, and stay in uv's cache. If that isn't
+        possible, or other packages are there already, packages are built with a private copy of the cache.
+        """
+        if not self._has_packages():
+            try:
+                self.run([*command, "--no-build"], folder, texts)
+                # The environment has the same files as the cache. From now on, code of packages may run.
+                uv_cache.protect(self.paths.uv_cache)
+                return
+            except ReleaseError as error:
+                if _UNREACHABLE.search(error.message):
+                    raise
+        with self.private_cache() as cache:
+            self.run(command, folder, texts, private_cache=cache)
+
+    def private_cache(self) -> AbstractContextManager[Path]:
+        """A copy of uv's cache in the virtual environment's folder, for the time of the block."""
+        return uv_cache.private_copy(self.paths, self.folder / "cache")
+
+    def _has_packages(self) -> bool:
+        """Whether something is installed: its code may run when Python starts."""
+        names = {path.name for path in self.folder.glob("lib/python3*/site-packages/*")}
+        return bool(names - {"_virtualenv.py", "_virtualenv.pth", "__pycache__"})
 
     def _require_variables(self, texts: Sequence[str]) -> None:
         if unset := index_access.unset({**os.environ, **self.variables}, *texts):
@@ -66,7 +107,7 @@ class Installation:
     def pip(self, verb: str) -> list[str]:
         """The first words of a command of `uv pip`."""
         python = str(self.folder / "bin/python")
-        return [str(self.paths.uv), "pip", "--quiet", verb, "--compile-bytecode", "--python", python]
+        return [str(self.paths.uv), "pip", "--quiet", verb, "--python", python]
 
 
 def reader(release: Path) -> Read:
@@ -82,7 +123,7 @@ def install(installation: Installation) -> list[str]:
     folder, read = installation.folder, installation.read
     # The build user may write to this folder and not beside it.
     folder.mkdir(parents=True)
-    shutil.chown(folder, uv.BUILD_USER, uv.BUILD_USER)
+    shutil.chown(folder, BUILD_USER, BUILD_USER)
     program = str(installation.paths.uv)
     installation.run([program, "venv", "--quiet", "--allow-existing", "--python", installation.python, str(folder)])
     notes = _install_packages(installation)
@@ -92,7 +133,21 @@ def install(installation: Installation) -> list[str]:
     )
     if others := requirements.unused(read):
         notes.append(f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} not used")
-    return [*notes, *_install_gunicorn(installation)]
+    notes += _install_gunicorn(installation)
+    _compile(installation)
+    return notes
+
+
+def _compile(installation: Installation) -> None:
+    """Compile all modules to bytecode. Python itself does that, without any code of the packages."""
+    folders = [str(path) for path in installation.folder.glob("lib/python3*/site-packages")]
+    # One process for each processor takes longer to start than a few modules to compile.
+    is_large = sum(1 for _ in installation.folder.glob("lib/python3*/site-packages/**/*.py")) > LARGE
+    processes = "0" if is_large else "1"
+    command = [installation.python, "-I", "-S", "-m", "compileall", "-q", "-q", "-j", processes, *folders]
+    # Some packages have files that aren't valid Python, such as templates.
+    with suppress(ReleaseError):
+        installation.run(command, private_cache=installation.folder / "cache")
 
 
 def _install_packages(installation: Installation) -> list[str]:
@@ -103,7 +158,7 @@ def _install_packages(installation: Installation) -> list[str]:
     copy = installation.folder / "source"
     shutil.copytree(installation.release, copy, symlinks=True)
     for path in (copy, *copy.rglob("*")):
-        shutil.chown(path, uv.BUILD_USER, uv.BUILD_USER) if not path.is_symlink() else None
+        shutil.chown(path, BUILD_USER, BUILD_USER) if not path.is_symlink() else None
     try:
         return _install_from(installation, copy, listing)
     finally:
@@ -124,11 +179,11 @@ def _install_from(
         options = ["--package", name, "--no-emit-package", name]
         _install_lock(installation, folder / requirements.WORKSPACE, options)
     elif source == PYLOCK:
-        installation.run([*installation.pip("sync"), "--allow-empty-requirements", source], folder)
+        installation.install([*installation.pip("sync"), "--allow-empty-requirements", source], folder)
     elif source in locks.CONVERTED:
         return _install_converted(installation, folder)
     else:
-        installation.run([*installation.pip("install"), "--requirement", source], folder)
+        installation.install([*installation.pip("install"), "--requirement", source], folder)
     return []
 
 
@@ -143,7 +198,7 @@ def _install_list(installation: Installation, folder: Path, listing: requirement
     has_hash = any("--hash=" in line for lines in listing.lines.values() for line in lines)
     options = ["--require-hashes"] if has_hash else []
     command = [*installation.pip("install"), *options, "--requirement", name]
-    installation.run(command, folder, list(listing.texts.values()))
+    installation.install(command, folder, list(listing.texts.values()))
 
 
 def _install_lock(installation: Installation, folder: Path, options: list[str]) -> None:
@@ -152,7 +207,7 @@ def _install_lock(installation: Installation, folder: Path, options: list[str]) 
     export = [str(installation.paths.uv), "export", "--quiet", "--frozen", "--no-dev", "--no-default-groups"]
     export += [*options, "--no-editable", "--no-header", "--python", python, "--output-file", locked]
     installation.run(export, folder)
-    installation.run([*installation.pip("sync"), "--allow-empty-requirements", locked], folder)
+    installation.install([*installation.pip("sync"), "--allow-empty-requirements", locked], folder)
 
 
 def _install_converted(installation: Installation, folder: Path) -> list[str]:
@@ -165,14 +220,14 @@ def _install_converted(installation: Installation, folder: Path) -> list[str]:
         raise ReleaseError(str(error)) from None
     file = installation.folder / "locked.txt"
     _write(file, text)
-    installation.run([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder, [text])
+    installation.install([*installation.pip("sync"), "--allow-empty-requirements", str(file)], folder, [text])
     # Only Pipenv's lock may have packages without a version.
     open_ones = [line for line in text.splitlines() if re.fullmatch(r"[\w.-]+", line)]
     if "--hash=" in text and not open_ones:
         return []
     # Such a lock may be incomplete. Then uv chooses the versions of the missing packages, and a note names them.
     before = _packages(installation.folder)
-    installation.run([*installation.pip("install"), "--requirement", str(file)], folder, [text])
+    installation.install([*installation.pip("install"), "--requirement", str(file)], folder, [text])
     added = sorted(_packages(installation.folder) - before)
     command = requirements.LOCK_COMMANDS[source]
     notes = (
@@ -213,18 +268,21 @@ def _install_gunicorn(installation: Installation) -> list[str]:
 
 def _install_locked(installation: Installation, file: Path) -> None:
     """Install Gantry's own packages. The app's registries and logins aren't used."""
-    install = [*installation.pip("install"), "--require-hashes", "--requirement", str(file)]
-    try:
-        # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.
-        uv.run([*install, "--offline"], installation.release)
-    except ReleaseError:
-        uv.run(install, installation.release)
+    command = [*installation.pip("install"), "--require-hashes", "--requirement", str(file)]
+    with installation.private_cache() as cache:
+        run = partial(uv.run, folder=installation.release, writable=installation.folder, private_cache=cache)
+        try:
+            # The first boot has put Gunicorn into uv's cache. The package registry may be out of reach.
+            run([*command, "--offline"])
+        except ReleaseError:
+            run(command)
 
 
 def _check_own_gunicorn(installation: Installation) -> list[str]:
     """Check that the app's Gunicorn runs with this Python; returns a warning about an old one."""
     try:
-        installation.run([str(installation.folder / "bin/python"), "-c", "import gunicorn.app.wsgiapp"])
+        command = [str(installation.folder / "bin/python"), "-c", "import gunicorn.app.wsgiapp"]
+        installation.run(command, private_cache=installation.folder / "cache")
     except ReleaseError as error:
         raise ReleaseError(
             f"the app's gunicorn {_gunicorn_version(installation.folder)} doesn't run with this Python:"

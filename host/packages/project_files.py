@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
+from host import utf8
 from host.packages import markers
 from host.packages.dependency import need_of
 
@@ -33,11 +34,7 @@ def load(name: str, content: bytes) -> dict[str, Any]:
     """
     base = posixpath.basename(name)
     remedy = f"write it again with `{COMMANDS[base]}`" if base in COMMANDS else "correct it"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{name}, line {line}: a character isn't in UTF-8: save the file as UTF-8") from None
+    text = utf8.decode(name, content, "utf-8-sig")
     if mistake := conflict(name, text):
         raise ValueError(mistake)
     try:

@@ -13,16 +13,20 @@ from host.packages.requirements import PIPFILE, PIPFILE_LOCK, PROJECT, PYLOCK, R
 
 # Each has one version: Heroku's file, and that of pyenv and uv.
 RUNTIME, VERSION_FILE = "runtime.txt", ".python-version"
+# A line for each program: the file of asdf and mise.
+TOOL_VERSIONS = ".tool-versions"
 # As Heroku, pyenv and uv write it: python-3.11.9, 3.11.x, 3.12-dev, cpython@3.12, cpython-3.12.1-linux-x86_64-gnu, and
 # 3.12.3/envs/shop for a virtual environment of pyenv.
 _PIN = re.compile(
-    r"(?:(?:c?python[-@=]*|py)?v?(3\.\d+(?:\.\d+)?)(?:\.[x*]|-dev|(?<=\d)/envs/.*)?|cpython-(3\.\d+\.\d+)-[a-z]+-.*)",
+    r"(?:(?:c?python[-@=]*|py)?v?([23]\.\d+(?:\.\d+)?)(?:\.[x*]|-dev|(?<=\d)/envs/.*)?|cpython-(3\.\d+\.\d+)-[a-z]+-.*)",
     re.IGNORECASE,
 )
 # Words for any Python 3.
-_ANY = ("3", "3.x", "python3", "python-3", "system")
-# The minor versions of Python 3 that an app may ask for.
+_ANY = ("3", "3.x", "python3", "python-3", "system", "latest")
+# The minor versions of Python 3 that an app may ask for. No Gunicorn that servers bring runs with an older one.
 _OLDEST, _NEWEST = 7, 16
+# The oldest one in uv's own list. Only a list that the setting pythonMirror names may have older ones.
+_OLDEST_OF_UV = 8
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Choice:
 def choose(read: Read, server: str) -> Choice:
     """The Python for an app on a server whose own is ``server``, such as 3.13.5.
 
-    Raises ValueError if the app's files contradict each other.
+    Raises ValueError if the app's files contradict each other, or if no server can run what they ask for.
     """
     requests = list(_requests(read))
     reason = " and ".join(map(str, requests))
@@ -67,6 +71,11 @@ def choose(read: Read, server: str) -> Choice:
         # Versions that differ only in the last number are compatible, and Debian repairs its own.
         other = next((str(pin) for pin in pins if pin.text.count(".") == 2 and pin.text != server), "")
         return Choice(note=f"Python {server} instead of {other}" if other else "")
+    if too_old := next((request for request in requests if _is_too_old(request)), None):
+        raise ValueError(
+            f"the app asks for Python {too_old}, and the oldest one that servers can download is 3.{_OLDEST_OF_UV}:"
+            f" write a newer version there, such as {_minor(server)}, which servers have"
+        )
     if pins:
         pin = pins[-1]
         complete = pin.text if pin.text.count(".") == 2 else ""
@@ -83,9 +92,31 @@ def choose(read: Read, server: str) -> Choice:
     return Choice(version=_best(requests, server, reason), reason=reason)
 
 
+def download_warning(choice: Choice) -> str:
+    """A sentence if uv's own list lacks the chosen Python, so that a release may fail; or ""."""
+    if not choice.version or int(choice.version.split(".")[1]) >= _OLDEST_OF_UV:
+        return ""
+    return (
+        f"the app asks for Python {choice.reason}, and the oldest one that servers can download is 3.{_OLDEST_OF_UV},"
+        " unless the setting pythonMirror names a list with an older one: write a newer version there"
+    )
+
+
+def _is_too_old(request: Request) -> bool:
+    """Whether it allows only one version, as a pin or ==3.6.9 does, and that is before the oldest one."""
+    version = request.text if request.is_pin else _exact(request)
+    return version != "" and tuple(map(int, version.split(".")[:2])) < (3, _OLDEST)
+
+
+def _exact(request: Request) -> str:
+    """The only version that a constraint allows, such as 3.6.9; empty if it allows several."""
+    match = re.search(r"==\s*(3\.\d+\.\d+)\s*(?:,|$)", request.text)
+    return match[1] if match else ""
+
+
 def _best(requests: list[Request], server: str, reason: str) -> str:
     """The version that fits all constraints and is nearest to the server's; raises ValueError if there is none."""
-    exact = [match[1] for request in requests if (match := re.search(r"==\s*(3\.\d+\.\d+)\s*(?:,|$)", request.text))]
+    exact = [version for request in requests if (version := _exact(request))]
     own = int(server.split(".")[1])
     minors = [*range(min(own, _NEWEST), _OLDEST - 1, -1), *range(own + 1, _NEWEST + 1)]
     for version, complete in (
@@ -111,6 +142,8 @@ def _requests(read: Read) -> Iterator[Request]:
     for file in (RUNTIME, VERSION_FILE):
         if (content := read(file)) is not None:
             yield from _pin(text_files.decode(file, content), file)
+    if (content := read(TOOL_VERSIONS)) is not None:
+        yield from _of_tool_versions(text_files.decode(TOOL_VERSIONS, content))
     if required := requirements.project(read).get("requires-python"):
         yield Request(str(required), f"requires-python in {PROJECT}", is_pin=False)
     poetry = requirements.table(read, "tool", "poetry", "dependencies").get("python")
@@ -138,6 +171,14 @@ def _pin(text: str, file: str) -> Iterator[Request]:
         example = "python-3.13" if file == RUNTIME else "3.13"
         raise ValueError(f"{file} has {word!r}, but must name a version of CPython, such as {example}")
     yield Request(match[1] or match[2], file, is_pin=True)
+
+
+def _of_tool_versions(text: str) -> Iterator[Request]:
+    """Such as `python 3.12.4 system`: the first version counts. Lines of other programs say nothing about Python."""
+    for line in text.splitlines():
+        program, *version_words = line.partition("#")[0].split()[:2] or [""]
+        if program == "python" and version_words:
+            yield from _pin(version_words[0], TOOL_VERSIONS)
 
 
 def _of_pipfile(read: Read) -> Iterator[Request]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
+from host import files
 from host.errors import ReleaseError
 from host.packages import python_versions, uv
+from host.packages.isolation import BUILD_USER
 from host.packages.python_versions import Choice
 from host.packages.requirements import Read
 from host.paths import Paths
@@ -89,15 +92,24 @@ def _installed(paths: Paths, version: str) -> Path | None:
 def _install(paths: Paths, version: str) -> Path:
     if not paths.pythons.is_dir():
         paths.pythons.mkdir(parents=True)
-        shutil.chown(paths.pythons, uv.BUILD_USER, uv.BUILD_USER)
+        shutil.chown(paths.pythons, BUILD_USER, BUILD_USER)
     mirror = paths.python_mirror.read_text().strip() if paths.python_mirror.exists() else ""
     command = [str(paths.uv), "python", "install", "--no-bin", "--install-dir", str(paths.pythons), version]
     # uv knows the digests of python-build-standalone's archives. Other archives need a list with theirs.
     name = "UV_PYTHON_DOWNLOADS_JSON_URL" if mirror.endswith(".json") else "UV_PYTHON_INSTALL_MIRROR"
-    uv.run(command, paths.pythons, {"UV_PYTHON_DOWNLOADS": "manual", **({name: mirror} if mirror else {})})
+    variables = {"UV_PYTHON_DOWNLOADS": "manual", **({name: mirror} if mirror else {})}
+    uv.run(command, paths.pythons, variables, writable=paths.pythons)
     if (path := _installed(paths, version)) is None:
         raise ReleaseError(f"uv installed Python {version}, but not into {paths.pythons}")
+    seal(paths)
     return path
+
+
+def seal(paths: Paths) -> None:
+    """Give the installed versions to root, so that no code of packages can change them."""
+    for folder in paths.pythons.glob("cpython-*"):
+        if not folder.is_symlink() and folder.stat().st_uid != os.getuid():
+            files.seal(folder)
 
 
 def prune(paths: Paths) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from host import utf8
 from host.packages.requirements import LIST, Read
 
 # A line that names another file of requirements or constraints by its path. A file at a URL isn't followed.
@@ -52,7 +53,7 @@ class RequirementList:
     @property
     def is_rewritten(self) -> bool:
         """Whether uv can't read the app's own files."""
-        return self.lines != self.rewritten or any(not _is_utf8(content) for content in self.contents.values())
+        return self.lines != self.rewritten or not all(map(utf8.is_valid, self.contents.values()))
 
     @property
     def texts(self) -> dict[str, str]:
@@ -130,14 +131,6 @@ def _read_file(read: Read, name: str, *, listing: RequirementList, named_by: str
 def _path(file: re.Match[str]) -> str:
     """The path that a line names, also in quotes."""
     return file[3] or file[4] or file[5]
-
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _joined(lines: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host import files
-from host.console import phase, say
+from host.console import Phases, phase, say
 from host.errors import ReleaseError
 from host.packages import aptfile, requirements
 from host.packages.package_install import reader
@@ -65,7 +65,7 @@ class Record:
     listed: frozenset[str] = frozenset()
 
 
-def ensure(paths: Paths, release: Path, seconds: dict[str, float] | None = None, run: Run | None = None) -> None:
+def ensure(paths: Paths, release: Path, seconds: Phases | None = None, run: Run | None = None) -> None:
     """Install the packages that the release in folder ``release`` needs and that this server hasn't installed yet.
 
     Raises ReleaseError with apt's reason. It prints nothing if the app needs no packages, and asks no archive if all
@@ -86,6 +86,13 @@ def ensure(paths: Paths, release: Path, seconds: dict[str, float] | None = None,
         if unlisted:
             notes.append(f"no longer listed, but still installed: {', '.join(unlisted)}")
         _write(paths, Record(record.installed | set(listed), frozenset(listed)))
+
+
+def provide(paths: Paths, program: str, package: str) -> None:
+    """Install a package that this program itself needs, if the server lacks ``program``. Raises ReleaseError."""
+    if shutil.which(program) is None:
+        say(f"  apt installs {package}")
+        _install(paths, [package], _run)
 
 
 def required_packages(paths: Paths, release: Path) -> list[str]:
@@ -109,7 +116,7 @@ def needs_git(read: Read) -> bool:
 def _install(paths: Paths, names: list[str], run: Run) -> None:
     install = ["apt-get", "-qq", f"-oDPkg::Lock::Timeout={LOCK_SECONDS}", "-oDpkg::Options::=--force-confold"]
     install += ["install", "--no-install-recommends", "--no-remove", "--yes", *names]
-    with _no_services(paths):
+    with without_services(paths):
         result = run(install)
         if "dpkg --configure -a" in result.stderr:
             # Another apt was killed. Its packages have to be finished first.
@@ -147,7 +154,7 @@ def _reason(names: list[str], output: str) -> str:
 
 
 @contextmanager
-def _no_services(paths: Paths) -> Generator[None]:
+def without_services(paths: Paths) -> Generator[None]:
     """No package starts or restarts a service during the block. The server's own policy stays."""
     if not paths.service_policy.exists():
         files.write(paths.service_policy, POLICY, 0o755)
@@ -163,11 +170,15 @@ def _remove_policy(paths: Paths) -> None:
         paths.service_policy.unlink()
 
 
+def variables() -> dict[str, str]:
+    """The variables with which apt asks nobody, and with which needrestart doesn't run after each of its steps."""
+    return {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
+
+
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env=env, timeout=TIMEOUT_SECONDS
+            command, capture_output=True, text=True, errors="replace", env=variables(), timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise ReleaseError(

@@ -12,11 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from host.errors import ReleaseError
-from host.packages import missing_packages, uv_advice
+from host.packages import isolation, missing_packages, uv_advice
 from host.paths import Paths
 
-# The build of a package runs its code. This user owns the virtual environments and nothing else.
-BUILD_USER = "gantry-build"
 TIMEOUT_SECONDS = 600
 # The first lines of an error of uv name the package, and the last ones the cause. Between them may be a hundred hashes.
 FIRST_LINES, LAST_LINES, COLUMNS = 5, 9, 300
@@ -28,29 +26,44 @@ _HINT = re.compile(r"^\s*hint\b", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
-def run(command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None) -> str:
-    """Run a command as the build user in ``folder``, with more ``variables``; returns its output.
+def run(
+    command: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    writable: Path,
+    private_cache: Path | None = None,
+) -> str:
+    """Run a command in ``folder``, isolated, with more ``variables``; returns its output. It may write to ``writable``.
 
-    Raises ReleaseError with uv's error.
+    A command that may run the code of packages needs a ``private_cache`` below ``writable``. Without one it may also
+    write to uv's cache. Raises ReleaseError with uv's error.
     """
-    home = Paths().build_home
-    env = {**os.environ, "HOME": str(home), "UV_CACHE_DIR": str(home / "uv")}
+    paths = Paths()
+    # /var/tmp is the unit's own. Compilers keep files at home.
+    home = "/var/tmp" if private_cache else str(paths.build_home)
+    env = {"HOME": home, "UV_CACHE_DIR": str(private_cache or paths.uv_cache)}
     # UV_SYSTEM_CERTS: trust the server's certificates, which may include that of the owner's package registry.
     env.update(UV_PYTHON_DOWNLOADS="never", UV_SYSTEM_CERTS="true", NO_COLOR="1")
+    if private_cache:
+        env["UV_LINK_MODE"] = "copy"
     env.update(variables or {})
     try:
-        result = subprocess.run(
+        result = isolation.run(
             command,
-            user=BUILD_USER, group=BUILD_USER, extra_groups=[], umask=0o022, cwd=folder,
-            env=env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS,
-        )  # fmt: skip
+            folder=folder,
+            variables=env,
+            writable=[writable] if private_cache else [writable, paths.uv_cache],
+            may_link=private_cache is None,
+            seconds=TIMEOUT_SECONDS,
+        )
     except subprocess.TimeoutExpired:
         raise ReleaseError(
             f"installing the requirements took more than {TIMEOUT_SECONDS} s, which is the limit: check that the server"
             f" can reach the package registry, then run the command again ({' '.join(command)})"
         ) from None
     if result.returncode != 0:
-        output = result.stderr or result.stdout
+        output = result.stderr or result.stdout or "it was killed: the server may have too little memory for it"
         raise ReleaseError(
             f"the requirements can't be installed:\n{shortened(output)}",
             missing_packages.of_build(output) or uv_advice.of_output(output),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pwd
 import shutil
 from collections.abc import Mapping
@@ -11,15 +12,15 @@ from pathlib import Path
 
 from host import files
 from host.errors import ReleaseError
-from host.packages import locks, package_install, pythons, requirement_list, requirements, uv
+from host.packages import isolation, locks, package_install, pythons, requirement_list, requirements, uv
 from host.packages.package_install import Installation, reader
 from host.packages.requirements import LIST, LOCK, PIPFILE, PROJECT, WORKSPACE_LOCK, Read
 from host.paths import Paths
 
 # The keys of [project] that influence the packages. The app's version or description doesn't.
 _PROJECT_KEYS = ("name", "requires-python", "dependencies")
-# This file is written last. A virtual environment without it was interrupted and is built again.
-MARK = ".complete"
+# The mark of a complete virtual environment, in the folder itself, as earlier versions made it.
+_OLD_MARK = ".complete"
 
 
 def ensure(paths: Paths, release: Path, variables: Mapping[str, str]) -> tuple[Path, str]:
@@ -36,11 +37,14 @@ def ensure(paths: Paths, release: Path, variables: Mapping[str, str]) -> tuple[P
     # ``prune`` needs the link: the name of the folder changes with the server's Python.
     paths.venv_links.mkdir(parents=True, exist_ok=True)
     files.point(paths.venv_links / release.name, folder)
-    if (folder / MARK).exists():
+    if _is_complete(paths, folder):
         return folder, "unchanged"
     locks.check(read, source)
-    # uv survives a run that was killed, and would still write into the folder that is removed and built again here.
-    uv.end_processes_of(pwd.getpwnam(uv.BUILD_USER).pw_uid)
+    _mark(paths, folder).unlink(missing_ok=True)
+    isolation.stop_all()
+    # Processes of an earlier version survive a run that was killed. They would still write into the folder that is
+    # removed and built again here.
+    uv.end_processes_of(pwd.getpwnam(isolation.BUILD_USER).pw_uid)
     shutil.rmtree(folder, ignore_errors=True)
     choice = pythons.chosen(read)
     python, python_notes = pythons.executable(paths, choice)
@@ -58,14 +62,56 @@ def ensure(paths: Paths, release: Path, variables: Mapping[str, str]) -> tuple[P
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    files.seal(folder)
     files.sync(folder)
-    (folder / MARK).touch()
+    # Written last: a virtual environment without a mark was interrupted and is built again.
+    complete(paths, folder)
     return folder, "; ".join(notes)
 
 
 def is_built(paths: Paths, release: Path, read: Read | None = None) -> bool:
     """Whether the release's packages are installed. ``read`` returns its files if it isn't unpacked yet."""
-    return (_folder(paths, release, read or reader(release)) / MARK).exists()
+    return _is_complete(paths, _folder(paths, release, read or reader(release)))
+
+
+def complete(paths: Paths, folder: Path) -> None:
+    """Mark a virtual environment as complete."""
+    _mark(paths, folder).touch()
+
+
+def prune_marks(paths: Paths) -> None:
+    """Remove the marks of virtual environments that don't exist any more."""
+    for mark in paths.venv_marks.glob("*"):
+        if not (paths.venvs / mark.name).is_dir():
+            mark.unlink()
+
+
+def adopt(paths: Paths) -> None:
+    """Give virtual environments that an earlier version made to root, and mark them, once."""
+    if paths.venv_marks.is_dir():
+        return
+    marks = paths.venv_marks.with_name(f".{paths.venv_marks.name}.new")
+    shutil.rmtree(marks, ignore_errors=True)
+    marks.mkdir(parents=True)
+    for folder in paths.venvs.glob("[!.]*"):
+        if _is_owners(folder / _OLD_MARK):
+            files.seal(folder)
+            (marks / folder.name).touch()
+    marks.rename(paths.venv_marks)
+
+
+def _is_owners(mark: Path) -> bool:
+    """Whether the file exists and this program's user made it, and not the code of a package."""
+    return mark.is_file() and not mark.is_symlink() and mark.stat().st_uid == os.getuid()
+
+
+def _is_complete(paths: Paths, folder: Path) -> bool:
+    adopt(paths)
+    return folder.is_dir() and _mark(paths, folder).exists()
+
+
+def _mark(paths: Paths, folder: Path) -> Path:
+    return paths.venv_marks / folder.name
 
 
 def _folder(paths: Paths, release: Path, read: Read) -> Path:

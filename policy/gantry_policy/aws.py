@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from gantry_policy.iam import excessive_statements
+from gantry_policy.iam import excessive_statements, statements_that_read_all_secrets
 from gantry_policy.open_ports import WITHOUT_PORTS, OpenPorts, add_rules
-from gantry_policy.rules import Props, Resource, Rules, Stack, lower, mapping, mappings, texts, unless
+from gantry_policy.rules import Props, Resource, Rules, Stack, lower, mapping, mappings, texts, unless, unprotected
 from gantry_policy.secrets import user_data_holds_no_secret, user_data_of
 
 RULES = Rules("aws")
@@ -17,6 +17,7 @@ BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 BUCKET = "aws:s3/bucket:Bucket"
 INSTANCE = "aws:ec2/instance:Instance"
 LISTENER = "aws:lb/listener:Listener"
+SNAPSHOTS = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
 VOLUME = "aws:ebs/volume:Volume"
 # The rules of a security group are properties of the group, or resources of one of two types.
 GROUPS = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
@@ -48,6 +49,15 @@ TYPES_WITH_POLICIES = (
     "aws:iam/userPolicyAttachment:UserPolicyAttachment",
 )
 EXCESSIVE_POLICIES = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
+# Amazon's policies that read all parameters or all secrets.
+READING_POLICIES = (
+    "AmazonSSMManagedInstanceCore",
+    "AmazonEC2RoleforSSM",
+    "AmazonSSMReadOnlyAccess",
+    "AmazonSSMFullAccess",
+    "ReadOnlyAccess",
+    "SecretsManagerReadWrite",
+)
 
 
 def open_ports(props: Props) -> Iterator[OpenPorts]:
@@ -112,6 +122,27 @@ def disks_are_encrypted(props: Props) -> Iterator[str]:
 
 
 RULES.require(VOLUME, "encrypted", value=True, name="volumes-are-encrypted", description="Every volume is encrypted.")
+
+
+@RULES.across
+def volumes_are_protected(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """No volume is deleted by accident."""
+    return unprotected(stack, VOLUME)
+
+
+@RULES.across
+def volumes_have_snapshots(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """Every volume gets snapshots by a schedule."""
+    selected = [
+        set(mapping(details, "targetTags").items())
+        for policy in stack.with_types(SNAPSHOTS)
+        if (details := mapping(policy.props, "policyDetails"))
+    ]
+    for volume in stack.with_types(VOLUME):
+        if not any(set(mapping(volume.props, "tags").items()) & tags for tags in selected):
+            yield volume, "no LifecyclePolicy selects one of its tags: add one, as components/aws/volume.py does"
+
+
 RULES.about(INSTANCE)(user_data_holds_no_secret)
 
 
@@ -126,13 +157,35 @@ def user_data_fits(props: Props) -> Iterator[str]:
 @RULES.about(*TYPES_WITH_POLICIES)
 def servers_may_not_rule_the_account(props: Props) -> Iterator[str]:
     """No policy of a stack allows all actions, or all actions of IAM, on everything in the account."""
-    for arn in (props.get("policyArn"), *texts(props, "policyArns"), *texts(props, "managedPolicyArns")):
-        policy = str(arn).rpartition("/")[2]
+    for policy in _attached(props):
         if policy in EXCESSIVE_POLICIES:
-            yield f"{policy} is attached: attach a narrower policy, such as AmazonSSMManagedInstanceCore"
-    for holder in (props, *mappings(props, "inlinePolicies")):
-        for statement in excessive_statements(holder.get("policy") or {}):
+            yield f"{policy} is attached: attach a policy that names only the actions and the resources that it needs"
+    for document in _documents(props):
+        for statement in excessive_statements(document):
             yield f"a policy allows {statement}: name only the actions and the resources that it needs"
+
+
+@RULES.about(*TYPES_WITH_POLICIES)
+def servers_may_not_read_all_secrets(props: Props) -> Iterator[str]:
+    """No policy of a stack reads all parameters or all secrets of the account."""
+    for policy in _attached(props):
+        if policy in READING_POLICIES:
+            yield f"{policy} is attached: write a policy without it, as components/aws/access.py does"
+    for document in _documents(props):
+        for statement in statements_that_read_all_secrets(document):
+            yield f"a policy allows {statement}: name the parameters and secrets that it needs"
+
+
+def _attached(props: Props) -> Iterator[str]:
+    """The names of the policies that a resource attaches."""
+    for arn in (props.get("policyArn"), *texts(props, "policyArns"), *texts(props, "managedPolicyArns")):
+        yield str(arn).rpartition("/")[2]
+
+
+def _documents(props: Props) -> Iterator[str | Props]:
+    """The policies that a resource contains."""
+    for holder in (props, *mappings(props, "inlinePolicies")):
+        yield holder.get("policy") or {}
 
 
 @RULES.about(LISTENER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gantry_policy.open_ports import WITHOUT_PORTS, OpenPorts, add_rules, is_anywhere
-from gantry_policy.rules import Props, Resource, Rules, Stack, is_set, lower, mappings, texts, unless
+from gantry_policy.rules import Props, Resource, Rules, Stack, is_set, lower, mappings, texts, unless, unprotected
 from gantry_policy.secrets import user_data_holds_no_secret
 
 RULES = Rules("digitalocean")
@@ -15,6 +15,7 @@ DATABASE = "digitalocean:index/databaseCluster:DatabaseCluster"
 DATABASE_FIREWALL = "digitalocean:index/databaseFirewall:DatabaseFirewall"
 DROPLET = "digitalocean:index/droplet:Droplet"
 FIREWALL = "digitalocean:index/firewall:Firewall"
+VOLUME = "digitalocean:index/volume:Volume"
 PROTOCOLS_WITH_TLS = ("https", "http2", "http3")
 BUCKETS = (
     "digitalocean:index/spacesBucket:SpacesBucket",
@@ -79,6 +80,12 @@ def droplets_are_tagged(props: Props) -> Iterator[str]:
 
 
 RULES.about(DROPLET)(user_data_holds_no_secret)
+
+
+@RULES.across
+def volumes_are_protected(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """No volume is deleted by accident."""
+    return unprotected(stack, VOLUME)
 
 
 @RULES.about(BALANCER)

@@ -14,6 +14,18 @@ from gantry_policy.rules import Props
 # counts as a pattern that matches everything.
 IAM_ACTIONS = ("iam:anything", "iam:zero")
 ROLES = ("arn:aws:iam::000000000000:role/anything", "arn:aws:iam::000000000000:role/zero")
+# What reads secrets, and two samples of what each of them reads.
+_PARAMETERS = ("arn:aws:ssm:eu-west-1:000000000000:parameter/a", "arn:aws:ssm:us-east-1:000000000000:parameter/b/c")
+_SECRETS = (
+    "arn:aws:secretsmanager:eu-west-1:000000000000:secret:a",
+    "arn:aws:secretsmanager:us-east-1:000000000000:secret:b/c",
+)
+READS = {
+    "ssm:getparameter": _PARAMETERS,
+    "ssm:getparameters": _PARAMETERS,
+    "ssm:getparametersbypath": _PARAMETERS,
+    "secretsmanager:getsecretvalue": _SECRETS,
+}
 _ACCOUNT_ID = re.compile(r"\d{12}")
 
 
@@ -22,12 +34,27 @@ def excessive_statements(document: str | Props) -> Iterator[str]:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
-    policy: Props = json.loads(document) if isinstance(document, str) else document
-    for statement in _as_list(policy.get("Statement")):
+    for statement in _allowing(document):
         action = _unlimited(statement, "Action", IAM_ACTIONS)
         resource = _unlimited(statement, "Resource", ROLES)
-        if statement.get("Effect") == "Allow" and action and resource:
+        if action and resource:
             yield f"{action} on {resource}"
+
+
+def statements_that_read_all_secrets(document: str | Props) -> Iterator[str]:
+    """The statements that allow to read all parameters of Systems Manager, or all secrets of Secrets Manager."""
+    for statement in _allowing(document):
+        for read, samples in READS.items():
+            action = _unlimited(statement, "Action", (read, read))
+            resource = _unlimited(statement, "Resource", samples)
+            if action and resource:
+                yield f"{action} on {resource}"
+                break
+
+
+def _allowing(document: str | Props) -> Iterator[Props]:
+    policy: Props = json.loads(document) if isinstance(document, str) else document
+    return (statement for statement in _as_list(policy.get("Statement")) if statement.get("Effect") == "Allow")
 
 
 def _unlimited(statement: Props, key: str, samples: tuple[str, str]) -> str | None:

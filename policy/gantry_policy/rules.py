@@ -64,6 +64,8 @@ class Resource:
     name: str
     props: Props
     uses: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    # Whether Pulumi refuses to delete it.
+    protected: bool = False
 
 
 class Stack:
@@ -115,6 +117,13 @@ class StackRule:
 
     def violations(self, stack: Stack) -> Iterator[tuple[Resource, str]]:
         return self.check(stack)
+
+
+def unprotected(stack: Stack, type_: str) -> Iterator[tuple[Resource, str]]:
+    """The resources of this type that Pulumi would delete, and whose tags don't say that this is on purpose."""
+    for resource in stack.with_types(type_):
+        if not resource.protected and "deletable" not in [str(tag).lower() for tag in resource.props.get("tags") or ()]:
+            yield resource, "it isn't protected: protect it, or say on purpose with the tag deletable that it may go"
 
 
 class Rules:

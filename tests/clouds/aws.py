@@ -25,6 +25,7 @@ from tests.clouds import (
     aws_iam,
     aws_network,
     aws_security_groups,
+    aws_volumes,
 )
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.aws_topology import read_topology
@@ -35,7 +36,16 @@ from tools.recover.state import SCHEMA_VERSIONS
 
 # The account that publishes Debian's images.
 DEBIAN_ACCOUNT = "136693071363"
-TYPE_MODULES = (aws_network, aws_security_groups, aws_compute, aws_iam, aws_balancing, aws_dns, aws_buckets)
+TYPE_MODULES = (
+    aws_network,
+    aws_security_groups,
+    aws_compute,
+    aws_volumes,
+    aws_iam,
+    aws_balancing,
+    aws_dns,
+    aws_buckets,
+)
 _READ_ATTEMPTS = 6
 _API_LOCK = threading.Lock()
 
@@ -61,6 +71,8 @@ class SimulatedAws(SimulatedCloud):
         self.balancer_addresses: dict[str, str] = {}
         # Certificate and key as PEM, by ARN.
         self.certificates: dict[str, str] = {}
+        # The secret parts of the users' access keys by their id.
+        self.access_keys: dict[str, str] = {}
         # The tags of deleted resources by ARN, because the tagging API lists those for hours.
         self.deleted_tags: dict[str, dict[str, str]] = {}
         self._address_pool = AddressPool()

@@ -27,6 +27,7 @@ def functions(cloud: SimulatedAws) -> Mapping[str, Function]:
     """The look-ups by their token."""
     return {
         "aws:ec2/getAmi:getAmi": partial(_ami, cloud),
+        "aws:ec2/getInstance:getInstance": partial(_instance, cloud),
         "aws:ec2/getRouteTable:getRouteTable": partial(_route_table, cloud),
         "aws:ec2/getSubnet:getSubnet": partial(_subnet, cloud),
         "aws:ec2/getSubnets:getSubnets": partial(_subnets, cloud),
@@ -45,6 +46,21 @@ def _ami(cloud: SimulatedAws, args: Document) -> Document:
         raise CloudError(f"Your query returned {len(images)} results, and it must be one")
     newest = max(images, key=lambda image: image["CreationDate"])
     return {"id": newest["ImageId"], "name": newest["Name"], "architecture": newest["Architecture"]}
+
+
+def _instance(cloud: SimulatedAws, args: Document) -> Document:
+    _check_arguments(args, "instanceId")
+    id: str = args["instanceId"]
+    ec2 = cloud.client("ec2")
+    [reservation] = ec2.describe_instances(InstanceIds=[id])["Reservations"]
+    addresses = ec2.describe_addresses(Filters=[{"Name": "instance-id", "Values": [id]}])["Addresses"]
+    elastic_addresses = [cloud.elastic_addresses[address["AllocationId"]] for address in addresses]
+    auto_assigned_address = cloud.auto_assigned_addresses.get(id, "")
+    return {
+        "id": id,
+        "instanceState": reservation["Instances"][0]["State"]["Name"],
+        "publicIp": elastic_addresses[0] if elastic_addresses else auto_assigned_address,
+    }
 
 
 def _availability_zones(cloud: SimulatedAws, args: Document) -> Document:

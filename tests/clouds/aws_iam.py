@@ -1,10 +1,10 @@
-"""AWS: roles, their policies, and the profiles that give a role to an instance."""
+"""AWS: roles, their policies, the profiles that give a role to an instance, and users with their keys."""
 
 from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
@@ -69,6 +69,44 @@ def _aws_policies() -> dict[str, Any]:
     return json.loads(aws_managed_policies_data)
 
 
+class InlinePolicy(AwsResource):
+    """A policy that belongs to one role or user. Its id has the names of both."""
+
+    # The holder's input, and its names in the API.
+    holder: ClassVar[str]
+    holder_name: ClassVar[str]
+
+    def api_create(self, inputs: Document) -> str:
+        self._put(inputs)
+        return f"{inputs[self.holder]}:{inputs['name']}"
+
+    def api_read(self, id: str) -> Document | None:
+        self._call("get", id)
+        return dict(zip((self.holder, "name"), id.split(":"), strict=True))
+
+    def api_update(self, id: str, news: Document, changes: set[str]) -> set[str]:
+        self._put(news)
+        return {"policy"}
+
+    def api_delete(self, id: str) -> None:
+        self._call("delete", id)
+
+    def _put(self, inputs: Document) -> None:
+        self._call("put", f"{inputs[self.holder]}:{inputs['name']}", PolicyDocument=inputs["policy"])
+
+    def _call(self, verb: str, id: str, **arguments: str) -> None:
+        holder, _, name = id.partition(":")
+        call = getattr(self.cloud.client("iam"), f"{verb}_{self.holder}_policy")
+        call(**{self.holder_name: holder, "PolicyName": name}, **arguments)
+
+
+class RolePolicy(InlinePolicy, module="iam"):
+    holder, holder_name = "role", "RoleName"
+    schema = ResourceSchema(
+        inputs={"role!": str, "name": str, "policy!": str}, replaces=("role", "name"), name=NameInput(limit=128)
+    )
+
+
 class InstanceProfile(AwsResource, module="iam"):
     schema = ResourceSchema(
         inputs={"name": str, "role": str, "tags": dict},
@@ -96,4 +134,58 @@ class InstanceProfile(AwsResource, module="iam"):
         iam.delete_instance_profile(InstanceProfileName=id)
 
 
-TYPES: list[type[AwsResource]] = [Role, RolePolicyAttachment, InstanceProfile]
+class User(AwsResource, module="iam"):
+    schema = ResourceSchema(
+        inputs={"name": str, "path": str, "forceDestroy": bool, "tags": dict},
+        outputs=("arn", "uniqueId", "tagsAll"),
+        name=NameInput(limit=64, pattern=r"[\w+=,.@-]+"),
+    )
+
+    def api_create(self, inputs: Document) -> str:
+        self.cloud.client("iam").create_user(UserName=inputs["name"])
+        return inputs["name"]
+
+    def api_read(self, id: str) -> Document | None:
+        user = self.cloud.client("iam").get_user(UserName=id)["User"]
+        return {"name": id, "arn": user["Arn"], "uniqueId": user["UserId"]}
+
+    def api_delete(self, id: str) -> None:
+        self.cloud.client("iam").delete_user(UserName=id)
+
+
+class UserPolicy(InlinePolicy, module="iam"):
+    holder, holder_name = "user", "UserName"
+    schema = ResourceSchema(
+        inputs={"user!": str, "name": str, "policy!": str}, replaces=("user", "name"), name=NameInput(limit=128)
+    )
+
+
+class AccessKey(AwsResource, module="iam"):
+    """A user's key. Only its creation returns the secret part, which the provider keeps in the state."""
+
+    schema = ResourceSchema(inputs={"user!": str, "status": str}, outputs=("secret",), replaces=("user",))
+
+    def api_create(self, inputs: Document) -> str:
+        key = self.cloud.client("iam").create_access_key(UserName=inputs["user"])["AccessKey"]
+        self.cloud.access_keys[key["AccessKeyId"]] = key["SecretAccessKey"]
+        return key["AccessKeyId"]
+
+    def api_read(self, id: str) -> Document | None:
+        user = self.cloud.recorded_inputs.get((type(self), id), {}).get("user")
+        keys = self.cloud.client("iam").list_access_keys(UserName=user)["AccessKeyMetadata"] if user else []
+        return {"secret": self.cloud.access_keys[id]} if any(key["AccessKeyId"] == id for key in keys) else None
+
+    def api_delete(self, id: str) -> None:
+        user = self.cloud.recorded_inputs[type(self), id]["user"]
+        self.cloud.client("iam").delete_access_key(UserName=user, AccessKeyId=id)
+
+
+TYPES: list[type[AwsResource]] = [
+    Role,
+    RolePolicy,
+    RolePolicyAttachment,
+    InstanceProfile,
+    User,
+    UserPolicy,
+    AccessKey,
+]

@@ -18,6 +18,8 @@ from tests.clouds import (
     digitalocean_dns,
     digitalocean_network,
     digitalocean_projects,
+    digitalocean_spaces,
+    digitalocean_volumes,
 )
 from tests.clouds.digitalocean_topology import read_topology
 from tests.clouds.faults import CloudError
@@ -30,6 +32,8 @@ TYPE_MODULES = (
     digitalocean_balancing,
     digitalocean_dns,
     digitalocean_projects,
+    digitalocean_spaces,
+    digitalocean_volumes,
 )
 
 

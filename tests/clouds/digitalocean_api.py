@@ -46,6 +46,7 @@ _LISTS: dict[str, tuple[str, str, Callable[[Document], Document]]] = {
     "load_balancers": ("load_balancer", "load_balancers", _with_text_id),
     "projects": ("project", "projects", _with_text_id),
     "reserved_ips": ("reserved_ip", "reserved_ips", _reserved_ip),
+    "volumes": ("volume", "volumes", _with_text_id),
     "vpcs": ("vpc", "vpcs", _with_text_id),
 }
 

@@ -96,6 +96,11 @@ class Droplet(StoredResource):
         for reserved in self.cloud.documents("reserved_ip").values():
             if reserved.get("dropletId") == int(id):
                 reserved.pop("dropletId")
+        # A droplet that is deleted lets its volumes go.
+        for volume in self.cloud.documents("volume").values():
+            if int(id) in volume["dropletIds"]:
+                self.cloud.infrastructure.detach_volume(volume["id"])
+                volume["dropletIds"] = []
         # Balancers and firewalls forget a droplet that is deleted.
         for collection in ("load_balancer", "firewall"):
             for document in self.cloud.documents(collection).values():

@@ -55,6 +55,8 @@ class Faults:
     unhealthy_zones: set[str] = field(default_factory=set[str])
     # Zones that the cloud no longer lists.
     unlisted_zones: set[str] = field(default_factory=set[str])
+    # Volumes are attached, and never become a device of their server.
+    volumes_do_not_appear: bool = False
     # Called with every call of the engine, which waits until this returns.
     on_call: Callable[[Call], None] = lambda _call: None
     retry_count: int = 0

@@ -144,8 +144,11 @@ class BalancerProcess:
             self._targets[slot] = target
             self._send(f"set server targets/{slot} addr {target.address} port {target.port}")
             self._send(f"set server targets/{slot} check-port {balancer.health_check.port}")
+            # HAProxy counts a server as healthy from "state ready" to "health down". Without weight it gets no request.
+            self._send(f"set server targets/{slot} weight 0")
             self._send(f"set server targets/{slot} state ready")
             self._send(f"set server targets/{slot} health down")
+            self._send(f"set server targets/{slot} weight 1")
 
     def _drain_targets(self, balancer: Balancer) -> None:
         """Drain the targets that the balancer no longer has."""

@@ -135,6 +135,18 @@ class Infrastructure(Protocol):
 
     def destroy(self, id: str) -> None: ...
 
+    def create_volume(self, id: str, gigabytes: int) -> None: ...
+
+    def resize_volume(self, id: str, gigabytes: int) -> None: ...
+
+    def delete_volume(self, id: str) -> None: ...
+
+    def attach_volume(self, id: str, server: str, link: str) -> None:
+        """The volume becomes a block device of the server, with the name ``link`` in /dev/disk/by-id."""
+        ...
+
+    def detach_volume(self, id: str) -> None: ...
+
     def apply(self, topology: Topology) -> None:
         """Make addresses, firewalls and balancers match the topology."""
         ...
@@ -150,6 +162,9 @@ class RecordedInfrastructure:
 
     servers: dict[str, ServerSpec] = field(default_factory=dict[str, ServerSpec])
     networks: dict[str, str] = field(default_factory=dict[str, str])
+    # The size of each volume in GB, and the server that it is attached to.
+    volumes: dict[str, int] = field(default_factory=dict[str, int])
+    attachments: dict[str, str] = field(default_factory=dict[str, str])
     topology: Topology = field(default_factory=Topology)
 
     def create_network(self, id: str, cidr: str) -> None:
@@ -166,6 +181,21 @@ class RecordedInfrastructure:
 
     def destroy(self, id: str) -> None:
         del self.servers[id]
+
+    def create_volume(self, id: str, gigabytes: int) -> None:
+        self.volumes[id] = gigabytes
+
+    def resize_volume(self, id: str, gigabytes: int) -> None:
+        self.volumes[id] = gigabytes
+
+    def delete_volume(self, id: str) -> None:
+        del self.volumes[id]
+
+    def attach_volume(self, id: str, server: str, link: str) -> None:
+        self.attachments[id] = server
+
+    def detach_volume(self, id: str) -> None:
+        self.attachments.pop(id, None)
 
     def apply(self, topology: Topology) -> None:
         self.topology = topology

@@ -15,7 +15,8 @@ from typing import Any
 
 from components.local import bridge, image, machine, store
 from components.local.computer import run
-from tests.clouds import haproxy, metadata_service, nftables
+from tests.clouds import block_devices, haproxy, metadata_service, nftables
+from tests.clouds.block_devices import BlockDevices
 from tests.clouds.faults import Faults
 from tests.clouds.haproxy import BalancerProcess
 from tests.clouds.infrastructure import OPERATOR, PUBLIC_NETWORK, STRANGER, Balancer, ServerSpec, Topology
@@ -44,6 +45,7 @@ def remove_leftovers() -> None:
     The caller holds the lock of ``FOLDER``.
     """
     haproxy.kill_processes(FOLDER)
+    block_devices.free_loop_devices(FOLDER)
     for id in machine.ids():
         spec = machine.find(id)
         if spec and spec.owner == OWNER:
@@ -72,6 +74,8 @@ class MachineInfrastructure:
     _balancer_processes: dict[str, BalancerProcess] = field(default_factory=dict[str, BalancerProcess])
     # The balancers whose addresses this computer has.
     _balancers: dict[str, Balancer] = field(default_factory=dict[str, Balancer])
+    volumes: BlockDevices = field(default_factory=lambda: BlockDevices(FOLDER / "volumes"))
+    _unseen_volumes: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _cleanup: ExitStack = field(default_factory=ExitStack)
 
@@ -96,6 +100,7 @@ class MachineInfrastructure:
         self.apply(Topology())
         for id in list(self._servers):
             self.destroy(id)
+        self.volumes.stop()
         for id in list(self._bridges):
             self.remove_network(id)
         self._cleanup.close()
@@ -136,11 +141,35 @@ class MachineInfrastructure:
     def restart(self, id: str) -> None:
         machine.stop(id)
         machine.boot(id)
+        self.volumes.show_again(id)
         self._isolate(id)
 
     def destroy(self, id: str) -> None:
         machine.destroy(id)
         self._servers.pop(id, None)
+
+    def create_volume(self, id: str, gigabytes: int) -> None:
+        self.volumes.create(id, gigabytes)
+
+    def resize_volume(self, id: str, gigabytes: int) -> None:
+        self.volumes.resize(id, gigabytes)
+
+    def delete_volume(self, id: str) -> None:
+        self.volumes.delete(id)
+
+    def attach_volume(self, id: str, server: str, link: str) -> None:
+        if self.faults.volumes_do_not_appear:
+            self._unseen_volumes.append((id, server, link))
+        else:
+            self.volumes.attach(id, server, link)
+
+    def show_volumes(self) -> None:
+        """Let the attached volumes appear that a fault has kept away."""
+        while self._unseen_volumes:
+            self.volumes.attach(*self._unseen_volumes.pop())
+
+    def detach_volume(self, id: str) -> None:
+        self.volumes.detach(id)
 
     def apply(self, topology: Topology) -> None:
         with self._lock:

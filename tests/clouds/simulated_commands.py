@@ -14,6 +14,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
+from components import app_data
 from host.paths import Paths
 from tests.clouds.provider import serve_provider
 from tools.offline.command_plugin import resources
@@ -75,13 +76,21 @@ def _outputs(struct: Any) -> Any:
     return to_struct({**inputs, "stdout": stdout, "stderr": ""})
 
 
-# Draining and the rollout hook run ssh themselves, without the plugin. While the file `unhealthy` exists, a release
-# prints its text and fails.
+# Draining, the rollout hook and the guard of /var/lib/app run ssh themselves, without the plugin. While the file
+# `unhealthy` exists, a release prints its text and fails. The file `unprepared` does the same to a preparation.
+# A server has no files, or as many as `app-data` says. While the file `silent` exists, it doesn't answer the guard.
 SSH_PROGRAM = f"""#!/bin/sh
 case "$*" in *{Paths().draining!s}*) exit 255 ;; esac
 cat > /dev/null
+case "$*" in *"{app_data.COUNT}")
+    if [ -e "$(dirname "$0")/../silent" ]; then echo "Connection timed out" >&2; exit 255; fi
+    cat "$(dirname "$0")/../app-data" 2> /dev/null || echo '{{"files": 0, "bytes": 0, "on_volume": false}}'
+    exit 0 ;;
+esac
 case "$*" in *"gantry release"*)
     if [ -e "$(dirname "$0")/../unhealthy" ]; then sleep 3; cat "$(dirname "$0")/../unhealthy" >&2; exit 1; fi ;;
+*"gantry prepare"*)
+    if [ -e "$(dirname "$0")/../unprepared" ]; then cat "$(dirname "$0")/../unprepared" >&2; exit 1; fi ;;
 esac
 echo {STDOUT}
 """

@@ -15,7 +15,7 @@ from tests.clouds.digitalocean_api import TOKEN, serve_api
 from tests.clouds.infrastructure import OPERATOR, Infrastructure
 from tests.clouds.provider import serve_cloud
 from tests.clouds.simulated_cloud import SimulatedCloud
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 
 SETTINGS_OF_CLOUDS: dict[str, dict[str, object]] = {
     # A network that no local stack uses.
@@ -53,11 +53,13 @@ def simulated_cloud(name: str, folder: Path, infrastructure: Infrastructure | No
                 cloud.stop()
 
 
-def new_stack(target: str, folder: Path, **settings: object) -> Stack:
-    """A stack that isn't up yet. None removes a setting."""
+def new_stack(target: str, folder: Path, program: Path = ROOT, /, **settings: object) -> Stack:
+    """A stack of a Pulumi ``program`` that isn't up yet. None removes a setting."""
     folder.mkdir(exist_ok=True)
-    defaults = {"target": target, "app": "examples/rocket", "healthPath": "/healthz", "sshFrom": [f"{OPERATOR}/32"]}
-    return Stack("sim", folder, {**defaults, **SETTINGS_OF_CLOUDS[target], **settings})
+    defaults = {"target": target, "sshFrom": [f"{OPERATOR}/32"]}
+    if program == ROOT:
+        defaults |= {"app": "examples/rocket", "healthPath": "/healthz"}
+    return Stack("sim", folder, {**defaults, **SETTINGS_OF_CLOUDS[target], **settings}, project=program)
 
 
 def ids_in_state(stack: Stack) -> set[str]:

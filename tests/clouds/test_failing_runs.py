@@ -25,7 +25,7 @@ UNHEALTHY = "error: the new release isn't healthy: GET /healthz answered 500, no
 UNREACHABLE = "failed to dial: dial tcp 198.18.0.2:22: connect: connection refused"
 KILLED = "wait: remote command exited without exit status or exit signal"
 MIGRATION = "error: the release phase failed (exit status 1)"
-FAILED_OUTPUTS = {"url", "servers", "ssh", "logs", "ssh_key"}
+FAILED_OUTPUTS = {"url", "health", "servers", "ssh", "logs", "ssh_key", "deploy_key"}
 
 
 @dataclass
@@ -91,7 +91,8 @@ class FailingStack:
         outputs = self.stack.outputs()
         assert set(outputs) == FAILED_OUTPUTS, outputs.keys()
         assert outputs["ssh"] == "bin/ssh --stack sim sim-0"
-        assert outputs["ssh_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+        for key in ("ssh_key", "deploy_key"):
+            assert outputs[key].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
         assert "[secret]" in self.stack.pulumi("stack", "output").stdout
         servers = outputs["servers"]
         assert [server["name"] for server in servers] == [f"sim-{number}" for number in range(len(first_host_keys))]

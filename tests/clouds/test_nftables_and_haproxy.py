@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.clouds.haproxy import SLOTS, configuration
+import pytest
+
+from tests.clouds.haproxy import SLOTS, BalancerProcess, configuration
 from tests.clouds.infrastructure import Balancer, HealthCheck, Listener, Rule, Server, Target, Topology
 from tests.clouds.nftables import table_script
+from tests.stack import get
 
 SERVER = Server(
     id="i-1",
@@ -29,6 +36,27 @@ BALANCER = Balancer(
     ),
     idle_seconds=65,
 )
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a request isn't an event here."""
+
+
+@pytest.fixture
+def page_port() -> Iterator[int]:
+    """The port of a server on 127.0.0.2. On 127.0.0.9, nothing accepts a connection."""
+    with ThreadingHTTPServer(("127.0.0.2", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
 
 
 def chain(script: str, name: str) -> list[str]:
@@ -69,3 +97,38 @@ def test_a_listener_that_redirects_forwards_no_request():
     assert "redirect scheme https" in plain
     assert "default_backend" not in plain
     assert "ssl crt /run/x/443.pem" in secure
+
+
+def test_a_new_target_gets_no_request_before_a_health_check_succeeded(
+    page_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    health_check = HealthCheck(
+        path="/", port=page_port, interval=1, timeout=1, healthy_threshold=1, unhealthy_threshold=1
+    )
+    serving = Target(id="serving", address="127.0.0.2", port=page_port)
+    balancer = replace(
+        BALANCER,
+        public_address="127.0.0.3",
+        node_addresses=("127.0.0.1",),
+        listeners=(Listener(port=page_port),),
+        targets=(serving,),
+        health_check=health_check,
+    )
+    process = BalancerProcess(balancer, tmp_path)
+    try:
+        while not all(process.target_health().values()):
+            time.sleep(0.1)
+        statuses: list[int] = []
+        send = BalancerProcess._send
+
+        def send_and_request(self: BalancerProcess, command: str) -> str:
+            answer = send(self, command)
+            statuses.extend(get(f"http://127.0.0.3:{page_port}/").status for _ in range(4))
+            return answer
+
+        monkeypatch.setattr(BalancerProcess, "_send", send_and_request)
+        process.apply(replace(balancer, targets=(serving, replace(serving, id="new", address="127.0.0.9"))))
+    finally:
+        process.stop()
+    assert len(statuses) > 8
+    assert set(statuses) == {200}

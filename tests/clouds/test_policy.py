@@ -21,7 +21,8 @@ def test_the_preview_of_a_stack_keeps_every_promise_with_and_without_a_balancer(
 ):
     set_up_policy(os.environ)
     with simulated_cloud(target, tmp_path):
-        stack = new_stack(target, tmp_path / "stack", servers=servers)
+        storage = {"storage": 20} if servers == 1 else {}
+        stack = new_stack(target, tmp_path / "stack", servers=servers, **storage)
         output = stack.pulumi("preview", "--policy-pack", str(POLICY_PACK)).stdout
     assert "✅ gantry@v" in output
     assert "[mandatory]" not in output

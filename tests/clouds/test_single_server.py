@@ -51,6 +51,14 @@ def test_a_stranger_reaches_the_app_and_only_the_operator_reaches_ssh(testbed: C
     assert can_connect(address, 80, STRANGER)
 
 
+def test_the_server_reaches_its_metadata_and_the_users_of_app_builds_and_nginx_do_not(testbed: CloudTestbed):
+    connect = "python3 -c 'import socket; socket.create_connection((\"169.254.169.254\", 80), 5)'"
+    assert testbed.stack.ssh(f"sudo {connect}").returncode == 0
+    for user in ("app", "gantry-build", "www-data"):
+        result = testbed.stack.ssh(f"sudo runuser --user {user} -- {connect}", check=False)
+        assert "refused" in result.stderr, user
+
+
 def test_the_address_moves_to_a_new_server_once_that_serves(testbed: CloudTestbed):
     url, [old_server] = testbed.stack.outputs()["url"], testbed.servers()
     testbed.stack.edit("Hello World!", "Hello Mars!")

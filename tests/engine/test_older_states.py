@@ -36,6 +36,11 @@ Steps = list[Document]
 EVERY_STACK = pytest.mark.parametrize("kept", kept_stacks(), ids=lambda kept: kept.label)
 # What may be updated: uploads to servers and commands on them.
 UPDATES = {"command:remote:Command", "command:remote:CopyToRemote"}
+# The servers' role on AWS loses a policy that reads all parameters, and gets a narrower one.
+ROLE_CHANGES = {
+    "aws:iam/rolePolicy:RolePolicy": "create",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "delete",
+}
 # Every class that 97a80cf pickled into a state, by module and name.
 PICKLED = {
     "components.emptying Emptier",
@@ -59,12 +64,18 @@ def previewed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return request.param, preview(request.param, tmp_path_factory.mktemp("kept"))
 
 
-def test_a_preview_of_an_older_stack_updates_uploads_and_commands_and_nothing_else(
+def test_a_preview_of_an_older_stack_adds_logins_and_updates_uploads_commands_and_the_servers_role_and_nothing_else(
     previewed: tuple[KeptStack, Steps],
 ):
     kept, steps = previewed
     types = {resource["urn"]: resource["type"] for resource in kept.resources()}
     changes = {step["urn"]: step["op"] for step in steps if step["op"] != "same"}
+    machines = [urn.removesuffix("-ready") for urn in types if urn.endswith("-ready")]
+    new = {urn for urn in changes if urn.endswith("SshKeyPair::kept-admin")} | {f"{name}-logins" for name in machines}
+    assert {changes.pop(urn) for urn in new} == {"create"} and len(new) == len(machines) + 1
+    of_role = {urn: type_ for urn in changes if (type_ := urn.split("$")[-1].partition("::")[0]) in ROLE_CHANGES}
+    expected = ROLE_CHANGES if kept.settings()["target"] == "aws" else {}
+    assert {type_: changes.pop(urn) for urn, type_ in of_role.items()} == expected
     assert {urn: operation for urn, operation in changes.items() if operation != "update"} == {}
     assert {urn for urn in changes if types[urn] not in UPDATES} == set()
     # The first contact is over: it would log in with a host key that the server has replaced.

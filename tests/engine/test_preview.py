@@ -27,10 +27,11 @@ def test_the_preview_of_a_new_stack_names_every_resource_and_creates_none(stack:
             "gantry-preview",
             "preview",
             "preview-deploy",
+            "preview-admin",
             "preview-0",
             "preview-0-first-host-key",
             "rollout",
-            *[f"preview-0-{step}" for step in ("ready", "host-program", "configure", "artifact", "release")],
+            *[f"preview-0-{step}" for step in ("ready", "logins", "host-program", "configure", "artifact", "release")],
         ],
         "create",
     )

@@ -25,6 +25,7 @@ from pulumi.dynamic import CreateResult, Resource, ResourceProvider
 from pulumi_command import remote
 from components.app.source import Release
 from components.aws.rollout_hook import RolloutHook
+from components.rollout.login import Logins
 from components.rollout.steps import RolloutArgs
 from components.server.host_program import HostProgram
 
@@ -36,7 +37,8 @@ class Provider(ResourceProvider):
 
 folder = Path.cwd()
 args = RolloutArgs(
-    host_program=HostProgram(file=folder / "host.pyz", path="/host.pyz"),
+    logins=Logins(admin_key="admin's key", creation="create admin"),
+    host_program=HostProgram(file=folder / "host.pyz", path="/host.pyz", copy="/copy.pyz"),
     configuration="{}",
     release=Release(name="3f2a91c0ffee", tarball=None),
     release_command="sudo gantry release",

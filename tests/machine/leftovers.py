@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.local import bridge, computer, machine, store
+from components.local import bridge, computer, machine, store, volume_store
 from tests.clouds.machine_infrastructure import EDGE
 from tests.clouds.nftables import TABLE
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 CGROUPS = Path("/sys/fs/cgroup")
 # Other users of the local target may have created or removed them meanwhile.
-SHARED_FILES = {f"file {store.MACHINES}", f"file {store.NETWORKS}", f"file {store.STATE / 'ip_forward.json'}"}
+SHARED_FILES = {f"file {store.STATE / name}" for name in ("machines", "networks", "volumes", "ip_forward.json")}
 
 
 @contextmanager
 def no_leftovers(test_ids: Callable[[], set[str]]) -> Iterator[None]:
     """Assert that the block leaves no trace on this computer. Traces of other stacks that run meanwhile don't count.
 
-    ``test_ids`` returns the ids of the test's own machines and networks.
+    ``test_ids`` returns the ids of the test's own machines, networks and volumes.
     """
     # Other stacks are listed before and after each look at the traces: one may come or go between the two.
     others = _names_of_others(test_ids())
@@ -98,7 +98,8 @@ def _names_of_others(test_ids: set[str]) -> set[str]:
     # A machine that is being removed has another folder, and isn't listed any more.
     ids = {*machine.ids(), *store.names_being_removed(store.MACHINES)} - test_ids
     networks = {network.id for network in bridge.networks() if network.id not in test_ids}
-    return ids | networks | {machine.veth_of(id) for id in ids} | (_simulated_cloud() - test_ids)
+    volumes = {volume.id for volume in volume_store.all_volumes() if volume.id not in test_ids}
+    return ids | networks | volumes | {machine.veth_of(id) for id in ids} | (_simulated_cloud() - test_ids)
 
 
 def _simulated_cloud() -> set[str]:

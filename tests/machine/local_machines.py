@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from components.local import apt, bridge, launch, machine
 from components.ssh import NO_CONNECTION
 
+LOGGED_IN = "logged-in"
 SSH_OPTIONS = ("BatchMode=yes", "LogLevel=ERROR", "UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no")
 
 
@@ -68,11 +69,18 @@ class LocalMachines:
         return f"#cloud-config\nusers: {json.dumps([user])}\n{more}"
 
     def ssh(self, spec: machine.Spec, command: str, *, check: bool = True) -> str:
-        """Wait until the machine accepts a login, run the command and return its output, stripped."""
-        launch.wait_until(lambda: self._ssh(spec, "true").returncode == 0, f"{spec.id} to accept a login", 60)
-        result = self._ssh(spec, command)
+        """Run the command as soon as the machine accepts a login, and return its output, stripped."""
+        results: list[subprocess.CompletedProcess[str]] = []
+
+        def runs() -> bool:
+            # The first line tells a machine that accepts no login from one that ends during the command.
+            results.append(self._ssh(spec, f"echo {LOGGED_IN}\n{command}"))
+            return results[-1].stdout.startswith(LOGGED_IN)
+
+        launch.wait_until(runs, f"{spec.id} to accept a login", 60)
+        result = results[-1]
         assert not check or result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-        return result.stdout.strip()
+        return result.stdout.removeprefix(LOGGED_IN).strip()
 
     def connects(self, spec: machine.Spec, command: str) -> bool:
         """Whether the command could be run, whatever its exit status."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import secrets
+import socket
 import subprocess
 import tarfile
 import time
@@ -134,6 +135,14 @@ class PageAppServer(BootedServer):
             return self.get(timeout=2)[0] == 200
         except OSError:
             return False
+
+    def accepts_connections(self) -> bool:
+        """Whether anything listens on the port of the site."""
+        try:
+            socket.create_connection((self.spec.address, 80), timeout=2).close()
+        except OSError:
+            return False
+        return True
 
     def wait_until_responding(self, seconds: float) -> None:
         self.wait_until(self.responds, "the site to respond", seconds)

@@ -126,4 +126,5 @@ def test_the_lock_is_free_after_its_holder_is_killed(server: PageAppServer):
     process.communicate(timeout=60)
     start = time.monotonic()
     server.serve("free")
-    assert time.monotonic() - start < 5
+    # Half of the watch during which the killed run would have held the lock.
+    assert time.monotonic() - start < 30

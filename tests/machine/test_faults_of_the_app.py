@@ -9,14 +9,16 @@ import pytest
 
 from tests.machine.local_machines import LocalMachines
 from tests.machine.page_app import HEALTHZ, PageAppServer, app, later
+from tests.machine.visitors import NETWORK_OF_ONE, Visitor, people, visiting
 
 pytestmark = pytest.mark.machine
 SERVER_CLASS = PageAppServer
 
 HUNG_HEALTHZ = HEALTHZ.replace("return", "time.sleep(600)\n    return")
 START_TIME = "began = time.time()"
+# Requests to /post fail, and those to /crash end their worker.
 ERRORS = "@app.before_request\ndef check():\n    import flask\n    if flask.request.path == '/post': 1 / 0"
-CRASHES = "@app.before_request\ndef crash():\n    import flask\n    if flask.request.path == '/post': os._exit(1)"
+CRASHES = "@app.before_request\ndef crash():\n    import flask\n    if flask.request.path == '/crash': os._exit(1)"
 
 
 # Before the switch: clients of the old release notice nothing.
@@ -123,12 +125,6 @@ def test_requests_of_five_seconds_in_flight_are_answered_by_the_old_release(serv
             "turned unhealthy after the switch: GET /healthz answered 500",
             id="its health check fails after 3 s",
         ),
-        pytest.param(
-            app("bad", ERRORS), "visitors got errors after the switch", id="every third request gets an error"
-        ),
-        pytest.param(
-            app("bad", CRASHES), "workers of the app crashed after the switch", id="a request crashes its worker"
-        ),
     ],
 )
 def test_a_release_that_fails_during_its_watch_is_rolled_back_with_the_cause_and_its_last_log_lines(
@@ -148,15 +144,85 @@ def test_a_release_that_fails_during_its_watch_is_rolled_back_with_the_cause_and
     assert server.status()["history"][-1]["result"] == "rolled back"
 
 
+@pytest.mark.parametrize(
+    ("files", "path", "message"),
+    [
+        pytest.param(
+            app("bad", ERRORS), "/post", "visitors got errors after the switch: ", id="a route that worked fails"
+        ),
+        pytest.param(
+            app("bad", CRASHES), "/crash", "workers of the app crashed after the switch: ", id="a route ends its worker"
+        ),
+    ],
+)
+def test_errors_that_several_visitors_meet_roll_a_release_back(
+    server: PageAppServer, files: dict[str, str], path: str, message: str
+):
+    server.serve("good")
+    forget_requests(server)
+    with visiting(server, [*people(5), *people(4, path, "POST")]) as visits:
+        time.sleep(1)
+        result = server.release(files, watch=10)
+        server.assert_still_serves("good", result, message, "the previous release serves again")
+    print(f"{sum(visits.failures)} of {sum(visits.requests)} failed in {result.seconds:.1f} s")
+    assert server.status()["history"][-1]["result"] == "rolled back"
+    assert "rollback" in server.status()["history"][-1]["phases"]
+
+
+# Requests of one person, who wants that no release stays: all of them fail in the old release, too.
+CRASH_LINE = "[1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?"
+LOGS_AGENTS = "@app.before_request\ndef log():\n    import flask\n    app.logger.error(flask.request.user_agent)"
+
+
+@pytest.mark.parametrize(
+    ("extra", "attackers", "seen"),
+    [
+        pytest.param(
+            LOGS_AGENTS,
+            [Visitor(["127.0.0.66"], pause=0.05, agent=CRASH_LINE)],
+            "requests failed with 5xx, 5 visitors",
+            id="lines like Gunicorn's",
+        ),
+        pytest.param(
+            ERRORS,
+            [Visitor(NETWORK_OF_ONE, "/post", "POST", 0.01), Visitor(["127.0.0.66"], "/post?x=1", "HEAD", 0.01)],
+            "requests failed with 5xx, 6 visitors",
+            id="a page that always fails, over IPv6 and IPv4",
+        ),
+        pytest.param(
+            CRASHES,
+            [Visitor(NETWORK_OF_ONE, "/crash", "POST", 1), Visitor(NETWORK_OF_ONE, "/crash", pause=1.3, leaves=True)],
+            "crashed workers",
+            id="a page that ends its worker",
+        ),
+    ],
+)
+def test_one_visitor_cannot_roll_a_release_back(server: PageAppServer, extra: str, attackers: list[Visitor], seen: str):
+    assert server.release(app("attacked before", extra)).exit_code == 0
+    forget_requests(server)
+    with visiting(server, [*people(4), *attackers]) as visits:
+        time.sleep(1)
+        result = server.release(app("attacked", extra), watch=6)
+    assert result.exit_code == 0, result.output
+    assert server.page() == "attacked"
+    assert seen in result.output
+    assert all(visits.answers[:5])
+    print(f"{sum(visits.failures[:4])} of {sum(visits.requests[:4])} requests of others failed")
+
+
 def test_a_release_that_fixes_a_failing_app_only_in_part_is_not_rolled_back(server: PageAppServer):
     result = server.release(app("failing", ERRORS))
     assert result.exit_code == 0, result.output
-    # The access log of the last minute has requests from the tests before this one, which would hide the errors.
-    server.ssh("sudo truncate --size=0 /var/log/nginx/gantry.log")
-    with server.clients():
+    forget_requests(server)
+    with visiting(server, [*people(4, "/post", "POST"), *people(4)]):
         time.sleep(1)
         result = server.release(app("a little better", ERRORS), watch=4)
     assert result.exit_code == 0, result.output
+
+
+def forget_requests(server: PageAppServer) -> None:
+    """Empty the access log: the tests before have sent requests, too."""
+    server.ssh("sudo truncate --size=0 /var/log/nginx/gantry.log")
 
 
 def test_after_a_failed_first_release_the_server_answers_503_until_a_good_one(machines: LocalMachines, tmp_path: Path):

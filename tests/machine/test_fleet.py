@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import re
+import shlex
 import socket
 import subprocess
 import threading
@@ -11,20 +14,40 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bench import faults
+from bench.faults import Machines, Planned
 from components.local import launch
 from tests.kills import kill_machine, kill_up_at_output
 from tests.load import load
-from tests.machine import django_app
-from tests.stack import Stack, copy_example_app, get
+from tests.machine import django_app, maintenance_requests
+from tests.machine.fleet import (
+    ALL_SERVERS,
+    BROKEN,
+    answering_servers,
+    answers,
+    assert_workers_and_timers,
+    boot,
+    break_app,
+    check,
+    failing_up_under_load,
+    hour_in,
+    make_up_with_page,
+    mend_app,
+    pages,
+    rollback_timer,
+    served_releases,
+    status,
+    updates,
+    wait_until_answering,
+)
+from tests.stack import Stack, copy_example_app, get, output
+from tools.setup import site_check
 
 pytestmark = pytest.mark.machine
 
-# If this file exists on a server, the app fails to start there.
-BROKEN = "/var/lib/app/broken"
 APP = f"""
 
 import os
@@ -42,7 +65,11 @@ FILES = {
     "Procfile": "web: gunicorn rocket:app\nworker: sleep 1d\nrelease: sh -c 'echo $RELEASE >> /var/lib/app/migrated'\n",
     "app.json": json.dumps({"cron": [{"schedule": "0 3 * * *", "command": "true"}]}),
 }
-ALL_SERVERS = {"fleet-0", "fleet-1", "fleet-2"}
+# The faults of `make bench ARGS=chaos` that end by themselves, each once. The network is away for 3 s only.
+CHAOS = [
+    Planned(kind=dataclasses.replace(kind, seconds=min(kind.seconds, 3)), pause=1, number=number)
+    for number, kind in enumerate((*faults.PROCESSES, faults.BALANCERS_NGINX, faults.NO_NETWORK))
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         (app / name).write_text(text)
     # One worker on each server starts sooner, and no test here depends on the number of workers.
     settings = {"app": str(app), "domain": "rocket.test", "healthPath": "/healthz", "servers": 3, "workers": 1}
+    settings["updateWindow"] = f"{hour_in(11)}:00-{hour_in(13)}:00"
     with Stack.temporary("fleet", folder, settings) as stack:
         yield stack
 
@@ -143,7 +171,60 @@ def test_clients_do_not_notice_a_dead_server_and_up_boots_it_again(stack: Stack,
         assert stack.steps() == {"fleet-1": "update"}
         stack.up()
         wait_until_answering(url, ALL_SERVERS)
+    assert (requests.failed, requests.requests > 500) == ({}, True), requests
+
+
+def test_clients_do_not_notice_that_a_server_reboots_for_an_update(stack: Stack, url: str, tmp_path: Path):
+    programs_without_updates = """
+rm -r /etc/apt/sources.list.d
+printf '#!/bin/sh\n' | tee /usr/local/bin/unattended-upgrade > /usr/local/bin/needrestart
+chmod +x /usr/local/bin/unattended-upgrade /usr/local/bin/needrestart
+echo linux-image-amd64 > /run/reboot-required.pkgs
+touch /run/reboot-required
+"""
+    stack.ssh(f"sudo sh -c {shlex.quote(programs_without_updates)}", server=1)
+    assert "a reboot is pending (linux-image-amd64): in the next slot" in updates(stack, 1)
+    with load(f"{url}echo", tmp_path) as requests:
+        before = boot(stack, 1)
+        # The local target's balancer makes no health checks that could fail.
+        stack.ssh("sudo gantry update --now --settle 0", server=1, check=False)
+        launch.wait_until(lambda: boot(stack, 1) not in ("", before), "the reboot", 40)
+        wait_until_answering(url, ALL_SERVERS)
+    print(f"a reboot: {sum(requests.failed.values())} of {requests.requests} requests failed; {updates(stack, 1)}")
     assert (requests.failed, requests.requests > 500) == ({}, True)
+    assert re.search("rebooted 20.*; next 20", updates(stack, 1))
+    assert [check(stack, server) for server in ("balancer", 0, 1, 2)] == [site_check.Verdict([], [])] * 4
+
+
+def test_each_machine_of_the_stack_has_a_time_of_its_own_for_updates(stack: Stack, url: str):
+    calendar = "systemctl show --value --property=TimersCalendar gantry-updates.timer"
+    timers = [stack.ssh(calendar, server=server).stdout for server in (0, 1, 2, "balancer")]
+    times = [re.findall(r"OnCalendar=\S+ \d\d:(\S+) UTC", timer) for timer in timers]
+    assert times == [["00:00"], ["15:00"], ["30:00"], ["45:00"]]
+
+
+def test_the_balancers_nginx_and_firewall_come_back_after_a_kill_and_a_flush(stack: Stack, url: str, tmp_path: Path):
+    with load(url, tmp_path, method="GET") as requests:
+        kill = "sudo kill -9 $(systemctl show --value --property=MainPID nginx) $(pgrep -x nginx)"
+        stack.ssh(kill, server="balancer")
+        start = time.monotonic()
+        launch.wait_until(lambda: answers(url), "the balancer's Nginx", 20)
+        print(f"the balancer's Nginx: answered after {time.monotonic() - start:.2f} s")
+        stack.ssh("sudo nft flush ruleset", server="balancer")
+        # Without the rules, Nginx's addresses lead nowhere.
+        launch.wait_until(lambda: check(stack, "balancer").broken == [], "the balancer's rules", 20)
+        launch.wait_until(lambda: answers(url), "the site", 20)
+    print(f"the balancer's Nginx and rules: {sum(requests.failed.values())} of {requests.requests} requests failed")
+    assert [check(stack, server) for server in ("balancer", 0, 1, 2)] == [site_check.Verdict([], [])] * 4
+    wait_until_answering(url, ALL_SERVERS)
+
+
+def test_check_on_the_balancer_names_the_server_that_does_not_answer(stack: Stack, url: str):
+    stack.ssh("sudo systemctl stop nginx", server=1)
+    address = stack.outputs()["servers"][1]["address"]
+    assert any(f"servers: {address} answered nothing" in line for line in check(stack, "balancer").broken)
+    assert check(stack, 1) == site_check.Verdict(["Nginx: nginx.service is inactive"], [])
+    assert check(stack, "balancer").broken == []
 
 
 def test_maintenance_answers_503_with_the_apps_page_but_health_checks_pass(stack: Stack, url: str):
@@ -161,10 +242,8 @@ def test_maintenance_answers_503_with_the_apps_page_but_health_checks_pass(stack
         assert (response.status, response.text) == (503, "<h1>Back soon</h1>\n")
         assert response.headers["Retry-After"] == "300"
     assert [get(f"{url}healthz").status for _ in range(6)] == [200] * 6
-    assert [get(f"{url}{path}").status for path in ("|/healthz", "x|/healthz", "x/healthz")] == [503] * 3
+    maintenance_requests.assert_only_the_health_path_passes(stack.outputs()["balancer"]["address"])
     stack.edit("Hello Pluto!", "Hello Ceres!")
-    stack.up()  # a release is possible during maintenance
-    assert get(url).status == 503
     stack.configure(maintenance=None)
     stack.up()
     assert pages(url) == {"Hello Ceres!\n"}
@@ -203,7 +282,29 @@ def test_no_request_fails_while_three_servers_become_one_and_three_again(stack: 
         stack.up()
         wait_until_answering(url, ALL_SERVERS)
     assert stack.outputs()["url"] == url
-    assert (requests.failed, requests.requests > 500) == ({}, True)
+    assert (requests.failed, requests.requests > 500) == ({}, True), requests
+
+
+def test_after_faults_during_releases_make_up_succeeds_and_all_servers_serve_the_last_release(
+    stack: Stack, url: str, tmp_path: Path
+):
+    numbers, machines = itertools.count(1), Machines.of(stack.outputs())
+    with load(url, tmp_path, method="GET") as requests, faults.striking(CHAOS, machines) as struck:
+        results = [make_up_with_page(stack, next(numbers))]
+        while not struck.done():
+            results.append(make_up_with_page(stack, next(numbers)))
+    failed = sum(requests.failed.values())
+    succeeded = sum(result.returncode == 0 for result in results)
+    print(f"{failed} of {requests.requests} requests failed; {succeeded} of {len(results)} releases succeeded")
+    assert {fault.kind for fault in struck.result()} == {planned.kind.name for planned in CHAOS}
+    for machine in (machines.servers[1], machines.balancer):
+        kill_machine(machine.id)
+    result = make_up_with_page(stack, last := next(numbers))
+    assert result.returncode == 0, output(result)
+    assert pages(url) == {f"Hello {last}!\n"}
+    assert served_releases(stack) == {stack.outputs()["release"]}
+    assert [check(stack, server) for server in ("balancer", 0, 1, 2)] == [site_check.Verdict([], [])] * 4
+    wait_until_answering(url, ALL_SERVERS)
 
 
 def test_pages_and_their_static_files_are_found_on_all_servers_while_a_django_app_is_released(
@@ -213,12 +314,12 @@ def test_pages_and_their_static_files_are_found_on_all_servers_while_a_django_ap
     stack.configure(app=str(tmp_path / "shop"), env={"SECRET_KEY": "5f0c"}, watch=3)
     stack.up()
     with static_file_clients(url) as styles:
-        for colour in ("blue", "red", "green"):
+        for colour in ("blue", "red"):
             write_django_app(tmp_path, colour)
             stack.up()
     statuses = {status for status, _ in styles}
     assert statuses == {200}, [text for status, text in styles if status != 200][:5]
-    assert {text for _, text in styles} == {django_app.style(colour) for colour in ("red", "blue", "green")}
+    assert {text for _, text in styles} == {django_app.style(colour) for colour in ("red", "blue")}
 
 
 def write_django_app(folder: Path, colour: str) -> None:
@@ -252,61 +353,3 @@ def static_file_clients(url: str) -> Iterator[list[tuple[int, str]]]:
         for thread in threads:
             thread.join()
     assert len(results) > 100
-
-
-def break_app(stack: Stack, server: int) -> None:
-    """Make the next release fail on this server."""
-    stack.ssh(f"sudo touch {BROKEN}", server=server)
-
-
-def mend_app(stack: Stack, server: int) -> None:
-    stack.ssh(f"sudo rm {BROKEN}", server=server)
-
-
-def failing_up_under_load(stack: Stack, url: str, folder: Path, *, requests: int) -> str:
-    """Run an `up` that fails because of a broken app, while more than so many requests succeed; returns its stdout."""
-    with load(f"{url}echo", folder) as results:
-        result = stack.failing_up()
-    assert "this server is out of luck" in result.stdout
-    assert (results.failed, results.requests > requests) == ({}, True)
-    return result.stdout
-
-
-def pages(url: str) -> set[str]:
-    return {get(url).text for _ in range(9)}
-
-
-def answering_servers(url: str) -> set[str]:
-    return {get(f"{url}who").text for _ in range(12)}
-
-
-def wait_until_answering(url: str, servers: set[str]) -> None:
-    launch.wait_until(lambda: answering_servers(url) == servers, f"{servers} to answer", 30)
-
-
-def status(stack: Stack, number: int) -> dict[str, Any]:
-    return json.loads(stack.ssh("sudo gantry status --json", server=number).stdout)
-
-
-def served_releases(stack: Stack) -> set[str]:
-    """The releases that serve on the three servers."""
-    return {status(stack, number)["release"] for number in range(3)}
-
-
-def assert_workers_and_timers(stack: Stack, release: str) -> None:
-    """Assert that each server runs this release's worker, and only the first server has its cron timer."""
-    worker = [f"{release}-worker-1"]
-    servers = [workers_and_timers(stack, number) for number in range(3)]
-    assert servers == [(worker, [release]), (worker, []), (worker, [])]
-
-
-def workers_and_timers(stack: Stack, number: int) -> tuple[list[str], list[str]]:
-    """The workers, without the digits of their deployment; and the releases of the cron timers."""
-    workers = [re.sub("-[0-9a-f]{6}-", "-", name) for name in status(stack, number)["processes"]]
-    units = stack.ssh("systemctl list-units --plain --no-legend 'gantry-cron@*.timer'", server=number).stdout
-    return workers, re.findall("@([0-9a-f]{12})-", units)
-
-
-def rollback_timer(stack: Stack, number: int) -> str:
-    """The line of the timer that rolls the server back, or nothing."""
-    return stack.ssh("systemctl list-timers --no-legend gantry-revert.timer", server=number).stdout.strip()

@@ -56,7 +56,8 @@ def test_a_machine_is_a_systemd_unit_and_leaves_nothing_behind(machines: LocalMa
     packages = "packages: [systemd-container, nftables, debootstrap, iptables, debian-archive-keyring]\n"
     spec = machines.create(user_data=machines.user_data(packages))
     machines.ssh(spec, "cloud-init status --wait")
-    machines.send(spec, packed(ROOT, "components/local"), "sudo tar x -C /srv")
+    for folder in ("components/local", "host"):
+        machines.send(spec, packed(ROOT, folder), "sudo tar x -C /srv")
     images = "/var/cache/gantry/images"
     machines.send(spec, packed(store.IMAGES, spec.image), f"sudo mkdir -p {images} && sudo tar x -C {images}")
     program = PROGRAM.replace('user_data=b""', f'user_data=b"", image_digest="{spec.image}"')

@@ -75,9 +75,9 @@ def timed_up(stack: Stack) -> float:
 
 
 def assert_promise(rollback: float, unchanged: float) -> None:
-    """Assert the promised seconds of a rollback, or three times an `up` without a change where each `up` is slow."""
+    """Assert the promised seconds of a rollback, or five times an `up` without a change where each `up` is slow."""
     print(f"rolled back in {rollback:.1f} s; an `up` without a change takes {unchanged:.1f} s")
-    assert rollback < max(PROMISED_SECONDS, 3 * unchanged)
+    assert rollback < max(PROMISED_SECONDS, 5 * unchanged)
 
 
 def test_a_rollback_to_a_kept_digest_needs_no_upload(stack: Stack, releases: list[str]):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from components import ssh
 from tests.machine.planted_secrets import ProcessRecord, Secret, matches, search_script, secrets_in
 from tests.stack import ROOT, Stack, copy_example_app, get, output
+from tools.login import login_to
 
 pytestmark = pytest.mark.machine
 
@@ -116,9 +117,10 @@ def run_stack(recording: Recording) -> None:
 
 
 def private_keys(stack: Stack) -> list[Secret]:
-    """The two keys in the state, which only the passphrase decrypts, and the host key that the server created."""
+    """The three keys in the state, which only the passphrase decrypts, and the host key that the server created."""
     return [
-        Secret.private_key("deploy key", stack.outputs()["ssh_key"]),
+        Secret.private_key("deploy key", stack.outputs()["deploy_key"]),
+        Secret.private_key("admin key", stack.outputs()["ssh_key"]),
         Secret.private_key("first host key", stack.resource("secrets-0-first-host-key")["private_key"]),
         Secret.private_key("own host key", stack.script("cat /etc/ssh/ssh_host_ed25519_key")),
     ]
@@ -129,7 +131,7 @@ def app_user(stack: Stack) -> int:
 
 
 def test_the_app_gets_its_variables_and_the_search_would_find_a_leak(recording: Recording):
-    assert len({secret.name for secret in recording.planted}) == 14
+    assert len({secret.name for secret in recording.planted}) == 15
     assert get(recording.stack.outputs()["url"]).text == "Hello World!\n"
     user = app_user(recording.stack)
     app_variables = b"".join(variables for owner, variables in recording.processes.variables if owner == user)
@@ -171,7 +173,7 @@ def test_the_first_host_key_from_the_metadata_is_no_longer_accepted(recording: R
     server = outputs["servers"][0]
     first_key = recording.stack.resource("secrets-0-first-host-key")["public_key"]
     for host_key, exit_code in ((server["host_key"], 0), (first_key, 255)):
-        login = ssh.Login(address=server["address"], user="deploy", host_key=host_key, private_key=outputs["ssh_key"])
+        login = replace(login_to(server, outputs), host_key=host_key)
         result = ssh.run(login, ["true"], timeout=60)
         assert result.returncode == exit_code, result.stderr
     assert b"Host key verification failed" in result.stderr

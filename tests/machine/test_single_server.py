@@ -15,7 +15,8 @@ import pytest
 from components.local import launch
 from host import ports
 from tests.load import load
-from tests.stack import Stack, copy_example_app, get, output
+from tests.stack import ROOT, Stack, copy_example_app, get, output
+from tools.setup import site_check
 
 pytestmark = pytest.mark.machine
 
@@ -89,6 +90,40 @@ def test_up_without_a_change_does_nothing_and_opens_no_ssh_connection(stack: Sta
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", result.stdout)
     assert stack.steps() == {}
     assert logins(stack) == before + 1, "`up` opened an SSH connection: only the count itself needs one"
+
+
+def test_after_an_up_the_site_is_asked_and_a_broken_layer_is_repaired_over_ssh(stack: Stack, url: str):
+    outputs = stack.outputs()
+    site = site_check.site_of(outputs)
+    assert site
+    look = site_check.over_ssh(outputs)
+
+    def check() -> tuple[bool, list[str]]:
+        return site_check.check(site, stack.name, lambda: site_check.machines_of(outputs), look)
+
+    def refuse() -> list[site_check.Machine]:
+        raise AssertionError("a server was asked although the site answers")
+
+    assert site_check.check(site, stack.name, refuse, look) == (True, [])
+    stack.ssh("sudo systemctl mask --now nginx")
+    answers, lines = check()
+    assert answers, lines
+    assert "  single-0: repaired: Nginx: nginx.service is masked" in lines
+    # Without the service that restores the rules, they stay until now.
+    drop = "tcp dport 80 drop"
+    stack.ssh(f"sudo systemctl stop gantry-firewall && sudo nft insert rule inet filter input {drop}")
+    answers, lines = check()
+    assert answers, lines
+    assert any("firewall: the kernel's rules differ" in line for line in lines)
+    chain = "add chain inet other input { type filter hook input priority -10; }"
+    stack.ssh(f"sudo nft 'add table inet other; {chain}; add rule inet other input {drop}'")
+    answers, lines = check()
+    stack.ssh("sudo nft delete table inet other")
+    assert not answers
+    text = "\n".join(lines)
+    assert "Nginx: it listens on port 80, but a firewall drops or rejects the packets" in text
+    assert "firewall: rules of others drop or reject packets, too: table inet other" in text
+    assert get(url).status == 200
 
 
 def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: Stack, url: str):
@@ -179,3 +214,53 @@ def host_of(url: str) -> str:
 def logins(stack: Stack) -> int:
     """The number of logins on the server so far, with the one of this call."""
     return int(stack.ssh("sudo journalctl --no-pager --unit=ssh | grep -c Accepted").stdout)
+
+
+# A file that only the app's user and group can read, with a second name and a link.
+WRITE = """
+set -e
+install -d -o app -g app -m 0750 /var/lib/app/media
+head -c 300000 /dev/urandom > /var/lib/app/media/picture
+chmod 0640 /var/lib/app/media/picture
+ln -s picture /var/lib/app/media/latest
+chown -hR app:app /var/lib/app/media
+"""
+# Names, kinds, modes, owners, links and contents.
+SHOW = r"""
+cd /var/lib/app
+find . -mindepth 1 -printf '%P %y %m %u %g %l\n' | sort
+find . -type f -exec sha256sum {} +
+"""
+
+
+def test_files_of_the_app_stop_a_replacement_until_they_are_copied_and_given_up(stack: Stack, url: str, tmp_path: Path):
+    stack.script(WRITE)
+    before, outputs = stack.script(SHOW), stack.outputs()
+    id = outputs["servers"][0]["instance_id"]
+    # Another network replaces the server.
+    stack.configure(network="10.251.7.0/28")
+    shown = output(stack.failing_up())
+    assert "its /var/lib/app has 2 files (300.0 kB), deleted with the server" in shown
+    assert (get(url).status, stack.outputs()) == (200, outputs)
+    folder = tmp_path / "copy"
+    assert "2 files (300.0 kB) of single-0" in bin_data(stack, "pull", "single-0", str(folder))
+    # A second run goes on with the same copy, and finds it complete.
+    bin_data(stack, "pull", "single-0", str(folder))
+    stack.configure(loseData=id)
+    assert "as loseData allows" in output(stack.up())
+    url = stack.outputs()["url"]
+    stack.script("echo seed > /var/lib/app/seed")
+    assert stack.script(SHOW) != before
+    shown = bin_data(stack, "push", str(folder))
+    assert stack.script(SHOW) == before
+    assert stack.script("cat /var/lib/app.before-push-*/seed") == "seed\n"
+    assert get(url).status == 200
+    assert "its /var/lib/app has 2 files (300.0 kB)" in output(stack.pulumi("destroy", "--yes", "--skip-preview"))
+
+
+def bin_data(stack: Stack, *words: str) -> str:
+    """Run bin/data; returns its output."""
+    command = [str(ROOT / "bin/data"), "--stack", stack.name, *words]
+    result = subprocess.run(command, env=stack.env(), capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, output(result)
+    return output(result)

@@ -8,6 +8,19 @@ from pathlib import Path
 
 import pulumi
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
+
+# The same examples in each run: a test that sometimes fails is a defect. Times depend on what else runs.
+settings.register_profile(
+    "gantry",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("gantry")
+set_hypothesis_home_dir(Path(__file__).parents[2] / ".gantry/cache/hypothesis")
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,16 @@ from components.app.discovery import DiscoveryError
 
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+# An app that its own module makes with an argument, in a package without a module of a usual name.
+FACTORY = "from flask import Flask\ndef create_app(config_name):\n    app = Flask(__name__)\n    return app\n"
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+DJANGO = {
+    "manage.py": MANAGE,
+    "shop/__init__.py": "",
+    "shop/settings.py": "WSGI_APPLICATION = 'shop.wsgi.application'\n",
+    "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+    "shop/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
+}
 
 
 def command(folder: Path, files: Mapping[str, str | bytes], packages: str = "uvicorn-worker") -> str:

@@ -17,6 +17,7 @@ from host import deployment, failed_release, files, health, release, systemd, ti
 from host.deployment import Deployment
 from host.errors import ReleaseError
 from host.health_check import Answer, HealthCheck
+from host.layers import nginx
 from host.packages import venv
 from host.paths import Paths
 
@@ -55,6 +56,7 @@ class FakeServer:
         monkeypatch.setattr(venv, "ensure", self.install)
         monkeypatch.setattr(health, "check_socket", lambda path, check: self.check("socket"))
         monkeypatch.setattr(health, "check_candidate", lambda *_: self.check("candidate"))
+        monkeypatch.setattr(nginx, "ensure", lambda _: self.fail("Nginx"))
         monkeypatch.setattr(web_hints, "hints", lambda *_: [])
         monkeypatch.setattr(health, "check_nginx", lambda check: self.check("nginx"))
         monkeypatch.setattr(health, "site_answer", lambda *_: self.check("site"))
@@ -66,7 +68,8 @@ class FakeServer:
         self.fail("venv")
         venv_folder = paths.venvs / venv.key(folder, venv.reader(folder), paths.gunicorn_requirements.read_bytes())
         venv_folder.mkdir(exist_ok=True)
-        (venv_folder / venv.MARK).touch()
+        venv.adopt(paths)
+        venv.complete(paths, venv_folder)
         paths.venv_links.mkdir(exist_ok=True)
         files.point(paths.venv_links / folder.name, venv_folder)
         return venv_folder, "installed"

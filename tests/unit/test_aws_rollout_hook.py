@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ from components.app.source import Release
 from components.aws import rollout_hook
 from components.errors import UserError
 from components.rollout import steps
+from components.rollout.login import Logins
 from components.rollout.steps import RolloutArgs
 from components.server import commands as server_commands
 from components.server.host_program import HostProgram
 from tests.mocks import run_program
 
 SECRET = "correct-horse-battery-staple"
-FIRST_LOGIN = ssh.Login("198.51.100.7", "deploy", "FIRST", "key")
+FIRST_LOGIN, ADMIN_KEY = ssh.Login("198.51.100.7", "deploy", "FIRST", "key"), "admin's key"
 
 
 def rollout_args(folder: Path, *, tarball: bool = True) -> RolloutArgs:
     (folder / "host.pyz").write_text("program")
     (folder / "app.tar").write_text("app")
     return RolloutArgs(
-        host_program=HostProgram(file=folder / "host.pyz", path="/opt/gantry/incoming/host-1.pyz"),
+        logins=Logins(admin_key=ADMIN_KEY, creation="create admin"),
+        host_program=HostProgram(file=folder / "host.pyz", path="/uploads/host-1.pyz", copy="/programs/host-1.pyz"),
         configuration='{"files": {}}',
         release=Release(name="3f2a91c0ffee", tarball=folder / "app.tar" if tarball else None),
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
@@ -44,12 +47,14 @@ class SshServer:
     def __init__(self, *answers: bytes | int) -> None:
         self.answers = list(answers)
         self.host_keys: list[str] = []
+        self.logins: list[tuple[str, str]] = []
         self.commands: list[tuple[str, bytes]] = []
 
     def run(
         self, login: ssh.Login, words: list[str], *, timeout: float, stdin: bytes | Path = b""
     ) -> subprocess.CompletedProcess[bytes]:
         self.host_keys.append(login.host_key)
+        self.logins.append((login.user, login.private_key))
         self.commands.append((words[0], stdin if isinstance(stdin, bytes) else stdin.read_bytes()))
         answer = self.answers.pop(0) if self.answers else b""
         if isinstance(answer, int):
@@ -67,13 +72,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> SshServer:
 def roll_out(server: SshServer, folder: Path, *, tarball: bool = True) -> list[tuple[str, bytes]]:
     """Roll out to the server. Returns the commands after READY, with their standard input."""
     args = rollout_args(folder, tarball=tarball)
-    rollout_hook.roll_out(FIRST_LOGIN, steps.single_server(args, configure=server_commands.CONFIGURE))
+    rollout_hook.roll_out(FIRST_LOGIN, ADMIN_KEY, steps.single_server(args, configure=server_commands.CONFIGURE))
     return server.commands[1:]
 
 
 def test_the_steps_are_those_of_a_rollout_and_finally_the_first_host_key_is_restored(server: SshServer, tmp_path: Path):
-    program = "/opt/gantry/incoming/host-1.pyz"
+    program = "/uploads/host-1.pyz"
     assert roll_out(server, tmp_path) == [
+        ("sh # creates the login admin", b"create admin"),
         (
             f"cat > {program}.partial && mv {program}.partial {program} || {{ rm -f {program}.partial; false; }}",
             b"program",
@@ -88,6 +94,34 @@ def test_the_steps_are_those_of_a_rollout_and_finally_the_first_host_key_is_rest
         ("sudo gantry release 3f2a91c0ffee --settings s --first", SECRET.encode()),
         (rollout_hook.RESTORE_FIRST_HOST_KEY, b""),
     ]
+
+
+def test_the_host_program_and_the_configuration_need_the_login_of_people(server: SshServer, tmp_path: Path):
+    roll_out(server, tmp_path)
+    deploy, admin = ("deploy", "key"), ("admin", ADMIN_KEY)
+    # READY, logins, host program, configure, artifact, release, and the first host key.
+    assert server.logins == [deploy, deploy, admin, admin, deploy, deploy, admin]
+
+
+def test_after_a_failed_release_the_new_server_lets_its_volume_go(server: SshServer, tmp_path: Path):
+    args = replace(rollout_args(tmp_path), mount_command="sudo gantry mount-volume /dev/x --size 20")
+    server.answers += [b""] * 6 + [1]
+    with pytest.raises(UserError, match="gantry release"):
+        rollout_hook.roll_out(FIRST_LOGIN, ADMIN_KEY, steps.single_server(args, configure=server_commands.CONFIGURE))
+    commands = [text for text, _ in server.commands]
+    assert commands[-3:] == [
+        "sudo gantry mount-volume /dev/x --size 20",
+        "sudo gantry release 3f2a91c0ffee --settings s --first",
+        "sudo gantry unmount-volume --stop 60",
+    ]
+
+
+def test_before_the_volume_is_there_a_new_server_is_only_prepared(server: SshServer, tmp_path: Path):
+    args = replace(rollout_args(tmp_path), mount_command="sudo gantry mount-volume /dev/x --size 20")
+    rollout_hook.roll_out(FIRST_LOGIN, ADMIN_KEY, steps.before_volume(args, configure=server_commands.CONFIGURE))
+    commands = [text for text, _ in server.commands]
+    assert commands[-2:] == [args.prepare_command, rollout_hook.RESTORE_FIRST_HOST_KEY]
+    assert not [text for text in commands if "mount" in text]
 
 
 def test_the_hook_keeps_the_first_host_key_because_the_rollout_needs_it(server: SshServer, tmp_path: Path):
@@ -110,16 +144,17 @@ class NewServer:
 
 
 @pytest.fixture
-def run_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[SshServer], None]:
+def run_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs the hook of a server with an Elastic IP against an ``SshServer``."""
 
-    def run(server: SshServer) -> None:
+    def run(server: SshServer, *, prepares: bool | None = None) -> None:
         monkeypatch.setattr(ssh, "run", server.run)
         monkeypatch.setattr(rollout_hook, "PAUSE_SECONDS", 0)
         hooks: list[rollout_hook.RolloutHook] = []
 
         def program() -> pulumi.Output[str]:
-            hooks.append(rollout_hook.RolloutHook("a", NewServer(), rollout_args(tmp_path)))
+            condition = None if prepares is None else pulumi.Output.from_input(prepares)
+            hooks.append(rollout_hook.RolloutHook("a", NewServer(), rollout_args(tmp_path), prepares=condition))
             return hooks[0].instance_id
 
         run_program(program)
@@ -131,19 +166,26 @@ def run_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[SshSe
     return run
 
 
-def test_only_the_first_connection_trusts_the_host_key_of_the_user_data(run_hook: Callable[[SshServer], None]):
+def test_only_the_first_connection_trusts_the_host_key_of_the_user_data(run_hook: Callable[..., None]):
     server = SshServer(b"OWN\n")
     run_hook(server)
-    assert server.host_keys == ["FIRST", *["OWN"] * 5]
+    assert server.host_keys == ["FIRST", *["OWN"] * 6]
 
 
-def test_the_hook_tries_again_while_the_server_cannot_be_reached(run_hook: Callable[[SshServer], None]):
+def test_the_hook_tries_again_while_the_server_cannot_be_reached(run_hook: Callable[..., None]):
     server = SshServer(255, 255, b"OWN\n", 255)
     run_hook(server)
-    assert len(server.commands) == 6 + 3
+    assert len(server.commands) == 7 + 3
 
 
-def test_after_a_failed_release_the_address_stays_and_the_error_says_why(run_hook: Callable[[SshServer], None]):
-    server = SshServer(b"OWN\n", b"", b"", b"", 1)
+def test_after_a_failed_release_the_address_stays_and_the_error_says_why(run_hook: Callable[..., None]):
+    server = SshServer(b"OWN\n", b"", b"", b"", b"", 1)
     with pytest.raises(UserError, match=r"gantry release 3f2a91c0ffee.*the address stays where it is\nwhat went wrong"):
         run_hook(server)
+
+
+@pytest.mark.parametrize("prepares", [True, False])
+def test_a_server_is_prepared_only_if_it_needs_that(run_hook: Callable[..., None], prepares: bool):
+    server = SshServer(b"OWN\n")
+    run_hook(server, prepares=prepares)
+    assert bool(server.commands) is prepares

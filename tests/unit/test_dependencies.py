@@ -58,6 +58,16 @@ def test_a_line_of_conda_is_refused_with_the_line_to_write_instead(app: Path, li
     assert replacement in str(error.value)
 
 
+def test_a_python_that_servers_cannot_download_is_refused_or_pointed_out(app: Path):
+    (app / "runtime.txt").write_text("python-3.6.15\n")
+    with pytest.raises(
+        DependencyError, match=r"3\.6\.15 \(runtime\.txt\), and the oldest one .* 3\.8: .* such as 3\.13"
+    ):
+        packed(app)
+    (app / "runtime.txt").write_text("python-3.7\n")
+    assert any("unless the setting pythonMirror names a list" in note for note in artifact.contents(app).notes)
+
+
 @pytest.mark.parametrize("version", ["19.9.0", "19.10"])
 def test_a_gunicorn_that_is_too_old_for_the_servers_python_is_refused(app: Path, version: str):
     (app / "requirements.txt").write_text(f"flask\ngunicorn=={version}  # pinned\n")

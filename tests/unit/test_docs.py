@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.server.configuration import MAX_UPLOAD
+from host.nginx_limits import MAX_UPLOAD_MB
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +19,13 @@ def _tests_in(pattern: str) -> set[str]:
     return set(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
 
 
+def test_the_page_about_own_programs_shows_the_example_with_another_resource():
+    page, example = ROOT / "docs/own-program.md", ROOT / "examples/with-bucket/__main__.py"
+    [code] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    shown = [line for line in code.splitlines() if "queue" not in line]
+    assert len(shown) == 5
+    assert set(shown) <= {line.strip() for line in example.read_text().splitlines()}
+
+
 def test_the_page_about_apps_names_the_upload_limit():
-    limit = MAX_UPLOAD.removesuffix("m")
-    assert f"| size of an upload | {limit} MB |" in (ROOT / "docs/your-app.md").read_text()
+    assert f"| size of an upload | {MAX_UPLOAD_MB} MB |" in (ROOT / "docs/your-app.md").read_text()

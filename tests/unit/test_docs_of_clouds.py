@@ -17,12 +17,14 @@ BALANCED = {"servers": 2, "balancer": True}
 SHAPES: dict[str, dict[str, dict[str, Any]]] = {
     "AWS": {
         "one server": AWS,
+        "one server, storage": {**AWS, "storage": 20},
         "one server, zone": {**AWS, **SITE},
         "two servers": {**AWS, **BALANCED},
         "two servers, zone, logs": {**AWS, **BALANCED, **SITE, "access_logs": True},
     },
     "DigitalOcean": {
         "one server": DIGITALOCEAN,
+        "one server, storage": {**DIGITALOCEAN, "storage": 20},
         "one server, zone": {**DIGITALOCEAN, **SITE},
         "two servers": {**DIGITALOCEAN, **BALANCED},
         "two servers, zone": {**DIGITALOCEAN, **BALANCED, **SITE},

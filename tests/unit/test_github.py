@@ -270,16 +270,20 @@ def test_a_deployment_uses_the_commit_that_ci_has_tested():
         assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
 
-def test_the_weekly_run_has_the_set_up_of_ci_and_runs_every_scenario_and_case():
+def test_the_weekly_run_has_the_set_up_of_ci_and_runs_every_scenario_and_case_and_chaos():
     [ci], [weekly] = jobs("ci.yml").values(), jobs("weekly.yml").values()
-    *before, clouds, releases, cases = weekly.pop("steps")
+    *before, clouds, releases, cases, chaos = weekly.pop("steps")
     assert before == ci.pop("steps")[:-1]
     assert clouds == {"run": "make test ARGS=tests/clouds", "env": {"CLOUDS": "all", "KILLS": 30}}
     assert releases == {
         "run": "make test ARGS=tests/machine/test_faults_of_releases.py",
         "env": {"RELEASE_KILLS": 50, "ROUNDS": 50},
     }
-    assert cases == {"run": "make test ARGS=tests/machine/test_cases.py", "env": {"GANTRY_ALL_CASES": 1}}
+    assert cases == {
+        "run": "make test ARGS='tests/machine/test_cases.py tests/machine/test_apps_under_load.py'",
+        "env": {"GANTRY_ALL_CASES": 1},
+    }
+    assert chaos == {"run": "make bench ARGS=chaos"}
     assert weekly.pop("timeout-minutes") > ci.pop("timeout-minutes")
     assert weekly == ci
     assert set(trigger("weekly.yml")) == {"schedule", "workflow_dispatch"}

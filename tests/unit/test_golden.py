@@ -16,13 +16,21 @@ RENDERED = rendered_files()
 SITES = [name for name in RENDERED if name.startswith("site-")]
 # Variables that Nginx defines itself; it also defines http_<name> for each header.
 NGINX_VARIABLES = {
+    "$binary_remote_addr",
+    "$body_bytes_sent",
+    "$content_length",
     "$host",
     "$msec",
     "$realip_remote_addr",
     "$remote_addr",
+    "$remote_user",
+    "$request",
+    "$request_method",
     "$request_time",
     "$request_uri",
     "$scheme",
+    "$status",
+    "$time_local",
     "$upstream_status",
     "$uri",
 }
@@ -162,8 +170,8 @@ def test_a_candidate_is_served_with_the_directives_of_a_visitors_request_on_a_lo
         ]
         for server in (candidate, site)
     ]
-    # The app, its static files, and its page for those that don't exist.
-    assert visited == [[checked] * 3]
+    # The app, its static files, the last responses of both before Nginx is replaced, and the page for missing files.
+    assert visited == [[checked] * 5]
     assert ["proxy_set_header", "Connection", '""'] in checked
     [upstream] = [directive for directive in root.block if directive.words == ["upstream", "candidate"]]
     assert [line.words for line in upstream.block] == [["server", "unix:/var/lib/gantry/candidate.sock", "max_fails=0"]]

@@ -31,8 +31,45 @@ def notes(folder: Path, procfile: str = GUNICORN, **files: str) -> list[str]:
 
 def test_a_profile_gets_the_line_that_runs_it(tmp_path: Path):
     [note] = notes(tmp_path, **{".profile": "export A=b\n"})
-    assert "'web: . ./.profile && gunicorn app:app'" in note
+    assert "'web: . ./.profile; gunicorn app:app'" in note
     assert notes(tmp_path, "web: . ./.profile && gunicorn app:app\n", **{".profile": "export A=b\n"}) == []
+
+
+def test_the_scripts_of_profile_d_come_before_the_profile(tmp_path: Path):
+    files = {".profile": "", ".profile.d/b.sh": "", ".profile.d/a.sh": "", ".profile.d/README": ""}
+    [note] = notes(tmp_path, **files)
+    assert "servers don't run .profile.d/a.sh and .profile.d/b.sh and .profile: if a command needs them" in note
+    assert "'web: . ./.profile.d/a.sh; . ./.profile.d/b.sh; . ./.profile; gunicorn app:app'" in note
+    assert notes(tmp_path, "web: . ./.profile.d/a.sh && gunicorn app:app\n", **{".profile.d/a.sh": ""}) == []
+
+
+DOKKU = '{"scripts": {"dokku": {"predeploy": "./a.sh", "postdeploy": "python b.py"}}}'
+
+
+@pytest.mark.parametrize(
+    ("procfile", "app_json", "expected"),
+    [
+        (GUNICORN, DOKKU, "run predeploy and postdeploy of app.json: to run them before the switch, add the line"
+         " 'release: ./a.sh && python b.py', or write what makes files into a `build` line"),
+        (f"{GUNICORN}release: ./a.sh\n", DOKKU,
+         "run postdeploy of app.json: change the line of the Procfile to 'release: ./a.sh && python b.py'"),
+        (f"{GUNICORN}release: ./a.sh && python b.py\n", DOKKU, ""),
+        (GUNICORN, '{"scripts": {"dokku": 7}}', ""),
+        (GUNICORN, '{"scripts": {"postdeploy": "x"}}', ""),
+    ],
+)  # fmt: skip
+def test_dokkus_steps_of_a_deploy_get_a_release_line(tmp_path: Path, procfile: str, app_json: str, expected: str):
+    found = notes(tmp_path, procfile, **{"app.json": app_json})
+    assert found == ([f"servers don't {expected}"] if expected else [])
+
+
+def test_the_corpora_of_nltk_get_a_build_line_and_a_variable(tmp_path: Path):
+    [note] = notes(tmp_path, **{"nltk.txt": "stopwords\npunkt\n", "bin/post_compile": ""})
+    line = "'build: python -m nltk.downloader -d nltk_data stopwords punkt && bin/post_compile'"
+    assert note.startswith(f"servers don't run bin/post_compile and the downloads of nltk.txt: add the line {line}")
+    assert note.endswith("and run: pulumi config set --path env.NLTK_DATA nltk_data")
+    assert notes(tmp_path, f"{GUNICORN}build: python -m nltk.downloader all\n", **{"nltk.txt": "punkt"}) == []
+    assert notes(tmp_path, **{"nltk.txt": "\n"}) == []
 
 
 @pytest.mark.parametrize(
@@ -145,3 +182,8 @@ def test_processes_that_only_heroku_yml_has_are_said(tmp_path: Path):
 )
 def test_a_heroku_yml_without_processes_is_left_alone(tmp_path: Path, text: str):
     heroku_files.require_procfile(tmp_path, {"heroku.yml": text.encode()})
+
+
+def test_comments_of_nltk_txt_are_no_corpora(tmp_path: Path):
+    [note] = notes(tmp_path, **{"nltk.txt": "# corpora\npunkt # for sentences\n"})
+    assert "-d nltk_data punkt'" in note

@@ -196,6 +196,21 @@ def test_a_module_with_the_name_of_the_apps_own_folder_is_found(tmp_path: Path):
     assert "env.PYTHONPATH ." in sentence
 
 
+def test_an_app_behind_a_dot_gets_a_colon(tmp_path: Path):
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite/wsgi.py").touch()
+    text = "ModuleNotFoundError: No module named 'mysite.wsgi.application'; 'mysite.wsgi' is not a package"
+    assert "write mysite.wsgi:application into the Procfile" in explain(text, tmp_path)
+
+
+def test_a_change_to_the_home_of_heroku_is_taken_out(tmp_path: Path):
+    (tmp_path / "shop.py").touch()
+    (tmp_path / "Procfile").write_text("web: cd $HOME && gunicorn shop:app\n")
+    sentence = explain("ModuleNotFoundError: No module named 'shop'", tmp_path)
+    assert "take `cd $HOME` out of the Procfile" in sentence
+    assert "PYTHONPATH" not in sentence
+
+
 @pytest.mark.parametrize(
     ("file", "remedy"),
     [
@@ -208,6 +223,58 @@ def test_a_module_with_the_name_of_the_apps_own_folder_is_found(tmp_path: Path):
 def test_a_missing_package_is_added_where_the_app_lists_its_packages(tmp_path: Path, file: str, remedy: str):
     (tmp_path / file).touch()
     assert remedy in explain("ModuleNotFoundError: No module named 'pkg_resources'", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        ("imp", "no module imp since 3.12: update the package that imports it, or write 3.11 into .python-version."),
+        ("cgi", "write 3.12 into .python-version, or add legacy-cgi to requirements.txt."),
+        ("distutils.util", "write 3.11 into .python-version, or add setuptools to requirements.txt."),
+        ("telnetlib", "no module telnetlib since 3.13: update the package"),
+        ("tomllib", "has the module tomllib since 3.11: write 3.11 into .python-version, or a newer version"),
+        ("winreg", "Only Windows has the module winreg"),
+        ("tkinter", "needs a screen, which a server doesn't have"),
+        ("_sqlite3", "no package has it: choose another version of Python in .python-version"),
+        ("google.cloud", "its package has another name: add <package> to requirements.txt"),
+        ("google", "its package has another name: add <package> to requirements.txt"),
+        ("google.cloud.storage", "add google-cloud-storage to requirements.txt"),
+        ("google.protobuf", "add protobuf to requirements.txt"),
+        ("nacl", "add PyNaCl to requirements.txt"),
+        ("serial.tools", "add pyserial to requirements.txt"),
+        ("flask_cors", "add flask_cors to requirements.txt"),
+    ],
+)
+def test_a_missing_module_gets_its_package_or_another_version_of_python(module: str, sentence: str):
+    assert sentence in explain(f"ModuleNotFoundError: No module named '{module}'")
+
+
+def test_the_version_of_python_is_written_where_the_app_has_it(tmp_path: Path):
+    (tmp_path / "runtime.txt").write_text("python-3.13")
+    text = "ModuleNotFoundError: No module named 'imp'"
+    assert "or write python-3.11 into runtime.txt" in explain(text, tmp_path)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/imp.py").touch()
+    assert "The module imp is in lib/" in explain(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("docker", "An app runs without containers"),
+        ("heroku", "heroku is a program for the computers of developers"),
+        ("nginx", "Nginx in front of every app"),
+        ("redis-server", "A server starts no redis-server for an app"),
+        ("crontab", "jobs at fixed times"),
+        ("java", "write default-jre-headless into a file Aptfile"),
+        ("sqlite3", "write sqlite3 into a file Aptfile"),
+        ("jq", "write jq into a file Aptfile"),
+    ],
+)
+def test_a_missing_program_that_no_python_package_has_is_not_sought_there(program: str, sentence: str):
+    found = explain(f"/bin/bash: line 1: {program}: command not found")
+    assert sentence in found
+    assert "Python package" not in found
 
 
 def test_the_error_ends_with_the_remedy():

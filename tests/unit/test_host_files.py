@@ -80,6 +80,19 @@ def test_a_first_configuration_is_written_and_the_services_are_reloaded(tmp_path
     ]
 
 
+def test_nginx_is_restarted_before_it_has_visitors_and_later_only_reloaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    program, drop_in = "/opt/gantry/host.pyz", "/etc/systemd/system/nginx.service.d/sandbox.conf"
+    services = Services()
+    configure(Paths(tmp_path), Configuration({SITE: "one\n", drop_in: "one\n"}, {program: "a"}), services)
+    assert services.commands[-1] == "systemctl restart nginx"
+    assert "when it starts" not in capsys.readouterr().out
+    configure(Paths(tmp_path), Configuration({SITE: "two\n", drop_in: "two\n"}, {program: "b"}), services)
+    assert services.commands[-1] == "systemctl reload-or-restart nginx"
+    assert "Nginx gets its new restrictions when it starts the next time" in capsys.readouterr().out
+
+
 def test_an_unchanged_configuration_reloads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     configure(Paths(tmp_path), CONFIGURATION, Services())
     services = Services()
@@ -104,7 +117,7 @@ def test_a_changed_firewall_is_checked_and_loaded_without_a_reload_of_nginx(tmp_
     configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "one\n"}, {}), Services())
     services = Services()
     configure(Paths(tmp_path), Configuration({SITE: "new\n", FIREWALL: "two\n"}, {}), services)
-    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
+    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload-or-restart nftables"]
 
 
 def test_a_changed_rule_that_the_firewall_includes_loads_the_whole_firewall(tmp_path: Path):
@@ -112,7 +125,7 @@ def test_a_changed_rule_that_the_firewall_includes_loads_the_whole_firewall(tmp_
     configure(Paths(tmp_path), Configuration({FIREWALL: "all\n", admitted: "one\n"}, {}), Services())
     services = Services()
     configure(Paths(tmp_path), Configuration({FIREWALL: "all\n", admitted: "two\n"}, {}), services)
-    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload nftables"]
+    assert services.commands == [f"nft --check --file {FIREWALL}", "systemctl reload-or-restart nftables"]
 
 
 def test_changed_gunicorn_settings_reload_nothing_because_the_next_release_reads_them(tmp_path: Path):
@@ -130,6 +143,44 @@ def test_after_nginx_refuses_a_site_the_old_one_is_put_back(tmp_path: Path):
         configure(Paths(tmp_path), broken, Services(refuse="nginx"))
     assert (tmp_path / LINK[1:]).read_text() == "new\n"
     assert sorted(path.name for path in (tmp_path / "etc").iterdir()) == ["nginx", "systemd"]
+
+
+SUDO_RULES, SSH_SETTINGS = "/etc/sudoers.d/zz-gantry-deploy", "/etc/ssh/sshd_config.d/gantry-logins.conf"
+RESTRICTION = Configuration({SUDO_RULES: "deploy ALL=(ALL:ALL) !ALL\n", SSH_SETTINGS: "Match User deploy\n"}, {})
+
+
+def complete_logins(paths: Paths) -> None:
+    paths.logins.mkdir(parents=True)
+    paths.login_keys.touch()
+
+
+def test_sudos_rules_are_checked_before_they_count_and_ssh_is_reloaded(tmp_path: Path):
+    complete_logins(Paths(tmp_path))
+    services = Services()
+    configure(Paths(tmp_path), RESTRICTION, services)
+    visudo, *others = services.commands
+    assert visudo.startswith("visudo -c -q -f /") and SUDO_RULES not in visudo
+    assert others == ["sshd -t", "systemctl reload ssh"]
+    assert (tmp_path / SUDO_RULES[1:]).stat().st_mode & 0o777 == 0o440
+    again = Services()
+    configure(Paths(tmp_path), RESTRICTION, again)
+    assert again.commands == []
+
+
+@pytest.mark.parametrize("program", ["visudo", "sshd"])
+def test_nothing_is_restricted_if_sudo_or_ssh_refuses_its_file(tmp_path: Path, program: str):
+    complete_logins(Paths(tmp_path))
+    services = Services(refuse=program)
+    with pytest.raises(ReleaseError):
+        configure(Paths(tmp_path), RESTRICTION, services)
+    assert not (tmp_path / SUDO_RULES[1:]).exists() and not (tmp_path / SSH_SETTINGS[1:]).exists()
+    assert "systemctl reload ssh" not in services.commands
+
+
+def test_nothing_is_restricted_before_people_can_log_in(tmp_path: Path):
+    with pytest.raises(ReleaseError, match="no login for people yet"):
+        configure(Paths(tmp_path), RESTRICTION, Services())
+    assert not (tmp_path / SUDO_RULES[1:]).exists()
 
 
 def test_the_run_after_one_that_was_killed_before_the_reload_reloads_the_services(tmp_path: Path):

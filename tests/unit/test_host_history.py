@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from host import history, status
+from host.console import phase
 from host.history import Entry
 from host.paths import Paths
 
@@ -42,6 +43,21 @@ def test_an_entry_has_the_reason_of_a_failure_without_values_of_variables(paths:
     with pytest.raises(ValueError, match="app"), history.recording(paths, entry, {"TOKEN": "hunter22"}):
         raise ValueError("the app doesn't start:\nKeyError: 'hunter22'")
     assert history.last_entries(paths, 1)[0]["reason"] == "the app doesn't start: KeyError: '[TOKEN]'"
+
+
+def test_the_entry_of_a_killed_run_has_the_phases_that_ended_and_the_one_in_progress(paths: Paths):
+    entry = Entry("a", "a-1", by="ada", source="console")
+    with history.recording(paths, entry):
+        with phase("venv", entry.phases):
+            pass
+        with phase("start", entry.phases):
+            killed = paths.unfinished_entry.read_bytes()
+    paths.unfinished_entry.write_bytes(killed)  # as if the run had been killed at that time
+    record(paths, "b")
+    interrupted = history.last_entries(paths, 2)[0]
+    assert (interrupted["result"], interrupted["reason"]) == ("interrupted", "in the phase start")
+    assert set(interrupted["phases"]) == {"venv"}
+    assert stat.S_IMODE(paths.history.stat().st_mode) == 0o600
 
 
 def test_a_passed_watch_counts_until_the_deployment_has_a_bad_result(paths: Paths):
@@ -99,11 +115,12 @@ def test_the_status_for_people_has_the_newest_release_first_with_one_line_of_its
     old = {**entry, "source": "192.0.2.7", "result": "serving", "reason": None}
     new = {**entry, "release": "b", "source": "console", "result": "failed", "reason": "a fault", "revision": "v2"}
     report = {"release": "a", "active": True, "since": "2026-01-02T03:04:06Z", "processes": ["worker"]}
-    report |= {"deployment": "a-1", "proven": "b-1", "kept": ["a"], "history": [old, new]}
+    report |= {"deployment": "a-1", "proven": "b-1", "kept": ["a"], "history": [old, new], "updates": "not run yet"}
     assert status.text(report).splitlines() == [
         "release a is serving since 2026-01-02T03:04:06Z",
         "on probation: rolls back to b unless it is confirmed",
         "other processes: worker",
+        "security updates: not run yet",
         "kept: a",
         "2026-01-02T03:04:05Z  b (v2)    1.50 s  by ada from console  failed: a fault",
         "2026-01-02T03:04:05Z  a    1.50 s  by ada from 192.0.2.7  serving",
@@ -121,6 +138,7 @@ def test_the_status_of_a_server_without_a_release(paths: Paths):
         "processes": [],
         "kept": [],
         "history": [],
+        "updates": "",
     }
     assert report == empty
     assert status.text(report) == "no release yet\nkept: none"

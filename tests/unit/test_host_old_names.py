@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -75,9 +76,18 @@ def test_the_earlier_name_of_a_command_still_works(
     monkeypatch: pytest.MonkeyPatch, words: list[str], module: object, function: str
 ):
     calls: list[str] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(module, function, lambda *_, **__: calls.append(function))
     assert cli.main(words) == 0
     assert calls == [function]
+
+
+def test_a_drop_in_that_waits_as_the_apps_user_leaves_it_to_the_unit(monkeypatch: pytest.MonkeyPatch):
+    calls: list[str] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    monkeypatch.setattr(web_server, "wait_until_listening", lambda *_: calls.append("called"))
+    assert cli.main(["wait-until-listening", "3f2a91c0ffee-1b2c3d", "17"]) == 0
+    assert calls == []
 
 
 def test_the_help_does_not_show_earlier_names(capsys: pytest.CaptureFixture[str]):

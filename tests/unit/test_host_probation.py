@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from host import failed_release, history, probation, processes, release, release_phase, resume, systemd, times, watch
+from host.console import Phases
 from host.deployment import Deployment, Folders, write_files
 from host.errors import ReleaseError
 from host.paths import Paths
@@ -51,7 +52,7 @@ def migrated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The deployments whose release phase has run. The release phase of the page "bad" fails."""
     names: list[str] = []
 
-    def run(paths: Paths, deployment: Deployment, folders: Folders) -> None:
+    def run(paths: Paths, deployment: Deployment, folders: Folders, seconds: Phases | None = None) -> None:
         write_files(paths, deployment, folders)
         if "bad" in (paths.releases / deployment.release / "page").read_text():
             raise ReleaseError("the release phase failed")
@@ -88,7 +89,26 @@ def test_the_preparation_runs_no_release_phase_on_other_servers_or_for_an_app_wi
     probation.prepare(server.paths, server.upload("one", Procfile=MIGRATING))
     plain = server.upload("two")
     probation.prepare(server.paths, plain, release_phase_of(plain))
-    assert migrated == history.last_entries(server.paths, 9) == []
+    assert migrated == []
+
+
+def test_each_server_records_the_phases_of_its_preparation_release_confirmation_and_rollback(server: ProbationServer):
+    one, two, three = server.upload("one"), server.upload("two"), server.upload("three")
+    server.release(one)
+    probation.prepare(server.paths, two, release_phase_of(two))
+    server.release(two, probation=900)
+    server.release(two)
+    server.release(three, probation=900)
+    server.rollback()
+    entries = [(entry["result"], set(entry["phases"])) for entry in history.last_entries(server.paths, 9)][1:]
+    switch = {"lock", "space", "unpack", "venv", "start", "check", "switch", "verify", "watch", "drain", "prune"}
+    assert entries == [
+        ("prepared", {"lock", "space", "unpack", "venv"}),
+        ("on probation", switch),
+        ("serving", {"lock", "confirm", "drain", "prune"}),
+        ("on probation", switch),
+        ("rolled back", {"lock", "rollback", "drain", "processes"}),
+    ]
 
 
 def test_a_release_phase_that_fails_during_the_preparation_is_in_the_history_and_leaves_no_files(

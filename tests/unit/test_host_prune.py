@@ -32,6 +32,40 @@ def test_the_error_names_a_release_that_was_never_uploaded(server: FakeServer):
         server.release("cafe00000000")
 
 
+def test_host_programs_that_the_server_does_not_use_are_removed(server: FakeServer):
+    paths = server.paths
+    # An earlier version also uploaded host programs to the folder of releases.
+    for folder in (paths.incoming, paths.program_uploads, paths.programs):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("host-1.pyz", "host-2.pyz", "host-2.pyz.new"):
+            (folder / name).touch()
+    paths.host_program.symlink_to(paths.programs / "host-2.pyz")
+    server.release(server.upload("one"))
+    kept = sorted(
+        program
+        for folder in (paths.incoming, paths.program_uploads, paths.programs)
+        for program in folder.glob("host-*")
+    )
+    assert kept == [paths.program_uploads / "host-2.pyz", paths.programs / "host-2.pyz"]
+
+
+def test_a_link_among_the_uploads_is_removed_and_not_followed(server: FakeServer, tmp_path: Path):
+    server.paths.incoming.mkdir(parents=True, exist_ok=True)
+    for number in range(11):
+        (server.paths.incoming / f"{number:012x}.tar").symlink_to(tmp_path / "missing")
+    server.release(server.upload("one"))
+    assert len(list(server.paths.incoming.iterdir())) == 9
+
+
+def test_an_upload_that_is_a_link_is_refused_before_its_target_is_read(server: FakeServer):
+    digest = server.upload("one")
+    upload = server.paths.tarball(digest)
+    upload.rename(upload.with_name("elsewhere"))
+    upload.symlink_to("elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        server.release(digest)
+
+
 def test_five_releases_are_kept_and_the_target_of_a_rollback_counts_as_the_newest(server: FakeServer):
     digests = server.release_pages(*"01234")
     server.release(digests[0])

@@ -8,7 +8,7 @@ import pytest
 
 from host.errors import ReleaseError
 from host.packages import pythons, uv
-from host.packages.python_versions import Choice, choose
+from host.packages.python_versions import Choice, choose, download_warning
 from host.packages.requirements import Read
 from host.paths import Paths
 
@@ -21,7 +21,8 @@ SERVER = "3.13.5"
 def app(**files: str) -> Read:
     """An app with these files. In their names, _ stands for a dot."""
     contents = {"requirements.txt": b""} | {name.replace("_", "."): text.encode() for name, text in files.items()}
-    contents |= {".python-version": contents.pop("version")} if "version" in contents else {}
+    names = {"version": ".python-version", "tools": ".tool-versions"}
+    contents = {names.get(name, name): content for name, content in contents.items()}
     return contents.get
 
 
@@ -34,6 +35,8 @@ def app(**files: str) -> Read:
         {"version": "3\n"},
         {"version": "system\n"},
         {"version": ">= 3.11\n"},
+        {"tools": "nodejs 20.1.0\npython latest\n"},
+        {"tools": "nodejs 20.1.0 # python 3.9\n\n"},
         {"pyproject_toml": PROJECT.format(">=3.9,<4")},
         {"pyproject_toml": '[tool.poetry.dependencies]\npython = "^3.9"\n'},
         {"Pipfile": "", "Pipfile_lock": '{"_meta": {"requires": {"python_version": "3.13"}}}'},
@@ -50,6 +53,7 @@ def test_the_servers_python_is_used_if_it_fits(files: dict[str, str]):
         ("3.9.18", {"runtime_txt": "python-3.9.18\n", "version": "3.9\n"}),
         ("3.9", {"version": "# ours\n3.9\n3.8\n"}),
         ("3.9", {"version": "cpython-3.9"}),
+        ("3.9.18", {"tools": "# ours\nnodejs 20.1.0\npython 3.9.18 system\n"}),
         ("3.9", {"version": "cpython@3.9"}),
         ("3.9", {"version": "3.9-dev"}),
         ("3.9.18", {"version": "3.9.18/envs/shop"}),
@@ -86,6 +90,10 @@ def test_another_last_number_of_the_servers_version_is_said():
         ("different versions of Python", {"version": "3.13", "pyproject_toml": PROJECT.format("<3.12")}),
         ("no version of Python fits", {"pyproject_toml": PROJECT.format("<3.7")}),
         (r'write >=3\.11 in requires-python in pyproject\.toml', {"pyproject_toml": PROJECT.format("3.11")}),
+        (r"3\.6\.15 \(runtime\.txt\), and the oldest .* is 3\.8: .* such as 3\.13", {"runtime_txt": "python-3.6.15"}),
+        (r"Python 2\.7 \(\.python-version\), and the oldest one", {"version": "2.7"}),
+        (r"Python 3\.5 \(Pipfile\), and", {"Pipfile": PIPFILE.replace("3.9", "3.5"), "Pipfile_lock": "{}"}),
+        (r"Python ==3\.6\.9 \(requires-python in", {"pyproject_toml": PROJECT.format("==3.6.9")}),
         (r"runtime\.txt has 'pypy-3\.9', but must name", {"runtime_txt": "pypy-3.9"}),
         (r"\.python-version has '3.12t', but must name", {"version": "3.12t"}),
         (r"\.python-version has 'my-env', but must name", {"version": "my-env"}),
@@ -94,6 +102,15 @@ def test_another_last_number_of_the_servers_version_is_said():
 def test_versions_that_contradict_each_other_are_refused_with_their_files(reason: str, files: dict[str, str]):
     with pytest.raises(ValueError, match=reason):
         choose(app(**files), SERVER)
+
+
+def test_a_python_that_only_a_list_of_the_users_own_may_have_gets_a_warning():
+    choice = choose(app(runtime_txt="python-3.7.9"), SERVER)
+    warning = download_warning(choice)
+    assert choice.version == "3.7.9"
+    assert "3.7.9 (runtime.txt), and the oldest one that servers can download is 3.8, unless" in warning
+    assert not download_warning(choose(app(runtime_txt="python-3.8"), SERVER))
+    assert not download_warning(Choice())
 
 
 def test_a_version_may_be_in_utf_16_with_a_byte_order_mark():
@@ -113,7 +130,8 @@ class FakeUv:
         monkeypatch.setattr(uv, "run", self.run)
         monkeypatch.setattr(pythons.shutil, "chown", lambda *_: None)
 
-    def run(self, command: list[str], folder: Path, variables: dict[str, str]) -> str:
+    def run(self, command: list[str], folder: Path, variables: dict[str, str], *, writable: Path) -> str:
+        assert writable == self.paths.pythons
         self.variables = variables
         fitting = [version for version in self.available if f"{version}.".startswith(f"{command[-1]}.")]
         if not fitting:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from host import history, processes, release, state
+from host import history, processes, release, state, volume_removal
 from host.errors import ReleaseError
 from tests.unit.host_server import FakeServer, die_after, options
 
@@ -73,6 +75,16 @@ def test_a_first_release_that_fails_leaves_the_placeholder(server: FakeServer, s
         server.release(server.upload("one"))
     assert not server.paths.socket.is_symlink()
     assert state.current(server.paths) is None
+
+
+def test_the_rollback_of_a_failed_release_is_a_phase_of_its_entry(server: FakeServer):
+    server.release(server.upload("one"))
+    server.errors["watch"] = "a fault"
+    with pytest.raises(ReleaseError):
+        server.release(server.upload("two"))
+    entry = history.last_entries(server.paths, 1)[0]
+    assert list(entry["phases"])[-2:] == ["watch", "rollback"]
+    assert entry["result"] == "rolled back"
 
 
 def with_processes(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,3 +200,54 @@ def test_the_history_has_the_result_and_the_reason_of_each_release(server: FakeS
     ]
     phases = ["lock", "space", "unpack", "venv", "start", "check", "switch", "verify", "watch", "drain", "prune"]
     assert list(entries[0]["phases"]) == phases
+
+
+@pytest.mark.parametrize("step", ["", "venv", "socket", "nginx", "watch"])
+def test_a_volume_is_given_up_after_the_long_steps_and_taken_back_if_the_release_fails(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    @contextmanager
+    def given_up(_: object) -> Generator[None]:
+        assert (server.paths.releases / second).is_dir()
+        server.calls.append("give up")
+        try:
+            yield
+        except ReleaseError:
+            server.calls.append("take back")
+            raise
+
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    monkeypatch.setattr(volume_removal, "is_due", lambda *_, **__: True)
+    monkeypatch.setattr(volume_removal, "given_up", given_up)
+    if step:
+        server.errors[step] = "a fault"
+        with pytest.raises(ReleaseError, match=rf"a fault(?s:.*)\nrelease {first} still serves"):
+            server.release(second)
+        assert [path.name for path in server.paths.releases.iterdir()] == [first]
+    else:
+        server.release(second)
+        assert server.calls[:2] == ["give up", f"start {second}"]
+    assert ("give up" in server.calls) == (step != "venv")
+    assert ("take back" in server.calls) == (step not in ("", "venv"))
+
+
+def test_a_release_that_serves_already_starts_again_when_its_volume_is_given_up(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+):
+    digest = server.upload("one")
+    server.release(digest)
+    monkeypatch.setattr(volume_removal, "is_due", lambda *_, **__: True)
+    monkeypatch.setattr(volume_removal, "given_up", lambda _: nullcontext())
+    server.release(digest)
+    assert server.calls[0] == f"start {digest}"
+    assert server.page() == "one"
+
+
+def test_a_refused_end_of_the_volume_changes_nothing(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
+    first, second = server.upload("one"), server.upload("two")
+    server.release(first)
+    monkeypatch.setattr(volume_removal.volume, "is_configured", lambda _: True)
+    with pytest.raises(ReleaseError, match="the setting storage is gone"):
+        server.release(second)
+    assert server.calls == []

@@ -8,7 +8,6 @@ import pytest
 
 from host import deployment, resume
 from host.errors import ReleaseError
-from host.packages import venv
 from tests.unit.host_server import WATCH_SECONDS, FakeServer, die_after
 
 
@@ -77,7 +76,7 @@ def test_a_release_whose_packages_are_installed_again_is_watched_in_full(server:
     first, second = server.upload("one"), server.upload("two", requirements="django")
     server.release(first)
     server.release(second)
-    (server.venv("flask") / venv.MARK).unlink()
+    (server.paths.venv_marks / server.venv("flask").name).unlink()
     server.release(first)
     assert server.watch_seconds == WATCH_SECONDS
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from host.errors import ReleaseError
-from host.packages import package_install, pythons, venv
+from host.packages import isolation, package_install, pythons, uv_cache, venv
 from host.packages import uv as uv_program
 from host.packages.package_install import reader
 from host.packages.uv import shortened
@@ -36,22 +37,30 @@ class FakeUv:
         self.gunicorn = ""
         self.refuse: str | None = None
         self.variables: dict[str, str] = {}
+        self.error = "no route to the registry"
+        # Whether uv ran without code of packages, for each of its commands.
+        self.runs: list[tuple[list[str], bool]] = []
         for folder in (self.paths.releases, self.paths.venvs):
             folder.mkdir(parents=True)
         self.paths.gunicorn_requirements.write_text("gunicorn==27.0.1\n")
-        monkeypatch.setattr(subprocess, "run", self.run)
+        monkeypatch.setattr(isolation, "run", self.run)
+        monkeypatch.setattr(isolation, "stop_all", lambda: self.commands.append(["stop all"]))
+        monkeypatch.setattr(uv_cache, "private_copy", lambda _, copy: nullcontext(copy))
+        monkeypatch.setattr(uv_cache, "protect", lambda _: self.commands.append(["protect"]))
         monkeypatch.setattr(venv.pwd, "getpwnam", lambda _: SimpleNamespace(pw_uid=7))
         monkeypatch.setattr(venv.uv, "end_processes_of", lambda user: self.commands.append(["end", str(user)]))
         monkeypatch.setattr(package_install.shutil, "chown", lambda *_: None)
 
     def run(
-        self, command: Sequence[str], env: Mapping[str, str] = os.environ, **_: Any
+        self, command: Sequence[str], *, variables: Mapping[str, str], may_link: bool, **_: Any
     ) -> subprocess.CompletedProcess[str]:
         words = [Path(word).name if word.startswith("/") else word for word in command]
         self.commands.append(words)
-        self.variables = {name: value for name, value in env.items() if name not in os.environ}
+        self.runs.append((words, may_link))
+        self.variables = dict(variables)
         if self.refuse and self.refuse in words:
-            return subprocess.CompletedProcess(command, 1, "", f"no route to the registry {env.get('TOKEN', '')}")
+            error = f"{self.error} {variables.get('TOKEN', '')}"
+            return subprocess.CompletedProcess(command, 1, "", error)
         if self.gunicorn and "requirements.txt" in words:
             folder = Path(command[command.index("--python") + 1]).parents[1]
             (folder / "bin").mkdir()
@@ -87,7 +96,7 @@ def test_two_releases_with_the_same_requirements_share_a_virtual_environment(uv:
 
 def test_the_build_users_processes_are_ended_before_anything_is_installed(uv: FakeUv):
     uv.install(uv.release("a", requirements="flask\n"))
-    assert uv.commands[0] == ["end", "7"]
+    assert uv.commands[:2] == [["stop all"], ["end", "7"]]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes of another user")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +11,25 @@ from typing import Any
 import pytest
 
 from host import deployment, health, watch
-from host.access_log import Share
+from host.crashes import Crash
 from host.deployment import UnitState
 from host.errors import ReleaseError
 from host.health_check import Answer, HealthCheck
 
 CHECK = HealthCheck("/healthz", "rocket.test")
 HEALTHY = watch.Observation(
-    failed_checks=0, answer=Answer(200), active="active", restarts=0, crashes=[], before=Share(), since=Share(0, 100)
+    failed_checks=0,
+    answer=Answer(200),
+    active="active",
+    has_restarted=False,
+    crashes=[],
+    usual_crashes=0,
+    nobody_came=False,
+    unlucky=0,
+    errors="",
 )
+CRASHES = [Crash(1, signal.SIGKILL), Crash(2, 3 << 8)]
+SICK = {"failed_checks": 2, "answer": Answer(500)}
 
 
 def test_a_healthy_release_has_no_fault():
@@ -29,11 +41,12 @@ def test_a_healthy_release_has_no_fault():
     [
         (replace(HEALTHY, active="failed"), "its unit is failed"),
         (replace(HEALTHY, active="activating"), "its unit is activating"),
-        (replace(HEALTHY, restarts=1), "was restarted (1x)"),
-        (replace(HEALTHY, crashes=["Worker (pid:1) a", "Worker (pid:2) exited with code 3."]), "exited with code 3"),
-        (replace(HEALTHY, failed_checks=2, answer=Answer(500)), "GET /healthz answered 500"),
-        (replace(HEALTHY, since=Share(11, 100)), "11 of 100 requests failed with 5xx (0% before)"),
-        (replace(HEALTHY, before=Share(10, 100), since=Share(21, 100)), "(10% before)"),
+        (replace(HEALTHY, has_restarted=True), "was restarted"),
+        (replace(HEALTHY, **SICK), "GET /healthz answered 500"),
+        (replace(HEALTHY, **SICK, crashes=CRASHES), "workers of the app crashed after the switch: 2"),
+        (replace(HEALTHY, crashes=CRASHES, unlucky=3), "the last one: exit status 3"),
+        (replace(HEALTHY, crashes=CRASHES[::-1], nobody_came=True), "the last one: killed by SIGKILL"),
+        (replace(HEALTHY, errors="visitors got errors"), "visitors got errors"),
     ],
 )
 def test_the_reason_names_the_fault_of_an_unhealthy_release(observation: watch.Observation, text: str):
@@ -43,15 +56,14 @@ def test_the_reason_names_the_fault_of_an_unhealthy_release(observation: watch.O
 @pytest.mark.parametrize(
     "observation",
     [
-        replace(HEALTHY, crashes=["Worker (pid:1) was sent SIGKILL!"]),
-        replace(HEALTHY, failed_checks=1, answer=Answer(500)),
-        replace(HEALTHY, since=Share(4, 4)),
-        replace(HEALTHY, since=Share(10, 100)),
-        replace(HEALTHY, before=Share(10, 100), since=Share(20, 100)),
-        replace(HEALTHY, before=Share(60, 100), since=Share(100, 100)),
+        replace(HEALTHY, crashes=CRASHES[:1], nobody_came=True),
+        replace(HEALTHY, crashes=CRASHES * 50, unlucky=2),
+        replace(HEALTHY, crashes=CRASHES * 50, unlucky=9, usual_crashes=50),
+        replace(HEALTHY, failed_checks=1, answer=Answer(500), crashes=CRASHES, unlucky=1),
     ],
+    ids=["one crash", "crashes of two visitors", "as many crashes as before", "one failed check and one visitor"],
 )
-def test_a_single_fault_or_a_usual_share_of_failures_is_accepted(observation: watch.Observation):
+def test_a_single_fault_and_faults_that_few_visitors_may_have_caused_are_accepted(observation: watch.Observation):
     assert watch.unhealthy_reason(observation, CHECK) is None
 
 
@@ -68,7 +80,6 @@ class FakeApp:
         self._answers, self._states = repeat_last(answers), repeat_last(states)
         monkeypatch.setattr(health, "site_answer", self.answer)
         monkeypatch.setattr(deployment, "unit_state", lambda _: next(self._states))
-        monkeypatch.setattr(deployment, "journal_since", lambda *_: "")
         monkeypatch.setattr(watch.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(watch.time, "sleep", self.sleep)
 
@@ -80,12 +91,19 @@ class FakeApp:
         self.clock += seconds
 
 
-UP = UnitState("active", 3)
+UP = UnitState("active", "first start")
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> watch.WatchOptions:
-    return watch.WatchOptions(deployment="a-1", health_check=CHECK, seconds=10, log=tmp_path / "log", switched_at=0)
+    return watch.WatchOptions(
+        deployment="a-1",
+        health_check=CHECK,
+        seconds=10,
+        log=tmp_path / "log",
+        switched_at=0,
+        record=tmp_path / "crashes",
+    )
 
 
 def test_a_healthy_release_is_watched_for_the_whole_time(monkeypatch: pytest.MonkeyPatch, options: watch.WatchOptions):
@@ -95,7 +113,7 @@ def test_a_healthy_release_is_watched_for_the_whole_time(monkeypatch: pytest.Mon
 
 
 def test_only_restarts_during_the_watch_count(monkeypatch: pytest.MonkeyPatch, options: watch.WatchOptions):
-    FakeApp(monkeypatch, ["200"], [UP, UP, UnitState("active", 4)])
+    FakeApp(monkeypatch, ["200"], [UP, UP, UnitState("active", "second start")])
     with pytest.raises(ReleaseError, match="was restarted"):
         watch.watch(options)
 
@@ -122,21 +140,35 @@ def test_after_a_failed_check_at_the_very_end_another_check_decides(
 def test_the_configured_interval_is_kept_between_two_checks(
     monkeypatch: pytest.MonkeyPatch, options: watch.WatchOptions
 ):
-    app = FakeApp(monkeypatch, ["200"], [UnitState("active", 0)])
+    app = FakeApp(monkeypatch, ["200"], [UP])
     watch.watch(replace(options, health_check=replace(CHECK, interval=2.5)))
     assert app.checks == 5
 
 
+def test_crashes_of_the_deployment_before_are_usual_and_those_before_the_watch_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, options: watch.WatchOptions, tmp_path: Path
+):
+    now = time.time()
+    options.record.write_text(f"{now - 5:.3f} 9\n" * 2)
+    FakeApp(monkeypatch, ["200"], [UP])
+    assert watch.watch(replace(options, seconds=1)) == "no visitors"
+    options.record.write_text(f"{now + 5:.3f} 9\n" * 2)
+    with pytest.raises(ReleaseError, match=r"crashed after the switch: 2, the last one: killed by SIGKILL"):
+        watch.watch(replace(options, seconds=1))
+    previous = tmp_path / "previous"
+    previous.write_text(f"{now - 5:.3f} 9\n" * 100)
+    options = replace(options, seconds=1, switched_at=now, previous_record=previous)
+    assert watch.watch(options) == "no visitors, 2 crashed workers"
+
+
 @pytest.mark.parametrize(
-    ("journal", "message"),
+    ("record", "message"),
     [
-        ("Worker (pid:7) exited with code 1.\nWorker (pid:8) exited with code 1.\n", "workers of the app crashed"),
-        ("Worker (pid:7) exited with code 1.\n", "the site isn't healthy"),
+        ("6.000 256\n7.000 256\n8.000 256\n", "workers of the app crashed after the switch: 2"),
+        ("6.000 256\n7.000 256\n", "the site isn't healthy"),
     ],
 )
-def test_a_failed_check_names_the_crashes_of_workers_since_the_switch(
-    monkeypatch: pytest.MonkeyPatch, journal: str, message: str
-):
-    monkeypatch.setattr(deployment, "journal_since", lambda name, since: journal if (name, since) == ("a-1", 7) else "")
-    with pytest.raises(ReleaseError, match=message), watch.crashes_named("a-1", 7):
+def test_a_failed_check_names_the_crashes_of_workers_since_the_switch(tmp_path: Path, record: str, message: str):
+    (tmp_path / "crashes").write_text(record)
+    with pytest.raises(ReleaseError, match=message), watch.crashes_named(tmp_path / "crashes", 7):
         raise ReleaseError("the site isn't healthy")

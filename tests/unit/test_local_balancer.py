@@ -13,6 +13,7 @@ from components.local import balancer_server
 from components.server.user_data import Identity
 from components.settings.common import MAX_SERVERS
 from host import local_balancer
+from tests.stack_settings import balancer_files
 
 
 def test_the_balancers_user_data_contains_nothing_of_the_servers_or_the_app():
@@ -33,7 +34,7 @@ def test_the_balancers_user_data_contains_nothing_of_the_servers_or_the_app():
 
 def test_another_list_of_servers_changes_the_firewall_but_not_nginx():
     servers = ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
-    one, three = (balancer_server.configuration("/h.pyz", servers[:count]).files for count in (1, 3))
+    one, three = (balancer_files(servers[:count]) for count in (1, 3))
     assert one["/etc/nginx/sites-available/gantry"] == three["/etc/nginx/sites-available/gantry"]
     routes = re.findall(r"ip daddr (\S+) dnat to (\S+)", three["/etc/nftables.conf"])
     assert [placeholder for placeholder, _ in routes] == balancer_server.placeholder_addresses(3)
@@ -43,7 +44,7 @@ def test_another_list_of_servers_changes_the_firewall_but_not_nginx():
 @pytest.mark.parametrize("count", [13, 20, 21, 50, MAX_SERVERS])
 def test_no_server_has_more_than_one_and_a_half_times_the_placeholders_of_another(count: int):
     servers = [f"10.0.0.{number}" for number in range(count)]
-    table = balancer_server.configuration("/h.pyz", servers).files["/etc/nftables.conf"]
+    table = balancer_files(servers)["/etc/nftables.conf"]
     placeholders = Counter(re.findall(r"dnat to (\S+)", table))
     assert set(placeholders) == set(servers)
     assert max(placeholders.values()) <= 1.5 * min(placeholders.values())

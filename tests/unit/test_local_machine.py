@@ -230,6 +230,12 @@ def test_a_record_of_a_machine_that_is_written_and_read_is_the_same(state: Path)
     assert machine.find("i-2") is None
 
 
+def test_what_a_newer_version_has_added_to_a_record_is_ignored(state: Path):
+    save(spec())
+    store.write_json(spec().folder / "spec.json", {**asdict(spec()), "colour": "red"})
+    assert machine.find("i-1") == spec()
+
+
 def test_a_machine_whose_folder_has_no_record_is_half_made(state: Path):
     (state / "machines/i-1").mkdir(parents=True)
     assert machine.status("i-1") == "half-made"

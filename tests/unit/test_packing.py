@@ -185,7 +185,7 @@ def test_a_file_that_vanishes_after_it_was_listed_is_named(app: Path, tmp_path: 
         return listing
 
     with pytest.raises(UserError, match=r"hello\.py changed while the app was packed"):
-        artifact.pack(app, tmp_path / "out", files)
+        artifact.pack(app, tmp_path / "out", files=files)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, who can't read the file")
@@ -221,7 +221,7 @@ def test_a_file_that_must_be_in_utf8_is_refused_with_its_line(app: Path, name: s
 def test_an_app_module_in_another_encoding_is_refused_with_its_line(app: Path, encoding: str):
     (app / "Procfile").unlink()
     (app / "app.py").write_bytes("app = 'é'\n".encode(encoding))
-    with pytest.raises(UserError, match=r"can't read app\.py \(line 1: "):
+    with pytest.raises(UserError, match=r"no Python can read app\.py \(line 1: "):
         packed(app)
 
 

@@ -28,7 +28,12 @@ def loaded(case: Path) -> dict[str, Any]:
 def declared(resource: dict[str, Any]) -> Resource:
     uses = {key: frozenset(names) for key, names in resource.get("uses", {}).items()}
     return Resource(
-        urn=resource["name"], type=resource["type"], name=resource["name"], props=resource["props"], uses=uses
+        urn=resource["name"],
+        type=resource["type"],
+        name=resource["name"],
+        props=resource["props"],
+        uses=uses,
+        protected=resource.get("protected", False),
     )
 
 

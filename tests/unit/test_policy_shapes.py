@@ -25,6 +25,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "aws, one server": AWS,
     "aws, one server with a name": {**AWS, **SITE},
     "aws, one server in a network that is there": {**AWS, "vpc": "vpc-0a1b2c3d"},
+    "aws, one server with a volume": {**AWS, "storage": 20},
+    "aws, a volume that may be deleted": {**AWS, "storage": 20, "delete_storage": True},
     "aws, a balancer": {**AWS, **MANY},
     "aws, all there is": FULL["aws"],
     "digitalocean, one server": DIGITALOCEAN,
@@ -35,6 +37,8 @@ SHAPES: dict[str, dict[str, Any]] = {
         "ssh_key": "aa:bb",
         "backups": True,
     },
+    "digitalocean, one server with a volume": {**DIGITALOCEAN, "storage": 20},
+    "digitalocean, a volume that may be deleted": {**DIGITALOCEAN, "storage": 20, "delete_storage": True},
     "digitalocean, a balancer": {**DIGITALOCEAN, **MANY},
     "digitalocean, all there is": FULL["digitalocean"],
 }
@@ -49,6 +53,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "aws-user-data-holds-no-secret": (":Instance", lambda it: it.update(userData=it["userData"] + "# AKIA" + 16 * "7")),
     "aws-http-leads-to-https": (":Listener", lambda it: it.update(defaultActions=[{"type": "forward"}])),
     "aws-servers-may-not-rule-the-account": (":Role", lambda it: it.update(inlinePolicies=[{"policy": EVERYTHING}])),
+    "aws-servers-may-not-read-all-secrets": (":RolePolicy", lambda it: it.update(policy=EVERYTHING)),
     "aws-tls-is-current": (":Listener", lambda it: it.pop("sslPolicy", None)),
     "aws-invalid-headers-are-dropped": (":LoadBalancer", lambda it: it.pop("dropInvalidHeaderFields")),
     "aws-request-smuggling-is-stopped": (":LoadBalancer", lambda it: it.pop("desyncMitigationMode")),
@@ -79,6 +84,7 @@ def declared(registrations: list[Registration]) -> list[Resource]:
                 key: frozenset(map(short_urn, used.urns))
                 for key, used in registration.request.propertyDependencies.items()
             },
+            protected=registration.request.protect,
         )
         for registration in registrations
     ]

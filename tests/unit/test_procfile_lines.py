@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components import shell_syntax
-from components.app import spelling
+from components.app import artifact, spelling
 from components.app.procfile import ProcfileError
 from components.shell_syntax import syntax_error
 from tests.packed_app import packed
@@ -103,11 +103,44 @@ def test_a_procfile_with_another_name_is_pointed_out(app: Path, name: str):
 
 
 def test_for_a_procfile_for_another_purpose_the_error_has_the_line_to_write(app: Path):
-    (app / "Procfile").rename(app / "Procfile.dev")
+    (app / "Procfile").rename(app / "Procfile.production")
+    (app / "Procfile.heroku").touch()
     (app / "app.py").write_text("app = None\n")
     message = refusal(app)
-    assert "`mv Procfile.dev Procfile`" in message
+    assert "`mv Procfile.production Procfile`" in message
     assert "'web: gunicorn app:app'" in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Procfile.dev",
+        "Procfile.local",
+        "Procfile.windows",
+        "Procfile.example",
+        "Procfile.bak",
+        "Procfile~",
+        "Procfile_old",
+    ],
+)
+def test_a_procfile_that_is_not_for_servers_is_only_pointed_out(app: Path, name: str):
+    (app / "Procfile").rename(app / name)
+    (app / "app.py").write_text("app = None\n")
+    contents = artifact.contents(app)
+    assert contents.web_line == "web: gunicorn app:app"
+    assert any(note.startswith(f"servers don't read {name}: ") for note in contents.notes)
+
+
+def test_a_script_that_installs_packages_is_pointed_out_with_the_line(app: Path):
+    (app / "Procfile").write_text("web: bash start.sh\nrelease: bash start.sh\n")
+    (app / "start.sh").write_text("set -e\npip install -r requirements.txt\n")
+    [note] = artifact.contents(app).notes
+    assert note.startswith("start.sh, line 2: `pip install -r requirements.txt` isn't needed")
+
+
+def test_a_bot_is_told_that_servers_run_apps_that_answer_requests(app: Path):
+    (app / "Procfile").write_text("worker: python bot.py\n")
+    assert "servers run only apps that answer requests" in refusal(app)
 
 
 def test_a_procfile_that_gitignore_excludes_is_pointed_out(app: Path):

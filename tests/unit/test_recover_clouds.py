@@ -43,7 +43,15 @@ def tagged(arn: str, name: str | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "stack_settings",
-    [AWS, {**AWS, **SITE}, {**AWS, **MANY, "access_logs": True}, DIGITALOCEAN, {**DIGITALOCEAN, **MANY}],
+    [
+        AWS,
+        {**AWS, **SITE},
+        {**AWS, "storage": 20},
+        {**AWS, **MANY, "access_logs": True},
+        DIGITALOCEAN,
+        {**DIGITALOCEAN, "storage": 20},
+        {**DIGITALOCEAN, **MANY},
+    ],
 )
 def test_every_type_that_a_stack_can_have_is_found_in_some_way(stack_settings: dict[str, Any], tmp_path: Path):
     types = set(build_stack(tmp_path, **stack_settings).counts())
@@ -131,7 +139,7 @@ def test_a_record_of_route_53_is_found_only_if_it_has_the_same_values():
 
 def test_untracked_resources_are_only_of_kinds_that_gantry_creates():
     inventory = aws.Inventory(
-        tagged=[tagged(f"{EC2}:volume/vol-1"), tagged(f"{EC2}:vpc/vpc-1"), tagged(f"{EC2}:vpc/vpc-2")]
+        tagged=[tagged(f"{EC2}:network-interface/eni-1"), tagged(f"{EC2}:vpc/vpc-1"), tagged(f"{EC2}:vpc/vpc-2")]
     )
     assert inventory.untracked({"vpc-2"}) == [f"{EC2}:vpc/vpc-1"]
 

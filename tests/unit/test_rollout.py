@@ -11,6 +11,7 @@ from pulumi_command import remote
 
 from components.app.source import Release
 from components.rollout.bootstrap import NewServer
+from components.rollout.login import Logins
 from components.rollout.rollout import Rollout, batches
 from components.rollout.steps import RolloutArgs
 from components.server.commands import READY, confirm_input
@@ -77,7 +78,8 @@ def first_connection(name: str) -> remote.ConnectionArgs:
 
 def rollout_args(folder: Path, tarball: Path | None) -> RolloutArgs:
     return RolloutArgs(
-        host_program=HostProgram(file=folder / "host.pyz", path="/opt/gantry/incoming/host-1.pyz"),
+        logins=Logins(admin_key="admin's key", creation="create admin"),
+        host_program=HostProgram(file=folder / "host.pyz", path="/uploads/host-1.pyz", copy="/programs/host-1.pyz"),
         configuration='{"files": {}}',
         release=Release(name="3f2a91c0ffee", tarball=tarball),
         release_command="sudo gantry release 3f2a91c0ffee --settings s",
@@ -95,7 +97,7 @@ def dependencies_of(recorder: Recorder, name: str) -> set[str]:
 
 
 def test_each_server_gets_the_same_steps_and_the_second_waits_for_the_first(recorder: Recorder):
-    steps = ["ready", "host-program", "configure", "artifact", "prepare", "release", "confirm"]
+    steps = ["ready", "logins", "host-program", "configure", "artifact", "prepare", "release", "confirm"]
     names = recorder.custom_names()
     assert sorted(names) == sorted(f"{server}-{step}" for server in "ab" for step in steps)
     assert names.index("b-release") > names.index("a-release")
@@ -107,6 +109,7 @@ def test_a_release_waits_for_its_own_configuration_and_tarball(recorder: Recorde
         assert {"a-release", "b-release"} <= dependencies_of(recorder, f"{server}-confirm")
         assert {f"{server}-configure", f"{server}-artifact"} <= dependencies_of(recorder, f"{server}-prepare")
         assert f"{server}-host-program" in dependencies_of(recorder, f"{server}-configure")
+        assert f"{server}-logins" in dependencies_of(recorder, f"{server}-host-program")
     assert "a-release" in dependencies_of(recorder, "b-release")
 
 
@@ -135,6 +138,15 @@ def test_every_connection_checks_a_host_key_and_only_the_first_one_the_key_of_th
     for name in recorder.custom_names():
         host_key = f"ssh-ed25519 {name[0]}" if name.endswith("-ready") else f"ssh-ed25519 OWN-{name[0]}-ready"
         assert inputs_of(recorder, name)["connection"]["value"]["hostKey"] == host_key, name
+
+
+def test_only_the_steps_that_could_change_any_file_log_in_as_admin(recorder: Recorder):
+    for name in recorder.custom_names():
+        connection = inputs_of(recorder, name)["connection"]["value"]
+        login = ("admin", "admin's key") if name[2:] in ("host-program", "configure") else ("deploy", "key")
+        assert (connection["user"], connection["privateKey"]) == login, name
+    logins = inputs_of(recorder, "a-logins")
+    assert (logins["create"], logins["stdin"]) == ("sh # creates the login admin", "create admin")
 
 
 def test_no_step_has_a_command_of_its_own_for_updates_or_for_destroy(recorder: Recorder):
@@ -187,5 +199,5 @@ def test_the_tarballs_path_contains_the_name_of_its_release(recorder: Recorder):
 
 def test_a_release_that_the_servers_keep_is_activated_without_an_upload(tmp_path: Path):
     recorder = roll_out(tmp_path, tarball=None)
-    steps = ["ready", "host-program", "configure", "prepare", "release", "confirm"]
+    steps = ["ready", "logins", "host-program", "configure", "prepare", "release", "confirm"]
     assert sorted(recorder.custom_names()) == sorted(f"{server}-{step}" for server in "ab" for step in steps)

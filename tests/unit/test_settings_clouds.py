@@ -101,6 +101,7 @@ def test_the_local_target_refuses_every_setting_of_the_clouds(root: Path):
         "protect": True,
         "zone": "example.org",
         "vpc": "vpc-1",
+        "storageSnapshots": 30,
         "accessLogs": True,
         "backups": True,
         "sshKey": "1",

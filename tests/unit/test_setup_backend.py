@@ -146,6 +146,7 @@ def test_the_project_file_is_found_in_a_parent_folder(tmp_path: Path):
     [
         ("config:\n  gantry:target: aws\n", "aws"),
         ("config:\n  target: 'digitalocean'\n", "digitalocean"),
+        ("config:\n  with-bucket:target: aws\n", "aws"),
         ("config:\n  gantry:app: x\n", "local"),
         ("", "local"),
     ],

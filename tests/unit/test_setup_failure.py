@@ -55,6 +55,10 @@ def test_the_last_lines_say_what_failed_where_and_why_what_serves_and_how_to_go_
             'Process exited with status 1: running "sudo ready":\nthe first boot failed:\nE: no mirror\n]',
             "E: no mirror",
         ),
+        (
+            'the connection to 10.0.0.2:22 was lost: running "sudo gantry release 3f2a":\nlock           0.01 s',
+            "dev-1-release: the connection to 10.0.0.2:22 was lost",
+        ),
     ],
 )
 def test_the_cause_is_found_in_the_errors_of_commands(text: str, line: str):

@@ -8,6 +8,7 @@ import pytest
 from tools.setup import __main__ as program
 from tools.setup import engine_env, targets
 from tools.setup.paths import ENGINE, ROOT, VENV
+from tools.setup.report import SetupError
 
 
 def test_a_local_stack_needs_root_and_the_error_says_the_command():
@@ -36,6 +37,11 @@ def test_a_destroy_on_digitalocean_first_refreshes_the_state():
     assert targets.words_of("destroy", "dev", "local") == ["destroy", "--yes", "--skip-preview", "--stack", "dev"]
 
 
+def test_only_destroy_deletes_the_data_of_a_local_volume():
+    assert targets.variables_of("destroy", "local") == {"GANTRY_DELETE_STORAGE": "true"}
+    assert targets.variables_of("up", "local") == targets.variables_of("destroy", "aws") == {}
+
+
 def test_only_a_stack_in_a_cloud_downloads_plugins(tmp_path: Path):
     project = tmp_path / "Pulumi.yaml"
     (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  gantry:target: local\n")
@@ -46,6 +52,13 @@ def test_only_a_stack_in_a_cloud_downloads_plugins(tmp_path: Path):
     assert (
         engine_env.plugin_downloads("acme/prod", project, {}) == engine_env.plugin_downloads("other", project, {}) == {}
     )
+
+
+def test_a_program_in_another_folder_finds_the_components_before_the_users_own_modules(tmp_path: Path):
+    assert engine_env.import_path(ROOT / "Pulumi.yaml", {}) == engine_env.import_path(None, {}) == {}
+    project = tmp_path / "Pulumi.yaml"
+    assert engine_env.import_path(project, {}) == {"PYTHONPATH": str(ROOT)}
+    assert engine_env.import_path(project, {"PYTHONPATH": "/mine"}) == {"PYTHONPATH": f"{ROOT}:/mine"}
 
 
 def test_variables_that_the_user_has_set_win_over_the_projects_defaults(tmp_path: Path):
@@ -68,3 +81,64 @@ def test_the_arguments_of_make_test_reach_pytest_as_they_are(monkeypatch: pytest
         monkeypatch.setattr(sys, "argv", ["setup", "test", "--", *words])
         assert program.main() == 0
         assert reached.pop() == words
+
+
+FAKE_ENGINE = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+*--create*|*known*) exit 0 ;;
+*broken*) echo "error: the backend is down" >&2; exit 255 ;;
+esac
+echo "error: no stack named 'nosuch' found" >&2
+exit 6
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> str:
+    """A program that knows one stack, and creates others if it is told to."""
+    program = tmp_path / "pulumi"
+    program.write_text(FAKE_ENGINE)
+    program.chmod(0o755)
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {}\n")
+    return str(program)
+
+
+def test_a_stack_with_neither_state_nor_settings_is_refused_with_the_command_that_creates_it(
+    engine: str, tmp_path: Path
+):
+    with pytest.raises(SetupError) as error:
+        targets.select_stack(engine, "pord", {}, tmp_path)
+    assert 'There is no stack "pord": it has neither a state nor a Pulumi.pord.yaml' in str(error.value)
+    assert "These stacks have settings here: prod" in str(error.value)
+    assert "bin/pulumi stack init pord" in str(error.value)
+    assert "--create" not in (tmp_path / "calls").read_text()
+
+
+def test_a_stack_with_a_state_or_with_settings_is_selected(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(targets, "ROOT", tmp_path)
+    assert targets.select_stack(engine, "known", {}, tmp_path) == 0
+    assert targets.select_stack(engine, "org/gantry/prod", {}, tmp_path) == 0
+    known, prod = (tmp_path / "calls").read_text().splitlines()
+    assert "--create" not in known
+    assert "--create" in prod
+
+
+def test_another_error_of_the_selection_is_shown_as_it_is(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert targets.select_stack(engine, "broken", {}, tmp_path) == 255
+    assert capsys.readouterr().err == "error: the backend is down\n"
+
+
+def test_after_the_generated_folder_was_deleted_the_error_says_how_to_go_on(tmp_path: Path):
+    with_state = targets.deleted_folder("dev", local=True, has_state=True)
+    assert "sudo python3 -m components.local list" in with_state
+    assert with_state.endswith("make up")
+    elsewhere = targets.deleted_folder("prod", local=False, has_state=False)
+    assert elsewhere.endswith("  make setup\n  make recover STACK=prod")
+    assert targets.is_below(f"{(tmp_path / 'state').as_uri()}?metadata=skip", tmp_path)
+    assert not targets.is_below("s3://bucket", tmp_path)
+    assert not targets.is_below("", tmp_path)

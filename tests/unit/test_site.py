@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from components.local import balancer_server
 from components.server.configuration import configuration
 from host.paths import Paths
 from host.times import MOVED_SECONDS, WATCH_INTERVAL_SECONDS
-from tests.stack_settings import make_settings
+from tests.stack_settings import balancer_files, make_settings
 
 SITE = "/etc/nginx/sites-available/gantry"
 RULES = "/etc/gantry/firewall"
+# Those of the connection and of the visitor.
+ADDRESSES = '"$realip_remote_addr $remote_addr"'
 
 
 def files(*balancer: str, **changes: Any) -> dict[str, str]:
@@ -29,7 +30,7 @@ def site(*balancer: str, **changes: Any) -> str:
 
 def closed_maps(text: str) -> dict[str, str]:
     """The bodies of the maps that decide who gets the maintenance page, by the variable that each one tests."""
-    return dict(re.findall(r"map \$(\w+) \$closed\w* \{(.*?)\}", text, re.DOTALL))
+    return dict(re.findall(r"^map (\"[^\"]*\"|[^\"\s]+) \$closed\w* \{(.*?)^\}", text, re.DOTALL | re.MULTILINE))
 
 
 def test_www_is_redirected_permanently_to_the_bare_domain():
@@ -68,8 +69,9 @@ def test_nginx_closes_idle_connections_before_a_stopping_gunicorn_does():
 
 def test_nginx_writes_its_log_before_each_look_of_the_watch():
     text = site()
-    assert "log_format gantry '$msec $request_time $remote_addr \"$upstream_status\"';" in text
-    assert "access_log /var/log/nginx/access.log combined " in text
+    log_format = '\'$msec $request_time $remote_addr "$upstream_status" $status $start_of_method "$start_of_path"\''
+    assert f"log_format gantry {log_format};" in text
+    assert "access_log /var/log/nginx/access.log visitors " in text
     flush = re.search(r"access_log /var/log/nginx/gantry.log gantry buffer=16k flush=(\d+)ms;", text)
     assert flush and int(flush[1]) / 1000 < WATCH_INTERVAL_SECONDS
 
@@ -111,19 +113,27 @@ def test_a_single_server_fails_no_health_checks_during_a_drain():
     assert "leaving" not in site()
 
 
-@pytest.mark.parametrize(("path", "line"), [("/healthz", '"~^/healthz$" 0;'), ("/a.b?c=d", r'"~^/a\.b$" 0;')])
-def test_maintenance_lets_the_health_path_and_the_servers_own_checks_through(path: str, line: str):
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/healthz", r'"~^(GET|HEAD) /healthz\z" 0;'),
+        ("/a.b?c=d", r'"~^(GET|HEAD) /a\.b\?c=d\z" 0;'),
+        ('/"\\', r'"~^(GET|HEAD) /\x22\x5c\z" 0;'),
+    ],
+)
+def test_maintenance_lets_exactly_the_raw_health_path_and_the_servers_own_checks_through(path: str, line: str):
     text = site(maintenance=True, health_path=path)
     maps = closed_maps(text)
-    assert line in maps["uri"]
-    assert maps["remote_addr"].split() == ["default", "$closed_to_visitors;", "127.0.0.1", "0;", "::1", "0;"]
+    assert line in maps['"$request_method $request_uri"']
+    lines = [line.strip() for line in maps[ADDRESSES].strip().splitlines()]
+    assert lines == ["default $closed_to_visitors;", '"127.0.0.1 127.0.0.1" 0;', '"::1 ::1" 0;']
     assert "add_header Retry-After 300 always;" in text
 
 
 def test_maintenance_lets_the_balancers_health_checks_through_but_no_visitors():
     maps = closed_maps(site("10.0.0.9", maintenance=True))
-    assert maps["balancers_check"].split() == ["default", "$closed_to_visitors;", "1", "0;"]
-    assert maps["remote_addr"].split()[:2] == ["default", "$closed_to_others;"]
+    assert maps["$balancers_check"].split() == ["default", "$closed_to_visitors;", "1", "0;"]
+    assert maps[ADDRESSES].split()[:2] == ["default", "$closed_to_others;"]
 
 
 def test_maintenance_needs_no_release_and_changes_only_the_site():
@@ -143,7 +153,7 @@ def test_the_balancers_own_checks_use_https_if_visitors_do_so_that_the_app_answe
 
 
 def test_the_local_balancer_passes_headers_as_large_as_a_server_does():
-    text = balancer_server.configuration("/h.pyz", ["10.0.0.1"]).files[SITE]
+    text = balancer_files()[SITE]
     for directive in ("large_client_header_buffers 52 16k;", "proxy_buffer_size 36k;"):
         assert directive in text
         assert directive in site()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.app import artifact
+from components.app import artifact, workspace_root
 from components.app.dependencies import DependencyError
 from components.app.source import Source
 from components.app.workspace import WorkspaceError
@@ -117,3 +117,66 @@ def test_a_member_that_is_missing_is_named(member: Path):
 def test_the_procfile_of_another_member_is_not_shown_as_the_apps_line(member: Path, tmp_path: Path):
     (member.parents[1] / "libs/core/Procfile").write_text("web: gunicorn core:app\n")
     assert artifact.pack(member, tmp_path / "packed").web_line == "web: gunicorn app:app"
+
+
+ROOT = """
+[[package]]
+name = "mono"
+source = { virtual = "." }
+dependencies = [{ name = "flask" }, { name = "core" }]
+"""
+ROOT_PROJECT = '[project]\nname = "mono"\ndependencies = ["flask", "core"]\n[tool.uv.workspace]\nmembers = ["apps/*"]\n'
+
+
+def notes_of_root(procfile: str, **files: str) -> list[str]:
+    """The notes for the workspace's root as the app. In the names of ``files``, _ stands for a dot."""
+    contents = {
+        "uv.lock": f"{LOCK}{ROOT}",
+        "pyproject.toml": ROOT_PROJECT,
+        "Procfile": procfile,
+        "apps/web/src/shop/app.py": "",
+        "apps/web/pyproject.toml": '[project]\nname = "web-app"\n[project.scripts]\nserve = "shop:main"\n',
+        "libs/core/core.py": "",
+        **{name.replace("_", "."): text for name, text in files.items()},
+    }
+    return list(workspace_root.notes(Path("/mono"), {name: text.encode() for name, text in contents.items()}))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "gunicorn shop.app:app",
+        "uv run --package web-app gunicorn a:b",
+        "cd apps/web && gunicorn a:b",
+        "gunicorn --chdir=apps/web a:b",
+        "PYTHONPATH=lib:apps/web/src gunicorn a:b",
+        "gunicorn apps.web.app:app",
+        "bash -c 'python -m web_app'",
+        "serve --port $PORT",
+    ],
+)
+def test_a_member_that_the_root_starts_but_does_not_depend_on_gets_the_line_of_pyproject_toml(command: str):
+    [note] = notes_of_root(f"web: {command}\n")
+    assert note.startswith("the web line of the Procfile starts apps/web, a member of the uv workspace")
+    assert "add \"web-app\" to the dependencies in pyproject.toml, the line 'web-app = { workspace = true }'" in note
+    assert note.endswith("`pulumi config set app /mono/apps/web`")
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ("gunicorn core:app", {}),
+        ("gunicorn main:app --log-level web_app", {}),
+        ("gunicorn shop:app", {"shop_py": ""}),
+        ("gunicorn shop.app:app", {"pyproject_toml": ROOT_PROJECT.replace("[tool.uv.workspace]", "[tool.other]")}),
+        ("gunicorn shop.app:app", {"uv_lock": LOCK + ROOT.replace("core", "web-app")}),
+    ],
+)
+def test_a_command_of_the_root_itself_or_of_a_needed_member_is_accepted(command: str, files: dict[str, str]):
+    assert notes_of_root(f"web: {command}\n", **files) == []
+
+
+def test_a_source_that_the_root_has_already_is_not_asked_for():
+    project = f"{ROOT_PROJECT}[tool.uv.sources]\nweb_app = {{ workspace = true }}\n"
+    [note] = notes_of_root("web: gunicorn shop.app:app\n", pyproject_toml=project)
+    assert "dependencies in pyproject.toml, and run `uv lock`" in note

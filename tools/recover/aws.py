@@ -13,6 +13,8 @@ from tools.recover.state import Document, Pending, resources
 # Found by the stack's tags. The values are service and kind in the ARN. Within a kind, the tag Name is unique.
 TAGGED = {
     "aws:acm/certificate:Certificate": "acm:certificate",
+    "aws:dlm/lifecyclePolicy:LifecyclePolicy": "dlm:policy",
+    "aws:ebs/volume:Volume": "ec2:volume",
     "aws:ec2/eip:Eip": "ec2:elastic-ip",
     "aws:ec2/instance:Instance": "ec2:instance",
     "aws:ec2/internetGateway:InternetGateway": "ec2:internet-gateway",
@@ -37,6 +39,7 @@ NAMED: dict[str, Callable[[Document], str]] = {
     "aws:ec2/route:Route": lambda inputs: f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}",
     "aws:iam/instanceProfile:InstanceProfile": lambda inputs: inputs["name"],
     "aws:iam/role:Role": lambda inputs: inputs["name"],
+    "aws:iam/rolePolicy:RolePolicy": lambda inputs: f"{inputs['role']}:{inputs['name']}",
     "aws:s3/bucket:Bucket": lambda inputs: inputs["bucket"],
 }
 # Found in its route table.
@@ -47,6 +50,7 @@ RECORD = "aws:route53/record:Record"
 REPEATABLE = {
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:ec2/eipAssociation:EipAssociation",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:lb/targetGroupAttachment:TargetGroupAttachment",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",

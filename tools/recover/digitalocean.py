@@ -27,6 +27,7 @@ LISTED = {
     f"{_PREFIX}loadBalancer:LoadBalancer": "load_balancers",
     PROJECT: "projects",
     f"{_PREFIX}sshKey:SshKey": "account/keys",
+    f"{_PREFIX}volume:Volume": "volumes",
     f"{_PREFIX}vpc:Vpc": "vpcs",
 }
 # Their id follows from their inputs. The refresh finds out whether they exist.
@@ -36,7 +37,10 @@ NAMED: dict[str, Callable[[Document], str]] = {
     f"{_PREFIX}tag:Tag": lambda inputs: inputs["name"],
 }
 # Not looked for: creating them a second time changes nothing.
-REPEATABLE = {f"{_PREFIX}projectResources:ProjectResources"}
+REPEATABLE = {
+    f"{_PREFIX}projectResources:ProjectResources",
+    f"{_PREFIX}volumeAttachment:VolumeAttachment",
+}
 # Found in its zone.
 RECORD = f"{_PREFIX}dnsRecord:DnsRecord"
 # Has neither a name nor a tag, so only the operator knows whose it is.
@@ -111,5 +115,7 @@ def _labels(path: str, stack: str) -> set[str]:
         return {naming.label(f"{stack}-{number}") for number in range(MAX_SERVERS)}
     if path == "load_balancers":
         return {naming.label(f"{stack}-balancer")}
+    if path == "volumes":
+        return {naming.droplet_volume(f"{stack}-volume")}
     web_firewalls = {f"{naming.label(f'{stack}-{entrypoint}')}-web" for entrypoint in ("address", "balancer")}
     return {naming.label(stack)} | (web_firewalls if path == "firewalls" else set())

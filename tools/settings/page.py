@@ -13,7 +13,7 @@ from components.settings.reader import all_declarations
 _HEAD = """\
 # Settings
 
-<!-- Written by `python -m tools.settings` from components/settings/common.py and components/*/settings.py. -->
+<!-- Written by `python -m tools.settings` from components/settings/ and components/*/settings.py. -->
 
 A setting belongs to a stack, and lives in `Pulumi.<stack>.yaml`. Each one has an example below, for the stack `dev`.
 `bin/pulumi config` lists what is set. `bin/pulumi config rm <key>` restores the default.

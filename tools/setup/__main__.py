@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         case "lock":
             return lock(environ)
         case target:
-            return targets.run(target, options.stack, environ)
+            return targets.run(target, options.stack, environ, options.config_file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,16 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     setup = commands.add_parser("setup", help="install the engine, the virtual environment and the command plugin")
     setup.add_argument("--development", action="store_true", help="also install the tools for tests and checks")
     for target, help_text in targets.HELP.items():
-        commands.add_parser(target, help=help_text).add_argument("--stack", default="dev", help="default: dev")
-    recover = commands.add_parser("recover", help="repair the stack's state after a killed `up`")
-    recover.add_argument("--stack", default="dev", help="default: dev")
-    recover.add_argument("--config-file", help="the stack's settings, if they aren't in the project's folder")
+        _add_stack_options(commands.add_parser(target, help=help_text))
+    _add_stack_options(commands.add_parser("recover", help="repair the stack's state after a killed `up`"))
     commands.add_parser("policy", help="install the policy pack's virtual environment")
     test = commands.add_parser("test", help="run the tests")
     test.add_argument("arguments", nargs="*", help="arguments for pytest; default: all tests")
     commands.add_parser("workflows", help="check the workflows with actionlint")
     commands.add_parser("lock", help="update and lock the requirements")
     return parser
+
+
+def _add_stack_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack", default="dev", help="default: dev")
+    parser.add_argument("--config-file", help="the stack's settings, if they aren't in the project's folder")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ WITHOUT_BACKEND = {
     "template", "version",
 }  # fmt: skip
 
+# `destroy` with one of these deletes nothing, or not everything.
+_PARTIAL = {"--preview-only", "--target", "-t", "--exclude", "--remote"}
+
 
 class CommandLine(NamedTuple):
     """The command, the stack that it names, and the folder that it runs in."""
@@ -48,6 +51,13 @@ def read(words: Sequence[str]) -> CommandLine:
         folder=values.get("cwd"),
         needs_backend=command not in WITHOUT_BACKEND and not only_prints,
     )
+
+
+def deletes_a_stack(words: Sequence[str]) -> bool:
+    """Whether the command line deletes all resources of a stack."""
+    command_line = read(words)
+    names = {word.partition("=")[0] for word in words}
+    return command_line.command in ("destroy", "down", "dn") and command_line.needs_backend and not names & _PARTIAL
 
 
 def positions(words: Sequence[str]) -> list[int]:

@@ -65,8 +65,8 @@ def name_in(project: str) -> str:
 
 
 def target_in(config: str) -> str:
-    """The `target` in a stack's configuration file. The default of Pulumi.yaml is `local`."""
-    match = re.search(r"^\s+[\"']?(?:gantry:)?target[\"']?:\s*[\"']?(\w+)", config, re.MULTILINE)
+    """The `target` in a stack's configuration file of any project. The default of Pulumi.yaml is `local`."""
+    match = re.search(r"^\s+[\"']?(?:[\w.-]+:)?target[\"']?:\s*[\"']?(\w+)", config, re.MULTILINE)
     return match[1] if match else "local"
 
 

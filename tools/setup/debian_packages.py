@@ -18,7 +18,7 @@ LOCAL_TARGET = (
     ("ssh", "openssh-client"),
 )
 # Installed only in CI: these packages start servers on the computer.
-TESTS = (*LOCAL_TARGET, ("sshd", "openssh-server"), ("wrk", "wrk"), ("haproxy", "haproxy"))
+TESTS = (*LOCAL_TARGET, ("sshd", "openssh-server"), ("wrk", "wrk"), ("haproxy", "haproxy"), ("rsync", "rsync"))
 # Programs for administrators are in these folders, which a user's PATH may lack.
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.setup import arguments, backend, plugin
-from tools.setup.paths import ENGINE, LOCAL_STATE, PULUMI_HOME, VENV
+from tools.setup.paths import ENGINE, LOCAL_STATE, PULUMI_HOME, ROOT, VENV
 
 NO_DOWNLOADS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 
@@ -59,7 +59,15 @@ def for_command(words: Sequence[str], environ: Mapping[str, str]) -> dict[str, s
         # The dev stack's passphrase is empty: a user who can read its state has its keys.
         LOCAL_STATE.mkdir(parents=True, exist_ok=True)
         LOCAL_STATE.chmod(0o700)
-    return env | defaults | plugin_downloads(stack, project, env)
+    return env | defaults | plugin_downloads(stack, project, env) | import_path(project, env)
+
+
+def import_path(project: Path | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """Lets a program in another folder import the components. The dynamic providers in its state need them, too."""
+    if project is None or project.parent == ROOT:
+        return {}
+    folders = [str(ROOT), *filter(None, [environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(folders)}
 
 
 def plugin_downloads(stack: str, project: Path | None, environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,8 +13,12 @@ from host.reason import reason_of
 from tools.setup import backend
 
 _LABEL = re.compile(r"^(?:error: |Exception calling application: |\d+ errors? occurred:\s*\*?\s*)+")
-# How the command plugin begins the error of a command: with the command, which is long. Its output follows.
-_COMMAND = re.compile(r"^[^\n]*?: running \"(?:[^\"\\]|\\.)*\":?\n", re.DOTALL)
+# How the command plugin begins the error of a command: the cause, and the command, which is long. Its output follows.
+_COMMAND = re.compile(r"^(?P<cause>[^\n]*?): running \"(?:[^\"\\]|\\.)*\":?\n", re.DOTALL)
+# The cause if the command has ended by itself. Then its output says more.
+_ENDED = "Process exited with status"
+# How the engine begins the error of a hook that guards the app's data: components/data_guard.py names these hooks.
+_DATA_HOOK = re.compile(r"^.*?before hook \"[^\"]*-app-data\" failed: (?:Exception calling application: )?", re.DOTALL)
 # The resources that are steps on a server: its name and the step.
 _STEP = re.compile(r"(?P<server>.+-(?:\d+|balancer))-(?P<step>[a-z-]+)")
 _COMMAND_TYPES = ("command:remote:Command", "command:remote:CopyToRemote", "pulumi-python:dynamic/gantry:Handover")
@@ -48,10 +52,16 @@ class Failure:
 
     def lines(self) -> list[str]:
         """The failure as text: what, why, and what serves now."""
-        output = _COMMAND.sub("", self.text, count=1)
+        refusal, is_refused = _DATA_HOOK.subn("", self.text, count=1)
+        if is_refused:
+            return refusal.splitlines()
+        command = _COMMAND.match(self.text)
+        output = self.text[command.end() :] if command else self.text
         # The host program prints its phases before the error.
-        _, _, after = f"\n{output}".rpartition("\nerror: ")
-        message, outcome, advice = outcomes.split(after or output)
+        _, error, after = f"\n{output}".rpartition("\nerror: ")
+        if command and not error and _ENDED not in command["cause"]:
+            after = command["cause"]
+        message, outcome, advice = outcomes.split(after)
         sentence = reason_of(ReleaseError(_LABEL.sub("", message), advice), {})
         return [f"{self.name}: {sentence}", *filter(None, [outcome]), *self.notes]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from tools.setup import env_values
+from tools.setup import arguments, env_values, lost_data
 from tools.setup.engine_env import for_command, for_setup
 from tools.setup.installation import set_up
 from tools.setup.report import SetupError, say
@@ -31,10 +31,22 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    if arguments.deletes_a_stack(words):
+        say_what_is_lost(engine.program, words, env)
     *earlier, last = env_values.commands(words)
     for command in earlier:
         run_first(engine.program, command, env)
     run_in_place(engine.program, last, env)
+
+
+def say_what_is_lost(program: Path, words: list[str], env: Mapping[str, str]) -> None:
+    """Before `destroy`, says which files are deleted with the servers."""
+    command_line = arguments.read(words)
+    folder = ["--cwd", command_line.folder] if command_line.folder else []
+    try:
+        lost_data.announce([str(program), *folder], command_line.stack, env)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def run_first(program: Path, words: list[str], env: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pulumi_command import remote
 
 from components import balancing
 from components.rollout.rollout import ReleasedServer
-from components.target import AddressArgs, BalancerArgs, NetworkArgs, ServerArgs, first_connection
+from components.target import AddressArgs, BalancerArgs, NetworkArgs, ServerArgs, VolumeArgs, first_connection
 from components.target import Server as AnyServer
 from tests.unit.toy_target.settings import ToySettings
 
@@ -20,9 +20,14 @@ class Thing(pulumi.CustomResource):
     address: pulumi.Output[str]
 
     def __init__(
-        self, kind: str, name: str, inputs: Mapping[str, object], after: Sequence[pulumi.Resource] = ()
+        self,
+        kind: str,
+        name: str,
+        inputs: Mapping[str, object],
+        after: Sequence[pulumi.Resource] = (),
+        hooks: pulumi.ResourceHookBinding | None = None,
     ) -> None:
-        opts = pulumi.ResourceOptions(depends_on=after)
+        opts = pulumi.ResourceOptions(depends_on=after, hooks=hooks)
         super().__init__(f"toy:index:{kind}", name, {**inputs, "address": None}, opts)
 
 
@@ -31,7 +36,21 @@ class Network:
 
     def __init__(self, name: str, args: NetworkArgs[ToySettings]) -> None:
         self.settings = args.settings
-        self.room_id = Thing("Room", name, {"room": args.settings.room}).id
+        self.room_id = Thing("Room", name, {"room": args.settings.room}, hooks=args.hooks).id
+
+
+class Volume:
+    """A drawer, which any box in the room can hold."""
+
+    def __init__(self, name: str, args: VolumeArgs[Network]) -> None:
+        self._drawer = Thing("Drawer", name, {"room": args.network.room_id, "size": args.gigabytes})
+        self.volume_id = self._drawer.id
+        self.path = self._drawer.id.apply(lambda id: f"/dev/drawer-{id}")
+        self.location = args.network.room_id
+
+    def attach(self, server: AnyServer, depends_on: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
+        inputs = {"drawer": self._drawer.id, "box": server.instance_id}
+        return Thing("DrawerInBox", "drawer-in-box", inputs, after=depends_on)
 
 
 class Server:
@@ -39,7 +58,8 @@ class Server:
 
     def __init__(self, name: str, args: ServerArgs[Network]) -> None:
         size = args.network.settings.box_size
-        box = Thing("Box", name, {"room": args.network.room_id, "size": size, "user_data": args.user_data})
+        inputs = {"room": args.network.room_id, "size": size, "user_data": args.user_data}
+        box = Thing("Box", name, inputs, hooks=args.hooks)
         self.instance_id = box.id
         self.address = self.private_address = box.address
         self.connection = first_connection(box.address, args)

@@ -1,0 +1,76 @@
+"""The limits that a server and the local target's balancer share: files and links of their configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.server.templates import render, text
+from components.settings.common import CommonSettings
+from host import systemd, times
+from host.paths import Paths
+
+PATHS = Paths()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The settings of the same names. ``connections_per_address`` is None for no limit."""
+
+    log_days: int
+    connections_per_address: int | None
+    trusted_proxies: tuple[str, ...]
+
+
+def limits(settings: CommonSettings) -> Limits:
+    return Limits(
+        log_days=settings.log_days,
+        connections_per_address=settings.connections_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def firewall(limits: Limits) -> str:
+    """The table that limits the connections of an address. Empty if there is no limit."""
+    if limits.connections_per_address is None:
+        return ""
+    return render(
+        "connections.nft.j2", connections=limits.connections_per_address, unlimited_rules=PATHS.unlimited_rules
+    )
+
+
+def unlimited_rules(limits: Limits, balancer: Sequence[str] = ()) -> dict[str, str]:
+    """The file, by path, with the addresses that have no limit of connections."""
+    sources = (*balancer, *limits.trusted_proxies)
+    rules = [f"{'ip6' if ':' in source else 'ip'} saddr {source} accept\n" for source in sources]
+    return {str(PATHS.unlimited_rules): "".join(rules)}
+
+
+def site_values(limits: Limits) -> dict[str, object]:
+    """The values of the templates in site/ that servers and the balancer share."""
+    return {
+        "proxies": limits.trusted_proxies,
+        "header_seconds": times.HEADER_SECONDS,
+        "body_seconds": times.BODY_SECONDS,
+    }
+
+
+def nginx_files() -> dict[str, str]:
+    """The file, by path, that keeps Nginx's main file, in which host/nginx_limits.py changes a number."""
+    return {str(PATHS.apt_settings): text("conffiles.apt.conf")}
+
+
+def log_files(limits: Limits) -> dict[str, str]:
+    """The units that rotate the logs, and the settings of the journal, by path."""
+    return {
+        str(PATHS.units / systemd.LOGS_SERVICE): render(
+            "logs.service.j2", gantry_command=PATHS.gantry_command, days=limits.log_days, paths=PATHS
+        ),
+        str(PATHS.units / systemd.LOGS_TIMER): text("logs.timer"),
+        str(PATHS.journal_settings): render("journald.conf.j2", days=limits.log_days),
+    }
+
+
+def log_links() -> dict[str, str]:
+    """The link that starts the rotation at a boot."""
+    return {str(PATHS.units / "timers.target.wants" / systemd.LOGS_TIMER): f"../{systemd.LOGS_TIMER}"}

@@ -1,0 +1,85 @@
+"""Nginx's limits that depend on the server: how many connections fit into its memory, and uploads on its disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from host.paths import Paths
+
+# The largest upload that Nginx accepts (client_max_body_size).
+MAX_UPLOAD_MB = 32
+# A connection may use this memory, on average: its header, and what the kernel has buffered.
+CONNECTION_BYTES = 64 * 1024
+# Limits of one worker process of Nginx. The lower one is enough for thousands of slow visitors on the smallest server.
+FEWEST_CONNECTIONS, MOST_CONNECTIONS = 4096, 32768
+# Uploads wait in a folder on the disk. Together they get this part of it.
+UPLOADS_SHARE = 0.1
+FEWEST_UPLOADS, MOST_UPLOADS = 16, 512
+# Uploads of one address at a time: this many, and at most this part of all. So on a small disk, too, one address leaves
+# room for others.
+UPLOADS_PER_ADDRESS, ADDRESS_SHARE = 16, 0.25
+_CONNECTIONS = re.compile(r"^(\s*worker_connections\s+)\d+;", re.MULTILINE)
+
+
+def computed_files(paths: Paths) -> Mapping[str, str]:
+    """The contents of the files with these limits, by absolute path. Empty on a server without Nginx."""
+    try:
+        main = paths.nginx_main.read_text()
+    except FileNotFoundError:
+        return {}
+    files = _most_open_files()
+    connections = connections_per_worker(_memory_bytes(), os.cpu_count() or 1, files)
+    disk = os.statvfs(_existing(paths.nginx_bodies))
+    return {
+        str(Paths().nginx_main): _CONNECTIONS.sub(rf"\g<1>{connections};", main),
+        # A request needs two connections, and perhaps a file.
+        str(Paths().nginx_open_files): f"worker_rlimit_nofile {min(files, 3 * connections)};\n",
+        str(Paths().nginx_limits): _upload_limits(uploads(disk.f_blocks * disk.f_frsize)),
+    }
+
+
+def connections_per_worker(memory_bytes: int, workers: int, open_files: int) -> int:
+    """How many connections a worker process of Nginx may have. It may have at most ``open_files`` files and connections
+    open.
+    """
+    fitting = max(FEWEST_CONNECTIONS, memory_bytes // CONNECTION_BYTES // workers)
+    return min(MOST_CONNECTIONS, fitting, open_files * 3 // 4)
+
+
+def uploads(disk_bytes: int) -> int:
+    """How many uploads all visitors together may send at a time."""
+    fitting = int(disk_bytes * UPLOADS_SHARE) // (MAX_UPLOAD_MB * 1024 * 1024)
+    return min(MOST_UPLOADS, max(FEWEST_UPLOADS, fitting))
+
+
+def uploads_per_address(total: int) -> int:
+    """How many uploads one address may send at a time, if all together may send ``total``."""
+    return min(UPLOADS_PER_ADDRESS, int(total * ADDRESS_SHARE))
+
+
+def _upload_limits(total: int) -> str:
+    lines = [
+        "# Computed from the size of the disk: host/nginx_limits.py. The site defines the zones.",
+        f"limit_conn visitors_uploads {uploads_per_address(total)};",
+        f"limit_conn uploads {total};",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _most_open_files() -> int:
+    """The hard limit of the server's first process, which no other process may exceed."""
+    limits = Path("/proc/1/limits").read_text()
+    match = re.search(r"^Max open files\s+\S+\s+(\d+)", limits, re.MULTILINE)
+    return int(match[1]) if match else MOST_CONNECTIONS
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the first one above it that exists."""
+    return folder if folder.exists() else _existing(folder.parent)

@@ -1,0 +1,94 @@
+"""Replaces the running Nginx by a new one with the same sockets, without a failed request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from host import files, listening
+from host.errors import ReleaseError
+from host.paths import Paths
+from host.waiting import wait_until
+
+# For so long, each response ends its connection. After that, only connections that are idle for longer are left.
+LAST_RESPONSE_SECONDS = 3.0
+# How long the new master may take to start, and the old one to finish its requests.
+START_SECONDS, FINISH_SECONDS = 10.0, 60.0
+PID_FILE = Path("/run/nginx.pid")
+# Nginx renames the file to this while the master that is replaced runs.
+OLD_PID_FILE = Path("/run/nginx.pid.oldbin")
+
+
+def upgrade(paths: Paths) -> None:
+    """Start a new master of Nginx, then let the old one finish its requests and end.
+
+    systemd follows the file with the master's process id. Raises ReleaseError, and the old master serves on, if the new
+    one doesn't start. Also raises it if the old one doesn't end in time; then the new one serves.
+    """
+    # https://nginx.org/en/docs/control.html#upgrade
+    if before := _master(OLD_PID_FILE):
+        # Until it ends, Nginx ignores the signal.
+        raise _unfinished(before)
+    if not (old := _master()):
+        raise ReleaseError("Nginx doesn't run: see sudo gantry check")
+    _signal(old, signal.SIGUSR2)
+    if not wait_until(lambda: _master() not in (0, old) and bool(_children(_master())), START_SECONDS):
+        raise ReleaseError("Nginx doesn't start with its new code: see /var/log/nginx/error.log")
+    files.write(paths.last_responses, b"", 0o644)
+    try:
+        time.sleep(LAST_RESPONSE_SECONDS)
+        _signal(old, signal.SIGQUIT)
+        if not wait_until(lambda: not _is_nginx(old), FINISH_SECONDS):
+            raise _unfinished(old)
+    finally:
+        paths.last_responses.unlink(missing_ok=True)
+
+
+def _unfinished(master: int) -> ReleaseError:
+    return ReleaseError(
+        f"the Nginx with the old code (process {master}) still has {_requests(master)} requests, such as long"
+        f" downloads: it ends with the last of them, or with `sudo kill {master}`"
+    )
+
+
+def _master(file: Path | None = None) -> int:
+    """The process id of the master, or 0 if there is none, or while Nginx replaces the file."""
+    try:
+        process = int((file or PID_FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+    return process if _is_nginx(process) else 0
+
+
+def _is_nginx(process: int) -> bool:
+    """Whether a process is Nginx. The file of an Nginx that was killed may have the id of another program."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/comm").read_text() == "nginx\n"
+    return False
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    # A process that has ended is found by what waits for its effect.
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _children(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []
+
+
+def _requests(master: int) -> int:
+    """How many connections of clients the workers of a master have."""
+    sockets = set[str]()
+    for worker in _children(master):
+        with suppress(OSError):
+            sockets.update(str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir())
+    tables = [Path(f"/proc/net/{table}").read_text() for table in ("tcp", "tcp6")]
+    connections = (connection for table in tables for connection in listening.tcp_connections(table))
+    return sum(f"socket:[{connection.inode}]" in sockets for connection in connections)

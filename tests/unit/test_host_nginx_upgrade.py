@@ -1,0 +1,106 @@
+"""The replacement of Nginx's master, and what is said if it doesn't happen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from host import nginx_upgrade
+from host.errors import ReleaseError
+from host.paths import Paths
+from host.waiting import wait_until
+
+OLD, NEW = 4_000_001, 4_000_002
+
+
+class FakeNginx:
+    """Masters by process id, without processes. ``signals`` are those that the old one got."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pid_file, self.old_pid_file = folder / "nginx.pid", folder / "nginx.pid.oldbin"
+        self.running = {OLD}
+        self.signals: list[signal.Signals] = []
+        self.starts, self.ends = True, True
+        self.pid_file.write_text(f"{OLD}\n")
+        monkeypatch.setattr(nginx_upgrade, "PID_FILE", self.pid_file)
+        monkeypatch.setattr(nginx_upgrade, "OLD_PID_FILE", self.old_pid_file)
+        monkeypatch.setattr(nginx_upgrade, "_is_nginx", self.running.__contains__)
+        monkeypatch.setattr(nginx_upgrade, "_children", lambda process: ["1"] if process in self.running else [])
+        monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 2)
+        monkeypatch.setattr(nginx_upgrade, "_signal", self.signal)
+        for name in ("LAST_RESPONSE_SECONDS", "START_SECONDS", "FINISH_SECONDS"):
+            monkeypatch.setattr(nginx_upgrade, name, 0)
+
+    def signal(self, process: int, number: signal.Signals) -> None:
+        assert process == OLD
+        self.signals.append(number)
+        if number == signal.SIGUSR2 and self.starts:
+            self.pid_file.rename(self.old_pid_file)
+            self.pid_file.write_text(f"{NEW}\n")
+            self.running.add(NEW)
+        if number == signal.SIGQUIT and self.ends:
+            self.old_pid_file.unlink()
+            self.running.remove(OLD)
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNginx:
+    return FakeNginx(tmp_path, monkeypatch)
+
+
+def test_the_old_master_ends_when_the_new_one_has_workers(nginx: FakeNginx, tmp_path: Path):
+    nginx_upgrade.upgrade(Paths(tmp_path))
+    assert nginx.signals == [signal.SIGUSR2, signal.SIGQUIT]
+    assert nginx.running == {NEW}
+    assert not Paths(tmp_path).last_responses.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", f"{os.getpid()}\n", None], ids=["an empty file", "a process of another program", "no file"]
+)
+def test_without_nginx_no_process_gets_a_signal(nginx: FakeNginx, tmp_path: Path, text: str | None):
+    if text is None:
+        nginx.pid_file.unlink()
+    else:
+        nginx.pid_file.write_text(text)
+    with pytest.raises(ReleaseError, match="Nginx doesn't run: see sudo gantry check"):
+        nginx_upgrade.upgrade(Paths(tmp_path))
+    assert nginx.signals == []
+
+
+def test_a_new_master_that_does_not_start_leaves_the_old_one(nginx: FakeNginx, tmp_path: Path):
+    nginx.starts = False
+    with pytest.raises(ReleaseError, match="doesn't start with its new code"):
+        nginx_upgrade.upgrade(Paths(tmp_path))
+    assert nginx.signals == [signal.SIGUSR2]
+
+
+def test_an_old_master_with_long_downloads_is_named_now_and_in_the_next_night(nginx: FakeNginx, tmp_path: Path):
+    nginx.ends = False
+    for signals in (2, 2):
+        with pytest.raises(ReleaseError, match=rf"process {OLD}\) still has 2 requests.* `sudo kill {OLD}`"):
+            nginx_upgrade.upgrade(Paths(tmp_path))
+        assert len(nginx.signals) == signals
+        assert not Paths(tmp_path).last_responses.exists()
+
+
+def test_other_programs_and_processes_that_have_ended_are_not_nginx():
+    assert not nginx_upgrade._is_nginx(os.getpid())
+    assert not nginx_upgrade._is_nginx(OLD)
+    nginx_upgrade._signal(OLD, signal.SIGTERM)
+
+
+def test_the_requests_of_a_master_are_the_connections_of_its_workers():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        # The shell stands for the master, and cat for its worker: it ends with its input.
+        command, descriptors = ["sh", "-c", "cat; :"], [connection.fileno()]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=descriptors) as master, connection:
+            assert wait_until(lambda: bool(nginx_upgrade._children(master.pid)), 10)
+            assert nginx_upgrade._requests(master.pid) == 1
+    assert nginx_upgrade._requests(master.pid) == 0

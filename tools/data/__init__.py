@@ -1,0 +1,1 @@
+"""bin/data: copies /var/lib/app between a server and this computer."""
