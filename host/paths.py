@@ -1,6 +1,7 @@
-"""Every path on a server, defined once.
+"""Every path on a server, defined once: here, and those of its configuration in ``host.configuration_paths``.
 
-The host program, `components/` and the templates take their paths from here. A test moves the whole tree with ``root``.
+The host program, `components/` and the templates take their paths from ``Paths``. A test moves the whole tree with
+``root``.
 """
 
 from __future__ import annotations
@@ -8,316 +9,238 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class _Below:
-    """A path below the root of ``Paths``."""
-
-    path: str
-
-    def __get__(self, paths: Paths, owner: type[Paths]) -> Path:
-        return paths.root / self.path
+from host.configuration_paths import Below, ConfigurationPaths
 
 
 @dataclass(frozen=True)
-class Paths:
+class Paths(ConfigurationPaths):
     """The files and folders of a server below ``root``, which is ``/`` on a real server."""
-
-    root: Path = Path("/")
 
     # Programs and their requirements.
 
-    incoming = _Below("opt/gantry/incoming")
+    incoming = Below("opt/gantry/incoming")
     """Uploads of the deploy user: tarballs of releases. Earlier versions also had host programs there."""
 
-    program_uploads = _Below("opt/gantry/program-uploads")
+    program_uploads = Below("opt/gantry/program-uploads")
     """Uploads of the admin user: host programs."""
 
-    programs = _Below("opt/gantry/programs")
+    programs = Below("opt/gantry/programs")
     """Copies of the uploaded host programs. Only root can write to them."""
 
-    host_program = _Below("opt/gantry/host.pyz")
+    host_program = Below("opt/gantry/host.pyz")
     """This program: a symbolic link to the copy that was configured last."""
 
-    gantry_command = _Below("usr/local/bin/gantry")
+    gantry_command = Below("usr/local/bin/gantry")
     """The command that starts ``host_program``."""
 
-    host_keys = _Below("etc/gantry/host-keys")
+    host_keys = Below("etc/gantry/host-keys")
     """The first SSH host key, from the user-data, and the server's own."""
 
-    logins = _Below("etc/gantry/logins")
+    logins = Below("etc/gantry/logins")
     """The public keys of the users deploy and admin. Only root can write to them."""
 
-    deploy_key = _Below("etc/gantry/logins/deploy")
+    deploy_key = Below("etc/gantry/logins/deploy")
     """The key that the deploy user logs in with, in the format of authorized_keys."""
 
-    login_keys = _Below("etc/gantry/logins/keys")
+    login_keys = Below("etc/gantry/logins/keys")
     """The keys of both users, one a line: it exists when both logins are complete."""
 
-    deploy_rules = _Below("etc/sudoers.d/zz-gantry-deploy")
+    deploy_rules = Below("etc/sudoers.d/zz-gantry-deploy")
     """What the deploy user may run as root. Sudo reads it after the rule of the first boot, and the last one counts."""
 
-    admin_rules = _Below("etc/sudoers.d/90-gantry-admin")
+    admin_rules = Below("etc/sudoers.d/90-gantry-admin")
     """Lets the admin user become root."""
 
-    ssh_settings = _Below("etc/ssh/sshd_config.d/gantry-logins.conf")
+    ssh_settings = Below("etc/ssh/sshd_config.d/gantry-logins.conf")
     """The algorithms of SSH, and what the deploy user may do over it."""
 
-    scripts = _Below("usr/local/lib/gantry")
+    scripts = Below("usr/local/lib/gantry")
     """The scripts of the first boot: install, ready and host-key."""
 
-    firewall_keeper = _Below("usr/local/lib/gantry/firewall")
+    firewall_keeper = Below("usr/local/lib/gantry/firewall")
     """Compares the firewall's rules with ``firewall``, and restores them."""
 
-    prefixes = _Below("usr/local/lib/gantry/prefixes")
+    prefixes = Below("usr/local/lib/gantry/prefixes")
     """The programs poetry, pipenv and uv of the app's processes: their `run` uses the release's packages."""
 
-    stop_script = _Below("usr/local/lib/gantry/stop")
+    stop_script = Below("usr/local/lib/gantry/stop")
     """Prepares the stop of a unit whose main process is a shell."""
 
-    steady_script = _Below("usr/local/lib/gantry/steady")
+    steady_script = Below("usr/local/lib/gantry/steady")
     """Lets the pauses before restarts of a unit begin again after it has run for a while."""
 
-    gunicorn_requirements = _Below("opt/gantry/gunicorn.txt")
+    gunicorn_requirements = Below("opt/gantry/gunicorn.txt")
     """The locked requirements of Gunicorn. The first boot put its wheels into uv's cache."""
 
-    older_gunicorn_requirements = _Below("opt/gantry/gunicorn-older.txt")
+    older_gunicorn_requirements = Below("opt/gantry/gunicorn-older.txt")
     """The locked requirements of the Gunicorn for versions of Python that the newest one doesn't support."""
 
-    gevent_requirements = _Below("opt/gantry/gunicorn-gevent.txt")
+    gevent_requirements = Below("opt/gantry/gunicorn-gevent.txt")
     """The locked packages that Gunicorn's gevent worker needs besides gevent."""
 
-    uv_requirements = _Below("opt/gantry/uv.txt")
+    uv_requirements = Below("opt/gantry/uv.txt")
     """The locked requirements of uv."""
 
-    uv = _Below("opt/gantry/venv/bin/uv")
+    uv = Below("opt/gantry/venv/bin/uv")
     """The program that installs an app's packages."""
 
-    build_home = _Below("var/cache/gantry")
+    build_home = Below("var/cache/gantry")
     """Home of the user that installs packages."""
 
-    uv_cache = _Below("var/cache/gantry/uv")
+    uv_cache = Below("var/cache/gantry/uv")
     """uv's cache. Only uv writes to it, while no code of packages runs."""
 
-    build_sandbox = _Below("etc/gantry/build-sandbox")
+    build_sandbox = Below("etc/gantry/build-sandbox")
     """The sandbox in which packages are installed and built: properties of a unit, one a line."""
 
     # Releases and what runs them.
 
-    releases = _Below("opt/gantry/releases")
+    releases = Below("opt/gantry/releases")
     """Unpacked apps, one folder for each release. A release never changes after it was unpacked."""
 
-    pythons = _Below("opt/gantry/pythons")
+    pythons = Below("opt/gantry/pythons")
     """Versions of Python that apps ask for, besides the server's own."""
 
-    venvs = _Below("opt/gantry/venvs")
+    venvs = Below("opt/gantry/venvs")
     """Virtual environments, one folder for each set of requirements."""
 
-    venv_marks = _Below("opt/gantry/venvs-complete")
+    venv_marks = Below("opt/gantry/venvs-complete")
     """Empty files, named by the complete virtual environments. The code of packages can't write here."""
 
-    venv_links = _Below("opt/gantry/venv-of")
+    venv_links = Below("opt/gantry/venv-of")
     """The virtual environment of each release: symbolic links, named by the release."""
 
-    deployments = _Below("opt/gantry/instances")
+    deployments = Below("opt/gantry/instances")
     """The folders in which web processes and release phases run, one for each deployment."""
 
-    builds = _Below("opt/gantry/builds")
+    builds = Below("opt/gantry/builds")
     """Copies of releases with the files that their builds made, and with linked paths. Only root can write to them."""
 
-    assets = _Below("opt/gantry/assets")
+    assets = Below("opt/gantry/assets")
     """Static files of all kept builds whose names have a digest of their content."""
 
-    phase_copies = _Below("opt/gantry/release-phases")
+    phase_copies = Below("opt/gantry/release-phases")
     """Copies of apps that release phases run in and may write to. Each is removed when its release phase has ended."""
 
-    processes = _Below("opt/gantry/processes")
+    processes = Below("opt/gantry/processes")
     """The folders in which workers and cron jobs run, one for each process."""
 
-    singleton_locks = _Below("opt/gantry/singletons")
+    singleton_locks = Below("opt/gantry/singletons")
     """Files that singletons lock, one for each process type. The app can't write to the folder."""
 
-    env_files = _Below("etc/gantry/environment")
+    env_files = Below("etc/gantry/environment")
     """The variables of each deployment, in systemd's EnvironmentFile format. Only root can read them."""
 
-    app_home = _Below("var/lib/app")
+    app_home = Below("var/lib/app")
     """Home of the user that runs the app."""
 
-    app_home_before_volume = _Below("var/lib/app.before-volume")
+    app_home_before_volume = Below("var/lib/app.before-volume")
     """What was in ``app_home`` before a volume was mounted there. It stays until somebody deletes it."""
 
-    disk_reserve = _Below("opt/gantry/reserve")
+    disk_reserve = Below("opt/gantry/reserve")
     """Disk space for a rollback when the disk is full."""
-
-    # Configuration.
-
-    gunicorn_settings = _Below("etc/gantry/gunicorn.conf.py")
-    """Gunicorn's settings for the next deployment. Each deployment has its own copy."""
-
-    apt_packages = _Below("etc/gantry/apt-packages")
-    """The Debian packages of the setting aptPackages, one a line."""
-
-    health_settings = _Below("etc/gantry/health.json")
-    """What `gantry check` asks the app: path, host, status and scheme of the health check, in JSON."""
-
-    python_mirror = _Below("etc/gantry/python-mirror")
-    """The setting pythonMirror: the URL where uv finds versions of Python; empty for its default."""
-
-    service_policy = _Below("usr/sbin/policy-rc.d")
-    """Debian's script that decides whether a package may start its services. It exists only while apt runs."""
-
-    units = _Below("etc/systemd/system")
-    """systemd's units. ``host.systemd`` defines their names."""
-
-    journal_settings = _Below("etc/systemd/journald.conf.d/gantry.conf")
-    """How large the journal may be, and how long it keeps lines."""
-
-    site = _Below("etc/nginx/sites-available/gantry")
-    """Nginx's site: the placeholder of the first boot, and later the app's."""
-
-    nginx_main = _Below("etc/nginx/nginx.conf")
-    """Nginx's main file, of Debian."""
-
-    nginx_open_files = _Below("etc/nginx/modules-enabled/90-gantry.conf")
-    """How many files Nginx may open. Debian's main file includes this folder outside of its blocks."""
-
-    nginx_limits = _Below("etc/gantry/nginx-limits.conf")
-    """The limits of uploads, which are computed on the server. The site includes them."""
-
-    nginx_bodies = _Below("var/lib/nginx/body")
-    """Where Nginx keeps a request's body until the app gets it."""
-
-    apt_settings = _Below("etc/apt/apt.conf.d/60gantry")
-    """Tells apt that upgrades keep changed files."""
-
-    update_settings = _Below("etc/gantry/updates.json")
-    """When this server updates itself, and whether it may reboot, in JSON: ``host.update_window`` reads it."""
-
-    apt_updates = _Below("etc/apt/apt.conf.d/61gantry-updates")
-    """Tells unattended-upgrades what it may install, and stops Debian's own timers for it."""
-
-    needrestart_settings = _Below("etc/needrestart/conf.d/gantry.conf")
-    """Tells needrestart which units it must not restart."""
-
-    site_link = _Below("etc/nginx/sites-enabled/gantry")
-    """The symbolic link that enables ``site``."""
-
-    firewall = _Below("etc/nftables.conf")
-    """The firewall's rules. They include every file in ``firewall_rules``."""
-
-    firewall_rules = _Below("etc/gantry/firewall")
-    """Rules that depend on the balancer; the firewall reads them in the order of their names."""
-
-    admitted_rules = _Below("etc/gantry/firewall/admitted.nft")
-    """Rules that admit the balancer's addresses; empty on a server without a balancer."""
-
-    unlimited_rules = _Below("etc/gantry/unlimited.nft")
-    """Rules that admit any number of connections of the balancer and of trusted proxies. The firewall includes it."""
-
-    closed_rule = _Below("etc/gantry/firewall/closed.nft")
-    """The rule that rejects requests that don't come from the balancer; empty on a server without a balancer."""
 
     # State of the server.
 
-    state = _Below("var/lib/gantry")
+    state = Below("var/lib/gantry")
     """Everything that this program remembers."""
 
-    socket = _Below("var/lib/gantry/web.sock")
+    socket = Below("var/lib/gantry/web.sock")
     """The fixed path that Nginx connects to: a symbolic link to the socket of the current deployment."""
 
-    candidate_socket = _Below("var/lib/gantry/candidate.sock")
+    candidate_socket = Below("var/lib/gantry/candidate.sock")
     """A symbolic link to the socket of a deployment that isn't switched to, while Nginx serves it for its check."""
 
-    current = _Below("var/lib/gantry/current")
+    current = Below("var/lib/gantry/current")
     """The deployment that serves: a symbolic link to its folder."""
 
-    proven = _Below("var/lib/gantry/proven")
+    proven = Below("var/lib/gantry/proven")
     """The deployment that a rollback returns to: a symbolic link to its folder."""
 
-    probation = _Below("var/lib/gantry/probation")
+    probation = Below("var/lib/gantry/probation")
     """Exists while a timer may roll back. It holds the name of the deployment that has passed its watch."""
 
-    history = _Below("var/lib/gantry/history.jsonl")
+    history = Below("var/lib/gantry/history.jsonl")
     """The releases of this server, one JSON document per line."""
 
-    unfinished_entry = _Below("var/lib/gantry/releasing.json")
+    unfinished_entry = Below("var/lib/gantry/releasing.json")
     """The history entry of the release in progress. A run that is killed leaves it behind."""
 
-    processes_record = _Below("var/lib/gantry/processes.json")
+    processes_record = Below("var/lib/gantry/processes.json")
     """The units of workers and timers that should run: a list in JSON."""
 
-    processes_before = _Below("var/lib/gantry/processes-before.json")
+    processes_before = Below("var/lib/gantry/processes-before.json")
     """The same list for the proven deployment, with its name, while a newer deployment may still roll back."""
 
-    apt_record = _Below("var/lib/gantry/apt.json")
+    apt_record = Below("var/lib/gantry/apt.json")
     """The Debian packages that were installed for apps, and those of the last list: two lists in JSON."""
 
-    configuration_pending = _Below("var/lib/gantry/configuring")
+    configuration_pending = Below("var/lib/gantry/configuring")
     """Exists until the services have read the configuration that was written last."""
 
-    update_record = _Below("var/lib/gantry/updates.json")
+    update_record = Below("var/lib/gantry/updates.json")
     """The result of the last security updates, in JSON."""
 
-    drain_rule = _Below("var/lib/gantry/draining.nft")
+    drain_rule = Below("var/lib/gantry/draining.nft")
     """The rule that rejects a balancer's new connections, from before a reboot until the app serves again."""
 
-    swap = _Below("var/lib/gantry/swap")
+    swap = Below("var/lib/gantry/swap")
     """The swap file of a server with little memory."""
 
-    configuration_record = _Below("var/lib/gantry/configuration.json")
+    configuration_record = Below("var/lib/gantry/configuration.json")
     """The files and links that were configured last, in JSON. `gantry check --repair` restores them."""
 
-    volume = _Below("var/lib/gantry/volume")
+    volume = Below("var/lib/gantry/volume")
     """Where the volume of the setting storage is mounted."""
 
-    volume_app_home = _Below("var/lib/gantry/volume/app")
+    volume_app_home = Below("var/lib/gantry/volume/app")
     """The folder of the volume that is mounted at ``app_home``."""
 
-    volume_record = _Below("var/lib/gantry/volume.json")
+    volume_record = Below("var/lib/gantry/volume.json")
     """The unfinished work on the volume, in JSON: the file system that is being made, or a move of data."""
 
-    lock = _Below("var/lib/gantry/lock")
+    lock = Below("var/lib/gantry/lock")
     """Held by the one run that may change the server."""
 
-    draining = _Below("run/gantry-leaving")
+    draining = Below("run/gantry-leaving")
     """While this file exists, health checks of a balancer get 503 and visitors are served as before."""
 
-    reboot_required = _Below("run/reboot-required")
+    reboot_required = Below("run/reboot-required")
     """Debian's sign that only a reboot finishes an update."""
 
-    reboot_packages = _Below("run/reboot-required.pkgs")
+    reboot_packages = Below("run/reboot-required.pkgs")
     """The packages that need the reboot, one a line."""
 
-    last_responses = _Below("run/gantry-last-responses")
+    last_responses = Below("run/gantry-last-responses")
     """While this file exists, Nginx closes each connection after a response, which says so."""
 
     # Processes, sockets, locks and logs.
 
-    processes_now = _Below("proc")
+    processes_now = Below("proc")
     """The kernel's folder for each process that runs."""
 
-    runtime = _Below("run")
+    runtime = Below("run")
     """Files that don't outlive a boot."""
 
-    sockets = _Below("run/gantry")
+    sockets = Below("run/gantry")
     """The folder of the web processes' sockets."""
 
-    logs = _Below("var/log")
+    logs = Below("var/log")
     """The logs of all programs."""
 
-    nginx_logs = _Below("var/log/nginx")
+    nginx_logs = Below("var/log/nginx")
     """Nginx's logs and their copies."""
 
-    log_day = _Below("var/lib/gantry/log-day")
+    log_day = Below("var/lib/gantry/log-day")
     """The day (UTC) of the last daily rotation of the logs."""
 
-    access_log = _Below("var/log/nginx/gantry.log")
+    access_log = Below("var/log/nginx/gantry.log")
     """Nginx's access log in the format that ``host.access_log`` reads."""
 
-    candidate_errors = _Below("var/log/nginx/gantry-candidate.log")
+    candidate_errors = Below("var/log/nginx/gantry-candidate.log")
     """Nginx's errors with a deployment that isn't switched to."""
 
-    combined_log = _Below("var/log/nginx/access.log")
+    combined_log = Below("var/log/nginx/access.log")
     """Nginx's access log in its usual combined format, for people and log tools."""
 
     # Paths that depend on a name.
