@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from components.app import app_object
+from components.app import app_object, python_module
 from host import signatures
 
 # The names of classes and functions that make a whole app.
@@ -16,7 +16,7 @@ _APP_CLASS = re.compile(
 )
 
 
-def is_made_directly(module: app_object.Module, name: str) -> bool:
+def is_made_directly(module: python_module.Module, name: str) -> bool:
     """Whether the name is bound to a call of an app's class, or is a function that returns one.
 
     Extensions such as SQLAlchemy(app), parts of apps such as Blueprint, and views aren't.
@@ -28,26 +28,26 @@ def is_made_directly(module: app_object.Module, name: str) -> bool:
     return name in module.values and _is_app_call(module, module.values[name][-1])
 
 
-def made_by(module: app_object.Module, name: str) -> str | None:
+def made_by(module: python_module.Module, name: str) -> str | None:
     """The full name of the class or function whose call is bound to the name; None if it is bound to something else."""
     value = module.values[name][-1] if name in module.values else None
-    return app_object.full_name(module, value.func) if isinstance(value, ast.Call) else None
+    return python_module.full_name(module, value.func) if isinstance(value, ast.Call) else None
 
 
-def returned_calls(module: app_object.Module, name: str) -> list[str]:
+def returned_calls(module: python_module.Module, name: str) -> list[str]:
     """The full names of what a function of the module calls for the values that it returns."""
     definition = module.definitions.get(name)
-    values = app_object.returned(definition) if isinstance(definition, ast.FunctionDef) else []
-    calls = [app_object.full_name(module, value.func) for value in values if isinstance(value, ast.Call)]
+    values = python_module.returned(definition) if isinstance(definition, ast.FunctionDef) else []
+    calls = [python_module.full_name(module, value.func) for value in values if isinstance(value, ast.Call)]
     return [call for call in calls if call]
 
 
-def is_of_unknown_kind(module: app_object.Module, name: str) -> bool:
+def is_of_unknown_kind(module: python_module.Module, name: str) -> bool:
     """Whether the name is bound to a call of another package whose result isn't known, such as slack_bolt.App().
 
     A call that wraps another name of the module counts as what that is.
     """
-    module, name = app_object.origin(module, name)
+    module, name = python_module.origin(module, name)
     made = made_by(module, name)
     if made is None or app_object.kind(module, name):
         return False
@@ -60,11 +60,11 @@ def is_of_unknown_kind(module: app_object.Module, name: str) -> bool:
     return not any(other in ("app", "application") or app_object.kind(module, other) for other in used - {name})
 
 
-def returns_tuple(module: app_object.Module, name: str) -> int | None:
+def returns_tuple(module: python_module.Module, name: str) -> int | None:
     """The position of the app in the tuples that a factory returns; None if it returns something else."""
-    module, name = app_object.origin(module, name)
+    module, name = python_module.origin(module, name)
     definition = module.definitions.get(name)
-    values = app_object.returned(definition) if isinstance(definition, ast.FunctionDef) else []
+    values = python_module.returned(definition) if isinstance(definition, ast.FunctionDef) else []
     tuples = [value for value in values if isinstance(value, ast.Tuple)]
     if not tuples or len(tuples) != len(values):
         return None
@@ -72,20 +72,20 @@ def returns_tuple(module: app_object.Module, name: str) -> int | None:
     return next((names.index(usual) for usual in ("app", "application") if usual in names), 0)
 
 
-def is_async(module: app_object.Module, name: str) -> bool:
+def is_async(module: python_module.Module, name: str) -> bool:
     """Whether the name is an async function. Another module of the app may define it."""
-    module, name = app_object.origin(module, name)
+    module, name = python_module.origin(module, name)
     return isinstance(module.definitions.get(name), ast.AsyncFunctionDef)
 
 
-def required_arguments(module: app_object.Module, name: str) -> list[str]:
+def required_arguments(module: python_module.Module, name: str) -> list[str]:
     """The arguments that a call of a function must give. Another module of the app may define the function."""
-    module, name = app_object.origin(module, name)
+    module, name = python_module.origin(module, name)
     definition = module.definitions.get(name)
     return signatures.required_arguments(definition) if isinstance(definition, ast.FunctionDef) else []
 
 
-def servers_of_dash(module: app_object.Module) -> Iterator[str]:
+def servers_of_dash(module: python_module.Module) -> Iterator[str]:
     """The names that are bound to the ``server`` of a Dash object, or that a Dash object gets as its ``server``."""
     for name, values in module.values.items():
         if isinstance(value := values[-1], ast.Attribute) and value.attr == "server":
@@ -95,14 +95,14 @@ def servers_of_dash(module: app_object.Module) -> Iterator[str]:
                 yield keyword.value.id
 
 
-def _is_app_call(module: app_object.Module, value: ast.expr) -> bool:
+def _is_app_call(module: python_module.Module, value: ast.expr) -> bool:
     if isinstance(value, ast.Attribute):
         return value.attr == "server"
-    called = app_object.full_name(module, value.func) if isinstance(value, ast.Call) else None
+    called = python_module.full_name(module, value.func) if isinstance(value, ast.Call) else None
     return called is not None and (called in module.definitions or bool(_APP_CLASS.search(called)))
 
 
-def _returns_app(module: app_object.Module, definition: ast.FunctionDef) -> bool:
+def _returns_app(module: python_module.Module, definition: ast.FunctionDef) -> bool:
     returned = [node.value for node in ast.walk(definition) if isinstance(node, ast.Return)]
     names = {value.id for value in returned if isinstance(value, ast.Name)}
     assigned = [

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from components.app import app_call, app_object, asgi_server, django_project, module_apps, own_server
+from components.app import app_call, app_object, asgi_server, django_project, module_apps, own_server, python_module
 from components.app.app_target import Files, FolderContents, Target
 from components.app.module_apps import MODULES, NAMES, ArgumentsError, DiscoveryError
 from host import explain
@@ -96,7 +96,7 @@ def _nothing_found(files: Files) -> str:
     if remedy := below(files.app, files.contents):
         return remedy
     for name in (f"{root}{module}.py" for root in ("", "src/") for module in MODULES):
-        if name in files.contents and (reason := app_object.read(files.app / name, files.app).unreadable):
+        if name in files.contents and (reason := python_module.read(files.app / name, files.app).unreadable):
             if _OF_NO_PYTHON.search(reason):
                 return f"{files.app} has no Procfile, and no Python can read {name} ({reason}): correct the file"
             version = ".".join(map(str, sys.version_info[:2]))
@@ -107,13 +107,13 @@ def _nothing_found(files: Files) -> str:
             )
     modules = sorted(_modules(files), key=lambda name: (PurePosixPath(name).stem not in MODULES, name))
     for name in modules:
-        if found := app_object.only_in_program(app_object.read(files.app / name, files.app), NAMES):
+        if found := app_object.only_in_program(python_module.read(files.app / name, files.app), NAMES):
             return (
                 f"{files.app} has no Procfile, and {name} makes {found[0]} in line {found[1]}, below the line 'if"
                 f" __name__ == \"__main__\":', which a server doesn't run: write the line above it"
             )
     for name in modules:
-        if line := own_server.line(name, app_object.read(files.app / name, files.app)):
+        if line := own_server.line(name, python_module.read(files.app / name, files.app)):
             return f"{files.app} has no Procfile, and {name} brings its own server: add a Procfile with the line {line}"
     for name in modules:
         if message := _without_requests(files, name):
@@ -129,11 +129,11 @@ def _nothing_found(files: Files) -> str:
 
 def _without_requests(files: Files, name: str) -> str:
     """A sentence for a module whose app answers no requests, such as one of Celery; empty for others."""
-    module = app_object.read(files.app / name, files.app)
+    module = python_module.read(files.app / name, files.app)
     app = next((each for each in NAMES if own_server.is_not_for_requests(module, each)), None)
     if app is None:
         return ""
-    made = app_call.made_by(*app_object.origin(module, app))
+    made = app_call.made_by(*python_module.origin(module, app))
     return (
         f"{files.app} has no Procfile, and {app} in {name} is made by {made}, which answers no requests of a web"
         " server: add a Procfile with a line such as 'web: gunicorn yourmodule:app'"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from components.app import app_call, app_object, installed_packages, own_server
+from components.app import app_call, app_object, installed_packages, own_server, python_module
 from components.app.app_target import Files, Target, dotted_name
 from components.errors import UserError
 
@@ -85,11 +85,11 @@ def in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target |
 
     Unless ``is_certain``, a usual name counts only if the source shows that it is an app. Raises DiscoveryError.
     """
-    module = app_object.read(files.app / file, files.app / root)
+    module = python_module.read(files.app / file, files.app / root)
     folder = file[: file.rfind("/") + 1]
     if folder != root and f"{folder}__init__.py" not in files.contents and _imports_siblings(module):
         # A folder that is no package, whose modules import each other by their bare names.
-        module, root, is_certain = app_object.read(files.app / file, files.app / folder), folder, True
+        module, root, is_certain = python_module.read(files.app / file, files.app / folder), folder, True
     dotted = dotted_name(file.removeprefix(root))
     found = _in_module(module, dotted, files, is_certain=is_certain)
     if found is None:
@@ -101,7 +101,7 @@ def in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target |
 
 def _index_of_dash(files: Files, file: str, server: str, root: str) -> str:
     """The module that gives the Dash object in ``file`` its layout and imports its ``server``; or ""."""
-    module = app_object.read(files.app / file, files.app / root)
+    module = python_module.read(files.app / file, files.app / root)
     if module.layouts or b"use_pages" in files.contents[file]:
         return ""
     folder = file[: file.rfind("/") + 1]
@@ -109,19 +109,19 @@ def _index_of_dash(files: Files, file: str, server: str, root: str) -> str:
     for name in names:
         if name == file or b".layout" not in files.contents[name] or b"server" not in files.contents[name]:
             continue
-        other = app_object.read(files.app / name, files.app / root)
-        if other.layouts and server in other.imports and app_object.origin(other, server)[0].path == module.path:
+        other = python_module.read(files.app / name, files.app / root)
+        if other.layouts and server in other.imports and python_module.origin(other, server)[0].path == module.path:
             return name
     return ""
 
 
-def _imports_siblings(module: app_object.Module) -> bool:
+def _imports_siblings(module: python_module.Module) -> bool:
     names = [name for name in module.imports.values() if not name.startswith(".")]
     siblings = (module.path.parent / name.partition(".")[0] for name in names)
     return any(path.with_suffix(".py").is_file() or path.is_dir() for path in siblings)
 
 
-def _in_module(module: app_object.Module, dotted: str, files: Files, *, is_certain: bool) -> Target | None:
+def _in_module(module: python_module.Module, dotted: str, files: Files, *, is_certain: bool) -> Target | None:
     """The app in a module: one with a usual name, or else the first one of a known kind.
 
     What another package makes counts last, if it isn't known to be an app.
@@ -149,17 +149,17 @@ def _in_module(module: app_object.Module, dotted: str, files: Files, *, is_certa
     return next(found_by(partial(app_named, name) for name in names), None)
 
 
-def _kind(module: app_object.Module, name: str, files: Files) -> app_object.Kind | None:
+def _kind(module: python_module.Module, name: str, files: Files) -> app_object.Kind | None:
     kind = app_object.kind(module, name)
     if kind != "asgi":
         return kind
-    made, _ = app_object.origin(module, name)
+    made, _ = python_module.origin(module, name)
     # Before version 3, the apps of connexion spoke WSGI.
     imports_it = any(full.partition(".")[0] == "connexion" for full in made.imports.values())
     return "wsgi" if imports_it and installed_packages.is_older("connexion", "3", files.contents) else kind
 
 
-def _check(module: app_object.Module, name: str, *, dotted: str, kind: app_object.Kind | None) -> None:
+def _check(module: python_module.Module, name: str, *, dotted: str, kind: app_object.Kind | None) -> None:
     """Check that a server can import the app and call it.
 
     Raises ArgumentsError for a factory that needs arguments, and DiscoveryError for any other mistake.
@@ -189,14 +189,14 @@ def _check(module: app_object.Module, name: str, *, dotted: str, kind: app_objec
         )
 
 
-def _called(module: app_object.Module, name: str) -> str:
+def _called(module: python_module.Module, name: str) -> str:
     """The name with parentheses if it is a factory, as its source or, if that isn't known, its name says."""
     is_unknown = name not in module.values and name not in module.definitions
     is_factory = app_object.is_factory(module, name) or (is_unknown and name.startswith(("create", "make")))
     return f"{name}()" if is_factory else name
 
 
-def _dash(module: app_object.Module, name: str) -> Target:
+def _dash(module: python_module.Module, name: str) -> Target:
     """The WSGI app of a Dash object."""
     if server := next(app_call.servers_of_dash(module), None):
         return Target(server, "wsgi", is_dash=True)

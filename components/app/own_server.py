@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from components.app import app_call, app_object
+from components.app import app_call, python_module
 
 _PYTHON = "python {file}"
 _LISTEN = ", and let it listen on port int(os.environ['PORT'])"
@@ -35,7 +35,7 @@ _BLOCKING = (".run", ".run_server", ".serve_forever", ".run_app", ".serve", ".qu
 _SERVERS = ("uvicorn", "waitress", "bottle", "cherrypy", "aiohttp", "hypercorn", "wsgiref", "gevent", "eventlet")
 
 
-def line(file: str, module: app_object.Module) -> str:
+def line(file: str, module: python_module.Module) -> str:
     """The rest of a sentence for a program with a server of its own: the line to write. Empty for other modules."""
     package = next(_imported(module), None)
     if package is None:
@@ -44,20 +44,20 @@ def line(file: str, module: app_object.Module) -> str:
     return f"'web: {command.format(file=file)}'{remedy}"
 
 
-def is_not_callable(module: app_object.Module, name: str) -> bool:
+def is_not_callable(module: python_module.Module, name: str) -> bool:
     """Whether the name is bound to an object of a framework that neither WSGI nor ASGI servers can run."""
     made = [app_call.made_by(module, name), *app_call.returned_calls(module, name)]
     return any(full_name and full_name.partition(".")[0] in _NOT_CALLABLE for full_name in made)
 
 
-def is_not_for_requests(module: app_object.Module, name: str) -> bool:
+def is_not_for_requests(module: python_module.Module, name: str) -> bool:
     """Whether the name is bound to an object of a framework that doesn't answer the requests of a web server."""
-    module, name = app_object.origin(module, name)
+    module, name = python_module.origin(module, name)
     made = app_call.made_by(module, name)
     return made is not None and made.partition(".")[0] in _NOT_FOR_REQUESTS
 
 
-def blocking_call(module: app_object.Module, name: str) -> tuple[str, int] | None:
+def blocking_call(module: python_module.Module, name: str) -> tuple[str, int] | None:
     """A call with its line that starts a server while the module is imported for ``name``; None if there is none."""
     objects = {name, *module.values}
     for called, number in module.calls:
@@ -66,7 +66,7 @@ def blocking_call(module: app_object.Module, name: str) -> tuple[str, int] | Non
     return None
 
 
-def _imported(module: app_object.Module) -> Iterator[str]:
+def _imported(module: python_module.Module) -> Iterator[str]:
     names: Iterable[str] = [*module.imports.values(), *module.stars]
     for package in _PROGRAMS:
         if any(name == package or name.startswith(f"{package}.") for name in names):
