@@ -39,6 +39,7 @@ def test_the_last_lines_say_what_failed_where_and_why_what_serves_and_how_to_go_
         f"  {outcomes.ROLLED_BACK}",
         "  dev-0: release 9c1b is serving",
         "To look at the server:",
+        "  bin/ssh --stack dev dev-1 sudo gantry check",
         "  bin/ssh --stack dev dev-1 sudo gantry status",
         "  bin/ssh --stack dev dev-1 sudo journalctl --unit 'gantry-*@*' --lines 100",
         "To go on, correct the cause and run:",
@@ -63,6 +64,22 @@ def test_the_last_lines_say_what_failed_where_and_why_what_serves_and_how_to_go_
 )
 def test_the_cause_is_found_in_the_errors_of_commands(text: str, line: str):
     assert line in last_lines((COMMAND, "error", text))[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "failed to copy to /opt/gantry/incoming/3f2a.tar: Failure",
+        'failed to copy file to remote: sftp: "Failure" (SSH_FX_FAILURE)',
+    ],
+    ids=["of the offline plugin", "of Pulumi's plugin"],
+)
+def test_an_upload_that_a_server_cannot_write_names_its_disk(text: str):
+    upload = COMMAND.replace("command:remote:Command::dev-1-release", "command:remote:CopyToRemote::dev-1-app")
+    lines = last_lines((upload, "error", text))
+    assert lines[1].startswith("  dev-1-app: failed to copy")
+    assert "Its disk may be full: `sudo gantry check` shows that." in "\n".join(lines)
+    assert "  bin/ssh --stack dev dev-1 sudo gantry check" in lines
 
 
 def test_a_failure_that_is_not_on_a_server_names_no_server():

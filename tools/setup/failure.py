@@ -21,7 +21,10 @@ _ENDED = "Process exited with status"
 _DATA_HOOK = re.compile(r"^.*?before hook \"[^\"]*-app-data\" failed: (?:Exception calling application: )?", re.DOTALL)
 # The resources that are steps on a server: its name and the step.
 _STEP = re.compile(r"(?P<server>.+-(?:\d+|balancer))-(?P<step>[a-z-]+)")
-_COMMAND_TYPES = ("command:remote:Command", "command:remote:CopyToRemote", "pulumi-python:dynamic/gantry:Handover")
+_UPLOAD_TYPE = "command:remote:CopyToRemote"
+_COMMAND_TYPES = ("command:remote:Command", _UPLOAD_TYPE, "pulumi-python:dynamic/gantry:Handover")
+# The only word that SFTP has for a full disk. It has the same for some other causes.
+_UPLOAD_FAILURE = re.compile(r"\bFailure\b|SSH_FX_FAILURE")
 _SHOWN_FAILURES = 3
 
 
@@ -62,6 +65,8 @@ class Failure:
         if command and not error and _ENDED not in command["cause"]:
             after = command["cause"]
         message, outcome, advice = outcomes.split(after)
+        if self.type == _UPLOAD_TYPE and _UPLOAD_FAILURE.search(message):
+            advice = "The server couldn't write the upload. Its disk may be full: `sudo gantry check` shows that."
         sentence = reason_of(ReleaseError(_LABEL.sub("", message), advice), {})
         return [f"{self.name}: {sentence}", *filter(None, [outcome]), *self.notes]
 
@@ -92,5 +97,9 @@ def summary(found: list[Failure], stack: str) -> str:
     if server := next((failure.server for failure in found if failure.server), None):
         ssh = f"bin/ssh --stack {stack} {server}"
         lines += ["To look at the server:"]
-        lines += [f"  {ssh} sudo gantry status", f"  {ssh} sudo journalctl --unit 'gantry-*@*' --lines 100"]
+        lines += [
+            f"  {ssh} sudo gantry check",
+            f"  {ssh} sudo gantry status",
+            f"  {ssh} sudo journalctl --unit 'gantry-*@*' --lines 100",
+        ]
     return "\n".join([*lines, "To go on, correct the cause and run:", f"  {backend.make('up', stack)}"])
