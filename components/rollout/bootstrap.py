@@ -11,9 +11,9 @@ from pulumi_command import remote
 from components.rollout.steps import LOGINS, READY, Command, Step, Upload
 from components.ssh import ADMIN
 
-# Enough attempts for two minutes. Until its own host key is confirmed, a server alternates between that key and the
-# first one.
-DIAL_ATTEMPTS = 30
+# Until its own host key is confirmed, a server alternates each minute between that key and the first one. These are
+# enough attempts for 80 s if it refuses them, and for 200 s if it is dead and each attempt takes its whole time.
+DIAL_ATTEMPTS, DIAL_SECONDS = 24, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,4 +137,5 @@ def _pinned(
         private_key=private_key or first.private_key,
         host_key=host_key,
         dial_error_limit=DIAL_ATTEMPTS,
+        per_dial_timeout=DIAL_SECONDS,
     )

@@ -140,6 +140,16 @@ def test_every_connection_checks_a_host_key_and_only_the_first_one_the_key_of_th
         assert inputs_of(recorder, name)["connection"]["value"]["hostKey"] == host_key, name
 
 
+def test_a_dead_server_is_given_up_after_a_few_minutes_and_one_that_alternates_its_keys_is_reached(recorder: Recorder):
+    # The plugin's pauses grow from 0.1 s by half up to 5 s.
+    for name in recorder.custom_names():
+        if not name.endswith("-ready"):
+            connection = inputs_of(recorder, name)["connection"]["value"]
+            pauses = sum(min(0.1 * 1.5**attempt, 5) for attempt in range(int(connection["dialErrorLimit"])))
+            assert 70 < pauses < 90, name
+            assert pauses + connection["dialErrorLimit"] * connection["perDialTimeout"] < 210, name
+
+
 def test_only_the_steps_that_could_change_any_file_log_in_as_admin(recorder: Recorder):
     for name in recorder.custom_names():
         connection = inputs_of(recorder, name)["connection"]["value"]
