@@ -96,7 +96,14 @@ def test_an_error_in_the_settings_is_not_repeated():
     assert last_lines((STACK, "error", "the stack's settings can't work:"), ("", "error", "update failed")) == []
 
 
-def test_only_errors_and_warnings_of_the_engine_are_kept_and_none_is_lost():
+def outputs_event(type_: str, outputs: dict[str, str] | None) -> str:
+    """An event of the engine, as `pulumi up --event-log` 3.259.0 writes it."""
+    urn = f"urn:pulumi:dev::gantry::{type_}::gantry-dev"
+    new = None if outputs is None else {"type": type_, "urn": urn, "inputs": {}, "outputs": outputs}
+    return json.dumps({"resOutputsEvent": {"metadata": {"op": "same", "urn": urn, "type": type_, "new": new}}})
+
+
+def test_errors_and_warnings_of_the_engine_are_kept_without_a_loss_and_so_are_the_stacks_last_outputs():
     # More than fits into a pipe, in parts that aren't whole lines.
     program = """
 import os, sys
@@ -111,10 +118,13 @@ while text:
         *({"severity": "warning", "message": f"number {number}"} for number in range(2000)),
     ]
     lines = [json.dumps({"sequence": 1, "diagnosticEvent": diagnostic}) for diagnostic in diagnostics]
+    lines += [outputs_event("gantry:local:Network", {"url": "no stack"}), outputs_event("pulumi:pulumi:Stack", None)]
+    lines += [outputs_event("pulumi:pulumi:Stack", {"url": f"http://{host}"}) for host in ("before", "after")]
     lines.append(json.dumps({"summaryEvent": {}}))
     with events() as engine:
         command = [sys.executable, "-c", program, *engine.options]
         subprocess.run(command, input="".join(f"{line}\n" for line in lines).encode(), check=True, timeout=60)
     assert engine.diagnostics[0] == Diagnostic(COMMAND, "error", "it failed")
     assert [diagnostic.text for diagnostic in engine.diagnostics[1:]] == [f"number {number}" for number in range(2000)]
+    assert engine.outputs == {"url": "http://after"}
     assert not Path(engine.options[1]).exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -124,6 +126,30 @@ def test_a_stack_with_a_state_or_with_settings_is_selected(
     known, prod = (tmp_path / "calls").read_text().splitlines()
     assert "--create" not in known
     assert "--create" in prod
+
+
+@pytest.mark.parametrize(
+    ("selected", "has_state", "is_selected"),
+    [("organization/gantry/dev", True, True), ("organization/gantry/prod", True, False), ("dev", False, False)],
+)
+def test_a_stack_that_is_selected_already_needs_no_engine(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, selected: str, has_state: bool, is_selected: bool
+):
+    monkeypatch.setattr(targets, "ROOT", tmp_path)
+    url, project = f"{tmp_path.as_uri()}?metadata=skip", tmp_path / "Pulumi.yaml"
+    project.write_text("name: gantry\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
+    digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
+    workspace = tmp_path / f"workspaces/gantry-{digest}-workspace.json"
+    workspace.parent.mkdir()
+    workspace.write_text(json.dumps({"stacks": {url: selected}}))
+    if has_state:
+        state = tmp_path / ".pulumi/stacks/gantry/dev.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+    env = {"PULUMI_BACKEND_URL": url, "PULUMI_HOME": str(tmp_path)}
+    assert targets.select_stack(engine, "dev", env, tmp_path) == 0
+    assert (tmp_path / "calls").exists() != is_selected
 
 
 def test_another_error_of_the_selection_is_shown_as_it_is(

@@ -29,12 +29,23 @@ def in_folder(folder: Path) -> str:
     return f"{folder.as_uri()}?metadata=skip"
 
 
+def stacks_folder(url: str) -> Path | None:
+    """The folder with the states of all projects, or None for a backend that isn't a folder of this computer."""
+    scheme, _, folder = url.partition("?")[0].partition("://")
+    return Path(folder).expanduser() / ".pulumi" / "stacks" if scheme == "file" else None
+
+
+def state_file(url: str, project: Path, stack: str) -> Path | None:
+    """The file with the state of a stack, which may not exist yet; None as above. ``project`` is its Pulumi.yaml."""
+    stacks = stacks_folder(url)
+    return stacks / name_in(project.read_text()) / f"{stack.rpartition('/')[2]}.json" if stacks else None
+
+
 def remove_empty_sidecars(url: str, stack: str) -> list[Path]:
     """Removes the stack's empty sidecars in a backend of files; returns their paths. The engine doesn't need them."""
-    scheme, _, folder = url.partition("?")[0].partition("://")
-    if scheme != "file":
+    stacks = stacks_folder(url)
+    if stacks is None:
         return []
-    stacks = Path(folder).expanduser() / ".pulumi" / "stacks"
     sidecars = stacks.rglob(f"{stack.rpartition('/')[2]}.json*.attrs")
     empty = [sidecar for sidecar in sidecars if sidecar.stat().st_size == 0]
     for sidecar in empty:

@@ -1,4 +1,4 @@
-"""Reads the engine's errors and warnings while it runs.
+"""Reads the engine's errors and warnings, and the stack's outputs, while it runs.
 
 The engine writes its events to a named pipe, so that no event is ever on a disk: debug messages contain private keys.
 """
@@ -22,14 +22,19 @@ from tools.setup.failure import Diagnostic
 VARIABLES = {"PULUMI_DEBUG_COMMANDS": "true"}
 # The engine marks colours like this in its events.
 _COLOUR = re.compile(r"<\{%.*?%\}>")
+_STACK_TYPE = b'"pulumi:pulumi:Stack"'
 
 
 class Events:
-    """``options`` are the engine's arguments. ``diagnostics`` are complete after the block of `events`."""
+    """``options`` are the engine's arguments. The others are complete after the block of `events`.
+
+    ``outputs`` are the stack's, without the values of secrets. They are empty if the engine registered none.
+    """
 
     def __init__(self, pipe: Path) -> None:
         self.options = ["--event-log", str(pipe)]
         self.diagnostics: list[Diagnostic] = []
+        self.outputs: dict[str, Any] = {}
         self._incomplete = b""
 
     def read(self, descriptor: int, ended: threading.Event) -> None:
@@ -52,13 +57,22 @@ class Events:
     def _take(self, data: bytes) -> None:
         *lines, self._incomplete = (self._incomplete + data).split(b"\n")
         for line in lines:
-            # Most events aren't diagnostics, and some are long.
-            event: dict[str, Any] | None = (
-                json.loads(line).get("diagnosticEvent") if b'"diagnosticEvent"' in line else None
-            )
-            if event and event.get("severity") in ("error", "warning"):
-                text = _COLOUR.sub("", event["message"]).strip()
-                self.diagnostics.append(Diagnostic(event.get("urn") or "", event["severity"], text))
+            # Most events are neither of these, and some are long.
+            if b'"diagnosticEvent"' in line:
+                self._take_diagnostic(json.loads(line).get("diagnosticEvent"))
+            elif b'"resOutputsEvent"' in line and _STACK_TYPE in line:
+                self._take_outputs(json.loads(line).get("resOutputsEvent"))
+
+    def _take_diagnostic(self, event: dict[str, Any] | None) -> None:
+        if event and event.get("severity") in ("error", "warning"):
+            text = _COLOUR.sub("", event["message"]).strip()
+            self.diagnostics.append(Diagnostic(event.get("urn") or "", event["severity"], text))
+
+    def _take_outputs(self, event: dict[str, Any] | None) -> None:
+        # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/apitype/events.go
+        if event and event["metadata"]["type"] == "pulumi:pulumi:Stack":
+            new: dict[str, Any] = event["metadata"].get("new") or {}
+            self.outputs = new.get("outputs") or {}
 
 
 @contextmanager

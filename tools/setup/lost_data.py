@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from components import app_data, data_loss
@@ -54,11 +53,9 @@ def require_no_loss(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -
 
 def _may_have_pending(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> bool:
     """A state in a file on this computer is read directly: the engine would need half a second."""
-    scheme, _, folder = env.get("PULUMI_BACKEND_URL", "").partition("?")[0].partition("://")
-    if scheme != "file":
+    file = backend.state_file(env.get("PULUMI_BACKEND_URL", ""), ROOT / "Pulumi.yaml", stack)
+    if file is None:
         return any(server.is_pending for server in _servers(pulumi, stack, env, secrets=False))
-    project = backend.name_in((ROOT / "Pulumi.yaml").read_text())
-    file = Path(folder).expanduser() / ".pulumi/stacks" / project / f"{stack.rpartition('/')[2]}.json"
     return file.is_file() and b'"delete": true' in file.read_bytes()
 
 

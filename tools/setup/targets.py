@@ -140,6 +140,8 @@ def select_stack(pulumi: str, stack: str, env: Mapping[str, str], folder: Path =
 
     Raises SetupError for a stack that has neither a settings file nor a state: its name may be a typing mistake.
     """
+    if is_selected(stack, env, folder):
+        return 0
     select = [pulumi, "stack", "select", "--stack", stack]
     if config_file(stack, folder).is_file():
         return run_in_foreground([*select, "--create"], env)
@@ -148,6 +150,19 @@ def select_stack(pulumi: str, stack: str, env: Mapping[str, str], folder: Path =
         raise SetupError(unknown_stack(stack, folder))
     print(result.stderr, end="", file=sys.stderr)
     return result.returncode
+
+
+def is_selected(stack: str, env: Mapping[str, str], folder: Path = ROOT) -> bool:
+    """Whether the stack exists and is selected already. For other backends than a folder, only the engine knows it.
+
+    The engine would need a quarter of a second to select it again.
+    """
+    url, project = env.get(BACKEND, ""), folder / "Pulumi.yaml"
+    file = backend.state_file(url, project, stack)
+    if file is None or not file.is_file():
+        return False
+    selected = backend.selected_stack(Path(env["PULUMI_HOME"]), project, url) or ""
+    return selected.rpartition("/")[2] == stack.rpartition("/")[2]
 
 
 def unknown_stack(stack: str, folder: Path = ROOT) -> str:
@@ -169,15 +184,15 @@ def _up(words: list[str], stack: str, env: Mapping[str, str]) -> int:
     if status:
         last_lines = [failure.summary(failure.failures(engine.diagnostics), stack)]
     else:
-        status, last_lines = _check_site(words[0], stack, env)
+        outputs = engine.outputs or _outputs(words[0], stack, env)
+        status, last_lines = _check_site(words[0], stack, env, outputs)
     if text := "\n".join(filter(None, last_lines)):
         print(f"\n{text}", flush=True)
     return status
 
 
-def _check_site(pulumi: str, stack: str, env: Mapping[str, str]) -> tuple[int, list[str]]:
+def _check_site(pulumi: str, stack: str, env: Mapping[str, str], outputs: Mapping[str, Any]) -> tuple[int, list[str]]:
     """Asks for the site. Returns the exit status, and the last lines: its URL, or what is broken."""
-    outputs = _outputs(pulumi, stack, env)
     url = str(outputs.get("url") or "")
     site = site_check.site_of(outputs)
     if site is None:
