@@ -100,6 +100,14 @@ class PageAppServer(BootedServer):
         """Pack, upload and release an app."""
         return self.run_release(self.upload(tarball(files, ballast)), watch=watch, **changes)
 
+    def gunicorn_master(self) -> str:
+        """The process id of the master of the deployment that serves, or 0."""
+        return self.ssh(f"systemctl show --value --property=MainPID gantry-web@{self.deployment()}")
+
+    def gunicorn_workers(self) -> list[str]:
+        """The process ids of its workers."""
+        return self.ssh(f"pgrep -P {self.gunicorn_master()}").split()
+
     def serve(self, page: str) -> str:
         """Release a healthy app with this page; returns its release."""
         release = self.upload(tarball(app(page)))
