@@ -57,6 +57,5 @@ class Address(KeepsServerAddresses, pulumi.ComponentResource):
             point_to(self.address, zone=network.settings.zone, domain=domain, depends_on=[assignment])
         # The reserved IP follows its droplet into the project. Its own move is refused while it is assigned:
         # https://github.com/digitalocean/terraform-provider-digitalocean/issues/1264
-        opts = pulumi.ResourceOptions(parent=self, depends_on=[assignment])
-        show_in_project(self._label, network, urns=[droplet_urn(server.instance_id)], opts=opts)
+        show_in_project(network, urns=[droplet_urn(server.instance_id)], depends_on=[assignment])
         return None

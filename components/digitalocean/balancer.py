@@ -63,7 +63,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             dns_seconds = TTL_SECONDS
         balancing.close(servers, depends_on=healthy, opts=self._child_opts, dns_seconds=dns_seconds)
         urns = [droplet_urn(server.instance_id) for server in servers]
-        show_in_project(self._label, network, urns=urns, opts=self._child_opts)
+        show_in_project(network, urns=urns)
         return None
 
     def _load_balancer(self, certificate: pulumi.Output[str] | None) -> do.LoadBalancer:

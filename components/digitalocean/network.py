@@ -33,6 +33,7 @@ class VpcWaiter(Resource, module="gantry", name="Emptying"):
 class Network(pulumi.ComponentResource):
     """An existing VPC or a new one, and a tag whose droplets admit SSH only from ``sshFrom``."""
 
+    name: str
     settings: DigitalOceanSettings
     region: str
     vpc_id: pulumi.Output[str]
@@ -45,7 +46,7 @@ class Network(pulumi.ComponentResource):
         self, name: str, args: NetworkArgs[DigitalOceanSettings], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gantry:digitalocean:Network", name, None, opts)
-        self.settings, label = args.settings, naming.label(name)
+        self.name, self.settings, label = name, args.settings, naming.label(name)
         child = pulumi.ResourceOptions(parent=self)
         long_delete = pulumi.ResourceOptions(parent=self, custom_timeouts=LONG_DELETE)
         self.region = self.settings.region
@@ -94,10 +95,24 @@ class Network(pulumi.ComponentResource):
 
 
 def show_in_project(
-    name: str, network: Network, *, urns: Sequence[pulumi.Input[str]], opts: pulumi.ResourceOptions | None = None
+    network: Network, *, urns: Sequence[pulumi.Input[str]], depends_on: Sequence[pulumi.Resource] = ()
 ) -> None:
-    """Move the resources with these URNs into the stack's project."""
-    do.ProjectResources(name, project=network.project_id, resources=urns, opts=opts)
+    """Move the resources with these URNs into the stack's project.
+
+    An address and a balancer call this for the same resource. If each had one of its own, a change between them would
+    create the new one first, and the deletion of the old one would move a droplet of both to the default project.
+    """
+    # Earlier versions had one for each.
+    earlier = [
+        pulumi.Alias(name=naming.label(name), parent=pulumi.create_urn(name, f"gantry:digitalocean:{kind}"))
+        for name, kind in ((f"{network.name}-address", "Address"), (f"{network.name}-balancer", "Balancer"))
+    ]
+    do.ProjectResources(
+        naming.label(network.name),
+        project=network.project_id,
+        resources=urns,
+        opts=pulumi.ResourceOptions(depends_on=depends_on, aliases=earlier),
+    )
 
 
 def droplet_urn(instance_id: pulumi.Output[str]) -> pulumi.Output[str]:

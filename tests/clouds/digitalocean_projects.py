@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from tests.clouds.digitalocean_resource import StoredResource
+from tests.clouds.digitalocean_resource import PROJECT_KEY, StoredResource
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -51,10 +51,7 @@ class Project(StoredResource):
 
 
 class ProjectResources(StoredResource):
-    """The resources in a project. Its id is the project's.
-
-    The account stores the project only with balancers.
-    """
+    """The resources in a project. Its id is the project's."""
 
     collection = "project_resources"
     tolerates_missing = True
@@ -63,37 +60,43 @@ class ProjectResources(StoredResource):
     def new_document(self, inputs: Document) -> Document:
         self.cloud.get("project", inputs["project"])
         self._check(inputs)
-        self._move_balancers(inputs["resources"], inputs["project"])
+        self._move(inputs["resources"], inputs["project"])
         return {**inputs, "id": inputs["project"]}
 
     def read(self, id: str) -> Document | None:
         document = super().read(id)
         if document is None or id not in self.cloud.documents("project"):
             return None
-        balancers = self.cloud.documents("load_balancer").values()
-        urns_elsewhere = {balancer["loadBalancerUrn"] for balancer in balancers if balancer["projectId"] != id}
-        return {**document, "resources": [urn for urn in document["resources"] if urn not in urns_elsewhere]}
+        members = {urn for urn, member, key in self._members() if member.get(key) == id}
+        return {**document, "resources": [urn for urn in document["resources"] if urn in members]}
 
     def before_update(self, id: str, olds: Document, news: Document) -> None:
         self._check(news)
-        self._move_balancers(set(olds["resources"]) - set(news["resources"]), DEFAULT_PROJECT)
-        self._move_balancers(news["resources"], id)
+        self._move(set(olds["resources"]) - set(news["resources"]), DEFAULT_PROJECT)
+        self._move(news["resources"], id)
 
     def before_delete(self, id: str) -> None:
-        self._move_balancers(self.cloud.get(self.collection, id)["resources"], DEFAULT_PROJECT)
+        """Moves its resources to the default project, also those that a new ProjectResources has just taken.
 
-    def _move_balancers(self, urns: Collection[str], project: str) -> None:
-        for balancer in self.cloud.documents("load_balancer").values():
-            if balancer["loadBalancerUrn"] in urns:
-                balancer["projectId"] = project
+        Both have the id of the project, so this double has only the newer one of them.
+        """
+        self._move(self.cloud.get(self.collection, id)["resources"], DEFAULT_PROJECT)
+
+    def _move(self, urns: Collection[str], project: str) -> None:
+        for urn, document, key in self._members():
+            if urn in urns:
+                document[key] = project
+
+    def _members(self) -> Iterator[tuple[str, Document, str]]:
+        """Everything that can be in a project: its URN, its document, and the key of its project there."""
+        for collection, urn_key in _URN_KEYS.items():
+            # Only balancers return their project.
+            key = "projectId" if collection == "load_balancer" else PROJECT_KEY
+            for document in self.cloud.documents(collection).values():
+                yield document[urn_key], document, key
 
     def _check(self, inputs: Document) -> None:
-        existing_urns = {
-            document[urn_key]
-            for collection, urn_key in _URN_KEYS.items()
-            for document in self.cloud.documents(collection).values()
-        }
-        if unknown_urns := set(inputs["resources"]) - existing_urns:
+        if unknown_urns := set(inputs["resources"]) - {urn for urn, _, _ in self._members()}:
             raise CloudError(f"422: {', '.join(sorted(unknown_urns))} can't be in a project, or doesn't exist")
 
 

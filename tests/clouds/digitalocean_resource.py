@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from tests.clouds.digitalocean import SimulatedDigitalOcean
 
 REGIONS = {"ams3", "blr1", "fra1", "lon1", "nyc1", "nyc3", "sfo3", "sgp1", "syd1", "tor1"}
+# The key of a resource's project, except for balancers.
+PROJECT_KEY = "memberOf"
 # Keys of a document that the provider doesn't return.
-_PRIVATE_KEYS = {"id", "nodeAddress", "pem"}
+_PRIVATE_KEYS = {"id", "nodeAddress", "pem", PROJECT_KEY}
 
 
 class StoredResource(ResourceType):

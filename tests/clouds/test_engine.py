@@ -12,6 +12,7 @@ from bench import slope
 from tests.clouds import manual_changes, without_ssh
 from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.digitalocean_api import TOKEN
+from tests.clouds.digitalocean_resource import PROJECT_KEY
 from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_commands import serve_simulated_plugin, simulated_commands
 from tests.clouds.simulated_stack import LARGER_SIZES, new_stack, simulated_cloud
@@ -110,6 +111,23 @@ def test_an_update_keeps_a_balancer_in_its_project(tmp_path: Path):
         [balancer], [project] = cloud.documents("load_balancer").values(), cloud.documents("project")
         assert balancer["projectId"] == project
         stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_a_change_between_one_server_and_two_keeps_all_servers_in_the_project(tmp_path: Path):
+    with simulated_cloud("digitalocean", tmp_path) as cloud, simulated_commands(tmp_path):
+        assert isinstance(cloud, SimulatedDigitalOcean)
+        stack = new_stack("digitalocean", tmp_path / "stack", servers=1)
+        stack.up()
+        for servers in (2, 1):
+            stack.configure(servers=servers)
+            stack.up()
+            stack.pulumi("refresh", "--yes", "--skip-preview")
+            stack.up("--expect-no-changes")
+            [project] = cloud.documents("project")
+            droplets = cloud.documents("droplet").values()
+            assert [droplet[PROJECT_KEY] for droplet in droplets] == [project] * servers
+        stack.destroy()
+        assert cloud.leftovers() == []
 
 
 @pytest.mark.parametrize("servers", [1, 2])
