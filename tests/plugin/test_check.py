@@ -32,6 +32,18 @@ def test_a_secret_connection_is_not_wrapped_twice(plugin: Plugin) -> None:
     assert inputs["connection"] == secret({"host": "h", **DEFAULTS})
 
 
+def test_keys_and_passwords_are_secret_also_inside_a_secret_connection(plugin: Plugin) -> None:
+    settings = {"host": "h", "password": "p", "privateKey": secret("k"), "privateKeyPassword": UNKNOWN}
+    inputs, failures = plugin.check(
+        REMOTE, {"connection": secret({**settings, "proxy": {"host": "p", "password": "q"}})}
+    )
+    assert not failures
+    connection = inputs["connection"]["value"]
+    assert (connection["password"], connection["privateKey"]) == (secret("p"), secret("k"))
+    assert connection["privateKeyPassword"] == secret(UNKNOWN)
+    assert connection["proxy"]["password"] == secret("q")
+
+
 def test_settings_of_a_connection_replace_the_defaults(plugin: Plugin) -> None:
     settings = {"host": "h", "user": "u", "port": 1, "dialErrorLimit": -1, "perDialTimeout": 0, "hostKey": "k"}
     inputs, _ = plugin.check(REMOTE, {"connection": settings})

@@ -46,6 +46,17 @@ def test_a_changed_input_is_an_update(
     assert plugin.diff(LOCAL, {**old, **OUTPUTS}, new) == changes
 
 
+def test_a_state_with_other_marks_inside_its_connection_has_no_change(plugin: Plugin) -> None:
+    connection = {"host": "h", "port": 22, "user": "root", "dialErrorLimit": 10, "perDialTimeout": 15}
+    plain = {"create": "c", "connection": secret({**connection, "privateKey": "k", "password": "p"})}
+    marked = {"create": "c", "connection": secret({**connection, "privateKey": secret("k"), "password": secret("p")})}
+    other = {"create": "c", "connection": secret({**connection, "privateKey": secret("l"), "password": secret("p")})}
+    for state, inputs in ((plain, marked), (marked, plain)):
+        assert plugin.diff(REMOTE, {**state, "stdout": "s", "stderr": ""}, inputs) == {}
+        assert plugin.update(REMOTE, {**state, "stdout": "s", "stderr": ""}, inputs, preview=True)["stdout"] == "s"
+    assert plugin.diff(REMOTE, plain, other) == {"connection": "UPDATE"}
+
+
 def test_another_connection_is_an_update_of_the_secret_as_a_whole(plugin: Plugin) -> None:
     state = {"create": "a", "connection": CONNECTION, **OUTPUTS}
     other = secret({"host": "other", "port": 22, "user": "root"})

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from .schema import Resource
-from .values import SIGNATURE, UNKNOWN, Properties, Value, is_archive, is_asset, is_unknown, unwrapped
+from .values import SIGNATURE, UNKNOWN, Properties, Value, is_archive, is_asset, is_unknown, revealed, secret, unwrapped
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
@@ -27,10 +27,19 @@ class PropertyChange:
 
 def resource_diff(resource: Resource, state: Properties, inputs: Properties) -> dict[str, PropertyChange]:
     """The changes by property path. A change updates the resource, unless the property or the resource replaces it."""
-    old = {name: state.get(name) for name in resource.inputs}
+    old, new = _comparable(resource, state), _comparable(resource, inputs)
     return {
         _path_text(path): PropertyChange(change, not resource.updates or _replaces(resource, path))
-        for path, change in _changes(old, inputs, ())
+        for path, change in _changes(old, new, ())
+    }
+
+
+def _comparable(resource: Resource, properties: Properties) -> Properties:
+    """The inputs among the properties. A secret input has no further marks inside: earlier versions left them out."""
+    found = {name: properties[name] for name in resource.inputs if name in properties}
+    return {
+        name: secret(revealed(value)) if resource.inputs[name].secret and value is not None else value
+        for name, value in found.items()
     }
 
 
@@ -90,8 +99,9 @@ def _same_content(old: Properties, new: Properties) -> bool:
 
 def previewed_outputs(resource: Resource, state: Properties, inputs: Properties) -> Properties:
     """The outputs in a preview of an update: those of the last run, or unknowns if the command would run again."""
+    old, new = _comparable(resource, state), _comparable(resource, inputs)
     runs_again = any(
-        is_unknown(unwrapped(inputs.get(name))) or (name in state and not same(state[name], inputs.get(name)))
+        is_unknown(unwrapped(new.get(name))) or (name in old and not same(old[name], new.get(name)))
         for name in resource.inputs
     )
     return {name: UNKNOWN if runs_again else state[name] for name in resource.outputs if state.get(name) is not None}

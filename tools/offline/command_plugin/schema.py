@@ -40,15 +40,17 @@ class Resource:
 STRING = Property(kind=Kind.STRING)
 REQUIRED_STRING = Property(kind=Kind.STRING, required=True)
 STRINGS = Property(kind=Kind.LIST, element=STRING)
+# The official plugin marks these also inside a connection, which is secret as a whole.
+SECRET_STRING = Property(kind=Kind.STRING, secret=True)
 TRIGGERS = Property(kind=Kind.LIST, element=Property(kind=Kind.ANY), replaces=True)
 
 _ENDPOINT = {
     "host": REQUIRED_STRING,
     "user": Property(kind=Kind.STRING, default="root"),
     "port": Property(kind=Kind.NUMBER, default=22),
-    "password": STRING,
-    "privateKey": STRING,
-    "privateKeyPassword": STRING,
+    "password": SECRET_STRING,
+    "privateKey": SECRET_STRING,
+    "privateKeyPassword": SECRET_STRING,
     "agentSocketPath": STRING,
     "hostKey": STRING,
     "dialErrorLimit": Property(kind=Kind.NUMBER, default=10),
