@@ -6,14 +6,13 @@ still has the traffic. Servers that are no longer in the settings are asked befo
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pulumi
 
-from components import app_data, data_loss, naming
+from components import app_data, data_loss, hooks, naming
 from components.app_data import Resource, StateServer
 from components.data_loss import STOP_IN_PREVIEW
 from components.errors import UserError
@@ -52,8 +51,7 @@ class DataGuard:
 
     def _binding(self, name: str, choose: Callable[[str], Sequence[StateServer]]) -> pulumi.ResourceHookBinding:
         async def run(args: pulumi.ResourceHookArgs) -> None:
-            # In a thread, because Pulumi's event loop must go on meanwhile.
-            await asyncio.to_thread(self._require_no_loss, choose(args.urn), "is replaced")
+            await hooks.in_thread(self._require_no_loss, choose(args.urn), "is replaced")
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-{HOOK}", run, options)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
-from components import ssh, unmounting, volumes
+from components import hooks, ssh, unmounting, volumes
 from components.errors import UserError
 from components.providers import MarkerProvider
 from components.rollout import steps
@@ -92,8 +91,7 @@ class RolloutHook(Resource, module="gantry", name="Handover"):
     async def _run(self, _args: pulumi.ResourceHookArgs) -> None:
         if not self._is_needed:
             return
-        # In a thread, because Pulumi's event loop must go on meanwhile.
-        await asyncio.to_thread(roll_out, self._login, self._admin_key, self._steps)
+        await hooks.in_thread(roll_out, self._login, self._admin_key, self._steps)
 
 
 def roll_out(login: ssh.Login, admin_key: str, server_steps: list[Step]) -> None:

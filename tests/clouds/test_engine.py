@@ -113,6 +113,15 @@ def test_an_update_keeps_a_balancer_in_its_project(tmp_path: Path):
         stack.pulumi("destroy", "--yes", "--skip-preview")
 
 
+def test_as_many_servers_as_the_engine_creates_at_once_do_not_wait_for_each_other(tmp_path: Path):
+    with simulated_cloud("aws", tmp_path) as cloud, simulated_commands(tmp_path):
+        stack = new_stack("aws", tmp_path / "stack", servers=3)
+        stack.up("--parallel", "2")
+        assert len(stack.outputs()["servers"]) == 3
+        stack.destroy()
+        assert cloud.leftovers() == []
+
+
 def test_a_change_between_one_server_and_two_keeps_all_servers_in_the_project(tmp_path: Path):
     with simulated_cloud("digitalocean", tmp_path) as cloud, simulated_commands(tmp_path):
         assert isinstance(cloud, SimulatedDigitalOcean)
