@@ -7,6 +7,10 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
+from components.provider_process import end_with_the_engine
+
+end_with_the_engine()
+
 
 class _Provider(ResourceProvider):
     # Pulumi pickles this class into the state with each key, so it must stay small and never report a change.

@@ -10,6 +10,10 @@ from typing import Any
 
 from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider, UpdateResult
 
+from components.provider_process import end_with_the_engine
+
+end_with_the_engine()
+
 
 class MarkerProvider(ResourceProvider):
     """A change of the input that ``about`` names replaces a marker. A change of another input updates it."""
