@@ -25,6 +25,11 @@ def _with_number_id(document: Document) -> Document:
     return {"id": int(document["id"]), "name": document["name"]}
 
 
+def _with_status(document: Document) -> Document:
+    id = document["id"]
+    return {"id": int(id) if id.isdigit() else id, "name": document["name"], "status": document["status"]}
+
+
 def _record(document: Document) -> Document:
     return {**_with_number_id({"name": "@", **document}), "type": document["type"], "data": document["value"]}
 
@@ -41,9 +46,9 @@ def _reserved_ip(document: Document) -> Document:
 # By path: the account's collection, the API's name of the list, and the entry of a document.
 _LISTS: dict[str, tuple[str, str, Callable[[Document], Document]]] = {
     "account/keys": ("ssh_key", "ssh_keys", _with_number_id),
-    "droplets": ("droplet", "droplets", _with_number_id),
+    "droplets": ("droplet", "droplets", _with_status),
     "firewalls": ("firewall", "firewalls", _with_text_id),
-    "load_balancers": ("load_balancer", "load_balancers", _with_text_id),
+    "load_balancers": ("load_balancer", "load_balancers", _with_status),
     "projects": ("project", "projects", _with_text_id),
     "reserved_ips": ("reserved_ip", "reserved_ips", _reserved_ip),
     "volumes": ("volume", "volumes", _with_text_id),

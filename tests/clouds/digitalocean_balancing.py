@@ -52,9 +52,18 @@ class LoadBalancer(StoredResource):
             **inputs,
             "ip": self.cloud.new_public_address(),
             "nodeAddress": self.cloud.new_private_address(inputs["vpcUuid"]),
-            "status": "active",
+            "status": "new",
             "loadBalancerUrn": f"do:loadbalancer:{uuid.uuid4()}",
         }
+
+    def read(self, id: str) -> Document | None:
+        return self.without_addresses(super().read(id), "ip")
+
+    def after_create(self, id: str) -> None:
+        super().after_create(id)
+        # The provider returns only now.
+        self.cloud.get("load_balancer", id)["status"] = "active"
+        self.cloud.save()
 
     def before_update(self, id: str, olds: Document, news: Document) -> None:
         self._check(news)

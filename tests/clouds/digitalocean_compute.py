@@ -79,6 +79,9 @@ class Droplet(StoredResource):
             "locked": False,
         }
 
+    def read(self, id: str) -> Document | None:
+        return self.without_addresses(super().read(id), "ipv4Address", "ipv4AddressPrivate")
+
     def after_create(self, id: str) -> None:
         droplet = self.cloud.get("droplet", id)
         self.cloud.apply_topology()

@@ -50,6 +50,12 @@ class StoredResource(ResourceType):
             return None
         return {key: value for key, value in document.items() if key not in _PRIVATE_KEYS}
 
+    def without_addresses(self, document: Document | None, *keys: str) -> Document | None:
+        """What the provider reads: before a droplet or a balancer is active, its addresses are empty."""
+        if document is None or document["status"] != "new":
+            return document
+        return {**document, **dict.fromkeys(keys, "")}
+
     def update(self, id: str, olds: Document, news: Document) -> None:
         with self.cloud.lock:
             self.before_update(id, olds, news)

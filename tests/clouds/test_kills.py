@@ -162,6 +162,31 @@ def test_recover_finds_the_resources_that_a_domain_and_https_add(cloud: Simulate
     assert set(cloud.leftovers()) == resources_before
 
 
+@pytest.mark.parametrize("collection", ["load_balancer", "droplet"])
+def test_recover_waits_until_a_new_balancer_or_droplet_has_its_address(collection: str, tmp_path: Path):
+    with cloud_without_machines("digitalocean", tmp_path) as cloud:
+        assert isinstance(cloud, SimulatedDigitalOcean)
+        stack = new_stack("digitalocean", tmp_path / "stack", **TWO_SERVERS)
+        type_ = {"load_balancer": ":LoadBalancer", "droplet": ":Droplet"}[collection]
+        run_and_kill(cloud, stack, UP, operation="create", stage="after", token=type_)
+        created = list(cloud.documents(collection).values())
+        for document in created:
+            document["status"] = "new"
+        activation = threading.Timer(8, lambda: [document.update(status="active") for document in created])
+        activation.start()
+        try:
+            report = stack.recover()
+        finally:
+            activation.cancel()
+        assert "isn't active yet, so it has no address: waiting since 0:00" in report
+        stack.up()
+        [balancer] = cloud.documents("load_balancer").values()
+        assert stack.outputs()["url"] == f"http://{balancer['ip']}/"
+        stack.up("--expect-no-changes")
+        assert ids(cloud) == ids_in_state(stack)
+        stack.destroy()
+
+
 def test_recover_reports_a_resource_whose_reply_was_lost(cloud: SimulatedCloud, tmp_path: Path):
     cloud.faults.lost_replies.append(":Vpc")
     stack = new_stack(cloud.package, tmp_path / "stack", **TWO_SERVERS)

@@ -218,6 +218,25 @@ def test_a_deleted_resource_that_the_provider_fails_to_read_is_missing(
     assert account.missing([*existing, *deleted, {"type": "digitalocean:index/vpc:Vpc", "id": "v9"}]) == deleted
 
 
+@pytest.mark.parametrize(
+    ("status", "message"), [("new", "has no address after 0:00"), ("errored", "has failed in DigitalOcean")]
+)
+def test_a_balancer_that_does_not_become_active_is_not_adopted(
+    simulated_account: SimulatedAccount,
+    account: DigitalOcean,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    status: str,
+    message: str,
+):
+    monkeypatch.setattr(digitalocean, "ACTIVATION_SECONDS", 0)
+    monkeypatch.setattr(digitalocean, "PAUSE_SECONDS", 0.01)
+    simulated_account.add("load_balancer", {"name": "prod-balancer-0123456", "status": status}, "b-1")
+    with pytest.raises(SetupError, match=rf"LoadBalancer it, b-1, {message}.*\. Nothing was added to the state"):
+        account.wait_until_active(pending("digitalocean:index/loadBalancer:LoadBalancer"), "b-1")
+    account.wait_until_active(pending("digitalocean:index/vpc:Vpc"), "v-1")
+
+
 def test_untracked_resources_have_names_that_this_stack_gives(account: DigitalOcean):
     assert account.untracked({"77"}, "prod") == ["vpcs v1 prod-1a2b3c4"]
     assert account.untracked({"77"}, "prod-eu") == ["vpcs v2 prod-eu-1a2b3c4"]
@@ -226,7 +245,7 @@ def test_untracked_resources_have_names_that_this_stack_gives(account: DigitalOc
 def test_another_stacks_resources_are_not_untracked_but_a_name_with_a_digest_is(simulated_account: SimulatedAccount):
     simulated_account.add("vpc", {"name": "prod-1-1a2b3c4"}, "v3")
     droplet = f"{naming.label('prod.eu-1')}-1a2b3c4"
-    simulated_account.add("droplet", {"name": droplet}, "5")
+    simulated_account.add("droplet", {"name": droplet, "status": "active"}, "5")
     with serve_api(simulated_account) as url:
         account = DigitalOcean(TOKEN, url)
         assert account.untracked({"77", "v1"}, "prod") == []

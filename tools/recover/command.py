@@ -83,6 +83,9 @@ def recover(pulumi: Pulumi) -> int:
     for cloud in clouds:
         cloud.report(known_ids | set(assigned.values()), creates)
 
+    for n, id in adoptable.items():
+        for cloud in clouds:
+            cloud.wait_until_active(creates[n], id)
     if adoptable:
         deployment = state.adopt(deployment, [(creates[n], id) for n, id in adoptable.items()])
     if adoptable or missing:
@@ -130,6 +133,9 @@ class _Aws:
         """
         return set() if self._ambiguous and create.type in aws.TAGGED else self._inventory.candidates(create)
 
+    def wait_until_active(self, create: Pending, id: str) -> None:
+        """Waits for nothing: AWS knows the addresses of its resources at once, and the refresh reads them."""
+
     def missing(self, resources: Sequence[Document]) -> list[Document]:
         """Always empty, because the refresh itself removes deleted resources of AWS from the state."""
         return []
@@ -150,6 +156,7 @@ class _DigitalOcean:
         url = pulumi.env.get(URL_VARIABLE) or URL
         self._account, self._stack = digitalocean.DigitalOcean(token, url), pulumi.stack.rpartition("/")[2]
         self.candidates, self.missing = self._account.candidates, self._account.missing
+        self.wait_until_active = self._account.wait_until_active
 
     def report(self, known_ids: set[str], creates: Sequence[Pending]) -> None:
         if untracked := self._account.untracked(known_ids, self._stack):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from components import naming
 from components.digitalocean.api import URL, Api, ApiError
 from components.settings.common import MAX_SERVERS
 from tools.recover.state import Document, Pending
-from tools.setup.report import SetupError
+from tools.setup.report import SetupError, elapsed, say
 
 AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
@@ -45,6 +46,9 @@ REPEATABLE = {
 RECORD = f"{_PREFIX}dnsRecord:DnsRecord"
 # Has neither a name nor a tag, so only the operator knows whose it is.
 NAMELESS = f"{_PREFIX}reservedIp:ReservedIp"
+# These have no address until they are active. The provider waits for that when it creates one, but not in a refresh.
+ACTIVATED = {f"{_PREFIX}{type_}" for type_ in ("droplet:Droplet", "loadBalancer:LoadBalancer")}
+ACTIVATION_SECONDS, PAUSE_SECONDS, PROGRESS_SECONDS = 900, 5, 30
 # The keys of the API's lists that differ from the end of their path.
 _KEYS = {"account/keys": "ssh_keys", "records": "domain_records"}
 
@@ -70,6 +74,34 @@ class DigitalOcean:
             records = self._list(f"domains/{quote(inputs['domain'])}/records")
             return {str(record["id"]) for record in records if (record["type"], record["name"], record["data"]) == key}
         return set()
+
+    def wait_until_active(self, create: Pending, id: str) -> None:
+        """Waits, with progress, until the resource that ``create`` made has its address. Raises SetupError."""
+        if create.type not in ACTIVATED:
+            return
+        start = shown = time.monotonic()
+        while (status := self._status(LISTED[create.type], id)) == "new":
+            now = time.monotonic()
+            if now - start > ACTIVATION_SECONDS:
+                raise SetupError(
+                    f"{create}, {id}, has no address after {elapsed(now - start)}, because DigitalOcean hasn't"
+                    " activated it. Nothing was added to the state. Look at it in the control panel, and run `make"
+                    " recover` again when it is active or deleted"
+                )
+            if now - shown >= PROGRESS_SECONDS or shown == start:
+                say(f"{create}, {id}, isn't active yet, so it has no address: waiting since {elapsed(now - start)}")
+                shown = now
+            time.sleep(PAUSE_SECONDS)
+        if status == "errored":
+            raise SetupError(
+                f"{create}, {id}, has failed in DigitalOcean. Nothing was added to the state. Delete it in the control"
+                " panel, and run `make recover` again"
+            )
+
+    def _status(self, path: str, id: str) -> str:
+        """The status of a droplet or balancer now; empty if it is deleted."""
+        self._lists.pop(path, None)
+        return next((resource["status"] for resource in self._list(path) if str(resource["id"]) == id), "")
 
     def untracked(self, known_ids: set[str], stack: str) -> list[str]:
         """List, id and name of each resource that has a name of this stack but isn't in its state."""
