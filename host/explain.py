@@ -11,30 +11,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import downloads, explain_attributes, explain_paths, explain_servers, read_only
+from host import downloads, explain_attributes, explain_imports, explain_paths, explain_servers, read_only
 from host.errors import ReleaseError
 from host.explain_paths import SET_VARIABLE
-from host.packages import import_names, missing_packages, python_modules
+from host.packages import missing_packages
+from host.packages.adding import add_package
 from host.run_prefix import project_script
 
 # Returns the sentence for a match. The folder is the app's, or None if it isn't known.
 Sentence = Callable[[re.Match[str], Path | None], str]
 
-# The command that adds a package, by the lock file that the app has.
-_ADD = {
-    "uv.lock": "uv add {}",
-    "poetry.lock": "poetry add {}",
-    "pdm.lock": "pdm add {}",
-    "Pipfile.lock": "pipenv install {}",
-}
-# The last lines before the error of an import whose module was named by a text, in the Procfile or in settings.
-_BY_NAME = re.compile(
-    r"importlib/__init__\.py\", line \d+, in import_module\n.*\n(?: +[~^]+\n)?(?: +File \"<frozen .*\n)*$"
-)
 # What bash and dash write before an error: `/bin/bash: line 1: `, `./start.sh: line 3: `, `sh: 1: `.
 _SHELL = r": (?:line )?\d+: (?:exec: )?"
-# Folders below the app in which its own modules may lie.
-_DEPTH = ("", "*/", "*/*/")
 
 
 def explain(text: str, app: Path | None = None) -> str:
@@ -53,90 +41,6 @@ def explain(text: str, app: Path | None = None) -> str:
 def failure(reason: str, lines: str, app: Path | None = None) -> ReleaseError:
     """An error with the ``reason``, the last ``lines`` of the app, and what to change if they show a known cause."""
     return ReleaseError(f"{reason}\n{lines}".rstrip(), explain(lines, app))
-
-
-def add_package(package: str, app: Path | None) -> str:
-    """What to do to install a package: the command of the app's lock file, or the file to write it to."""
-    for lock, command in _ADD.items():
-        if app and (app / lock).is_file():
-            return f"run `{command.format(_quoted(package))}` and commit {lock}"
-    is_project = app and not (app / "requirements.txt").is_file() and (app / "pyproject.toml").is_file()
-    return f"add {package} to {'dependencies in pyproject.toml' if is_project else 'requirements.txt'}"
-
-
-def _quoted(package: str) -> str:
-    return package if re.fullmatch(r"[\w.-]+", package) else f"'{package}'"
-
-
-def _missing_module(match: re.Match[str], app: Path | None) -> str:
-    module = match["module"]
-    if "/" in module:
-        return f"A module has dots in its name, and no path: write {module.replace('/', '.')} into the Procfile."
-    if module.endswith(".py"):
-        return f"A module's name has no .py: write {module.removesuffix('.py')} into the Procfile."
-    if module == "pip":
-        return explain_servers.INSTALLED
-    top = module.partition(".")[0]
-    parent, _, name = module.rpartition(".")
-    if app and parent and (app / f"{parent.replace('.', '/')}.py").is_file():
-        return f"{parent} is a module, and {name} a name in it: write {parent}:{name} into the Procfile."
-    folder = _folder_of(top, app)
-    if folder is None and (sentence := _of_python(module, app)):
-        return sentence
-    package = import_names.package_of(module)
-    add = add_package(package or "<package>", app)
-    # `python -m` and servers take the name of a module from the Procfile, which may be mistaken.
-    is_named = "runner" in match.re.groupindex or _BY_NAME.search(match.string[: match.start()])
-    if folder is None and is_named:
-        return (
-            f"Neither the app nor its packages have a module {module}: correct the name in the Procfile or in the app's"
-            f" settings; or, if it belongs to a package, {add}."
-        )
-    if folder is None:
-        reason = f"The module {module} isn't installed"
-        return f"{reason}: {add}." if package else f"{reason}, and its package has another name: {add}."
-    if folder == "." and module != top:
-        return f"The app's {top} has no module {module}: correct the name, or check that .gitignore doesn't name it."
-    if folder == "." and (change := _change_to_home(app)):
-        return (
-            f"The module {top} is in the app's folder: take `{change}` out of the Procfile, which leaves that folder."
-        )
-    option = f"write `--chdir {folder}` into Gunicorn's command in the Procfile, or " if folder != "." else ""
-    place = "the app's folder" if folder == "." else f"{folder}/"
-    return (
-        f"The module {top} is in {place}, where Python doesn't look: {option}run:"
-        f" pulumi config set --path env.PYTHONPATH {folder}"
-    )
-
-
-def _change_to_home(app: Path | None) -> str:
-    """The command of the Procfile that changes to $HOME, which is the app's folder on Heroku; or ""."""
-    procfile = app / "Procfile" if app else None
-    text = procfile.read_text(errors="replace") if procfile and procfile.is_file() else ""
-    match = re.search(r"\bcd +[\"']?(?:~|\$HOME|\$\{HOME\})/?[\"']?(?= *(?:&&|;))", text)
-    return match[0] if match else ""
-
-
-def _of_python(module: str, app: Path | None) -> str:
-    """The sentence for a module of Python's own library; or ""."""
-
-    def read(name: str) -> bytes | None:
-        return (app / name).read_bytes() if app and (app / name).is_file() else None
-
-    return python_modules.remedy(module, read, lambda package: add_package(package, app))
-
-
-def _folder_of(name: str, app: Path | None) -> str | None:
-    """The folder of the app's module with that name, relative to the app; None if the app has no such module."""
-    if app is None:
-        return None
-    for depth in _DEPTH:
-        for path in sorted([*app.glob(f"{depth}{name}.py"), *app.glob(f"{depth}{name}/*.py")]):
-            # The app's own folder may have the module's name, too.
-            relative = path.relative_to(app)
-            is_module = relative.name == f"{name}.py" and relative.parent.name != name
-            return str(relative.parent if is_module else relative.parent.parent)
-    return None
 
 
 def _missing_command(match: re.Match[str], app: Path | None) -> str:
@@ -173,11 +77,11 @@ def _empty_option(match: re.Match[str], _: Path | None) -> str:
 
 # Regular expressions over an app's last lines, and the sentence for each match.
 CAUSES: list[tuple[str, str | Sentence]] = [
-    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", _missing_module),
-    (r"(?:^|\n)(?P<runner>Error): No module named '(?P<module>[^']+)'", _missing_module),
-    (r"(?P<runner>python)[\d.]*: No module named (?P<module>[\w.]+)", _missing_module),
-    (r"(?P<runner>The module) (?P<module>[\w.]+) was not found", _missing_module),
-    (r"Could not import module \"(?P<module>[\w.]+)\"", _missing_module),
+    (r"ModuleNotFoundError: No module named '(?P<module>[^']+)'", explain_imports.missing_module),
+    (r"(?:^|\n)(?P<runner>Error): No module named '(?P<module>[^']+)'", explain_imports.missing_module),
+    (r"(?P<runner>python)[\d.]*: No module named (?P<module>[\w.]+)", explain_imports.missing_module),
+    (r"(?P<runner>The module) (?P<module>[\w.]+) was not found", explain_imports.missing_module),
+    (r"Could not import module \"(?P<module>[\w.]+)\"", explain_imports.missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),
     (rf"{_SHELL}(?:cd: |\.: )?(?P<path>[^:\n]+): No such file or directory", explain_paths.missing_in_shell),

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from components.app import app_call, app_object, asgi_server, django_project, module_apps, own_server, python_module
 from components.app.app_target import Files, FolderContents, Target
 from components.app.module_apps import MODULES, NAMES, ArgumentsError, DiscoveryError
-from host import explain
-from host.packages import requirements
+from host.packages import adding, requirements
 from host.packages.project_files import load
 
 # Folders whose modules aren't the app.
@@ -37,7 +36,7 @@ def command(app: Path, contents: Mapping[str, bytes]) -> str:
         return line
     raise DiscoveryError(
         f"{app} has the ASGI app {target.name}, and none of its packages can serve it:"
-        f" {explain.add_package(package, app)}"
+        f" {adding.add_package(package, app)}"
     )
 
 
@@ -56,7 +55,7 @@ def _serve(target: Target, contents: Mapping[str, bytes]) -> tuple[str, str]:
 def _line(target: Target, files: Files) -> str:
     """The line of a Procfile for an app, and what else to do."""
     line, package = _serve(target, files.contents)
-    return f"'web: {line}'" + (f", and {explain.add_package(package, files.app)}" if package else "")
+    return f"'web: {line}'" + (f", and {adding.add_package(package, files.app)}" if package else "")
 
 
 def _find(files: Files) -> Target:
@@ -260,7 +259,7 @@ def _line_below(files: Files, folder: str, target: Target | None) -> str:
     if target is None or _has_list(files, folder):
         return f"{found}: make that the app with {_setting(files, folder)}"
     command, package = _serve(target, files.contents)
-    added = f", and {explain.add_package(package, files.app)}" if package else ""
+    added = f", and {adding.add_package(package, files.app)}" if package else ""
     return (
         f"{found}: add a Procfile with the line 'web: cd {shlex.quote(folder)} && {command}'{added}, or move the list"
         f" of its packages there and run {_setting(files, folder)}"
