@@ -11,7 +11,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from host import downloads, explain_attributes, explain_imports, explain_paths, explain_servers, read_only
+from host import (
+    downloads,
+    explain_attributes,
+    explain_imports,
+    explain_own_code,
+    explain_paths,
+    explain_servers,
+    read_only,
+)
 from host.errors import ReleaseError
 from host.explain_paths import SET_VARIABLE
 from host.packages import missing_packages
@@ -81,6 +89,20 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (r"(?:^|\n)(?P<runner>Error): No module named '(?P<module>[^']+)'", explain_imports.missing_module),
     (r"(?P<runner>python)[\d.]*: No module named (?P<module>[\w.]+)", explain_imports.missing_module),
     (r"(?P<runner>The module) (?P<module>[\w.]+) was not found", explain_imports.missing_module),
+    (
+        r"File \"(?P<path>[^\"]+\.py)\", line \d+, in \S+\n"
+        r"(?P<statement> +from (?P<dots>\.+)(?P<module>[\w.]*) import (?P<names>[^#\n]+).*)\n(?: +[~^]+\n)?"
+        r"ImportError: attempted relative import (?P<reason>with no known parent|beyond top-level) package",
+        explain_own_code.of_relative_import,
+    ),
+    (
+        r"PackageNotFoundError: (?:No package metadata was found for )?(?P<package>[\w.-]+)(?=\n|$)",
+        explain_own_code.missing_metadata,
+    ),
+    (
+        r"DistributionNotFound: The '(?P<package>[\w.-]+)[^']*' distribution was not found",
+        explain_own_code.missing_metadata,
+    ),
     (r"Could not import module \"(?P<module>[\w.]+)\"", explain_imports.missing_module),
     (r"env: ['\u2018](?P<command>[^'\u2019\r]+)['\u2019]: No such file or directory", _missing_command),
     (rf"(?:{_SHELL}|\b(?:poetry|pipenv|uv) run: )(?P<command>\S.*?): (?:command )?not found", _missing_command),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from host import explain_servers
+from host import explain_own_code, explain_servers
 from host.packages import import_names, python_modules
 from host.packages.adding import add_package
 
@@ -18,6 +18,7 @@ _DEPTH = ("", "*/", "*/*/")
 
 
 def missing_module(match: re.Match[str], app: Path | None) -> str:
+    """The sentence for a module that Python doesn't find."""
     module = match["module"]
     if "/" in module:
         return f"A module has dots in its name, and no path: write {module.replace('/', '.')} into the Procfile."
@@ -31,6 +32,10 @@ def missing_module(match: re.Match[str], app: Path | None) -> str:
         return f"{parent} is a module, and {name} a name in it: write {parent}:{name} into the Procfile."
     folder = _folder_of(top, app)
     if folder is None and (sentence := _of_python(module, app)):
+        return sentence
+    if app and folder in (None, ".") and (sentence := _of_case(module, app)):
+        return sentence
+    if app and folder is None and (sentence := explain_own_code.of_own_folder(top, app)):
         return sentence
     package = import_names.package_of(module)
     add = add_package(package or "<package>", app)
@@ -56,6 +61,23 @@ def missing_module(match: re.Match[str], app: Path | None) -> str:
         f"The module {top} is in {place}, where Python doesn't look: {option}run:"
         f" pulumi config set --path env.PYTHONPATH {folder}"
     )
+
+
+def _of_case(module: str, app: Path) -> str:
+    """The sentence for a module of the app whose name has other capitals in its file; or ""."""
+    folder = app
+    for part in module.split("."):
+        names = {path.name.removesuffix(".py") for path in folder.iterdir()} if folder.is_dir() else set[str]()
+        if part not in names:
+            similar = sorted(name for name in names if name.lower() == part.lower())
+            if not similar:
+                return ""
+            return (
+                f"The app has {similar[0]}, and Linux tells capitals from small letters: write {similar[0]} in place of"
+                f" {part} in the import or the command, or rename the file."
+            )
+        folder = folder / part
+    return ""
 
 
 def _change_to_home(app: Path | None) -> str:
