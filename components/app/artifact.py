@@ -14,6 +14,7 @@ from components.app import (
     discovery,
     heroku_files,
     links,
+    own_imports,
     platform_files,
     procfile,
     suspects,
@@ -133,6 +134,7 @@ def _check(app: Path, contents: _Contents, *, files: Callable[[Path], Listing], 
         procfile.require_name(app, contents)
         contents.generated["Procfile"] = f"web: {_discovered(app, contents)}\n".encode()
     procfile.check(app, contents, apt_packages)
+    own_imports.check(app, contents)
 
 
 def _discovered(app: Path, contents: _Contents) -> str:

@@ -81,15 +81,17 @@ class Source:
 
     def _pack_commit(self, repository: Repository, commit: str, into: Path) -> artifact.Artifact:
         with tempfile.TemporaryDirectory() as folder:
-            tree = Path(folder) / "tree"
+            # The app may import itself by the name of its folder.
+            tree = Path(folder) / "tree" / repository.top.name
             repository.check_out(commit, tree)
             try:
                 return artifact.pack(
                     tree / repository.folder, into, files=checked_out_files, apt_packages=self.apt_packages
                 )
             except UserError as error:
-                checkout = str((tree / repository.folder).resolve())
-                raise RevisionError(str(error).replace(checkout, f"{self.app} at {self.setting}")) from None
+                checkout = (tree / repository.folder).resolve()
+                text = str(error).replace(str(checkout), f"{self.app} at {self.setting}")
+                raise RevisionError(text.replace(str(checkout.parent), str(self.app.parent))) from None
 
 
 def _show(packed: artifact.Artifact) -> None:

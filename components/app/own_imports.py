@@ -1,0 +1,156 @@
+"""Imports of the app's own code that fail on every server, because the app's own folder is no package there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.app import git, python_source
+from components.app.scripts import without_wrappers
+from components.app.shell_words import simple_commands
+from components.errors import UserError
+from host import own_folder, procfile
+from host.packages import requirements
+
+_TARGET = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)(?::[\w.]+(?:\(.*\))?)?")
+# Commands and options that change the folder of imports, and lines that build the app as a package.
+_ELSEWHERE = re.compile(r"\b(?:cd|pushd)\b|--chdir|--pythonpath|--app-dir|--directory|PYTHONPATH")
+_ITSELF = re.compile(rb"(?m)^\s*(?:(?:-e|--editable)[ =]?\s*)?\.(?:/|\[|\s|;|$)")
+
+
+class OwnImportError(UserError):
+    """The app can't be imported on a server; the text says why and what to write."""
+
+
+@dataclass(frozen=True)
+class _App:
+    """The app's folder with its files by name, and the command that serves it."""
+
+    folder: Path
+    contents: Mapping[str, bytes]
+    web: str
+
+
+def check(app: Path, contents: Mapping[str, bytes]) -> None:
+    """Raise OwnImportError if the module that serves imports the app by its folder's name, or relative to its folder.
+
+    ``contents`` are the files of the app in the folder ``app`` by name, with a valid Procfile. Only imports that run
+    for certain count, and those that the web command reaches without another folder of imports.
+    """
+    commands = procfile.processes(procfile.decode(contents["Procfile"]))
+    this = _App(app, contents, commands["web"])
+    if _ELSEWHERE.search(this.web):
+        return
+    served = list(_served(this))
+    if served and (sentence := _relative(this, served)):
+        raise OwnImportError(sentence)
+    # A build may make a link with the folder's name, and an installation a package.
+    may_be_made = "build" in commands or any(_ITSELF.search(contents.get(name, b"")) for name in requirements.NAMES)
+    if not may_be_made and (sentence := _of_own_folder(this, served)):
+        raise OwnImportError(sentence)
+
+
+def _served(app: _App) -> Iterator[str]:
+    """The files that the web command names: modules such as shop.main:app, and scripts."""
+    for simple in simple_commands(app.web):
+        for word in without_wrappers(simple.words):
+            match = _TARGET.fullmatch(word)
+            if word.endswith(".py") and word.removeprefix("./") in app.contents:
+                yield word.removeprefix("./")
+            elif match and (file := own_folder.file_of(match["module"], app.contents)) in app.contents:
+                yield str(file)
+
+
+def _relative(app: _App, served: list[str]) -> str:
+    """A sentence for a relative import in a served file of the app's own folder, which is no package there."""
+    for file in served:
+        for node in _statements(app, file):
+            if not (isinstance(node, ast.ImportFrom) and node.level and "/" not in file):
+                continue
+            module, names = node.module or "", ", ".join(alias.name for alias in node.names)
+            written = f"from {'.' * node.level}{module} import {names}"
+            absolute = f"from {module} import {names}" if module else f"import {names}"
+            return (
+                f"{app.folder / file}, line {node.lineno}: `{written}` works only in a package, and a server imports"
+                f" {file} from the app's folder itself: write `{absolute}`, or {_above(app)}"
+            )
+    return ""
+
+
+def _of_own_folder(app: _App, served: list[str]) -> str:
+    """A sentence for an import by the name of the app's own folder, in a served file or one that it imports."""
+    name = app.folder.name
+    if not name.isidentifier() or own_folder.file_of(name, app.contents) or name in app.contents:
+        return ""
+    named = own_folder.named_by(app.web, name, app.contents)
+    file = own_folder.file_of(named.removeprefix(f"{name}."), app.contents) or "" if named else ""
+    loaded = set(_loaded(app, served or ([file] if file in app.contents else [])))
+    # Most apps don't have the name in these files, and the others needn't be read.
+    is_named = any(name.encode() in app.contents[file] for file in loaded)
+    imports = own_folder.imports(name, app.contents) if is_named else []
+    for one in imports:
+        if one.is_certain and one.file in loaded:
+            module = ".".join(filter(None, (name, one.module)))
+            return (
+                f"{app.folder / one.file}, line {one.line}: it imports {module}, but {name} is the app's own folder,"
+                f" which has another name on a server: {_above(app)}, or take `{name}.` out of the imports"
+            )
+    if named and not imports:
+        return (
+            f"Procfile: the web line names {named}, but {name} is the app's own folder, and no module in it: write"
+            f" 'web: {own_folder.without_folder(app.web, name)}'"
+        )
+    return ""
+
+
+def _above(app: _App) -> str:
+    """What to do to make the folder above the app."""
+    name, parent = app.folder.name, app.folder.parent
+    line = own_folder.from_above(app.web, name, app.contents) or f"gunicorn {name}.app:app"
+    lists = [file for file in requirements.NAMES if file in app.contents]
+    is_list = requirements.LIST in lists
+    packages = f"a {requirements.LIST} with the line `-r {name}/{requirements.LIST}`" if is_list else ", ".join(lists)
+    top = git.top_of(app.folder)
+    if top == app.folder:
+        # The folder above belongs to no repository.
+        return f"move the app's modules into a folder {name} of the app, and write 'web: {line}' into the Procfile"
+    setting = f"`pulumi config set app {shlex.quote(str(parent))}`"
+    return (
+        f"make the folder above it the app with {setting}, with {packages} and a Procfile with the line 'web: {line}'"
+        " there"
+    )
+
+
+def _loaded(app: _App, served: list[str]) -> Iterator[str]:
+    """The served files and all files of the app that they import for certain."""
+    waiting, seen = [*served], {*served}
+    while waiting:
+        file = waiting.pop()
+        yield file
+        for module in _imported(app, file):
+            found = own_folder.file_of(module, app.contents)
+            if found in app.contents and found not in seen:
+                seen.add(str(found))
+                waiting.append(str(found))
+
+
+def _imported(app: _App, file: str) -> Iterator[str]:
+    """The modules that a file of the app imports for certain, and what may be modules in them."""
+    package = file.removesuffix(".py").split("/")[:-1]
+    for node in _statements(app, file):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}".lstrip(".") for alias in node.names)
+
+
+def _statements(app: _App, file: str) -> list[ast.stmt]:
+    """The statements of a file that run whenever it is imported."""
+    return python_source.parse(app.contents[file]).statements

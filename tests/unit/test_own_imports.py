@@ -1,0 +1,115 @@
+"""Imports of the app's own code that fail on every server, found while the app is packed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.app import artifact
+from components.app.own_imports import OwnImportError
+from components.app.source import Source
+from components.errors import UserError
+
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+IMPORT = "from backend.models import db\n"
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    """An app in the folder backend of another one."""
+    app = folder / "backend"
+    for name, text in {"requirements.txt": "flask\n", "models.py": "db = 1\n", **files}.items():
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text(text)
+    return app
+
+
+def refusal(app: Path) -> str:
+    with pytest.raises(OwnImportError) as error:
+        artifact.contents(app)
+    return str(error.value)
+
+
+def test_an_app_that_imports_itself_by_its_folders_name_is_refused_with_the_folder_above(tmp_path: Path):
+    text = refusal(write(tmp_path, {"app.py": IMPORT + FLASK}))
+    assert text.startswith(
+        f"{tmp_path}/backend/app.py, line 1: it imports backend.models, but backend is the app's own"
+    )
+    assert f"`pulumi config set app {tmp_path}`" in text
+    assert "a requirements.txt with the line `-r backend/requirements.txt`" in text
+    assert "a Procfile with the line 'web: gunicorn backend.app:app' there" in text
+    assert text.endswith("or take `backend.` out of the imports")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "wsgi.py": "from shop import app\n",
+            "shop/__init__.py": "from . import views\n" + FLASK,
+            "shop/views.py": IMPORT,
+        },
+        {"app.py": "import routes\n" + FLASK, "routes.py": IMPORT},
+        {"app.py": IMPORT + FLASK, "Procfile": "web: uvicorn app:app --port $PORT\n"},
+        {"app.py": IMPORT + FLASK, "Procfile": "web: gunicorn backend.app:app\n"},
+        {"serve.py": IMPORT, "Procfile": "web: python serve.py\n"},
+    ],
+)
+def test_every_module_that_the_web_command_imports_counts(tmp_path: Path, files: dict[str, str]):
+    assert "it imports backend.models, but backend is the app's own" in refusal(write(tmp_path, files))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app.py": "try:\n    from backend.models import db\nexcept ImportError:\n    from models import db\n" + FLASK},
+        {"app.py": "from backend.models import Other\n" + FLASK},
+        {"app.py": IMPORT + FLASK, "backend/models.py": "db = 1\n"},
+        {"app.py": IMPORT + FLASK, "Procfile": "build: ln -s . backend\nweb: gunicorn app:app\n"},
+        {"app.py": IMPORT + FLASK, "requirements.txt": "flask\n-e .\n", "setup.py": ""},
+        {"app.py": IMPORT + FLASK, "Procfile": "web: PYTHONPATH=lib gunicorn app:app\n"},
+        {"app.py": FLASK, "tests/test_app.py": IMPORT, "seed.py": IMPORT},
+        {"shop/app.py": "from .models import db\n" + FLASK, "shop/__init__.py": "", "shop/models.py": "db = 1\n"},
+        {"app.py": "def later():\n    from .models import db\n" + FLASK},
+    ],
+)
+def test_imports_that_may_work_are_packed(tmp_path: Path, files: dict[str, str]):
+    assert artifact.contents(write(tmp_path, files)).members
+
+
+def test_a_web_line_that_names_the_apps_own_folder_gets_the_line_without_it(tmp_path: Path):
+    text = refusal(write(tmp_path, {"app.py": FLASK, "Procfile": "web: gunicorn -w 2 backend.app:app\n"}))
+    assert "names backend.app, but backend is the app's own folder" in text
+    assert text.endswith("write 'web: gunicorn -w 2 app:app'")
+
+
+def test_a_repository_of_its_own_has_no_folder_above(tmp_path: Path):
+    app = write(tmp_path, {"app.py": IMPORT + FLASK})
+    subprocess.run(["git", "init", "--quiet"], cwd=app, check=True)
+    text = refusal(app)
+    assert "move the app's modules into a folder backend of the app, and write 'web: gunicorn backend.app:app'" in text
+    assert str(tmp_path) + "`" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "absolute"),
+    [("from .models import db\n", "from models import db"), ("from . import models\n", "import models")],
+)
+def test_a_relative_import_of_a_served_module_is_refused_with_its_absolute_form(
+    tmp_path: Path, source: str, absolute: str
+):
+    text = refusal(write(tmp_path, {"app.py": source + FLASK}))
+    assert f"line 1: `{source.strip()}` works only in a package" in text
+    assert f"write `{absolute}`, or make the folder above it the app" in text
+
+
+def test_the_error_about_a_revision_names_the_folders_of_the_repository(tmp_path: Path):
+    app = write(tmp_path, {"app.py": IMPORT + FLASK})
+    git = ["git", "-c", "user.name=shop", "-c", "user.email=shop@example.org"]
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=shop"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    with pytest.raises(UserError) as error:
+        Source(app, "HEAD").pack(tmp_path / "out")
+    assert f"{app} at HEAD/app.py, line 1" in str(error.value)
+    assert f"`pulumi config set app {tmp_path}`" in str(error.value)
