@@ -14,6 +14,7 @@ from pathlib import Path
 from host import (
     downloads,
     explain_attributes,
+    explain_flask,
     explain_imports,
     explain_own_code,
     explain_paths,
@@ -177,6 +178,16 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     (
         r"Attribute \"(?P<attribute>[^\"]+)\" not found in module \"(?P<module>[^\"]+)\"",
         explain_attributes.missing,
+    ),
+    (r"Error: Could not locate a Flask application", explain_flask.not_located),
+    (r"Error: No such command '(?P<command>[\w-]+)'", explain_flask.no_command),
+    (
+        r"Error: Could not import '(?P<module>[\w.]+)'\.",
+        "The app has no module {module}: correct the name behind --app, or the variable FLASK_APP.",
+    ),
+    (
+        r"Error: Failed to find Flask application or factory in module '(?P<module>[\w.]+)'",
+        "The module {module} has no app with a usual name: write `--app {module}:<name>`, or set FLASK_APP so.",
     ),
     (
         r"Error: No application module specified",

@@ -13,15 +13,13 @@ from host.packages.adding import add_package
 from host.packages.locked import normalized
 from host.packages.project_files import LOCK, PDM_LOCK, PIPFILE_LOCK, POETRY_LOCK, PYLOCK
 
-# Folders whose files aren't modules of the app.
-_OTHERS = (".", "node_modules", "venv", "__pycache__")
 # Locks of tools that install the project itself, which servers don't.
 _WITHOUT_PROJECT = (LOCK, POETRY_LOCK, PDM_LOCK)
 
 
 def of_own_folder(module: str, app: Path) -> str:
     """The sentence for a missing module that is the app's own folder; empty if it is another one."""
-    files = _modules(app)
+    files = own_folder.modules(app)
     command = _web(app)
     imports = own_folder.imports(module, files)
     named = own_folder.named_by(command, module, files)
@@ -107,16 +105,6 @@ def _own_names(app: Path) -> set[str]:
         match = re.search(r"\bname\s*=\s*['\"]([\w.-]+)['\"]", (app / "setup.py").read_text())
         names.add(match[1] if match else None)
     return {normalized(name) for name in names if isinstance(name, str)}
-
-
-def _modules(app: Path) -> dict[str, bytes]:
-    """The Python files of the app by name, without those of tools."""
-    names = (path.relative_to(app) for path in app.rglob("*.py") if path.is_file())
-    return {
-        name.as_posix(): (app / name).read_bytes()
-        for name in names
-        if not any(part.startswith(_OTHERS) for part in name.parts)
-    }
 
 
 def _web(app: Path) -> str:

@@ -9,7 +9,10 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+# Folders whose files aren't modules of the app.
+_OTHERS = (".", "node_modules", "venv", "__pycache__")
 _TESTS = re.compile(r"(?:^|/)(?:tests?|conftest\.py|test_[^/]*)(?:/|$)")
 # The name of a module, with or without that of an app in it.
 _TARGET = re.compile(r"(?<![\w./:=-])(?P<module>[A-Za-z_]\w*(?:\.\w+)*)(?=(?P<app>:\w+)?(?:[\s'\"()]|$))")
@@ -28,6 +31,16 @@ class Import:
     module: str
     names: tuple[str, ...] = ()
     is_certain: bool = False
+
+
+def modules(app: Path) -> dict[str, bytes]:
+    """The Python files of the app by name, without those of tools."""
+    names = (path.relative_to(app) for path in app.rglob("*.py") if path.is_file())
+    return {
+        name.as_posix(): (app / name).read_bytes()
+        for name in names
+        if not any(part.startswith(_OTHERS) for part in name.parts)
+    }
 
 
 def imports(folder: str, files: Mapping[str, bytes]) -> list[Import]:

@@ -6,7 +6,7 @@ import http.client
 from collections.abc import Iterable
 from pathlib import Path
 
-from host import deployment, health, listening, systemd, web_server
+from host import deployment, flask_app, health, listening, own_folder, procfile, systemd, web_server
 from host.health_check import HealthCheck
 from host.paths import Paths
 
@@ -36,13 +36,27 @@ def hints(paths: Paths, name: str, check: HealthCheck) -> list[str]:
     if server := development_server(_server_header(paths, name, check)):
         found.append(
             f"warning: a development server for one person answers, {server}: use a production server, such as"
-            " 'web: gunicorn app:app'"
+            f" 'web: {production_command(paths.releases / deployment.release_of(name))}'"
         )
     elif web_server.forward_file(paths, name).exists():
         process = int(systemd.show(deployment.unit(name), "MainPID")["MainPID"])
         option = socket_option(map(_command_line, listening.Group.of(process).processes))
         found.append(f"the web server listens on $PORT. A Unix socket is faster: {option}")
     return found
+
+
+def production_command(release: Path) -> str:
+    """The command with which Gunicorn serves the release in a folder, as far as its files show the app's name."""
+    files = own_folder.modules(release)
+    files |= {name: (release / name).read_bytes() for name in flask_app.FILES if (release / name).is_file()}
+    command = procfile.read(release).get("web", "")
+    value = flask_app.of_command(command) or flask_app.of_files(files)[0]
+    if value and (found := flask_app.gunicorn_command(value, files)):
+        return found
+    wsgi = sorted((name for name in files if name.endswith("/wsgi.py")), key=lambda name: name.count("/"))
+    if "manage.py" in command and "manage.py" in files and wsgi:
+        return f"gunicorn {wsgi[0].removesuffix('.py').replace('/', '.')}"
+    return "gunicorn app:app"
 
 
 def socket_option(command_lines: Iterable[list[str]]) -> str:

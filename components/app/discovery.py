@@ -10,7 +10,16 @@ from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from components.app import app_call, app_object, asgi_server, django_project, module_apps, own_server, python_module
+from components.app import (
+    app_call,
+    app_object,
+    asgi_server,
+    django_project,
+    module_apps,
+    named_app,
+    own_server,
+    python_module,
+)
 from components.app.app_target import Files, FolderContents, Target
 from components.app.module_apps import MODULES, NAMES, ArgumentsError, DiscoveryError
 from host.packages import adding, requirements
@@ -61,6 +70,8 @@ def _line(target: Target, files: Files) -> str:
 def _find(files: Files) -> Target:
     """The most likely app; raises DiscoveryError if there is none, or if several packages have one."""
     try:
+        if named := named_app.find(files):
+            return named
         return _in_usual_places(files)
     except ArgumentsError:
         # Another module may call the factory, such as flasky.py with app = create_app("default").
@@ -198,9 +209,9 @@ def _folders(files: Files) -> list[str]:
 
 
 def _in_folder(inside: Files) -> Target | None:
-    """The app of a folder: in its modules, in its src, or in its only package with an app."""
+    """The app of a folder: the named one, in its modules, in its src, or in its only package with an app."""
     try:
-        return _in_usual_places_below(inside)
+        return named_app.find(inside) or _in_usual_places_below(inside)
     except ArgumentsError:
         if found := _unusual(inside):
             return found[1]

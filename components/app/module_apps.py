@@ -99,6 +99,27 @@ def in_file(files: Files, file: str, root: str, *, is_certain: bool) -> Target |
     return replace(found, name=f"{dotted}:{found.name}", root=root.rstrip("/"), is_partial=bool(module.unreadable))
 
 
+def named(files: Files, file: str, root: str, name: str, kind: app_object.Kind) -> Target | None:
+    """The app with a ``name`` in the module ``file``, which may be a call; None if the module has no such name.
+
+    ``kind`` is that of an app whose source doesn't show it. Raises DiscoveryError as ``in_file`` does.
+    """
+    module = python_module.read(files.app / file, files.app / root)
+    bare, is_call, _ = name.partition("(")
+    bare = bare.strip()
+    dotted = dotted_name(file.removeprefix(root))
+    if bare not in module.names() and not module.stars and not module.unreadable:
+        return None
+    found = _kind(module, bare, files) or kind
+    if found == "dash":
+        target = _dash(module, bare)
+        return replace(target, name=f"{dotted}:{target.name}", root=root.rstrip("/"))
+    if not is_call:
+        _check(module, bare, dotted=dotted, kind=found)
+        name = _called(module, bare) if bare in module.names() else bare
+    return Target(f"{dotted}:{name}", found, root.rstrip("/"), is_partial=bool(module.unreadable))
+
+
 def _index_of_dash(files: Files, file: str, server: str, root: str) -> str:
     """The module that gives the Dash object in ``file`` its layout and imports its ``server``; or ""."""
     module = python_module.read(files.app / file, files.app / root)
