@@ -23,7 +23,7 @@ GENERATED = ROOT / ".gantry/artifacts"
 def main() -> None:
     stack = pulumi.get_stack()
     draft = reader.read(ROOT, pulumi.Config())
-    source = Source(draft.settings.app, draft.settings.release, draft.settings.apt_packages)
+    source = Source.of(draft.settings)
     # For a revision, the Procfile comes from git.
     settings = draft.check(source.procfile() if draft.names_processes else None)
     release = source.pack(GENERATED)

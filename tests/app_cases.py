@@ -77,7 +77,7 @@ class Case:
 
     def pack(self, settings: Settings, into: Path) -> Release:
         """The packed app; raises UserError as `make up` would."""
-        return Source(settings.app, settings.release, settings.apt_packages).pack(into)
+        return Source.of(settings).pack(into)
 
 
 def cases() -> list[Case]:

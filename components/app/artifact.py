@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.app import (
+    app_json,
     dependencies,
     discovery,
     heroku_files,
     links,
     own_imports,
     platform_files,
+    platform_settings,
     procfile,
     suspects,
     tarball,
     workspace,
     workspace_root,
 )
+from components.app.configured import Configured
 from components.app.listing import Listing, app_files
 from components.errors import UserError
 from host import utf8
@@ -32,6 +35,7 @@ DIGEST_DIGITS = 12
 KEPT_ARTIFACTS = 10
 # A file that a killed `up` left is removed after this time.
 _PARTIAL_SECONDS = 3600
+_UNKNOWN = Configured()
 _READ_BY_GANTRY = ("Procfile", "app.json", *requirements.NAMES)
 
 
@@ -63,13 +67,19 @@ class Contents(NamedTuple):
 
 
 def pack(
-    app: Path, into: Path, *, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()
+    app: Path,
+    into: Path,
+    *,
+    files: Callable[[Path], Listing] = app_files,
+    apt_packages: Collection[str] = (),
+    configured: Configured = _UNKNOWN,
 ) -> Artifact:
     """Pack the folder ``app`` as ``into/<release>.tar``; raises UserError.
 
     ``files`` lists the app's files. ``apt_packages`` are Debian packages that servers have besides those of the app.
+    ``configured`` has the settings that files of other platforms may have, too.
     """
-    members, notes, web_line = contents(app, files, apt_packages)
+    members, notes, web_line = contents(app, files, apt_packages, configured)
     into.mkdir(parents=True, exist_ok=True)
     # Almost always, a tarball of the same size is the same. If so, nothing is written.
     size = tarball.size(members)
@@ -84,7 +94,12 @@ def pack(
     return Artifact(path.stem, path, tuple(notes), web_line)
 
 
-def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packages: Collection[str] = ()) -> Contents:
+def contents(
+    app: Path,
+    files: Callable[[Path], Listing] = app_files,
+    apt_packages: Collection[str] = (),
+    configured: Configured = _UNKNOWN,
+) -> Contents:
     """The checked contents of the app's tarball; raises UserError."""
     app = app.resolve()
     if not app.is_dir():
@@ -109,6 +124,8 @@ def contents(app: Path, files: Callable[[Path], Listing] = app_files, apt_packag
         *procfile.notes(app, found, apt_packages),
         *workspace_root.notes(app, found),
         *heroku_files.notes(app, found),
+        *app_json.notes(found, apt_packages),
+        *platform_settings.notes(found, configured),
         *(procfile.note_of_others(found) if web_line else ()),
         *(platform_files.notes(found, web_line.removeprefix("web: ")) if web_line else ()),
         *platform_files.build_notes(found),

@@ -61,34 +61,14 @@ def notes(app: Path, contents: Mapping[str, bytes]) -> Iterator[str]:
             f" its line of the Procfile so: 'web: {before}; {commands['web']}'"
         )
     yield from _build_notes(app, contents, commands)
-    yield from _dokku_notes(contents, commands)
     if ".slugignore" in contents:
         yield "servers don't read .slugignore, and get the files that it names, too"
-
-
-def _dokku_notes(contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterator[str]:
-    """One sentence for the steps of a deploy in Dokku's part of app.json, because a Procfile has one `release` line."""
-    scripts = documents.table(documents.table(documents.read(contents, "app.json").get("scripts")).get("dokku"))
-    written = _with_scripts("\n".join(commands.values()), contents)
-    steps = {name: command for name in ("predeploy", "postdeploy") if (command := _command(scripts.get(name)))}
-    missing = {name: command for name, command in steps.items() if command not in written}
-    if missing:
-        line = " && ".join(filter(None, [commands.get("release", ""), *missing.values()]))
-        how = (
-            "change the line of the Procfile to"
-            if "release" in commands
-            else "to run them before the switch, add the line"
-        )
-        advice = f"{how} 'release: {line}'"
-        if "predeploy" in missing:
-            advice += ", or write what makes files into a `build` line"
-        yield f"servers don't run {' and '.join(missing)} of app.json: {advice}"
 
 
 def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterator[str]:
     """One sentence for all steps of Heroku's build, because a Procfile may have only one `build` line; or nothing."""
     build = commands.get("build", "")
-    written = _with_scripts(" ".join(commands.values()), contents)
+    written = with_scripts(" ".join(commands.values()), contents)
     missing = [step for step in BUILD_STEPS if step in contents and step not in written]
     before, after = ([_step(app, step)] if step in missing else [] for step in BUILD_STEPS)
     javascript = [] if re.search(r"\b(npm|npx|pnpm|yarn|yarnpkg)\b", written) else _javascript_steps(contents)
@@ -109,7 +89,7 @@ def _build_notes(app: Path, contents: Mapping[str, bytes], commands: Mapping[str
     yield f"servers don't run {' and '.join(names)}: {_aptfile_advice(contents, javascript)}{advice}"
 
 
-def _with_scripts(commands: str, contents: Mapping[str, bytes]) -> str:
+def with_scripts(commands: str, contents: Mapping[str, bytes]) -> str:
     """The commands, and the texts of the app's files that they name."""
     words = {word.removeprefix("./") for word in re.split(r"[\s;&|'\"]+", commands)}
     return "\n".join([commands, *(contents[word].decode(errors="replace") for word in words if word in contents)])
@@ -159,10 +139,10 @@ def _manifest_commands(contents: Mapping[str, bytes]) -> dict[str, str]:
     """The commands of heroku.yml by the process types that a Procfile can have; empty if it can't be read."""
     document = documents.read(contents, MANIFEST)
     runs = {**documents.table(document.get("run")), "release": document.get("release")}
-    return {valid_name(str(name)): command for name, run in runs.items() if (command := _command(run))}
+    return {valid_name(str(name)): command for name, run in runs.items() if (command := command_of(run))}
 
 
-def _command(run: object) -> str:
+def command_of(run: object) -> str:
     """The shell command of a process in heroku.yml: a text, or a table with a text or a list of texts."""
     table = documents.table(run)
     value: object = table.get("command", "") if table else run

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
 
 from components.app import artifact
+from components.app.configured import Configured
 from components.app.listing import checked_out_files
 from components.app.repository import Repository, RevisionError, repository_of
 from components.errors import UserError
+from components.settings.common import CommonSettings
 from host import procfile
 
 # Exactly this many digits always name a kept release. A commit must be written with more or fewer digits.
@@ -37,12 +39,26 @@ class Release:
 class Source:
     """The code that the settings ``app`` and ``release`` name; ``setting`` None stands for the folder as it is.
 
-    ``apt_packages`` are the Debian packages of the setting, which servers install for any app.
+    ``apt_packages`` are the Debian packages of the setting, which servers install for any app. ``configured`` has the
+    settings that the app's files may have, too.
     """
 
     app: Path
     setting: str | None
     apt_packages: tuple[str, ...] = ()
+    configured: Configured = field(default_factory=Configured)
+
+    @staticmethod
+    def of(settings: CommonSettings) -> Source:
+        """The code that a stack's settings name."""
+        configured = Configured(
+            env=settings.env,
+            servers=settings.servers,
+            processes=settings.processes,
+            singletons=settings.singletons,
+            health_path=settings.health_path,
+        )
+        return Source(settings.app, settings.release, settings.apt_packages, configured)
 
     def procfile(self) -> str | None:
         """The text of the Procfile; empty if the app has none.
@@ -63,7 +79,7 @@ class Source:
     def pack(self, into: Path) -> Release:
         """The release, packed as a file in the folder ``into`` unless the servers keep it. Raises UserError."""
         if self.setting is None:
-            packed = artifact.pack(self.app, into, apt_packages=self.apt_packages)
+            packed = artifact.pack(self.app, into, apt_packages=self.apt_packages, configured=self.configured)
             _show(packed)
             return Release(name=packed.release, tarball=packed.path)
         if self._is_kept:
@@ -86,7 +102,11 @@ class Source:
             repository.check_out(commit, tree)
             try:
                 return artifact.pack(
-                    tree / repository.folder, into, files=checked_out_files, apt_packages=self.apt_packages
+                    tree / repository.folder,
+                    into,
+                    files=checked_out_files,
+                    apt_packages=self.apt_packages,
+                    configured=self.configured,
                 )
             except UserError as error:
                 checkout = (tree / repository.folder).resolve()

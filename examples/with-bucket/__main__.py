@@ -19,7 +19,7 @@ GENERATED = HERE / ".gantry/artifacts"
 def main() -> None:
     stack = pulumi.get_stack()
     draft = reader.read(HERE, pulumi.Config())
-    source = Source(draft.settings.app, draft.settings.release, draft.settings.apt_packages)
+    source = Source.of(draft.settings)
     settings = draft.check(source.procfile() if draft.names_processes else None)
     bucket = bucket_for(stack, settings)
     release = source.pack(GENERATED)

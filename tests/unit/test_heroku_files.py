@@ -43,26 +43,6 @@ def test_the_scripts_of_profile_d_come_before_the_profile(tmp_path: Path):
     assert notes(tmp_path, "web: . ./.profile.d/a.sh && gunicorn app:app\n", **{".profile.d/a.sh": ""}) == []
 
 
-DOKKU = '{"scripts": {"dokku": {"predeploy": "./a.sh", "postdeploy": "python b.py"}}}'
-
-
-@pytest.mark.parametrize(
-    ("procfile", "app_json", "expected"),
-    [
-        (GUNICORN, DOKKU, "run predeploy and postdeploy of app.json: to run them before the switch, add the line"
-         " 'release: ./a.sh && python b.py', or write what makes files into a `build` line"),
-        (f"{GUNICORN}release: ./a.sh\n", DOKKU,
-         "run postdeploy of app.json: change the line of the Procfile to 'release: ./a.sh && python b.py'"),
-        (f"{GUNICORN}release: ./a.sh && python b.py\n", DOKKU, ""),
-        (GUNICORN, '{"scripts": {"dokku": 7}}', ""),
-        (GUNICORN, '{"scripts": {"postdeploy": "x"}}', ""),
-    ],
-)  # fmt: skip
-def test_dokkus_steps_of_a_deploy_get_a_release_line(tmp_path: Path, procfile: str, app_json: str, expected: str):
-    found = notes(tmp_path, procfile, **{"app.json": app_json})
-    assert found == ([f"servers don't {expected}"] if expected else [])
-
-
 def test_the_corpora_of_nltk_get_a_build_line_and_a_variable(tmp_path: Path):
     [note] = notes(tmp_path, **{"nltk.txt": "stopwords\npunkt\n", "bin/post_compile": ""})
     line = "'build: python -m nltk.downloader -d nltk_data stopwords punkt && bin/post_compile'"

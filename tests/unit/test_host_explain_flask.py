@@ -21,7 +21,7 @@ NOT_LOCATED = (
         ({"a.py": ""}, "such as `flask --app <module>`."),
         (
             {".flaskenv": "FLASK_APP=hello\n", "requirements.txt": ""},
-            "write `flask --app hello` in place of `flask` into the Procfile, or add python-dotenv to requirements.txt.",
+            "`flask --app hello` in place of `flask` into the Procfile, or add python-dotenv to requirements.txt.",
         ),
     ],
 )
