@@ -16,9 +16,11 @@ from host import (
     explain_attributes,
     explain_flask,
     explain_imports,
+    explain_missing,
     explain_own_code,
     explain_paths,
     explain_servers,
+    explain_variables,
     read_only,
 )
 from host.errors import ReleaseError
@@ -227,6 +229,8 @@ CAUSES: list[tuple[str, str | Sentence]] = [
         r"locale\.Error: unsupported locale setting",
         missing_packages.sentence("locales-all", "The server has only the locale C.UTF-8"),
     ),
+    *explain_variables.CAUSES,
+    *explain_missing.CAUSES,
     *downloads.CAUSES,
     *((pattern, read_only.explain_path) for pattern in read_only.READ_ONLY),
     (read_only.WITHOUT_PATH, read_only.explain_without_path),

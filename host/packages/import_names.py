@@ -30,6 +30,7 @@ PACKAGES = {
     "dns": "dnspython",
     "docx": "python-docx",
     "dotenv": "python-dotenv",
+    "email_validator": "email-validator",
     "engineio": "python-engineio",
     "environ": "django-environ",
     "faiss": "faiss-cpu",

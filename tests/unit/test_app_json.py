@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 
@@ -13,9 +15,15 @@ DOKKU = {"scripts": {"dokku": {"predeploy": "./a.sh", "postdeploy": "python b.py
 MIGRATION = {"scripts": {"postdeploy": "python manage.py migrate && python manage.py loaddata shop"}}
 
 
-def notes(document: object, procfile: str = GUNICORN, apt_packages: tuple[str, ...] = (), **files: str) -> list[str]:
-    """The notes for an app with this app.json. In the names of other files, _ stands for a dot."""
-    others = {name.replace("_", "."): text.encode() for name, text in files.items()}
+def notes(
+    document: object,
+    procfile: str = GUNICORN,
+    *,
+    apt_packages: tuple[str, ...] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """The notes for an app with this app.json and other files."""
+    others = {name: text.encode() for name, text in files.items()}
     contents = {"Procfile": procfile.encode(), "app.json": json.dumps(document).encode(), **others}
     return list(app_json.notes(contents, apt_packages))
 
@@ -53,13 +61,13 @@ def test_dokkus_steps_of_a_deploy_get_a_release_line(procfile: str, document: ob
         ),
         (
             f"{GUNICORN}release: bash release.sh\n",
-            {"release_sh": "python manage.py migrate\npython manage.py loaddata shop\n"},
+            {"release.sh": "python manage.py migrate\npython manage.py loaddata shop\n"},
             "",
         ),
     ],
 )
 def test_herokus_step_for_a_new_app_gets_a_release_line(procfile: str, files: dict[str, str], advice: str):
-    found = notes(MIGRATION, procfile, **files)
+    found = notes(MIGRATION, procfile, files=files)
     assert len(found) == bool(advice)
     for note in found:
         assert "which Heroku runs once for a new app: if it may run with each release, " in note
@@ -91,7 +99,7 @@ def test_a_buildpack_that_installs_programs_gets_their_debian_packages(buildpack
 
 def test_buildpacks_whose_packages_the_app_has_are_no_fault():
     document = {"buildpacks": ["shop/ffmpeg", "shop/tesseract"]}
-    assert notes(document, Aptfile="ffmpeg\ntesseract-ocr\n") == []
+    assert notes(document, files={"Aptfile": "ffmpeg\ntesseract-ocr\n"}) == []
     assert notes(document, apt_packages=("ffmpeg", "tesseract-ocr")) == []
-    [note] = notes({}, **{"_buildpacks": "# two\nhttps://github.com/heroku/heroku-buildpack-python\nshop/pandoc\n"})
+    [note] = notes({}, files={".buildpacks": "# two\nhttps://github.com/heroku/heroku-buildpack-python\nshop/pandoc\n"})
     assert note == "servers don't use the buildpacks of .buildpacks: add pandoc to the Aptfile"
