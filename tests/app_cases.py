@@ -42,6 +42,7 @@ class Case:
     status: int = 200
     serves: str = ""
     says: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     leaves_out: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()

@@ -24,7 +24,10 @@ def test_an_app_that_cannot_work_is_refused_with_the_line_to_change(case: Case, 
 
 
 @pytest.mark.parametrize("case", PACKED, ids=lambda case: case.id)
-def test_an_app_that_a_server_can_judge_is_packed(case: Case, tmp_path: Path):
+def test_an_app_that_a_server_can_judge_is_packed(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    printed = list[str]()
+    for level in ("warn", "info"):
+        monkeypatch.setattr(f"pulumi.log.{level}", printed.append)
     case.write(tmp_path / "app")
     release = case.pack(case.read_settings(tmp_path / "app"), tmp_path / "packed")
     assert release.tarball
@@ -32,3 +35,4 @@ def test_an_app_that_a_server_can_judge_is_packed(case: Case, tmp_path: Path):
         names = set(archive.getnames())
     assert not names & set(case.leaves_out)
     assert "Procfile" in names
+    assert not missing(case.notes, "\n".join(printed)), printed
