@@ -1,4 +1,4 @@
-"""Start commands in the files of Render, Fly, Railway and Nixpacks: the lines of a Procfile to write instead."""
+"""Start commands in the files of other platforms and containers: the lines of a Procfile to write instead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from components.app import documents
+from components.app import dockerfile, documents
 from host import port_line, procfile
 from host.packages import aptfile
 from host.procfile_correction import valid_name
@@ -27,6 +27,8 @@ _CONTROL = re.compile(r"(?:if|then|else|elif|fi|for|while|do|done|case|esac|func
 # Parts of a line that can't be told from each other without running it.
 _NOT_SIMPLE = re.compile(r"['\"`|()<>]|\$\(|\|\||\bcd\b")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+# The files that say how the app is built.
+_BUILDERS = ("render.yaml", "railway.json", "railway.toml", "nixpacks.toml")
 # Commands by the process types of a Procfile.
 Commands = dict[str, str]
 
@@ -49,7 +51,7 @@ def build_notes(contents: Mapping[str, bytes]) -> Iterator[str]:
     """
     processes = procfile.processes(procfile.decode(contents["Procfile"]))
     written = "\n".join(processes.values())
-    for name in _READERS:
+    for name in _BUILDERS:
         commands, packages = _build_of(name, documents.read(contents, name))
         parts = [part for command in commands for part in _parts(command, contents)]
         parts = [part for part in parts if part not in written and not _DONE_BY_SERVERS.search(part)]
@@ -105,7 +107,7 @@ def _parts_of(line: str) -> list[str]:
 def remedy(contents: Mapping[str, bytes]) -> str:
     """The lines to write for an app that Gantry doesn't find; empty if none of these files has commands."""
     # One with a web process comes first.
-    found = sorted(_by_file(contents), key=lambda file: "web" not in file[1])
+    found = sorted([*_by_file(contents), *_of_dockerfile(contents)], key=lambda file: "web" not in file[1])
     for name, commands in found[:1]:
         place = "a Procfile with" if "web" in commands else "to the Procfile, too,"
         return f"servers don't read {name}: add {place} {_lines(commands)}"
@@ -177,12 +179,42 @@ def _of_nixpacks(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "web", documents.table(document.get("start")).get("cmd")
 
 
+def _of_app_engine(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    if _text(document.get("runtime")).startswith("python"):
+        yield "web", _with_port(_text(document.get("entrypoint")), "8080")
+
+
+def _of_digital_ocean(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    spec = documents.table(document.get("spec")) or document
+    services, workers, jobs = (
+        [documents.table(each) for each in documents.items(spec.get(kind))] for kind in ("services", "workers", "jobs")
+    )
+    # A server runs one web process.
+    for service in services[:1]:
+        yield "web", _with_port(_text(service.get("run_command")), str(service.get("http_port", "8080")), "8080")
+    for worker in workers:
+        name = str(worker.get("name")) if workers[1:] else "worker"
+        yield valid_name(name), worker.get("run_command")
+    before = [_text(job.get("run_command")) for job in jobs if job.get("kind") == "PRE_DEPLOY"]
+    yield "release", " && ".join(filter(None, before))
+
+
+def _of_dockerfile(contents: Mapping[str, bytes]) -> Iterator[tuple[str, Commands]]:
+    """The Dockerfile with its command. It often starts what Gantry finds anyway, with options for a container."""
+    ports = [*dockerfile.ports(contents), "8000", "8080", "5000", "80"]
+    if command := _with_port(dockerfile.command(contents), *ports):
+        yield dockerfile.NAME, {"web": command}
+
+
 _READERS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, object]]]] = {
     "render.yaml": _of_render,
     "fly.toml": _of_fly,
     "railway.json": _of_railway,
     "railway.toml": _of_railway,
     "nixpacks.toml": _of_nixpacks,
+    "app.yaml": _of_app_engine,
+    ".do/app.yaml": _of_digital_ocean,
+    ".do/deploy.template.yaml": _of_digital_ocean,
 }
 
 

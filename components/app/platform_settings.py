@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.app import addons, documents
+from components.app import addons, dockerfile, documents
 from components.app.configured import Configured
 from components.app.suspects import listed
 from components.settings.env import RESERVED
@@ -16,7 +16,7 @@ from host import dotenv, procfile
 from host.procfile_correction import valid_name
 
 _APP_JSON, _HEROKU, _RENDER, _FLY = "app.json", "heroku.yml", "render.yaml", "fly.toml"
-_FLASKENV = ".flaskenv"
+_APP_ENGINE, _FLASKENV = "app.yaml", ".flaskenv"
 # Variables of the platforms themselves, of their builds, and of Flask's development server.
 _OF_PLATFORMS = re.compile(
     r"(?:HEROKU|RENDER|FLY|RAILWAY|NIXPACKS|POETRY|PIP|UV|NODE|NPM|YARN|BUILDPACK|FLASK_RUN|DOKKU)_\w+"
@@ -194,6 +194,41 @@ def _of_railway(name: str) -> Callable[[Mapping[str, bytes]], Wanted]:
     return read
 
 
+def _of_app_engine(contents: Mapping[str, bytes]) -> Wanted:
+    document = documents.read(contents, _APP_ENGINE)
+    if not str(document.get("runtime")).startswith("python"):
+        return Wanted()
+    variables = {name: _text(value) for name, value in documents.table(document.get("env_variables")).items()}
+    return Wanted(variables=variables, health_path=_path(documents.table(document.get("readiness_check")).get("path")))
+
+
+def _of_digital_ocean(name: str) -> Callable[[Mapping[str, bytes]], Wanted]:
+    def read(contents: Mapping[str, bytes]) -> Wanted:
+        document = documents.read(contents, name)
+        spec = documents.table(document.get("spec")) or document
+        wanted = Wanted()
+        for service in [documents.table(each) for each in documents.items(spec.get("services"))][:1]:
+            wanted.health_path = _path(documents.table(service.get("health_check")).get("http_path"))
+            _add_count(wanted, "web", service.get("instance_count"))
+            for each in map(
+                documents.table, [*documents.items(spec.get("envs")), *documents.items(service.get("envs"))]
+            ):
+                if isinstance(key := each.get("key"), str):
+                    wanted.variables[key] = _text(each.get("value"))
+        return wanted
+
+    return read
+
+
+def _of_dockerfile(contents: Mapping[str, bytes]) -> Wanted:
+    """The variables that the app's modules name: many others are for the build of the image."""
+    variables = dockerfile.variables(contents)
+    sources = [contents[name] for name in contents if name.endswith(".py")] if variables else []
+    return Wanted(
+        variables={name: value for name, value in variables.items() if any(name.encode() in text for text in sources)}
+    )
+
+
 def _of_flaskenv(contents: Mapping[str, bytes]) -> Wanted:
     # The app may load the file itself.
     if any(_FLASKENV.encode() in contents[name] for name in contents if name.endswith(".py")):
@@ -216,6 +251,10 @@ _READERS: dict[str, Callable[[Mapping[str, bytes]], Wanted]] = {
     _FLY: _of_fly,
     "railway.json": _of_railway("railway.json"),
     "railway.toml": _of_railway("railway.toml"),
+    _APP_ENGINE: _of_app_engine,
+    ".do/app.yaml": _of_digital_ocean(".do/app.yaml"),
+    ".do/deploy.template.yaml": _of_digital_ocean(".do/deploy.template.yaml"),
+    dockerfile.NAME: _of_dockerfile,
     "CHECKS": _of_checks,
     _FLASKENV: _of_flaskenv,
 }

@@ -184,3 +184,52 @@ def test_the_build_of_another_platform_gets_the_lines_to_write(files: dict[str, 
 def test_a_build_that_servers_do_themselves_gets_no_note(command: str):
     procfile = f"web: {WEB}\nbuild: npm ci && npm run build\nrelease: true".encode()
     assert list(build_notes({"Procfile": procfile, "render.yaml": render(command).encode()})) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "lines"),
+    [
+        (
+            {"app.yaml": "runtime: python312\nentrypoint: gunicorn -b :8080 shop:site\n"},
+            "don't read app.yaml: add a Procfile with the line 'web: gunicorn -b :$PORT shop:site'",
+        ),
+        ({"app.yaml": "kind: Deployment\nentrypoint: x\n"}, ""),
+        (
+            {
+                ".do/app.yaml": "services: [{run_command: gunicorn a:b, http_port: 8000}]\n"
+                "workers: [{name: jobs, run_command: python w.py}]\n"
+                "jobs: [{kind: PRE_DEPLOY, run_command: flask db upgrade}, {kind: POST_DEPLOY, run_command: x}]\n"
+            },
+            "the lines 'web: gunicorn a:b', 'worker: python w.py', 'release: flask db upgrade'",
+        ),
+        (
+            {".do/deploy.template.yaml": "spec: {services: [{run_command: 'waitress-serve --port 8080 a:b'}]}\n"},
+            "'web: waitress-serve --port $PORT a:b'",
+        ),
+        (
+            {
+                "Dockerfile": "FROM python:3.12\nCMD python old.py\nEXPOSE 9000\n"
+                'CMD ["gunicorn", "-b", "0.0.0.0:9000", "a:b"]\n'
+            },
+            "don't read Dockerfile: add a Procfile with the line 'web: gunicorn -b 0.0.0.0:$PORT a:b'",
+        ),
+        (
+            {
+                "Dockerfile": "FROM node AS a\nCMD x\nFROM python\n"
+                'ENTRYPOINT ["./start.sh"]\n# CMD y\nCMD uvicorn \\\n  a:b\n'
+            },
+            "'web: ./start.sh uvicorn a:b'",
+        ),
+        ({"Dockerfile": 'FROM python\nCMD ["sh", "-c", "gunicorn a:b -b :$PORT"]\n'}, "'web: gunicorn a:b -b :$PORT'"),
+        ({"Dockerfile": "FROM python\nCMD [\n"}, ""),
+        ({"Dockerfile": "FROM python\n"}, ""),
+    ],
+)
+def test_commands_of_more_platforms_and_of_containers_get_lines_of_a_procfile(files: dict[str, str], lines: str):
+    found = remedy({name: text.encode() for name, text in files.items()})
+    assert lines in found
+    assert bool(found) == bool(lines)
+
+
+def test_a_dockerfile_beside_an_app_that_is_found_gets_no_note():
+    assert list(notes({"Dockerfile": b"FROM python\nCMD gunicorn -w 4 app:app\n"}, WEB)) == []

@@ -196,3 +196,31 @@ def test_the_variables_of_flaskenv_are_said_with_values_for_visitors():
 @pytest.mark.parametrize("text", ["", "[", "[[[", "- a\n- 7\n", '{"env": [7], "services": [7], "deploy": [7]}', "\0"])
 def test_files_that_hold_something_else_are_left_alone(file: str, text: str):
     assert found(**{file: text}) == []
+
+
+def test_the_variables_of_app_engine_and_digital_ocean_are_said():
+    engine = "runtime: python312\nenv_variables: {SHOP_KIND: books}\nreadiness_check: {path: /ready}\n"
+    variables, health = found(app_yaml=engine)
+    assert variables.endswith("pulumi config set --path env.SHOP_KIND books")
+    assert "/ready as app.yaml says" in health
+    assert found(app_yaml="kind: Deployment\nenv_variables: {A: b}\n") == []
+    spec = "{envs: [{key: SITE, value: shop}], services: [{instance_count: 2, envs: [{key: BANK_KEY, type: SECRET}]}]}"
+    variables, numbers = found(**{"_do/app_yaml": spec})
+    assert "needs of SITE, BANK_KEY" in variables
+    assert numbers.startswith("servers don't read the numbers of processes in .do/app.yaml (web 2)")
+
+
+def test_only_variables_of_a_dockerfile_that_the_apps_modules_name_are_said():
+    text = """FROM python AS build
+ENV SHOP_KIND=toys
+FROM python
+ENV SHOP_KIND=books SHOP_COLOR="dark red" \\
+    PYTHONUNBUFFERED=1
+ENV SHOP_SIZE 7
+ENV SHOP_PLACE=$HOME/shop
+"""
+    source = "SHOP_KIND, SHOP_SIZE, SHOP_PLACE"
+    [note] = found(Dockerfile=text, app_py=source)
+    assert "set no variables of Dockerfile: set what the app needs of SHOP_KIND, SHOP_SIZE, for" in note
+    assert note.endswith("env.SHOP_KIND books")
+    assert found(Dockerfile=text) == []
