@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from components.app import git, python_source
@@ -16,7 +17,9 @@ from components.errors import UserError
 from host import own_folder, procfile
 from host.packages import requirements
 
-_TARGET = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)(?::[\w.]+(?:\(.*\))?)?")
+_TARGET = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)(?P<app>:[\w.]+(?:\(.*\))?)?")
+# Options before the name of a module.
+_BEFORE_MODULES = ("-m", "-A", "--app")
 # Commands and options that change the folder of imports, and lines that build the app as a package.
 _ELSEWHERE = re.compile(r"\b(?:cd|pushd)\b|--chdir|--pythonpath|--app-dir|--directory|PYTHONPATH")
 _ITSELF = re.compile(rb"(?m)^\s*(?:(?:-e|--editable)[ =]?\s*)?\.(?:/|\[|\s|;|$)")
@@ -57,27 +60,32 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
 def _served(app: _App) -> Iterator[str]:
     """The files that the web command names: modules such as shop.main:app, and scripts."""
     for simple in simple_commands(app.web):
-        for word in without_wrappers(simple.words):
+        words = without_wrappers(simple.words)
+        for before, word in pairwise(["", *words]):
             match = _TARGET.fullmatch(word)
-            if word.endswith(".py") and word.removeprefix("./") in app.contents:
-                yield word.removeprefix("./")
-            elif match and (file := own_folder.file_of(match["module"], app.contents)) in app.contents:
-                yield str(file)
+            if (script := word.removeprefix("./")).endswith(".py") and script in app.contents:
+                yield script
+            elif match and (match["app"] or "." in word or before in _BEFORE_MODULES or words == ["gunicorn", word]):
+                file = own_folder.file_of(match["module"], app.contents)
+                if file in app.contents:
+                    yield str(file)
 
 
 def _relative(app: _App, served: list[str]) -> str:
     """A sentence for a relative import in a served file of the app's own folder, which is no package there."""
     for file in served:
+        is_script = re.search(rf"\bpython[\d.]*\s(?:\./)?{re.escape(file)}(?:\s|$)", app.web) is not None
         for node in _statements(app, file):
-            if not (isinstance(node, ast.ImportFrom) and node.level and "/" not in file):
+            if not (isinstance(node, ast.ImportFrom) and node.level and (is_script or "/" not in file)):
                 continue
             module, names = node.module or "", ", ".join(alias.name for alias in node.names)
             written = f"from {'.' * node.level}{module} import {names}"
+            place = f"{app.folder / file}, line {node.lineno}: `{written}` works only in a package, and"
+            if "/" in file:
+                dotted = file.removesuffix(".py").replace("/", ".")
+                return f"{place} python runs {file} as a file of its own: write `python -m {dotted}` into the Procfile"
             absolute = f"from {module} import {names}" if module else f"import {names}"
-            return (
-                f"{app.folder / file}, line {node.lineno}: `{written}` works only in a package, and a server imports"
-                f" {file} from the app's folder itself: write `{absolute}`, or {_above(app)}"
-            )
+            return f"{place} a server imports {file} from the app's folder itself: write `{absolute}`, or {_above(app)}"
     return ""
 
 

@@ -104,6 +104,21 @@ def test_a_relative_import_of_a_served_module_is_refused_with_its_absolute_form(
     assert f"write `{absolute}`, or make the folder above it the app" in text
 
 
+def test_a_relative_import_of_a_script_in_a_folder_gets_the_option_m(tmp_path: Path):
+    files = {"shop/serve.py": "from . import views\n", "shop/views.py": "", "Procfile": "web: python shop/serve.py\n"}
+    text = refusal(write(tmp_path, files))
+    assert text.endswith(
+        "python runs shop/serve.py as a file of its own: write `python -m shop.serve` into the Procfile"
+    )
+    (tmp_path / "backend/Procfile").write_text("web: python -m shop.serve\n")
+    assert artifact.contents(tmp_path / "backend").members
+
+
+def test_a_word_of_the_command_that_only_looks_like_a_module_is_not_served(tmp_path: Path):
+    files = {"run.py": IMPORT, "app.py": FLASK, "Procfile": "web: flask --app app run --port $PORT\n"}
+    assert artifact.contents(write(tmp_path, files)).members
+
+
 def test_the_error_about_a_revision_names_the_folders_of_the_repository(tmp_path: Path):
     app = write(tmp_path, {"app.py": IMPORT + FLASK})
     git = ["git", "-c", "user.name=shop", "-c", "user.email=shop@example.org"]
