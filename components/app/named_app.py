@@ -1,7 +1,8 @@
-"""The app that its author has named for another program: FLASK_APP, QUART_APP, or the entrypoint for fastapi."""
+"""The app that its author has named for another program: FLASK_APP and others, uwsgi.ini, or [tool.fastapi]."""
 
 from __future__ import annotations
 
+import configparser
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from components.app.app_target import Files, Target
 from components.app.module_apps import DiscoveryError
 from host import flask_app
 
-_QUART = "QUART_APP"
+_QUART, _UWSGI = "QUART_APP", "uwsgi.ini"
 
 
 def find(files: Files) -> Target | None:
@@ -35,6 +36,9 @@ def find(files: Files) -> Target | None:
                 f" {app.module}:app: correct it"
             )
         target = module_apps.named(files, app.file, app.root, app.name, kind)
+        if target is None and place.endswith(_UWSGI):
+            # The file may be left over from another server.
+            continue
         if target is None:
             raise DiscoveryError(f"{place} names the app {value!r}, but {app.file} has no {name}: correct the name")
         return target
@@ -48,7 +52,22 @@ def _named(files: Files) -> Iterator[tuple[str, str, Kind]]:
         value, file = flask_app.of_files(files.contents, variable)
         if value:
             yield value, f"{variable} in {files.app / file}", kind
+    if value := _of_uwsgi(files):
+        yield value, str(files.app / _UWSGI), "wsgi"
     tool = documents.table(documents.read(files.contents, "pyproject.toml").get("tool"))
     entrypoint = documents.table(tool.get("fastapi")).get("entrypoint")
     if isinstance(entrypoint, str):
         yield entrypoint, f"[tool.fastapi] in {files.app / 'pyproject.toml'}", "asgi"
+
+
+def _of_uwsgi(files: Files) -> str:
+    """The app that uwsgi.ini names, such as wsgi:app; empty if it names none."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True, inline_comment_prefixes=("#", ";"))
+    try:
+        parser.read_string(files.contents.get(_UWSGI, b"").decode(errors="replace"))
+    except configparser.Error:
+        return ""
+    options = dict(parser["uwsgi"]) if parser.has_section("uwsgi") else {}
+    module = options.get("module") or options.get("wsgi") or options.get("wsgi-file") or options.get("file") or ""
+    name = options.get("callable") or "application"
+    return module if ":" in module or not module else f"{module}:{name}"

@@ -27,6 +27,11 @@ _CONTROL = re.compile(r"(?:if|then|else|elif|fi|for|while|do|done|case|esac|func
 # Parts of a line that can't be told from each other without running it.
 _NOT_SIMPLE = re.compile(r"['\"`|()<>]|\$\(|\|\||\bcd\b")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+# Programs of jobs. Others in a container are often for developers.
+_WORKER = re.compile(
+    r"\bcelery\b.* (?:worker|beat)\b|\b(?:rq|rqworker|huey_consumer(?:\.py)?|dramatiq|arq|run_huey|rqscheduler)\b"
+)
 # The files that say how the app is built.
 _BUILDERS = ("render.yaml", "railway.json", "railway.toml", "nixpacks.toml")
 # Commands by the process types of a Procfile.
@@ -199,6 +204,14 @@ def _of_digital_ocean(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "release", " && ".join(filter(None, before))
 
 
+def _of_compose(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """The workers. The web service is often one for developers, and Gantry finds the app itself."""
+    for name, service in documents.table(document.get("services")).items():
+        command = _text(documents.table(service).get("command"))
+        if _WORKER.search(command):
+            yield valid_name(str(name)), command
+
+
 def _of_dockerfile(contents: Mapping[str, bytes]) -> Iterator[tuple[str, Commands]]:
     """The Dockerfile with its command. It often starts what Gantry finds anyway, with options for a container."""
     ports = [*dockerfile.ports(contents), "8000", "8080", "5000", "80"]
@@ -215,6 +228,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, object]]]] = 
     "app.yaml": _of_app_engine,
     ".do/app.yaml": _of_digital_ocean,
     ".do/deploy.template.yaml": _of_digital_ocean,
+    **dict.fromkeys(_COMPOSE, _of_compose),
 }
 
 

@@ -61,6 +61,27 @@ def test_quart_app_and_the_entrypoint_of_fastapi_name_apps_for_asgi(tmp_path: Pa
     assert command(tmp_path / "fastapi", unknown) == "gunicorn -k uvicorn_worker.UvicornWorker shop.main:api"
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("module = hello:site", "gunicorn hello:site"),
+        ("wsgi-file = hello.py\ncallable = site ; the shop", "gunicorn hello:site"),
+        ("module = hello\nmaster = true\nenv = A=b\nenv = C=d", "gunicorn hello:application"),
+        ("module = hello:old", "gunicorn app:app"),
+        ("module = old:app", "gunicorn app:app"),
+        ("master", "gunicorn app:app"),
+    ],
+)
+def test_uwsgi_ini_names_the_app_unless_it_is_left_over(tmp_path: Path, lines: str, expected: str):
+    files = {"uwsgi.ini": f"[uwsgi]\n{lines}\n", "hello.py": FLASK + "site = application = app\n", "app.py": FLASK}
+    assert command(tmp_path, files) == expected
+
+
+@pytest.mark.parametrize("text", ["", "module = hello:site\n", "[uwsgi\n", "[other]\nmodule = hello:site\n"])
+def test_a_uwsgi_ini_of_another_form_names_no_app(tmp_path: Path, text: str):
+    assert command(tmp_path, {"uwsgi.ini": text, "hello.py": "site = 1\n", "app.py": FLASK}) == "gunicorn app:app"
+
+
 def test_the_folder_of_a_named_app_is_pointed_out(tmp_path: Path):
     files = {"backend/.flaskenv": "FLASK_APP=hello\n", "backend/hello.py": FLASK}
     assert "'web: cd backend && gunicorn hello:app'" in refusal(tmp_path, files)

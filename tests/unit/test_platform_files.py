@@ -233,3 +233,18 @@ def test_commands_of_more_platforms_and_of_containers_get_lines_of_a_procfile(fi
 
 def test_a_dockerfile_beside_an_app_that_is_found_gets_no_note():
     assert list(notes({"Dockerfile": b"FROM python\nCMD gunicorn -w 4 app:app\n"}, WEB)) == []
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"])
+def test_the_workers_of_containers_get_lines_of_a_procfile(name: str):
+    text = """
+services:
+  web: {command: python manage.py runserver 0.0.0.0:8000}
+  jobs: {command: [celery, -A, shop, worker]}
+  "the clock": {command: celery -A shop beat}
+  queue: {image: valkey, command: valkey-server --save 60 1}
+"""
+    [note] = notes({name: text.encode()}, WEB)
+    lines = f"'web: {WEB}', 'jobs: celery -A shop worker', 'the-clock: celery -A shop beat'"
+    assert note == f"servers don't read {name}: if they should run its commands, add a Procfile with the lines {lines}"
+    assert list(notes({name: b"services: {web: {command: x}, db: {}, 7: [a]}"}, WEB)) == []
