@@ -10,8 +10,8 @@ from typing import Any
 
 from components.app import addons, dockerfile, documents
 from components.app.configured import Configured
-from components.app.suspects import listed
-from components.settings.env import RESERVED
+from components.app.suspects import listed, printable
+from components.settings.env import name_mistake
 from host import dotenv, procfile
 from host.procfile_correction import valid_name
 
@@ -73,7 +73,7 @@ def _variables(wanted: Mapping[str, Wanted], configured: Configured) -> Iterator
         missing = {
             variable: value
             for variable, value in (dict.fromkeys(of_addons, "") | one.variables).items()
-            if not (variable in configured.env or variable in RESERVED or _OF_PLATFORMS.fullmatch(variable))
+            if not (variable in configured.env or name_mistake(variable) or _OF_PLATFORMS.fullmatch(variable))
         }
         secret |= {
             variable for variable, value in missing.items() if variable in of_addons or _is_secret(variable, value)
@@ -88,7 +88,7 @@ def _variables(wanted: Mapping[str, Wanted], configured: Configured) -> Iterator
     # An example with a value first, and secrets last.
     names = sorted(found, key=lambda name: (name in secret, name in _FOR_VISITORS, not found[name], name))
     only_addons = len(missing_addons) == len(found)
-    reason = f"have no add-ons such as {missing_addons[0]}" if missing_addons else ""
+    reason = f"have no add-ons such as {printable(missing_addons[0])}" if missing_addons else ""
     unset = "" if only_addons else f"set no variables of {' and '.join(files)}"
     yield (
         f"servers {' and '.join(filter(None, (reason, unset)))}: set what the app needs of {listed(names)}, for example"
@@ -272,7 +272,8 @@ def _addons(value: object) -> list[str]:
 
 
 def _add_count(wanted: Wanted, process: str, value: object) -> None:
-    if str(value).isdecimal():
+    # A larger number is no number of processes.
+    if re.fullmatch(r"\d{1,2}", str(value), re.ASCII):
         wanted.counts[process] = int(str(value))
 
 

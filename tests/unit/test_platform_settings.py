@@ -45,6 +45,13 @@ def test_numbers_that_are_those_of_servers_anyway_are_not_said(formation: object
     assert found(app_json={"formation": formation}) == []
 
 
+def test_names_and_numbers_that_no_setting_can_have_are_not_said():
+    env = {"A; rm -rf /": "b", "9": "c", "": "d", "PORT": "1", "PATH": "/bin"}
+    assert found(app_json={"env": env, "formation": {"web": {"quantity": 1000}, "worker": {"quantity": -1}}}) == []
+    [note] = found(app_json={"addons": ["heroku-redis:\x1b[1m"]})
+    assert "\x1b" not in note
+
+
 def test_only_numbers_that_the_settings_lack_are_said():
     [note] = found(Configured(servers=3), app_json=FORMATION)
     assert "servers 2" not in note
