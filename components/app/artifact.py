@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from components.app import (
     app_json,
+    apps_below,
     dependencies,
     discovery,
     heroku_files,
@@ -143,7 +144,7 @@ def _check(app: Path, contents: _Contents, *, files: Callable[[Path], Listing], 
         dependencies.check(app, contents)
     except dependencies.DependencyError:
         # The folder of a repository with several apps has no packages of its own.
-        if "Procfile" not in contents and (remedy := discovery.below(app, contents)):
+        if "Procfile" not in contents and (remedy := apps_below.remedy(app, contents)):
             raise discovery.DiscoveryError(remedy) from None
         raise
     if "Procfile" not in contents:
