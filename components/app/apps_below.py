@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from components.app import django_project, module_apps, named_app, serving, unusual_places
+from components.app import django_project, module_apps, named_app, own_imports, serving, unusual_places
 from components.app.app_target import Files, FolderContents, Target
 from components.app.module_apps import ArgumentsError
 from host.packages import adding, requirements
@@ -107,6 +107,12 @@ def _line_below(files: Files, folder: str, target: Target | None) -> str:
         found = f"{files.app} has no Procfile, and its {project} is in the folder {folder}"
     if mistake := _mistake_in_list(files, folder):
         return f"{found}, but {mistake}, and make that folder the app with {_setting(files, folder)}"
+    inside = _inside(files, folder)
+    command = serving.serve(target, inside.contents)[0] if target else ""
+    if target and (above := own_imports.command_above(folder, inside.contents, command)):
+        packages = f", and {own_imports.list_above(folder, inside.contents)} there" if _has_list(files, folder) else ""
+        name = folder.rpartition("/")[2]
+        return f"{found}, and imports itself by the name {name}: add a Procfile with the line 'web: {above}'{packages}"
     if target is None or _has_list(files, folder):
         return f"{found}: make that the app with {_setting(files, folder)}"
     command, package = serving.serve(target, files.contents)

@@ -115,13 +115,31 @@ def _of_own_folder(app: _App, served: list[str]) -> str:
     return ""
 
 
+def command_above(folder: str, contents: Mapping[str, bytes], command: str) -> str:
+    """The command from above the ``folder`` of an app that imports itself by the folder's name; empty for others.
+
+    ``contents`` are the files in that folder, and ``command`` serves the app from there.
+    """
+    parent, _, name = folder.rpartition("/")
+    if _ELSEWHERE.search(command) or own_folder.file_of(name, contents) or not own_folder.imports(name, contents):
+        return ""
+    above = own_folder.from_above(command, name, contents)
+    return f"PYTHONPATH={shlex.quote(parent)} {above}" if parent and above else above
+
+
+def list_above(folder: str, contents: Mapping[str, bytes]) -> str:
+    """What lists the packages above the ``folder`` whose files are ``contents``."""
+    names = [name for name in requirements.NAMES if name in contents]
+    if requirements.LIST in names:
+        return f"a {requirements.LIST} with the line `-r {folder}/{requirements.LIST}`"
+    return " and ".join(names)
+
+
 def _above(app: _App) -> str:
     """What to do to make the folder above the app."""
     name, parent = app.folder.name, app.folder.parent
     line = own_folder.from_above(app.web, name, app.contents) or f"gunicorn {name}.app:app"
-    lists = [file for file in requirements.NAMES if file in app.contents]
-    is_list = requirements.LIST in lists
-    packages = f"a {requirements.LIST} with the line `-r {name}/{requirements.LIST}`" if is_list else ", ".join(lists)
+    packages = list_above(name, app.contents)
     top = git.top_of(app.folder)
     if top == app.folder:
         # The folder above belongs to no repository.

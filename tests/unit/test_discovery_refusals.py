@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.app import apps_below
 from components.app.discovery import DiscoveryError
 from tests.packed_app import packed
 from tests.unit.discovered_apps import DJANGO, FACTORY, FASTAPI, FLASK, command, refusal
@@ -212,3 +213,27 @@ def test_another_module_may_call_what_no_server_can_call(tmp_path: Path):
 def test_a_module_that_no_python_can_read_gets_no_line(tmp_path: Path, source: bytes):
     message = refusal(tmp_path, {"app.py": source})
     assert re.search(r"no Python can read app\.py \(.*\): correct the file$", message)
+
+
+@pytest.mark.parametrize(
+    ("files", "remedy"),
+    [
+        (
+            {"backend/requirements.txt": "flask"},
+            "'web: gunicorn backend.app:app', and a requirements.txt with the line `-r backend/requirements.txt` there",
+        ),
+        ({"requirements.txt": "flask", "backend/seed.sql": ""}, "'web: gunicorn backend.app:app'"),
+        ({"backend/pyproject.toml": PROJECT}, "'web: gunicorn backend.app:app', and pyproject.toml there"),
+    ],
+)
+def test_an_app_below_that_imports_itself_by_its_folders_name_is_served_from_above(
+    tmp_path: Path, files: dict[str, str], remedy: str
+):
+    source = "from backend.models import db\n" + FLASK
+    contents = {"backend/app.py": source, "backend/models.py": "db = 1\n", **files}
+    for name, text in contents.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = apps_below.remedy(tmp_path, {name: text.encode() for name, text in contents.items()})
+    reason = "in the folder backend, and imports itself by the name backend"
+    assert found.endswith(f"{reason}: add a Procfile with the line {remedy}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,23 @@ def test_an_app_that_imports_itself_by_its_folders_name_is_refused_with_the_fold
     assert "a requirements.txt with the line `-r backend/requirements.txt`" in text
     assert "a Procfile with the line 'web: gunicorn backend.app:app' there" in text
     assert text.endswith("or take `backend.` out of the imports")
+
+
+def gunicorn_imports(folder: Path, target: str) -> str:
+    """The output of Gunicorn that imports an app in a folder, whose own packages may not be on the path."""
+    command = [sys.executable, "-m", "gunicorn", "--check-config", target]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    return "imported" if result.returncode == 0 else result.stdout + result.stderr
+
+
+def test_gunicorn_imports_the_app_only_from_the_folder_above(tmp_path: Path):
+    app = write(tmp_path, {"app.py": IMPORT + FLASK})
+    assert "No module named 'backend'" in gunicorn_imports(app, "app:app")
+    (tmp_path / "Procfile").write_text("web: gunicorn backend.app:app\n")
+    (tmp_path / "requirements.txt").write_text("-r backend/requirements.txt\n")
+    assert artifact.contents(tmp_path).members
+    assert gunicorn_imports(tmp_path, "backend.app:app") == "imported"
 
 
 @pytest.mark.parametrize(
