@@ -105,8 +105,10 @@ def _is_there(one: Import, files: Mapping[str, bytes]) -> bool:
 def file_of(module: str, files: Mapping[str, bytes]) -> str | None:
     """The file of a module in the app's folder; that of its __init__.py, even if a package has none."""
     path = module.replace(".", "/")
-    if f"{path}.py" in files:
-        return f"{path}.py"
+    # In Python's order.
+    for file in (f"{path}/__init__.py", f"{path}.py"):
+        if file in files:
+            return file
     is_folder = any(name.startswith(f"{path}/") and name.endswith(".py") for name in files)
     return f"{path}/__init__.py" if is_folder else None
 
