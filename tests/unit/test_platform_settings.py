@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from components.app.configured import Configured
 from components.app.platform_settings import notes
+from components.app.source import Source
+from tests.stack_settings import make_settings
 
 PROCFILE = "web: gunicorn app:app\nworker: python w.py\nbeat: python b.py\n"
 
@@ -231,3 +234,18 @@ ENV SHOP_PLACE=$HOME/shop
     assert "set no variables of Dockerfile: set what the app needs of SHOP_KIND, SHOP_SIZE, for" in note
     assert note.endswith("env.SHOP_KIND books")
     assert found(Dockerfile=text) == []
+
+
+def test_the_settings_of_the_stack_silence_the_notes_about_them(
+    app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (app / "app.json").write_text(json.dumps({**FORMATION, "env": {"SITE": "shop"}, "addons": ["heroku-redis"]}))
+    (app / "Procfile").write_text("web: gunicorn hello:app\nworker: sleep infinity\n")
+    printed = list[str]()
+    monkeypatch.setattr("pulumi.log.warn", printed.append)
+    Source.of(make_settings(app=app)).pack(tmp_path / "first")
+    assert [note.split()[1] for note in printed] == ["have", "don't"]
+    printed.clear()
+    env = {"SITE": "", "REDIS_URL": ""}
+    Source.of(make_settings(app=app, env=env, servers=2, processes={"worker": 3})).pack(tmp_path / "second")
+    assert printed == []
