@@ -22,12 +22,13 @@ def _named_package(match: re.Match[str], app: Path | None) -> str:
 def _template(match: re.Match[str], app: Path | None) -> str:
     """The sentence for a template that the app's template engine doesn't find."""
     name = match["path"]
-    files = [path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_file()] if app else []
+    files = sorted(path.relative_to(app).as_posix() for path in app.rglob("*") if path.is_file()) if app else []
     similar = [file for file in files if f"/{file}".lower().endswith(f"/{name}".lower())]
     if exact := next((file for file in similar if file.endswith(name)), None):
         folder = str(PurePosixPath(exact.removesuffix(name).rstrip("/") or "."))
         return (
-            f"The app has {exact}, but looks for its templates elsewhere: name the folder {folder} as one of templates."
+            f"The app has {exact}, but doesn't look there: name the folder {folder} in template_folder of Flask, in"
+            " DIRS of Django's TEMPLATES or in directory of Jinja2Templates."
         )
     if similar:
         return (

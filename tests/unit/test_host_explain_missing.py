@@ -92,7 +92,7 @@ def test_the_prefix_of_pydantics_settings_is_a_part_of_the_variable(tmp_path: Pa
     ("file", "sentence"),
     [
         ("templates/Index.html", "The app has templates/Index.html, and Linux tells capitals from small letters"),
-        ("shop/pages/index.html", "name the folder shop/pages as one of templates"),
+        ("shop/pages/index.html", "doesn't look there: name the folder shop/pages in template_folder of Flask"),
         ("templates/other.html", "The template index.html isn't in the release"),
         ("templates/my-index.html", "The template index.html isn't in the release"),
     ],
