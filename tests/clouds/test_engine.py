@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -189,6 +189,27 @@ def test_recover_removes_deleted_resources_from_the_state_where_the_provider_fai
         stack.recover()
         stack.pulumi(*words_of("destroy", stack.name, "digitalocean")[:-2])
         assert cloud.leftovers() == [f"domain {ZONE}"]
+
+
+@pytest.mark.parametrize("change", [manual_changes.detach_address, manual_changes.release_address])
+def test_a_detached_address_stops_make_up_before_digitaloceans_provider_crashes(
+    change: Callable[[SimulatedCloud], None], tmp_path: Path
+):
+    with simulated_cloud("digitalocean", tmp_path) as cloud, simulated_commands(tmp_path):
+        stack = new_stack("digitalocean", tmp_path / "stack")
+        stack.up()
+        address = stack.outputs()["url"].removeprefix("http://").strip("/")
+        change(cloud)
+        stack.configure(servers=2)
+        result = stack.make_up()
+        assert result.returncode == 1
+        assert f"The address {address} is no longer assigned to the server" in result.stderr
+        assert "make recover STACK=sim" in result.stderr
+        assert "ReservedIpAssignment" in stack.recover()
+        stack.up()
+        stack.up("--expect-no-changes")
+        stack.destroy()
+        assert cloud.leftovers() == []
 
 
 def bootstrap_address(stack: Stack) -> str:

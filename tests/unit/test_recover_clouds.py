@@ -209,11 +209,13 @@ def test_a_deleted_resource_that_the_provider_fails_to_read_is_missing(
     simulated_account.add("project", {"name": "prod-1a2b3c4"}, "p1")
     existing = [
         {"type": digitalocean.PROJECT, "id": "p1"},
-        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.9"}},
+        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.8"}},
     ]
     deleted = [
         {"type": digitalocean.PROJECT, "id": "p2"},
         {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.1"}},
+        # It exists, and has no droplet.
+        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.9"}},
     ]
     assert account.missing([*existing, *deleted, {"type": "digitalocean:index/vpc:Vpc", "id": "v9"}]) == deleted
 

@@ -99,6 +99,22 @@ def recover(pulumi: Pulumi) -> int:
     return 0
 
 
+def require_assigned_address(pulumi: Pulumi) -> None:
+    """Before an `up` on DigitalOcean: raises SetupError if the provider would crash when it deletes the assignment.
+
+    That is so if somebody has detached or deleted the stack's address.
+    """
+    deployment = cast("dict[str, Any]", pulumi.export_state().get("deployment") or {})
+    assignments = [one for one in state.resources(deployment) if one["type"] == digitalocean.ASSIGNMENT]
+    if assignments and (missing := _DigitalOcean(pulumi).missing(assignments)):
+        addresses = ", ".join(resource["inputs"]["ipAddress"] for resource in missing)
+        raise SetupError(
+            f"The address {addresses} is no longer assigned to the server. Somebody has detached or deleted it, and"
+            " DigitalOcean's provider would crash. Let the state forget the assignment, and run the command again:\n"
+            f"  {backend.make('recover', pulumi.stack)}"
+        )
+
+
 def _report(creates: Sequence[Pending], adopted: Mapping[int, str], found_only: Mapping[int, str]) -> None:
     """Says for each create what happened. ``found_only`` were found, but couldn't be added to the state."""
     if not creates:

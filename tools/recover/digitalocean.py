@@ -16,8 +16,8 @@ from tools.setup.report import SetupError, elapsed, say
 
 AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
-# The provider fails to read a project that is deleted, and an assignment whose address is deleted. So this program
-# requests from the API whether they exist.
+# The provider fails to read a project that is deleted, and an assignment whose address is deleted. When it deletes an
+# assignment whose address has no droplet, it crashes. So this program requests from the API whether they exist.
 PROJECT = f"{_PREFIX}project:Project"
 ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
 # Found by name in a list of the API, https://docs.digitalocean.com/reference/api/. The seven digits that Pulumi adds
@@ -121,14 +121,14 @@ class DigitalOcean:
         return sorted(ip for ip in free if ip not in known_ids)
 
     def missing(self, resources: Iterable[Document]) -> list[Document]:
-        """The resources of the state that are deleted and would make its refresh fail."""
+        """The resources of the state that are gone and would make a refresh or their deletion fail."""
         return [resource for resource in resources if self._is_missing(resource)]
 
     def _is_missing(self, resource: Document) -> bool:
         if resource["type"] == PROJECT:
             return resource["id"] not in {project["id"] for project in self._list(LISTED[PROJECT])}
         return resource["type"] == ASSIGNMENT and resource["inputs"]["ipAddress"] not in {
-            address["ip"] for address in self._list("reserved_ips")
+            address["ip"] for address in self._list("reserved_ips") if address.get("droplet")
         }
 
     def _list(self, path: str) -> list[Document]:

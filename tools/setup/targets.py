@@ -105,6 +105,10 @@ def run(command: str, stack: str, environ: Mapping[str, str], file: str | None =
         lost_data.announce([pulumi], stack, env)
     if command == "up":
         lost_data.require_no_loss([pulumi], stack, env)
+        if target in NEEDS_REFRESH:
+            recovering.require_assigned_address(
+                recovering.Pulumi(program=pulumi, stack=stack, env=env, config_file=file)
+            )
     try:
         status = _up([pulumi, *words], stack, env) if command == "up" else run_in_foreground([pulumi, *words], env)
     except (OSError, subprocess.CalledProcessError):
