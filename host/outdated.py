@@ -13,8 +13,6 @@ from host import commands, nginx_upgrade, state, systemd, web_restart
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# needrestart leaves these units to this program (cloud-init/needrestart.conf.j2).
-OWN_UNITS = r"^(nginx|gantry-(web|port|process|cron|build|release|updates)@?.*)\.service$"
 _WEB = re.compile(r"^gantry-(?:web|port)@(.+)\.service$")
 # They get the new code at their next start. One of them is this very run.
 _SHORT = re.compile(r"^gantry-(cron|build|release|updates)\b")
@@ -47,7 +45,7 @@ def restart(paths: Paths, names: Sequence[str]) -> list[str]:
         steps.append(lambda: web_restart.restart(paths))
     if workers:
         steps.append(lambda: systemd.require("restart", "--no-block", *workers))
-    if not all(re.match(OWN_UNITS, name) for name in names):
+    if not all(re.match(systemd.OWN_UNITS, name) for name in names):
         # It doesn't restart what would end sessions or cut the network, such as dbus.
         steps.append(lambda: commands.run(["needrestart", "-q", "-r", "a", "-l"]))
     failures = list[str]()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from components.server.templates import render, text
 from components.settings.common import CommonSettings
-from host import outdated, systemd, update_window
+from host import systemd, update_window
 from host.paths import Paths
 
 PATHS = Paths()
@@ -56,7 +56,7 @@ def files(updates: Updates) -> dict[str, str]:
     return {
         str(PATHS.update_settings): f"{json.dumps(document, indent=1)}\n",
         str(PATHS.apt_updates): render("updates.apt.conf.j2", window=updates.window),
-        str(PATHS.needrestart_settings): render("needrestart.conf.j2", own_units=outdated.OWN_UNITS),
+        str(PATHS.needrestart_settings): render("needrestart.conf.j2", own_units=systemd.OWN_UNITS),
         str(PATHS.units / systemd.UPDATES_SERVICE): render(
             "updates.service.j2", gantry_command=PATHS.gantry_command, last_responses=PATHS.last_responses
         ),

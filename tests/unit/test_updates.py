@@ -13,7 +13,7 @@ from components.server.configuration import configuration
 from components.server.program_files import program_files
 from components.server.updates import updates
 from components.settings.common import Settings
-from host import outdated, update_window
+from host import systemd, update_window
 from host.configure import Configuration, configure
 from host.paths import Paths
 from tests.stack_settings import balancer_files, make_settings, mistakes, read
@@ -89,13 +89,13 @@ def test_debians_own_timers_install_nothing_and_do_not_reboot():
 
 @pytest.mark.parametrize("name", ["nginx", "gantry-web@0a1b-2c3d", "gantry-process@0a1b-worker-1", "gantry-updates"])
 def test_needrestart_leaves_nginx_and_the_app_to_gantry(name: str):
-    assert re.match(outdated.OWN_UNITS, f"{name}.service")
-    assert f"->{{qr({outdated.OWN_UNITS})}} = 0;" in server_files()[str(PATHS.needrestart_settings)]
+    assert re.match(systemd.OWN_UNITS, f"{name}.service")
+    assert f"->{{qr({systemd.OWN_UNITS})}} = 0;" in server_files()[str(PATHS.needrestart_settings)]
 
 
 @pytest.mark.parametrize("name", ["ssh", "gantry-firewall", "systemd-journald", "nginxy"])
 def test_needrestart_restarts_other_daemons(name: str):
-    assert not re.match(outdated.OWN_UNITS, f"{name}.service")
+    assert not re.match(systemd.OWN_UNITS, f"{name}.service")
 
 
 def test_only_one_of_several_servers_can_refuse_new_connections():
