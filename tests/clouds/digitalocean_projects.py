@@ -28,12 +28,6 @@ class Project(StoredResource):
         name=NameInput(limit=175),
     )
 
-    def read(self, id: str) -> Document | None:
-        # Where the project is gone, the provider clears the id and then fails:
-        # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/project/
-        self.cloud.get(self.collection, id)
-        return super().read(id)
-
     def new_document(self, inputs: Document) -> Document:
         self.cloud.check_unique("project", "name", inputs["name"])
         return {**inputs, "ownerUuid": "owner", "createdAt": "2026-01-01T00:00:00Z"}

@@ -169,21 +169,22 @@ def test_the_first_destroy_removes_a_stack_whose_server_was_deleted_manually(clo
         assert cloud.leftovers() == []
 
 
-def test_recover_removes_deleted_resources_from_the_state_where_the_provider_fails_to_read_them(tmp_path: Path):
+def test_recover_removes_the_assignment_of_a_deleted_address_and_a_refresh_removes_a_deleted_project(tmp_path: Path):
     with simulated_cloud("digitalocean", tmp_path) as cloud, simulated_commands(tmp_path):
         assert isinstance(cloud, SimulatedDigitalOcean)
         create_zone(cloud)
         stack = new_stack("digitalocean", tmp_path / "stack", **DOMAIN_SETTINGS)
         stack.up()
-        for delete, type_name in (
-            (manual_changes.release_address, "ReservedIpAssignment"),
-            (manual_changes.delete_project, "Project"),
-        ):
-            delete(cloud)
-            assert stack.pulumi("refresh", "--yes", "--skip-preview", check=False).returncode != 0
-            assert f"{type_name} sim" in stack.recover()
-            stack.up()
-            stack.up("--expect-no-changes")
+        manual_changes.release_address(cloud)
+        assert stack.pulumi("refresh", "--yes", "--skip-preview", check=False).returncode != 0
+        assert "ReservedIpAssignment sim" in stack.recover()
+        stack.up()
+        stack.up("--expect-no-changes")
+        # The provider reads a deleted project as gone.
+        manual_changes.delete_project(cloud)
+        stack.pulumi("refresh", "--yes", "--skip-preview")
+        stack.up()
+        stack.up("--expect-no-changes")
         manual_changes.release_address(cloud)
         manual_changes.delete_project(cloud)
         stack.recover()

@@ -203,16 +203,9 @@ def test_a_reserved_ip_is_no_candidate_but_is_listed_if_it_has_no_droplet(accoun
     assert account.unassigned("fra1", {"198.18.0.9"}) == []
 
 
-def test_a_deleted_resource_that_the_provider_fails_to_read_is_missing(
-    simulated_account: SimulatedAccount, account: DigitalOcean
-):
-    simulated_account.add("project", {"name": "prod-1a2b3c4"}, "p1")
-    existing = [
-        {"type": digitalocean.PROJECT, "id": "p1"},
-        {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.8"}},
-    ]
+def test_an_assignment_that_the_provider_fails_to_read_or_to_delete_is_missing(account: DigitalOcean):
+    existing = [{"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.8"}}]
     deleted = [
-        {"type": digitalocean.PROJECT, "id": "p2"},
         {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.1"}},
         # It exists, and has no droplet.
         {"type": digitalocean.ASSIGNMENT, "id": "it", "inputs": {"ipAddress": "198.18.0.9"}},

@@ -16,9 +16,8 @@ from tools.setup.report import SetupError, elapsed, say
 
 AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
-# The provider fails to read a project that is deleted, and an assignment whose address is deleted. When it deletes an
-# assignment whose address has no droplet, it crashes. So this program requests from the API whether they exist.
-PROJECT = f"{_PREFIX}project:Project"
+# The provider fails to read an assignment whose address is deleted. It crashes when it deletes one whose address has
+# no droplet. So this program requests from the API whether the assignment exists.
 ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
 # Found by name in a list of the API, https://docs.digitalocean.com/reference/api/. The seven digits that Pulumi adds
 # make a name unique, also between a resource and its replacement.
@@ -26,7 +25,7 @@ LISTED = {
     f"{_PREFIX}droplet:Droplet": "droplets",
     f"{_PREFIX}firewall:Firewall": "firewalls",
     f"{_PREFIX}loadBalancer:LoadBalancer": "load_balancers",
-    PROJECT: "projects",
+    f"{_PREFIX}project:Project": "projects",
     f"{_PREFIX}sshKey:SshKey": "account/keys",
     f"{_PREFIX}volume:Volume": "volumes",
     f"{_PREFIX}vpc:Vpc": "vpcs",
@@ -125,8 +124,6 @@ class DigitalOcean:
         return [resource for resource in resources if self._is_missing(resource)]
 
     def _is_missing(self, resource: Document) -> bool:
-        if resource["type"] == PROJECT:
-            return resource["id"] not in {project["id"] for project in self._list(LISTED[PROJECT])}
         return resource["type"] == ASSIGNMENT and resource["inputs"]["ipAddress"] not in {
             address["ip"] for address in self._list("reserved_ips") if address.get("droplet")
         }
