@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from host import files
 from host.errors import ReleaseError
 from host.packages import index_access, locks, requirement_list, requirements, uv, uv_cache
 from host.packages.isolation import BUILD_USER
@@ -111,8 +112,14 @@ class Installation:
 
 
 def reader(release: Path) -> Read:
-    """A function that reads the files of an unpacked release."""
-    return lambda name: (release / name).read_bytes() if (release / name).is_file() else None
+    """A function that reads the files of an unpacked release, and none outside of it: root reads what lists name."""
+    top = release.resolve()
+
+    def read(name: str) -> bytes | None:
+        path = release / name
+        return path.read_bytes() if path.is_file() and path.resolve().is_relative_to(top) else None
+
+    return read
 
 
 def install(installation: Installation) -> list[str]:
@@ -213,7 +220,9 @@ def _install_lock(installation: Installation, folder: Path, options: list[str]) 
 def _install_converted(installation: Installation, folder: Path) -> list[str]:
     """Install from a lock that uv can't read; returns notes."""
     source = installation.source
-    environment = json.loads(installation.run([str(installation.folder / "bin/python"), "-c", PRINT_ENVIRONMENT]))
+    # Isolated (-I): otherwise a platform.py of the app would run, and it could write to uv's cache.
+    command = [str(installation.folder / "bin/python"), "-I", "-c", PRINT_ENVIRONMENT]
+    environment = json.loads(installation.run(command))
     try:
         text = locks.as_requirements(installation.read, source, environment)
     except ValueError as error:
@@ -247,10 +256,8 @@ def _packages(folder: Path) -> set[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that the build user can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o644)
+    """Write a file that the build user can read. A link that the build user made under this name isn't followed."""
+    files.write(path, text.encode(), 0o644)
 
 
 def _install_gunicorn(installation: Installation) -> list[str]:

@@ -78,7 +78,7 @@ def decode(content: bytes) -> str:
 def read_list(read: Read) -> RequirementList:
     """Read requirements.txt and the files that it names, each once.
 
-    Raises ValueError with the line to change if a file is missing or has a path of Windows.
+    Raises ValueError with the line to change if a file is missing, outside of the app, or has a path of Windows.
     """
     listing = RequirementList()
     _read_file(read, LIST, listing=listing, named_by="the list")
@@ -124,6 +124,9 @@ def _read_file(read: Read, name: str, *, listing: RequirementList, named_by: str
             option, unix = file[1].strip().rstrip("="), path.replace("\\", "/")
             raise ValueError(f"{place} has a path with backslashes, as on Windows: write {option} {unix}")
         other = _beside(name, path)
+        # Root reads this file on a server, and writes its copy for uv.
+        if posixpath.isabs(other) or other.split("/")[0] == "..":
+            raise ValueError(f"{place} leaves the app's folder: move the file into it, and name it by a relative path")
         if other not in listing.contents:
             _read_file(read, other, listing=listing, named_by=place)
 

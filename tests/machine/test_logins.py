@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from components import ssh
 from components.local import launch
 from host.paths import Paths
 from tests.machine.local_machines import create_ssh_key
+from tests.machine.page_app import tarball
 from tests.stack import Stack, copy_example_app, get, output
 from tools.login import login_to
 
@@ -158,6 +160,21 @@ def test_an_upload_that_is_a_link_isnt_read(deploy: ssh.Login):
     assert result.returncode == 1
     assert "digest" not in output(result) and "Too many levels of symbolic links" in result.stderr
     assert run(deploy, f"rm {link}").returncode == 0
+
+
+def test_a_list_of_packages_leads_root_to_no_file_outside_of_the_release(deploy: ssh.Login):
+    # Root read /etc/shadow, wrote it again as a list for uv, and opened it to all users. By a link that was changed in
+    # between, root wrote to any file.
+    content = tarball({"Procfile": "web: true\n", "requirements.txt": "-r/etc/shadow\n", "/etc/shadow": "flask\n"})
+    release = hashlib.sha256(content).hexdigest()[:12]
+    with ssh.offering(deploy.private_key) as identity:
+        words = [f"cat > {PATHS.tarball(release)}"]
+        command = ssh.command(deploy.address, deploy.user, host_key=deploy.host_key, identity=identity, words=words)
+        subprocess.run(command, input=content, check=True, timeout=60)
+    result = run(deploy, f"sudo -n gantry prepare {release} --settings x", stdin='{"variables": {}}')
+    assert result.returncode == 1
+    assert "requirements.txt, line 1: '-r/etc/shadow' leaves the app's folder" in output(result)
+    assert run(deploy, "stat -c %a /etc/shadow; cat /etc/shadow").stdout == "640\n"
 
 
 def test_the_login_for_releases_has_no_terminal_and_forwards_nothing(deploy: ssh.Login, tmp_path: Path):

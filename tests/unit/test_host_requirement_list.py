@@ -93,3 +93,14 @@ def test_find_links_stays_relative_to_the_apps_folder():
     text = "-e git+https://git.test/lib.git#egg=lib\n--find-links wheels\n-f https://wheels.test\n"
     lines = dict(files_for_uv(listing(text), "/app"))["requirements.txt"].splitlines()
     assert lines[1:] == ["--find-links /app/wheels", "-f https://wheels.test"]
+
+
+@pytest.mark.parametrize(
+    "line", ["-r /etc/shadow", "-c ../base.txt", "-r more/../../base.txt", '-r"/etc/shadow"', "-r .."]
+)
+def test_a_file_outside_of_the_app_is_refused(line: str):
+    # On a server, root would read it, and write a copy for uv over it.
+    contents = {"requirements.txt": f"flask\n{line}\n".encode()}
+    message = "requirements.txt, line 2: .* leaves the app's folder: move the file into it"
+    with pytest.raises(ValueError, match=message):
+        read_list(lambda name: contents.get(name, b"root\n"))

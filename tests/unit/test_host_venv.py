@@ -281,3 +281,31 @@ def test_a_variable_that_the_requirements_name_and_the_app_lacks_is_refused_with
         uv.install(release)
     assert error.value.message == "requirements.txt names ${TOKEN}, and the app has no such variable"
     assert error.value.advice == "Set it: pulumi config set --secret --path env.TOKEN <value>"
+
+
+def test_the_app_has_no_say_in_what_root_learns_about_python(uv: FakeUv):
+    # While this program runs, uv's cache can be written to. A platform.py of the app must not be imported.
+    release = uv.paths.releases / "a"
+    release.mkdir()
+    (release / "Pipfile").write_text('[packages]\nflask = "*"\n')
+    pin = {"flask": {"version": "==3.1.3", "hashes": ["sha256:00"]}}
+    (release / "Pipfile.lock").write_text(json.dumps({"_meta": {}, "default": pin}))
+    uv.install(release)
+    assert [(words[1:3], may_link) for words, may_link in uv.runs if "-c" in words] == [(["-I", "-c"], True)]
+
+
+def test_a_list_for_uv_replaces_a_link_of_the_build_user(uv: FakeUv, tmp_path: Path):
+    (tmp_path / "of-root").write_text("root")
+    (tmp_path / "list.txt").symlink_to("of-root")
+    package_install._write(tmp_path / "list.txt", "flask")  # pyright: ignore[reportPrivateUsage]
+    assert ((tmp_path / "list.txt").read_text(), (tmp_path / "of-root").read_text()) == ("flask", "root")
+
+
+def test_the_packages_are_read_from_the_release_alone(tmp_path: Path):
+    (tmp_path / "release").mkdir()
+    (tmp_path / "secret.txt").write_text("hunter2")
+    (tmp_path / "release/link.txt").symlink_to("../secret.txt")
+    (tmp_path / "release/base.txt").write_text("flask")
+    read = reader(tmp_path / "release")
+    assert read("base.txt") == b"flask"
+    assert [read(name) for name in ("link.txt", "../secret.txt", str(tmp_path / "secret.txt"))] == [None] * 3
