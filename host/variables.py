@@ -24,10 +24,16 @@ _LIBRARIES = {"LD_PRELOAD": re.compile(r"[:\s]+"), "LD_LIBRARY_PATH": re.compile
 _OF_ROOT = ("/usr/", "/lib/", "/lib64/")
 
 
+# systemd sets it, and puts it into the commands that root runs to stop a unit. The app's value would win.
+_OF_COMMANDS = ("MAINPID",)
+
+
 def mistake(name: str, value: str) -> str | None:
     """Why the app can't have this variable; None if it can."""
     if name in _REFUSED:
         return "programs of root, which start and stop the app, would obey it: leave it out"
+    if name in _OF_COMMANDS:
+        return "programs of root would stop the process with this id in place of the app's: leave it out"
     if separator := _LIBRARIES.get(name):
         for place in filter(None, separator.split(value)) if name == "LD_PRELOAD" else separator.split(value):
             if not _is_of_root(place, may_be_name=name == "LD_PRELOAD"):

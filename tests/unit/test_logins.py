@@ -170,6 +170,7 @@ def test_a_linked_path_is_below_the_apps_folder(path: str, capsys: pytest.Captur
         ("LD_LIBRARY_PATH", "/usr/lib;/var/lib/app"),
         ("LD_AUDIT", "/usr/lib/x.so"),
         ("GCONV_PATH", "/var/lib/app"),
+        ("MAINPID", "1"),
         ("X=1\nLD_PRELOAD", "/var/lib/app/evil.so"),
         ("", "x"),
         ("X", 1),
