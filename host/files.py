@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from host.errors import ReleaseError
@@ -100,6 +101,15 @@ def remove_tree(folder: Path) -> None:
     hidden = _temporary(folder)
     folder.rename(hidden)
     shutil.rmtree(hidden)
+
+
+def discard(path: Path) -> None:
+    """Remove whatever another user has made under this name: a file, a link or a folder. No error stops the caller."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:

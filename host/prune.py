@@ -60,18 +60,18 @@ def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> Non
 
 
 def _prune_uploads(paths: Paths) -> None:
-    # The deploy user may have made links there.
+    # The deploy user may have made links and folders there.
     uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.lstat().st_mtime)
     unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
     # The newest stay: a failed release may be tried again, and another operator may be about to release one.
     for upload in {*unpacked, *uploads[:-KEPT_UPLOADS]}:
-        upload.unlink()
+        files.discard(upload)
     used = paths.host_program.resolve()
     for folder in (paths.incoming, paths.program_uploads, paths.programs):
         for program in folder.glob("host-*.pyz*"):
             # The upload configures the server again, as long as no newer one does.
             if program != used and (folder == paths.incoming or program.name != used.name):
-                program.unlink()
+                files.discard(program)
 
 
 def _keep_only(parent: Path, names: set[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,8 +44,7 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
         if user is None:
             raise ReleaseError(_ended(deployment, listening.Group.named(unit)))
         if listening.accepts_unix(path):
-            # Some servers admit only their own user to the socket. Nginx is in the socket's group.
-            path.chmod(0o660)
+            _admit_nginx(path)
             forward_file(paths, deployment).unlink(missing_ok=True)
             return
         if port and (address := listening.reachable_address(port, user)):
@@ -53,6 +53,17 @@ def wait_until_listening(paths: Paths, deployment: str, process: int) -> None:
         if places := elsewhere.places():
             raise ReleaseError(_wrong_place(places, _command(paths, deployment)))
         time.sleep(_PAUSE_SECONDS)
+
+
+def _admit_nginx(path: Path) -> None:
+    """Let the group of the socket connect, in which Nginx is: some servers admit only their own user."""
+    # The app can write to this folder. Root must not change the mode of what a link of the app points to.
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            Path(f"/proc/self/fd/{descriptor}").chmod(0o660)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass
@@ -158,7 +169,7 @@ def connections(table: str, sockets: set[str]) -> int:
 
 def remove_files(paths: Paths, deployment: str) -> None:
     """Delete the sockets and the crash record of a web process that has ended, and the drop-in of earlier versions."""
-    paths.deployment_socket(deployment).unlink(missing_ok=True)
-    paths.port_socket(deployment).unlink(missing_ok=True)
-    paths.crash_record(deployment).unlink(missing_ok=True)
+    # In place of each, the app may have made something else.
+    for path in (paths.deployment_socket(deployment), paths.port_socket(deployment), paths.crash_record(deployment)):
+        files.discard(path)
     shutil.rmtree(paths.unit_drop_ins(systemd.WEB_UNIT.format(deployment)), ignore_errors=True)

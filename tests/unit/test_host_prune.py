@@ -57,6 +57,13 @@ def test_a_link_among_the_uploads_is_removed_and_not_followed(server: FakeServer
     assert len(list(server.paths.incoming.iterdir())) == 9
 
 
+def test_folders_among_the_uploads_dont_stop_a_release(server: FakeServer):
+    for name in (*(f"{number:012x}.tar" for number in range(11)), "host-x.pyz"):
+        (server.paths.incoming / name / "more").mkdir(parents=True)
+    server.release(server.upload("one"))
+    assert len(list(server.paths.incoming.iterdir())) == 9
+
+
 def test_an_upload_that_is_a_link_is_refused_before_its_target_is_read(server: FakeServer):
     digest = server.upload("one")
     upload = server.paths.tarball(digest)

@@ -56,6 +56,15 @@ def test_once_the_web_process_listens_nginx_may_connect(paths: Paths, server: so
     assert paths.deployment_socket("a").stat().st_mode & 0o777 == 0o660
 
 
+def test_a_link_of_the_app_in_place_of_its_socket_changes_no_other_file(paths: Paths, server: socket.socket):
+    server.listen()
+    socket_of_another = paths.deployment_socket("a")
+    socket_of_another.chmod(0o640)
+    paths.deployment_socket("b").symlink_to(socket_of_another)
+    web_server.wait_until_listening(paths, "b", os.getpid())
+    assert socket_of_another.stat().st_mode & 0o777 == 0o640
+
+
 @contextmanager
 def web_process(folder: Path, script: str) -> Iterator[int]:
     """A Python process in a control group of its own, as far as ``listening`` can tell; returns its id."""
@@ -162,6 +171,14 @@ def test_the_drop_in_of_an_earlier_version_is_removed_with_its_deployment(paths:
     (paths.units / "gantry-web@a-1.service.d/listener.conf").touch()
     remove(paths, "a-1")
     assert list(paths.units.glob("*")) == []
+
+
+def test_folders_that_the_app_made_in_place_of_its_files_dont_stop_a_release(paths: Paths):
+    for path in (paths.deployment_socket("a-1"), paths.crash_record("a-1")):
+        (path / "more").mkdir(parents=True)
+    paths.port_socket("a-1").symlink_to("/")
+    remove(paths, "a-1")
+    assert list(paths.sockets.iterdir()) == []
 
 
 def test_a_deployment_gets_a_port_that_a_second_start_keeps(paths: Paths):
