@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from host.errors import ReleaseError
 from host.packages import poetry_lock
 from host.packages.project_files import load
-from host.packages.requirements import POETRY_LOCK, Read, project
+from host.packages.requirements import POETRY_LOCK, Read, project, shown
 
 # https://docs.astral.sh/uv/reference/environment/
 _UV = re.compile(
@@ -28,13 +29,18 @@ _POETRY = "POETRY_HTTP_BASIC_"
 # The only form of a variable that pip and uv replace in lists of packages.
 _NAMED = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+# uv, git and ssh obey variables with these names, and some name a program to run. Names of logins are free.
+_OBEYED = re.compile(
+    r"(?:GIT|SSH|SSL|UV|LD|XDG)_.*|(?:PYTHON|PERL5).*|(?:HTTPS?|ALL)_PROXY|PATH|HOME|SHELL|ENV|BASH_ENV|IFS|TMPDIR"
+)
+_LOGIN = re.compile(r".+_(?:TOKEN|USER|USERNAME|LOGIN|PASS|PASSWORD|PAT|KEY|SECRET)")
 
 
 def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -> dict[str, str]:
     """The variables for uv, by the names that uv gives them.
 
     ``variables`` are all of the app. ``source`` is the file that lists the packages. ``texts`` are the contents of the
-    lists of packages that uv reads.
+    lists of packages that uv reads. Raises ReleaseError if one names a variable that uv, git or ssh would obey.
     """
     found = {_PIP[name]: value for name, value in variables.items() if name in _PIP}
     if "UV_FIND_LINKS" in found:
@@ -44,6 +50,12 @@ def for_uv(variables: Mapping[str, str], read: Read, source: str, *texts: str) -
     found |= {name: value for name, value in variables.items() if _UV.fullmatch(name)}
     # uv replaces variables also in the addresses of a project's dependencies.
     named = _names(*map(str, project(read).get("dependencies", ())), *texts)
+    for name in named:
+        if _OBEYED.fullmatch(name) and not _LOGIN.fullmatch(name) and name in variables and name not in found:
+            raise ReleaseError(
+                f"{shown(source)} names ${{{name}}}, and programs that install packages obey a variable with this name:"
+                " give it another name"
+            )
     return found | {name: variables[name] for name in named if name in variables}
 
 

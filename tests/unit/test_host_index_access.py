@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from host.errors import ReleaseError
 from host.packages import index_access
 from host.packages.requirements import LIST, POETRY_LOCK, PROJECT
 from tests.unit.app_files import app_files
@@ -69,3 +70,19 @@ def test_poetrys_logins_are_for_the_sources_of_its_lock():
     }
     assert index_access.for_uv(logins, read, POETRY_LOCK) == expected
     assert index_access.for_uv(logins, read, LIST) == index_access.for_uv({}, read, POETRY_LOCK) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["GIT_SSH_COMMAND", "GIT_CONFIG_COUNT", "PATH", "PYTHONPATH", "UV_PYTHON", "SSH_ASKPASS"]
+)
+def test_a_list_of_packages_cant_steer_the_programs_that_install_them(name: str):
+    # git would run the program of GIT_SSH_COMMAND while uv's cache can be written to.
+    text = f"lib @ git+ssh://git@git.test/lib#${{{name}}}x\n"
+    with pytest.raises(ReleaseError, match=rf"requirements.txt names \$\{{{name}\}}, .* give it another name"):
+        index_access.for_uv({name: "./run"}, app_files(), LIST, text)
+
+
+def test_logins_may_have_the_names_of_their_programs():
+    text = "lib @ git+https://${GIT_USER}:${GIT_TOKEN}@git.test/lib\n"
+    variables = {"GIT_USER": "me", "GIT_TOKEN": "x"}
+    assert index_access.for_uv(variables, app_files(), LIST, text) == variables
