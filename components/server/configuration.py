@@ -20,6 +20,7 @@ from components.server.limits import (
 )
 from components.server.templates import render, text
 from components.settings.common import Settings
+from components.ssh import DEPLOY
 from host import assets, ports, run_prefix, swap, systemd, times, web_server
 from host.health_check import DEFAULT_HOST
 from host.nginx_limits import MAX_UPLOAD_MB
@@ -131,7 +132,10 @@ def _firewall(settings: Settings) -> str:
     """The first boot's firewall, and tables for the app's ports, for limits of connections and for drains."""
     # The user `app` exists since the first boot, but not yet when that loads its firewall.
     app_ports = render(
-        "ports.nft.j2", app_ports=ports.APP_PORTS, candidate_port=ports.CANDIDATE_PORT, build_user=BUILD_USER
+        "ports.nft.j2",
+        app_ports=ports.APP_PORTS,
+        candidate_port=ports.CANDIDATE_PORT,
+        users=", ".join(("app", BUILD_USER, "www-data", DEPLOY)),
     )
     rest = firewall(limits(settings)) + updates.firewall(updates.updates(settings))
     return text("first-boot/firewall.nft") + app_ports + rest

@@ -72,10 +72,14 @@ def probed(server: PageAppServer) -> dict[str, dict[str, Any]]:
     return {**pages, **{name: json.loads(server.ssh(f"sudo cat {path}")) for name, path in files.items()}}
 
 
-def test_the_address_of_the_metadata_service_answers_to_others(server: PageAppServer, probed: object):
+def test_the_address_of_the_metadata_service_answers_to_root_and_not_to_the_login_for_releases(
+    server: PageAppServer, probed: object
+):
     for address in ("169.254.169.254", "[fd00:ec2::254]"):
         get = f"import urllib.request as r; print(r.urlopen('http://{address}/', timeout=5).status)"
-        assert server.ssh(f'python3 -c "{get}"') == "200", "the tests below prove nothing"
+        assert server.ssh(f'sudo python3 -c "{get}"') == "200", "the tests below prove nothing"
+        assert server.ssh("id -un") == "deploy"
+        assert "refused" in server.ssh(f'python3 -c "{get}" 2>&1', check=False)
 
 
 @pytest.mark.parametrize("unit", WRITABLE)
