@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,12 +141,17 @@ def _wait(
 
 
 def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> Answer:
+    seconds = connection.timeout or check.timeout
     try:
+        connection.connect()
+        own_socket = connection.sock
         headers = {**HEADERS, "Host": check.host, "X-Forwarded-Proto": check.scheme}
-        connection.request("GET", check.path, headers=headers)
-        return _answer(connection.getresponse())
+        with _limited(own_socket, seconds):
+            connection.request("GET", check.path, headers=headers)
+            response = connection.getresponse()
+        return _answer(response, own_socket, seconds)
     except TimeoutError:
-        return Answer(None, f"nothing within {connection.timeout or 0:.1f} s", fault="silent")
+        return Answer(None, f"nothing within {seconds:.1f} s", fault="silent")
     except (ConnectionRefusedError, FileNotFoundError):
         is_app = isinstance(connection, UnixConnection)
         return Answer(None, "nothing: no process listens", fault="refused" if is_app else "no Nginx")
@@ -159,11 +165,37 @@ def _get(connection: http.client.HTTPConnection, check: HealthCheck) -> Answer:
         connection.close()
 
 
-def _answer(response: http.client.HTTPResponse) -> Answer:
+@contextmanager
+def _limited(connection: socket.socket, seconds: float) -> Generator[None]:
+    """Raises TimeoutError if the block takes longer: the limit of a socket begins again with each byte that comes."""
+    expired = threading.Event()
+
+    def end() -> None:
+        expired.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (ConnectionError, http.client.HTTPException):
+        if expired.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+    # The end of a connection looks like the end of the headers.
+    if expired.is_set():
+        raise TimeoutError
+
+
+def _answer(response: http.client.HTTPResponse, connection: socket.socket, seconds: float) -> Answer:
     text = ""
     if response.status >= 400:
         # A text that doesn't come or is cut off adds nothing to the status.
-        with suppress(OSError, http.client.HTTPException):
+        with suppress(OSError, http.client.HTTPException), _limited(connection, seconds):
             body = response.read(EXCERPT_BYTES).decode(errors="replace")
             text = excerpt(response.headers.get("Content-Type", ""), body)
     return Answer(

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +131,36 @@ def test_an_app_that_gives_no_response_gets_its_own_sentence(
     path, server = app
     with serving(server, lambda _: response), pytest.raises(ReleaseError, match=text):
         health.check_socket(path, CHECK)
+
+
+@pytest.mark.parametrize(
+    ("start", "result"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", ("silent", None)),
+        (b"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\n\r\n", ("", 500)),
+    ],
+)
+def test_an_answer_that_never_ends_is_no_answer_after_the_limit(
+    app: tuple[Path, socket.socket], start: bytes, result: tuple[str, int | None]
+):
+    path, server = app
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.sendall(start)
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    answer = health.socket_answer(path, replace(CHECK, timeout=0.5))
+    assert (answer.fault, answer.status) == result
+    assert time.monotonic() - began < 2
+    thread.join()
+    server.close()
 
 
 def test_an_app_without_a_socket_has_ended(tmp_path: Path):
