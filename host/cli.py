@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pkgutil
 import re
 import sys
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Of `check`, 1 means that something is broken.
     """
+    # Sudo keeps a stricter mask of the login's, and then the app couldn't read its own folders.
+    os.umask(0o022)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in unit_commands.COMMANDS:
         return unit_commands.main(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -148,6 +149,16 @@ def test_a_release_is_named_by_its_digest_alone(name: str, release: str, capsys:
     with pytest.raises(SystemExit):
         cli.main([name, release, *options])
     assert "isn't a release" in capsys.readouterr().err
+
+
+def test_the_mask_of_the_login_closes_no_file_to_the_app():
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(SystemExit):
+            cli.main(["--help"])
+        assert os.umask(0) == 0o022
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "a/../../b", ".."])
