@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from host import deployment, files, health, health_advice, state, systemd
+from host import deployment, files, health, health_advice, resume, state, systemd
 from host.health_check import HealthCheck
 from host.layers import nginx
 from host.layers.finding import Finding
@@ -29,15 +29,31 @@ def findings(paths: Paths, seconds: float, *, nginx_runs: bool) -> Iterator[Find
     """
     name = state.current(paths)
     if name is None:
-        yield Finding(
-            layer=HEALTH, problem="no release serves: visitors get 503", remedy="release the app with `make up`"
-        )
+        yield _nothing_serves(paths)
         return
     process = _web_process(paths, name)
     yield _socket(paths, name, is_running=not process.problem)
     yield process
     if not process.problem:
         yield _health(paths, seconds, nginx_runs=nginx_runs)
+
+
+def _nothing_serves(paths: Paths) -> Finding:
+    proven = state.proven(paths)
+    if proven and (paths.deployments / proven).is_dir():
+        return Finding(
+            layer=HEALTH,
+            problem=f"{paths.current} is missing, which names the release that serves",
+            remedy="sudo gantry check --repair",
+            repair=lambda: resume.serve_again(paths),
+        )
+    # The state may say that this server has the release. Then `make up` has nothing to do.
+    again = f"bin/pulumi up --replace '**{socket.gethostname()}-release'"
+    return Finding(
+        layer=HEALTH,
+        problem="no release serves: visitors get 503",
+        remedy=f"release the app with `make up`; if that changes nothing, with: {again}",
+    )
 
 
 def _socket(paths: Paths, name: str, *, is_running: bool) -> Finding:

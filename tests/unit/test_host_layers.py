@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from host import deployment, files, health, systemd
+from host import deployment, files, health, resume, systemd
 from host.errors import ReleaseError
 from host.health_check import Answer
 from host.layers import app, balancer, firewall, listeners, machine, nginx
@@ -260,6 +260,20 @@ def test_the_health_check_tells_whether_the_app_or_nginx_is_broken(
 def test_a_server_without_a_release_says_so(paths: Paths):
     [found] = app.findings(paths, 0.1, nginx_runs=True)
     assert found.problem == "no release serves: visitors get 503"
+    # The operator's state may say that the server has the release.
+    assert found.remedy.endswith(f"bin/pulumi up --replace '**{socket.gethostname()}-release'")
+
+
+def test_a_missing_link_to_the_current_release_is_restored(deployed: Paths, monkeypatch: pytest.MonkeyPatch):
+    served: list[Paths] = []
+    monkeypatch.setattr(resume, "serve_again", served.append)
+    files.point(deployed.proven, deployed.current.readlink())
+    deployed.current.unlink()
+    [found] = app.findings(deployed, 0.1, nginx_runs=True)
+    assert found.problem.startswith(f"{deployed.current} is missing")
+    assert found.repair
+    found.repair()
+    assert served == [deployed]
 
 
 @pytest.mark.parametrize(
