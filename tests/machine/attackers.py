@@ -6,8 +6,10 @@ import ipaddress
 import re
 import resource
 import socket
+import struct
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +34,17 @@ def addresses(server: str, count: int) -> Iterator[list[str]]:
     finally:
         for address in new:
             subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", match[1]], check=False)
+
+
+def ping(server: str, source: str, count: int) -> None:
+    """Send ``count`` pings from ``source``, each with another id. They could have any other address as the source."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as connection:
+        connection.bind((source, 0))
+        for number in range(1, count + 1):
+            # Type 8, and the checksum of the five words: its one's complement.
+            connection.sendto(struct.pack("!BBHHH", 8, 0, 0xFFFF - (0x0800 + number + 1), number, 1), (server, 0))
+            if number % 50 == 0:
+                time.sleep(0.02)
 
 
 @dataclass

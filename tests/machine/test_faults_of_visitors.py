@@ -68,6 +68,15 @@ def test_thousands_of_slow_connections_fail_no_other_visitors_request(server: Pa
     assert 100 < flood.opened < 4000
 
 
+def test_pings_in_a_visitors_name_dont_count_as_connections(server: PageAppServer):
+    server.serve("good")
+    address = server.spec.address
+    with attackers.addresses(address, 1) as [visitor]:
+        attackers.ping(address, visitor, 1200)
+        with closing(http.client.HTTPConnection(address, timeout=5, source_address=(visitor, 0))) as connection:
+            assert send_request(connection, "GET", "/") == (200, "good")
+
+
 def test_fifty_visitors_behind_one_address_have_six_connections_each(server: PageAppServer):
     server.serve("good")
     with ExitStack() as stack:
