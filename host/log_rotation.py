@@ -251,10 +251,21 @@ def _nginx_processes(paths: Paths) -> Iterator[_Process]:
     """Nginx's masters and workers. A process that ends meanwhile is left out."""
     for folder in paths.processes_now.glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            # The app can give a process this title, too, and let it hold copies for ever.
+            if not _is_owners(folder):
+                continue
             # Before Nginx has this title, the signal would end it.
             title = (folder / "cmdline").read_bytes()
             if title.startswith((b"nginx: master", b"nginx: worker")):
                 yield _Process(int(folder.name), title.startswith(b"nginx: master"), _files_of(folder))
+
+
+def _is_owners(process: Path) -> bool:
+    """Whether it is a process of this program's user or of Nginx's workers."""
+    user = process.stat().st_uid
+    with suppress(KeyError):
+        return user in (os.getuid(), pwd.getpwnam(OWNER).pw_uid)
+    return user == os.getuid()
 
 
 def _files_of(process: Path) -> frozenset[str]:

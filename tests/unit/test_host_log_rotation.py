@@ -261,3 +261,14 @@ def test_a_copy_that_nginx_has_open_is_neither_deleted_beyond_the_limit_nor_comp
     assert copies(paths.combined_log) == [is_open.name]
     assert not other.exists()
     assert "Nginx still writes to a copy" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to another user")
+def test_another_users_process_with_the_title_of_nginx_keeps_no_copy(paths: Paths, nginx: FakeNginx):
+    copy = paths.nginx_logs / "access.log-20260131T235959"
+    copy.write_text("line\n")
+    nginx.start(11, "nginx: worker process", copy, listens=False)
+    os.chown(paths.processes_now / "11", 54321, 54321)
+    run(paths)
+    assert nginx.told == []
+    assert copies(paths.combined_log) == [f"{copy.name}.gz"]
