@@ -77,8 +77,8 @@ def write_files(paths: Paths, deployment: Deployment, folders: Folders) -> None:
     files.write(folder / "gunicorn.conf.py", settings, 0o644)
     command = procfile.read(paths.releases / deployment.release)["web"]
     command = concurrency.with_concurrency(command, settings, folders.app)
-    # Some servers don't start while the socket of an earlier run exists.
-    files.write(folder / "web", procfile.script(command, 'rm -f "$GANTRY_SOCKET"'), 0o755)
+    # Some servers don't start while the socket of an earlier run exists. Another release may have made a folder there.
+    files.write(folder / "web", procfile.script(command, 'rm -rf "$GANTRY_SOCKET"'), 0o755)
     ports.assign(paths, folder)
     files.write(paths.env_files / deployment.name, env_file(deployment.variables).encode(), 0o600)
 

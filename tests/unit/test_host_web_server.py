@@ -181,6 +181,20 @@ def test_folders_that_the_app_made_in_place_of_its_files_dont_stop_a_release(pat
     assert list(paths.sockets.iterdir()) == []
 
 
+def test_a_folder_in_place_of_the_socket_is_removed_before_the_start(paths: Paths):
+    paths.gunicorn_settings.parent.mkdir(parents=True)
+    paths.gunicorn_settings.touch()
+    (paths.releases / "3f2a").mkdir(parents=True)
+    (paths.releases / "3f2a/Procfile").write_text("web: true\n")
+    deployment = Deployment("3f2a", "s1", {})
+    write_files(paths, deployment, Folders(paths.releases / "3f2a", paths.venvs / "v1"))
+    place = paths.deployment_socket(deployment.name)
+    (place / "more").mkdir(parents=True)
+    script = str(paths.deployments / deployment.name / "web")
+    assert subprocess.run(["sh", script], env={**os.environ, "GANTRY_SOCKET": str(place)}).returncode == 0
+    assert not place.exists()
+
+
 def test_a_deployment_gets_a_port_that_a_second_start_keeps(paths: Paths):
     paths.gunicorn_settings.parent.mkdir(parents=True)
     paths.gunicorn_settings.touch()
