@@ -69,7 +69,7 @@ def test_the_cause_is_found_in_the_errors_of_commands(text: str, line: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "failed to copy to /opt/gantry/incoming/3f2a.tar: Failure",
+        "failed to write /opt/gantry/incoming/3f2a.tar: 4096 of 102400 bytes arrived",
         'failed to copy file to remote: sftp: "Failure" (SSH_FX_FAILURE)',
     ],
     ids=["of the offline plugin", "of Pulumi's plugin"],
@@ -77,7 +77,7 @@ def test_the_cause_is_found_in_the_errors_of_commands(text: str, line: str):
 def test_an_upload_that_a_server_cannot_write_names_its_disk(text: str):
     upload = COMMAND.replace("command:remote:Command::dev-1-release", "command:remote:CopyToRemote::dev-1-app")
     lines = last_lines((upload, "error", text))
-    assert lines[1].startswith("  dev-1-app: failed to copy")
+    assert lines[1].startswith("  dev-1-app: failed to ")
     assert "Its disk may be full: `sudo gantry check` shows that." in "\n".join(lines)
     assert "  bin/ssh --stack dev dev-1 sudo gantry check" in lines
 

@@ -23,8 +23,8 @@ _DATA_HOOK = re.compile(r"^.*?before hook \"[^\"]*-app-data\" failed: (?:Excepti
 _STEP = re.compile(r"(?P<server>.+-(?:\d+|balancer))-(?P<step>[a-z-]+)")
 _UPLOAD_TYPE = "command:remote:CopyToRemote"
 _COMMAND_TYPES = ("command:remote:Command", _UPLOAD_TYPE, "pulumi-python:dynamic/gantry:Handover")
-# The only word that SFTP has for a full disk. It has the same for some other causes.
-_UPLOAD_FAILURE = re.compile(r"\bFailure\b|SSH_FX_FAILURE")
+# SFTP has only this word for a full disk, and the same for some other causes. The offline plugin counts the bytes.
+_UPLOAD_FAILURE = re.compile(r"\bFailure\b|SSH_FX_FAILURE|\d+ of \d+ bytes arrived")
 _SHOWN_FAILURES = 3
 
 
