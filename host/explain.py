@@ -80,7 +80,7 @@ def _empty_option(match: re.Match[str], _: Path | None) -> str:
     if explain_servers.is_known(match[0]):
         return ""
     return (
-        f"The option {option} has no valid value. If it takes it from a variable that is empty here, set that:"
+        f"The option {option} has no valid value. If it comes from a variable that is empty here, set that:"
         f" {SET_VARIABLE.format('<NAME>')}; or write a value for this case into the Procfile:"
         f" `{option} ${{<NAME>:-<value>}}`."
     )

@@ -58,7 +58,8 @@ CAUSES: list[tuple[str, str | Sentence]] = [
     ),
     (
         r"Missing staticfiles manifest entry for '(?P<path>[^']+)'",
-        "collectstatic hasn't found {path}, or hasn't run: check the file's name, unset env.DISABLE_COLLECTSTATIC, and"
-        " let a `build` line end with `python manage.py collectstatic --noinput`.",
+        "collectstatic hasn't found {path}, or hasn't run: check the file's name, run `pulumi config rm --path"
+        " env.DISABLE_COLLECTSTATIC` if that is set, and let a `build` line end with `python manage.py collectstatic"
+        " --noinput`.",
     ),
 ]

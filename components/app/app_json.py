@@ -67,7 +67,7 @@ def _steps(contents: Mapping[str, bytes], commands: Mapping[str, str]) -> Iterat
     how = how if "release" in commands else f"to run them before the switch, {how}"
     advice = f"{how} 'release: {line}'"
     if "predeploy" in missing:
-        advice += ", or write what makes files into a `build` line"
+        advice += "; commands that make files belong in a `build` line"
     yield f"servers don't run {' and '.join(missing)} of {NAME}: {advice}"
 
 
@@ -96,7 +96,7 @@ def _buildpacks(contents: Mapping[str, bytes], apt_packages: Collection[str]) ->
         else []
     )
     if others:
-        advice.append(f"if the app needs what {' and '.join(others)} installs, add its Debian packages to the Aptfile")
+        advice.append(f"if the app needs {' and '.join(others)}, add the Debian packages for that to the Aptfile")
     yield f"servers don't use the buildpacks of {' and '.join(places)}: {'; '.join(advice)}"
 
 

@@ -1,4 +1,4 @@
-"""What files of other platforms say that is a setting here: variables, numbers of processes, paths of health checks."""
+"""Settings in files of other platforms: variables, add-ons, numbers of processes, and paths of health checks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def notes(contents: Mapping[str, bytes], configured: Configured) -> Iterator[str
     for name, one in wanted.items():
         if one.health_path not in ("", "/") and configured.health_path == "/":
             yield (
-                f"servers ask / for health checks, and not {one.health_path} as {name} says: set it with:"
+                f"health checks ask for /, and not for {one.health_path} as {name} says: set it with:"
                 f" pulumi config set healthPath {shlex.quote(one.health_path)}"
             )
             break
@@ -91,8 +91,8 @@ def _variables(wanted: Mapping[str, Wanted], configured: Configured) -> Iterator
     reason = f"have no add-ons such as {printable(missing_addons[0])}" if missing_addons else ""
     unset = "" if only_addons else f"set no variables of {' and '.join(files)}"
     yield (
-        f"servers {' and '.join(filter(None, (reason, unset)))}: set what the app needs of {listed(names)}, for example"
-        f" with: {' and '.join(_commands(names, found, secret))}"
+        f"servers {' and '.join(filter(None, (reason, unset)))} ({listed(names)}): set the variables that the app"
+        f" needs, for example with: {' and '.join(_commands(names, found, secret))}"
     )
 
 
@@ -261,7 +261,7 @@ _READERS: dict[str, Callable[[Mapping[str, bytes]], Wanted]] = {
 
 
 def _addons(value: object) -> list[str]:
-    """The add-ons of app.json or heroku.yml, as plan or, with a name of its own, as plan and name."""
+    """The add-ons of app.json or heroku.yml: the plan of each, or "plan as name" if it has a name of its own."""
     found: list[str] = []
     for item in documents.items(value):
         table = documents.table(item)

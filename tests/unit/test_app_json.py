@@ -32,7 +32,7 @@ def notes(
     ("procfile", "document", "expected"),
     [
         (GUNICORN, DOKKU, "run predeploy and postdeploy of app.json: to run them before the switch, add the line"
-         " 'release: ./a.sh && python b.py', or write what makes files into a `build` line"),
+         " 'release: ./a.sh && python b.py'; commands that make files belong in a `build` line"),
         (f"{GUNICORN}release: ./a.sh\n", DOKKU,
          "run postdeploy of app.json: change the line of the Procfile to 'release: ./a.sh && python b.py'"),
         (f"{GUNICORN}release: ./a.sh && python b.py\n", DOKKU, ""),
@@ -86,7 +86,7 @@ def test_herokus_step_for_a_new_app_gets_a_release_line(procfile: str, files: di
             [{"url": "heroku/chromedriver"}, {"url": "https://github.com/heroku/heroku-geo-buildpack#v1"}],
             "add chromium-driver and gdal-bin to the Aptfile, one a line",
         ),
-        (["https://github.com/shop/heroku-buildpack-fonts"], "if the app needs what fonts installs, add its Debian"),
+        (["https://github.com/shop/heroku-buildpack-fonts"], "if the app needs fonts, add the Debian packages"),
         ([7, None, {"url": 7}], ""),
         ("heroku/python", ""),
     ],

@@ -83,16 +83,18 @@ ENV = {
 def test_the_variables_of_app_json_get_a_command_for_a_plain_and_for_a_secret_one():
     [note] = found(app_json=ENV)
     assert note == (
-        "servers set no variables of app.json: set what the app needs of SHOP_KIND, SIZE, SITE, API_TOKEN, SECRET_KEY,"
-        " for example with: pulumi config set --path env.SHOP_KIND 'a bookshop' and pulumi config set --secret --path"
-        " env.API_TOKEN <value>"
+        "servers set no variables of app.json (SHOP_KIND, SIZE, SITE, API_TOKEN, SECRET_KEY): set the variables that"
+        " the app needs, for example with: pulumi config set --path env.SHOP_KIND 'a bookshop' and pulumi config set"
+        " --secret --path env.API_TOKEN <value>"
     )
 
 
 def test_only_variables_that_the_settings_lack_are_said():
     names = ("SHOP_KIND", "SECRET_KEY", "API_TOKEN", "SIZE")
     [note] = found(Configured(env=names), app_json=ENV)
-    assert note.endswith("what the app needs of SITE, for example with: pulumi config set --path env.SITE <value>")
+    assert note.endswith(
+        "(SITE): set the variables that the app needs, for example with: pulumi config set --path env.SITE <value>"
+    )
     assert found(Configured(env=(*names, "SITE")), app_json=ENV) == []
     assert found(app_json={"env": 7, "addons": 7, "formation": 7, "healthchecks": {"web": 7}}) == []
 
@@ -117,7 +119,7 @@ def test_add_ons_get_the_variables_that_they_set():
     addons = ["heroku-postgresql:mini", {"plan": "heroku-redis", "as": "cache"}, "papertrail", 7, {"plan": 7}]
     [note] = found(app_json={"addons": addons})
     assert (
-        "servers have no add-ons such as heroku-postgresql:mini: set what the app needs of CACHE_URL, DATABASE_URL"
+        "servers have no add-ons such as heroku-postgresql:mini (CACHE_URL, DATABASE_URL): set the variables that"
         in note
     )
     assert "pulumi config set --secret --path env.CACHE_URL <value>" in note
@@ -156,8 +158,9 @@ path = "/up"
 def test_what_render_yaml_sets_is_said():
     variables, numbers, health, python = found(render_yaml=RENDER)
     assert "servers 3 and pulumi config set --path processes.worker 2" in numbers
-    assert "DATABASE_URL, for example with: pulumi config set --path env.WEB_CONCURRENCY 4" in variables
-    assert health.endswith("and not /health as render.yaml says: set it with: pulumi config set healthPath /health")
+    assert "DATABASE_URL): set the variables" in variables
+    assert "for example with: pulumi config set --path env.WEB_CONCURRENCY 4" in variables
+    assert health.endswith("and not for /health as render.yaml says: set it with: pulumi config set healthPath /health")
     assert python == "servers don't read PYTHON_VERSION of render.yaml: write 3.11.4 into a file .python-version"
 
 
@@ -184,14 +187,14 @@ def test_the_variables_of_fly_toml_and_heroku_yml_are_said_once_for_both():
     setup = "setup: {config: {SHOP_KIND: toys, FLAG: true}, addons: [{plan: heroku-redis}]}\n"
     [note] = [note for note in found(fly_toml=FLY, heroku_yml=setup) if "variables" in note]
     assert "set no variables of heroku.yml and fly.toml" in note
-    assert "needs of FLAG, SHOP_KIND, REDIS_URL" in note
+    assert "(FLAG, SHOP_KIND, REDIS_URL)" in note
     assert "8080" not in note
 
 
 def test_the_variables_of_flaskenv_are_said_with_values_for_visitors():
     text = "FLASK_APP=hello\nFLASK_RUN_PORT=8000\nFLASK_ENV=development\nFLASK_DEBUG=1\n"
     [note] = found(_flaskenv=text)
-    assert note.startswith("servers set no variables of .flaskenv: set what the app needs of FLASK_DEBUG, FLASK_ENV,")
+    assert note.startswith("servers set no variables of .flaskenv (FLASK_DEBUG, FLASK_ENV): set the")
     assert note.endswith("pulumi config set --path env.FLASK_DEBUG 0")
     [note] = found(_flaskenv=text + "SHOP_KIND=books\nSHOP_TOKEN=word\n")
     assert "env.SHOP_KIND books and pulumi config set --secret --path env.SHOP_TOKEN <value>" in note
@@ -216,7 +219,7 @@ def test_the_variables_of_app_engine_and_digital_ocean_are_said():
     assert found(app_yaml="kind: Deployment\nenv_variables: {A: b}\n") == []
     spec = "{envs: [{key: SITE, value: shop}], services: [{instance_count: 2, envs: [{key: BANK_KEY, type: SECRET}]}]}"
     variables, numbers = found(**{"_do/app_yaml": spec})
-    assert "needs of SITE, BANK_KEY" in variables
+    assert "(SITE, BANK_KEY)" in variables
     assert numbers.startswith("servers don't read the numbers of processes in .do/app.yaml (web 2)")
 
 
@@ -231,7 +234,7 @@ ENV SHOP_PLACE=$HOME/shop
 """
     source = "SHOP_KIND, SHOP_SIZE, SHOP_PLACE"
     [note] = found(Dockerfile=text, app_py=source)
-    assert "set no variables of Dockerfile: set what the app needs of SHOP_KIND, SHOP_SIZE, for" in note
+    assert "set no variables of Dockerfile (SHOP_KIND, SHOP_SIZE): set" in note
     assert note.endswith("env.SHOP_KIND books")
     assert found(Dockerfile=text) == []
 
