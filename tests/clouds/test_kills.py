@@ -178,7 +178,7 @@ def test_recover_waits_until_a_new_balancer_or_droplet_has_its_address(collectio
             report = stack.recover()
         finally:
             activation.cancel()
-        assert "isn't active yet, so it has no address: waiting since 0:00" in report
+        assert "isn't active yet, so it has no address: waiting for 0:00" in report
         stack.up()
         [balancer] = cloud.documents("load_balancer").values()
         assert stack.outputs()["url"] == f"http://{balancer['ip']}/"

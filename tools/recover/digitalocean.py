@@ -88,7 +88,7 @@ class DigitalOcean:
                     " recover` again when it is active or deleted"
                 )
             if now - shown >= PROGRESS_SECONDS or shown == start:
-                say(f"{create}, {id}, isn't active yet, so it has no address: waiting since {elapsed(now - start)}")
+                say(f"{create}, {id}, isn't active yet, so it has no address: waiting for {elapsed(now - start)}")
                 shown = now
             time.sleep(PAUSE_SECONDS)
         if status == "errored":
