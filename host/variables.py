@@ -35,20 +35,24 @@ def mistake(name: str, value: str) -> str | None:
     if name in _OF_COMMANDS:
         return "programs of root would stop the process with this id in place of the app's: leave it out"
     if separator := _LIBRARIES.get(name):
-        for place in filter(None, separator.split(value)) if name == "LD_PRELOAD" else separator.split(value):
-            if not _is_of_root(place, may_be_name=name == "LD_PRELOAD"):
-                return (
-                    "programs of root, which start and stop the app, load these libraries, too, so they must be below"
-                    " /usr: install a library with the setting aptPackages"
-                )
+        is_preload = name == "LD_PRELOAD"
+        places = separator.split(value)
+        # An empty place in LD_LIBRARY_PATH is the current folder. In LD_PRELOAD it means nothing.
+        if not all(_is_of_root(place, may_be_name=is_preload) for place in places if place or not is_preload):
+            return (
+                "programs of root, which start and stop the app, load these libraries, too, so they must be below"
+                " /usr: install a library with the setting aptPackages"
+            )
     return None
 
 
 def require_possible(variables: Mapping[str, object]) -> None:
-    """Raises ReleaseError for a name or a value that the app can't have. Whoever may release chooses them."""
+    """Raises ReleaseError for a name or a value that the app can't have: the login for releases may send any."""
     for name, value in variables.items():
         if not _NAME.fullmatch(name) or not isinstance(value, str):
-            raise ReleaseError(f"the variable {name!r} has no text, or a name that no variable can have")
+            raise ReleaseError(
+                f"the variable {name!r} has a name that no variable can have, or a value that isn't text"
+            )
         if broken := mistake(name, value):
             raise ReleaseError(f"the variable {name} can't be set: {broken}")
 
