@@ -59,7 +59,7 @@ def find(value: str, contents: Mapping[str, bytes]) -> FlaskApp | None:
     for root in ("".join(f"{folder}/" for folder in folders), "src/"):
         file = own_folder.file_of(root.replace("/", ".") + module, contents)
         if module and file in contents:
-            return FlaskApp(str(file), root, module, names[0].strip() if names else "")
+            return FlaskApp(file=str(file), root=root, module=module, name=names[0].strip() if names else "")
     return None
 
 

@@ -37,7 +37,7 @@ def find(stack: str, name: str | None) -> Server:
 
 
 def server_in(outputs: Mapping[str, Any], stack: str, name: str | None) -> Server:
-    """The same, in the outputs of the stack, with their secrets."""
+    """The same, by the stack's ``outputs``, which have their secrets. Raises NoServerError."""
     servers: dict[str, Mapping[str, Any]] = {
         server["name"]: server
         for server in [*outputs.get("servers", []), *([outputs["balancer"]] if "balancer" in outputs else [])]
@@ -54,14 +54,14 @@ def server_in(outputs: Mapping[str, Any], stack: str, name: str | None) -> Serve
 
 
 def login_to(server: Mapping[str, Any], outputs: Mapping[str, Any]) -> ssh.Login:
-    """The login of a person on a server of the outputs, which have their secrets.
+    """The login of a person on a ``server`` of the stack's ``outputs``, which have their secrets.
 
     Servers of earlier versions have only the user deploy, as have those whose first rollout failed early.
     """
     user = server.get("user", ssh.DEPLOY)
     # The only key of earlier versions is that of deploy.
     key = outputs["ssh_key"] if user == ssh.ADMIN else outputs.get("deploy_key", outputs["ssh_key"])
-    return ssh.Login(server["address"], user, server["host_key"], key)
+    return ssh.Login(address=server["address"], user=user, host_key=server["host_key"], private_key=key)
 
 
 def _first_login(logins: Sequence[ssh.Login]) -> ssh.Login:

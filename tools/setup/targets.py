@@ -189,13 +189,15 @@ def _up(words: list[str], stack: str, env: Mapping[str, str]) -> int:
         last_lines = [failure.summary(failure.failures(engine.diagnostics), stack)]
     else:
         outputs = engine.outputs or _outputs(words[0], stack, env)
-        status, last_lines = _check_site(words[0], stack, env, outputs)
+        status, last_lines = _check_site(words[0], stack, env, outputs=outputs)
     if text := "\n".join(filter(None, last_lines)):
         print(f"\n{text}", flush=True)
     return status
 
 
-def _check_site(pulumi: str, stack: str, env: Mapping[str, str], outputs: Mapping[str, Any]) -> tuple[int, list[str]]:
+def _check_site(
+    pulumi: str, stack: str, env: Mapping[str, str], *, outputs: Mapping[str, Any]
+) -> tuple[int, list[str]]:
     """Asks for the site. Returns the exit status, and the last lines: its URL, or what is broken."""
     url = str(outputs.get("url") or "")
     site = site_check.site_of(outputs)
