@@ -26,7 +26,7 @@ def end_with_the_engine() -> None:
 
 
 def _watch(address: str) -> None:
-    """Waits until nobody listens at the engine's ``address``. Its parent says nothing: that is a shell."""
+    """Waits until nobody listens at the engine's ``address``. The parent process isn't the engine, but a shell."""
     host, _, port = address.rpartition(":")
     while True:
         time.sleep(PAUSE_SECONDS)

@@ -41,7 +41,7 @@ def of_own_folder(module: str, app: Path) -> str:
 
 
 def of_relative_import(match: re.Match[str], app: Path | None) -> str:
-    """The sentence for a relative import in a file that isn't imported as a part of a package, or of a deeper one."""
+    """The sentence for a relative import in a file outside of a package, or with too many dots for its package."""
     file = read_only.relative_to_app(match["path"])
     if file is None:
         return ""

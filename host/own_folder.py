@@ -21,9 +21,10 @@ _SCRIPT = re.compile(r"\bpython3? (?P<path>[\w/]+)\.py\b")
 
 @dataclass(frozen=True)
 class Import:
-    """An import of a module below the folder's name, such as models, and of names in it. A text has no names.
+    """An import of a module below the folder's name, such as models, and of names in it.
 
-    If it ``is_certain``, it runs whenever the file is imported.
+    A text such as "shop.settings" counts as one, without names. If an import ``is_certain``, it runs whenever the file
+    is imported.
     """
 
     file: str
@@ -44,9 +45,10 @@ def modules(app: Path) -> dict[str, bytes]:
 
 
 def imports(folder: str, files: Mapping[str, bytes]) -> list[Import]:
-    """The imports with which the app imports itself by the name of its ``folder``; empty if one has another meaning.
+    """The imports with which the app imports itself by the name of its ``folder``.
 
-    ``files`` are the app's files by name. A package with that name has other modules and names.
+    ``files`` are the app's files by name. Empty if they lack an imported module or name: the imports then mean a
+    package that has the folder's name.
     """
     found = [
         one
@@ -70,7 +72,7 @@ def _in_file(folder: str, name: str, source: bytes) -> Iterator[Import]:
     for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom) and not node.level and _is_below(folder, node.module or ""):
             names = tuple(alias.name for alias in node.names)
-            yield Import(name, node.lineno, _below(folder, node.module or ""), names, is_certain=node in top)
+            yield Import(name, node.lineno, _below(folder, node.module or ""), names=names, is_certain=node in top)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith(f"{folder}."):
@@ -103,7 +105,10 @@ def _is_there(one: Import, files: Mapping[str, bytes]) -> bool:
 
 
 def file_of(module: str, files: Mapping[str, bytes]) -> str | None:
-    """The file of a module in the app's folder; that of its __init__.py, even if a package has none."""
+    """The file of a module in the app's folder; None if the app lacks it.
+
+    For a package this is its __init__.py, even if the package has none.
+    """
     path = module.replace(".", "/")
     # In Python's order.
     for file in (f"{path}/__init__.py", f"{path}.py"):

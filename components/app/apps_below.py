@@ -99,6 +99,7 @@ def _inside(files: Files, folder: str) -> Files:
 
 
 def _line_below(files: Files, folder: str, target: Target | None) -> str:
+    """The remedy for an app in the ``folder``; ``target`` is None if only its Procfile names the app."""
     if target is None:
         found = f"{files.app} has no Procfile, and its folder {folder} has one"
     else:

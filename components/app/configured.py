@@ -1,4 +1,4 @@
-"""The stack's settings that an app's files of other platforms also have, so that notes name only what is missing."""
+"""The stack's settings that files of other platforms may have, too. Notes about these files leave them out."""
 
 from __future__ import annotations
 

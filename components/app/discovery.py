@@ -75,7 +75,7 @@ def _in_usual_places(files: Files) -> Target:
 
 
 def _nothing_found(files: Files) -> str:
-    """What to do for an app that Gantry finds only by a guess, or not at all."""
+    """The error for an app that Gantry finds only by a guess, or not at all: what to do."""
     if found := unusual_places.find(files):
         return _line_of_unusual(files, *found)
     if remedy := apps_below.remedy(files.app, files.contents):

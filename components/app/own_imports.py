@@ -42,7 +42,7 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
     """Raise OwnImportError if the module that serves imports the app by its folder's name, or relative to its folder.
 
     ``contents`` are the files of the app in the folder ``app`` by name, with a valid Procfile. Only imports that run
-    for certain count, and those that the web command reaches without another folder of imports.
+    whenever their file is imported count. An app whose web command changes the folder of imports isn't checked.
     """
     commands = procfile.processes(procfile.decode(contents["Procfile"]))
     this = _App(app, contents, commands["web"])
@@ -128,7 +128,7 @@ def command_above(folder: str, contents: Mapping[str, bytes], command: str) -> s
 
 
 def list_above(folder: str, contents: Mapping[str, bytes]) -> str:
-    """What lists the packages above the ``folder`` whose files are ``contents``."""
+    """What lists the packages if the folder above becomes the app; ``contents`` are the files in the ``folder``."""
     names = [name for name in requirements.NAMES if name in contents]
     if requirements.LIST in names:
         return f"a {requirements.LIST} with the line `-r {folder}/{requirements.LIST}`"
@@ -136,7 +136,7 @@ def list_above(folder: str, contents: Mapping[str, bytes]) -> str:
 
 
 def _above(app: _App) -> str:
-    """What to do to make the folder above the app."""
+    """What to do so that the folder above becomes the app."""
     name, parent = app.folder.name, app.folder.parent
     line = own_folder.from_above(app.web, name, app.contents) or f"gunicorn {name}.app:app"
     packages = list_above(name, app.contents)

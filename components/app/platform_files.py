@@ -24,7 +24,7 @@ _MIGRATION = re.compile(r"\b(?:migrate|db upgrade|alembic upgrade|aerich upgrade
 _SCRIPT = re.compile(r"(?:(?:ba)?sh |chmod \S+ \S+ && )*(?:\./)?(?P<path>[\w./-]+\.sh)")
 _SETTING = re.compile(r"set [-+]|export \w+=\S*$")
 _CONTROL = re.compile(r"(?:if|then|else|elif|fi|for|while|do|done|case|esac|function)\b|[\w-]+\s*\(\)|[{}]|cd\b")
-# Parts of a line that can't be told from each other without running it.
+# Lines that can't be split into their commands without a shell.
 _NOT_SIMPLE = re.compile(r"['\"`|()<>]|\$\(|\|\||\bcd\b")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -94,7 +94,7 @@ def _build_of(name: str, document: dict[str, Any]) -> tuple[list[str], list[str]
 
 
 def _parts(command: str, contents: Mapping[str, bytes]) -> Iterator[str]:
-    """The commands of a line and of a script that it runs, without those that a shell decides about."""
+    """The commands of a line, or of the script that it runs. None for a line or script that needs a shell to split."""
     if match := _SCRIPT.fullmatch(command.strip()):
         text = contents.get(match["path"], b"").decode(errors="replace")
         lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]

@@ -30,7 +30,7 @@ class Module:
     values: dict[str, list[ast.expr]] = field(default_factory=dict)
     # Full names of what is imported; a leading dot stands for the package of this module, as in an import.
     imports: dict[str, str] = field(default_factory=dict)
-    # Modules of which all names are imported.
+    # Modules from which all names are imported.
     stars: list[str] = field(default_factory=list)
     # What the module binds only as a program, below `if __name__ == "__main__":`.
     program: list[ast.stmt] = field(default_factory=list)

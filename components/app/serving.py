@@ -1,4 +1,4 @@
-"""The command that serves an app which was found, and the package that the app lacks for it."""
+"""The command that serves an app, and the package that the app lacks for it."""
 
 from __future__ import annotations
 

@@ -99,8 +99,8 @@ def show_in_project(
 ) -> None:
     """Move the resources with these URNs into the stack's project.
 
-    An address and a balancer call this for the same resource. If each had one of its own, a change between them would
-    create the new one first, and the deletion of the old one would move a droplet of both to the default project.
+    An address and a balancer declare the same resource here. If each had its own, a change from one to the other would
+    create the new resource first. The deletion of the old one would then move their droplet to the default project.
     """
     # Earlier versions had one for each.
     earlier = [

@@ -11,8 +11,8 @@ from pulumi_command import remote
 from components.rollout.steps import LOGINS, READY, Command, Step, Upload
 from components.ssh import ADMIN
 
-# Until its own host key is confirmed, a server alternates each minute between that key and the first one. These are
-# enough attempts for 80 s if it refuses them, and for 200 s if it is dead and each attempt takes its whole time.
+# Until its own host key is confirmed, a server alternates each minute between that key and the first one. All attempts
+# take 80 s if a server refuses them, and 200 s if it is dead and each one takes its whole time.
 DIAL_ATTEMPTS, DIAL_SECONDS = 24, 5
 
 

@@ -15,7 +15,7 @@ CREATE = "sh # creates the login admin"
 # The first command of a bootstrap. Another bootstrap of the same server runs it again.
 READY = f'{PATHS.scripts}/ready ""'
 # The commands of rollouts, of draining.py and of unmounting.py, as sudo's rules write them. `""` means no arguments.
-# `configure` and `mount-volume` aren't among them: both change any file, so they need the login for people.
+# `configure` and `mount-volume` aren't among them: one writes any file, the other mounts any path. `admin` runs both.
 ROLLOUT = (
     READY,
     f"{PATHS.gantry_command} prepare *",
@@ -43,7 +43,7 @@ def creation(admin_key: str, deploy_key: str) -> str:
 
 
 def files(commands: Sequence[str] = ROLLOUT) -> dict[str, str]:
-    """The files that restrict the login `deploy` to ``commands`` as root, by path. The logins must exist already."""
+    """The files, by path, that let the login `deploy` run only ``commands`` as root. Both logins must exist already."""
     return {
         str(PATHS.deploy_rules): render("logins/sudoers.j2", user=DEPLOY, commands=commands),
         str(PATHS.ssh_settings): render("logins/sshd.conf.j2", user=DEPLOY, key_file=PATHS.deploy_key),

@@ -36,7 +36,10 @@ def stacks_folder(url: str) -> Path | None:
 
 
 def state_file(url: str, project: Path, stack: str) -> Path | None:
-    """The file with the state of a stack, which may not exist yet; None as above. ``project`` is its Pulumi.yaml."""
+    """The file with the state of a stack, which may not exist yet; ``project`` is Pulumi.yaml.
+
+    None for a backend that isn't a folder of this computer.
+    """
     stacks = stacks_folder(url)
     return stacks / name_in(project.read_text()) / f"{stack.rpartition('/')[2]}.json" if stacks else None
 

@@ -26,7 +26,7 @@ _STACK_TYPE = b'"pulumi:pulumi:Stack"'
 
 
 class Events:
-    """``options`` are the engine's arguments. The others are complete after the block of `events`.
+    """``options`` are the engine's arguments. ``diagnostics`` and ``outputs`` are complete after the block of `events`.
 
     ``outputs`` are the stack's, without the values of secrets. They are empty if the engine registered none.
     """

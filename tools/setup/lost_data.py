@@ -52,7 +52,10 @@ def require_no_loss(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -
 
 
 def _may_have_pending(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> bool:
-    """A state in a file on this computer is read directly: the engine would need half a second."""
+    """Whether the state may have a server that waits for its deletion.
+
+    A state in a file on this computer is read directly, because the engine would need half a second.
+    """
     file = backend.state_file(env.get("PULUMI_BACKEND_URL", ""), ROOT / "Pulumi.yaml", stack)
     if file is None:
         return any(server.is_pending for server in _servers(pulumi, stack, env, secrets=False))
