@@ -21,8 +21,8 @@ LONG_DELETE = pulumi.CustomTimeouts(delete="15m")
 class VpcWaiter(Resource, module="gantry", name="Emptying"):
     """Does nothing while the VPC exists. Its deletion waits until the VPC has no members.
 
-    It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members. The
-    provider tries again only since Terraform's version 2.65:
+    It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members.
+    Terraform's provider tries again only since its version 2.65:
     https://github.com/digitalocean/terraform-provider-digitalocean/issues/1368
     """
 

@@ -17,7 +17,7 @@ from tools.setup.report import SetupError, elapsed, say
 AUTONAME_DIGITS = re.compile(f"[0-9a-f]{{{naming.AUTONAME_LENGTH - 1}}}")
 _PREFIX = "digitalocean:index/"
 # The provider fails to read an assignment whose address is deleted. It crashes when it deletes one whose address has
-# no droplet. So this program requests from the API whether the assignment exists.
+# no droplet. So this program asks the API whether the assignment exists.
 ASSIGNMENT = f"{_PREFIX}reservedIpAssignment:ReservedIpAssignment"
 # Found by name in a list of the API, https://docs.digitalocean.com/reference/api/. The seven digits that Pulumi adds
 # make a name unique, also between a resource and its replacement.
