@@ -22,8 +22,6 @@ _REFUSED = (
 _LIBRARIES = {"LD_PRELOAD": re.compile(r"[:\s]+"), "LD_LIBRARY_PATH": re.compile("[:;]")}
 # Only root writes there.
 _OF_ROOT = ("/usr/", "/lib/", "/lib64/")
-
-
 # systemd sets it, and puts it into the commands that root runs to stop a unit. The app's value would win.
 _OF_COMMANDS = ("MAINPID",)
 
