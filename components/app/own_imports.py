@@ -5,24 +5,28 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from components.app import git, python_source
+from components.app import git, installed_packages, python_source
 from components.app.scripts import without_wrappers
 from components.app.shell_words import simple_commands
 from components.errors import UserError
 from host import own_folder, procfile
-from host.packages import requirements
+from host.packages import import_names, requirement_list, requirements
+from host.packages.locked import normalized
 
 _TARGET = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.\w+)*)(?P<app>:[\w.]+(?:\(.*\))?)?")
 # Options before the name of a module.
 _BEFORE_MODULES = ("-m", "-A", "--app")
 # Commands and options that change the folder of imports, and lines that build the app as a package.
 _ELSEWHERE = re.compile(r"\b(?:cd|pushd)\b|--chdir|--pythonpath|--app-dir|--directory|PYTHONPATH")
-_ITSELF = re.compile(rb"(?m)^\s*(?:(?:-e|--editable)[ =]?\s*)?\.(?:/|\[|\s|;|$)")
+_ITSELF = re.compile(r"\s*(?:(?:-e|--editable)[ =]?\s*)?(?:[\w.\[\],-]+\s*@\s*)?(?:file:)?\.(?:/|\[|\s|;|$)")
+# Commands that import a file as a part of the package in whose folder it is.
+_IN_PACKAGE = re.compile(r"\b(?:flask|fastapi)\s")
 
 
 class OwnImportError(UserError):
@@ -51,10 +55,22 @@ def check(app: Path, contents: Mapping[str, bytes]) -> None:
     served = list(_served(this))
     if served and (sentence := _relative(this, served)):
         raise OwnImportError(sentence)
-    # A build may make a link with the folder's name, and an installation a package.
-    may_be_made = "build" in commands or any(_ITSELF.search(contents.get(name, b"")) for name in requirements.NAMES)
-    if not may_be_made and (sentence := _of_own_folder(this, served)):
+    # A build may make a link with the folder's name.
+    if "build" not in commands and not _is_installed(this) and (sentence := _of_own_folder(this, served)):
         raise OwnImportError(sentence)
+
+
+def _is_installed(app: _App) -> bool:
+    """Whether Python or a package has a module with the name of the app's folder, such as redis."""
+    name, read = app.folder.name, app.contents.get
+    if name in sys.stdlib_module_names:
+        return True
+    if requirements.choose(read) == requirements.LIST:
+        lines = requirement_list.installing_lines(requirement_list.read_list(read))
+        if any(map(_ITSELF.match, lines)):
+            return True
+    packages = installed_packages.find(app.contents)
+    return any(normalized(package) in packages for package in (name, import_names.package_of(name) or name))
 
 
 def _served(app: _App) -> Iterator[str]:
@@ -73,7 +89,10 @@ def _served(app: _App) -> Iterator[str]:
 
 def _relative(app: _App, served: list[str]) -> str:
     """A sentence for a relative import in a served file of the app's own folder, which is no package there."""
+    is_package = "__init__.py" in app.contents and _IN_PACKAGE.search(app.web)
     for file in served:
+        if is_package and "/" not in file:
+            continue
         is_script = re.search(rf"\bpython[\d.]*\s(?:\./)?{re.escape(file)}(?:\s|$)", app.web) is not None
         for node in _statements(app, file):
             if not (isinstance(node, ast.ImportFrom) and node.level and (is_script or "/" not in file)):
@@ -92,13 +111,17 @@ def _relative(app: _App, served: list[str]) -> str:
 def _of_own_folder(app: _App, served: list[str]) -> str:
     """A sentence for an import by the name of the app's own folder, in a served file or one that it imports."""
     name = app.folder.name
-    if not name.isidentifier() or own_folder.file_of(name, app.contents) or name in app.contents:
+    # A link, a module or a package of that name may be found with another path of imports, such as src or vendor.
+    others = re.compile(rf"(?:^|/){re.escape(name)}(?:/.*\.py|-.*\.whl|(?:\.[\w-]+)*\.(?:py|so|zip))?$")
+    if not name.isidentifier() or any(map(others.search, app.contents)):
         return ""
     named = own_folder.named_by(app.web, name, app.contents)
     file = own_folder.file_of(named.removeprefix(f"{name}."), app.contents) or "" if named else ""
     loaded = set(_loaded(app, served or ([file] if file in app.contents else [])))
     # Most apps don't have the name in these files, and the others needn't be read.
     is_named = any(name.encode() in app.contents[file] for file in loaded)
+    if any(b"sys.modules" in app.contents[file] for file in loaded):
+        return ""
     imports = own_folder.imports(name, app.contents) if is_named else []
     for one in imports:
         if one.is_certain and one.file in loaded:
@@ -121,7 +144,9 @@ def command_above(folder: str, contents: Mapping[str, bytes], command: str) -> s
     ``contents`` are the files in that folder, and ``command`` serves the app from there.
     """
     parent, _, name = folder.rpartition("/")
-    if _ELSEWHERE.search(command) or own_folder.file_of(name, contents) or not own_folder.imports(name, contents):
+    imports = [] if _ELSEWHERE.search(command) else own_folder.imports(name, contents)
+    # A module has no modules below it, so the imports of app.models in app/app.py mean the folder.
+    if own_folder.file_of(name, contents) not in (None, f"{name}.py") or not any(one.module for one in imports):
         return ""
     above = own_folder.from_above(command, name, contents)
     return f"PYTHONPATH={shlex.quote(parent)} {above}" if parent and above else above

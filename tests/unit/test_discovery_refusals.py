@@ -223,6 +223,8 @@ def test_a_module_that_no_python_can_read_gets_no_line(tmp_path: Path, source: b
             "'web: gunicorn backend.app:app', and a requirements.txt with the line `-r backend/requirements.txt` there",
         ),
         ({"requirements.txt": "flask", "backend/seed.sql": ""}, "'web: gunicorn backend.app:app'"),
+        # A module has no modules below it, so backend.models is in the folder.
+        ({"requirements.txt": "flask", "backend/backend.py": ""}, "'web: gunicorn backend.app:app'"),
         ({"backend/pyproject.toml": PROJECT}, "'web: gunicorn backend.app:app', and pyproject.toml there"),
     ],
 )

@@ -97,6 +97,59 @@ def test_imports_that_may_work_are_packed(tmp_path: Path, files: dict[str, str])
     assert artifact.contents(write(tmp_path, files)).members
 
 
+@pytest.mark.parametrize(
+    ("folder", "module", "packages"),
+    [
+        # Modules of Python, of a package, and of a package with another name.
+        ("email", "message", ""),
+        ("redis", "client", "redis>=5\n"),
+        ("telegram", "ext", "python-telegram-bot[webhooks]\n"),
+        # The app installs itself.
+        ("backend", "models", "-r more.txt\n"),
+        ("backend", "models", "backend @ file:.\n"),
+    ],
+)
+def test_a_folder_with_the_name_of_an_installed_module_is_packed(
+    tmp_path: Path, folder: str, module: str, packages: str
+):
+    imports = f"from {folder}.{module} import Thing\n"
+    files = {
+        "app.py": imports + FLASK,
+        f"{module}.py": "class Thing:\n    pass\n",
+        "requirements.txt": f"flask\n{packages}",
+        "more.txt": "-e .\n",
+        "setup.py": "",
+    }
+    app = write(tmp_path, files).rename(tmp_path / f"{folder}s").rename(tmp_path / folder)
+    assert artifact.contents(app).members
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app.py": "import sys\n\nsys.path.insert(0, 'src')\n" + IMPORT + FLASK, "src/backend/models.py": "db = 1\n"},
+        {
+            "app.py": IMPORT + FLASK,
+            "gunicorn.conf.py": "pythonpath = 'lib'\n",
+            "lib/backend.py": "class models: db = 1\n",
+        },
+        {"app.py": "import sys\n\nsys.modules['backend'] = sys.modules[__name__]\n" + IMPORT + FLASK},
+    ],
+)
+def test_an_app_that_makes_a_module_with_its_folders_name_is_packed(tmp_path: Path, files: dict[str, str]):
+    assert artifact.contents(write(tmp_path, files)).members
+
+
+@pytest.mark.parametrize("command", ["flask --app app run --port $PORT", "fastapi run app.py --port $PORT"])
+def test_a_command_that_imports_the_app_as_a_part_of_its_package_may_serve_relative_imports(
+    tmp_path: Path, command: str
+):
+    files = {"app.py": "from .models import db\n" + FLASK, "Procfile": f"web: {command}\n"}
+    assert "works only in a package" in refusal(write(tmp_path, files))
+    (tmp_path / "backend/__init__.py").touch()
+    assert artifact.contents(tmp_path / "backend").members
+
+
 def test_a_web_line_that_names_the_apps_own_folder_gets_the_line_without_it(tmp_path: Path):
     text = refusal(write(tmp_path, {"app.py": FLASK, "Procfile": "web: gunicorn -w 2 backend.app:app\n"}))
     assert "names backend.app, but backend is the app's own folder" in text
