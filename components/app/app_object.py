@@ -142,6 +142,16 @@ def _kind_of_class(module: Module, definition: ast.ClassDef, depth: int) -> Kind
 
 
 def _takes(function: ast.FunctionDef | ast.AsyncFunctionDef, names: tuple[str, ...]) -> bool:
-    """Whether a function has as many positional parameters as an app of the kind, the first of them with its name."""
+    """Whether a function takes what an app of the kind gets: by the first name, or because it calls the last one."""
     parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
-    return len(parameters) == len(names) and parameters[0].lstrip("_").startswith(names[0][:3])
+    if len(parameters) != len(names):
+        return False
+    # Such as start_response("200 OK", headers), whatever its name is. Most other functions get one argument.
+    responds = any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == parameters[-1]
+        and len(node.args) > 1
+        for node in ast.walk(function)
+    )
+    return responds or parameters[0].lstrip("_").startswith(names[0][:3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from components.app import app_call, app_object, installed_packages, own_server, python_module
@@ -108,7 +109,7 @@ def named(files: Files, file: str, root: str, name: str, kind: app_object.Kind) 
     bare, is_call, _ = name.partition("(")
     bare = bare.strip()
     dotted = dotted_name(file.removeprefix(root))
-    if bare not in module.names() and not module.stars and not module.unreadable:
+    if not python_module.may_have(module, bare):
         return None
     found = _kind(module, bare, files) or kind
     if found == "dash":
@@ -137,9 +138,16 @@ def _index_of_dash(files: Files, file: str, server: str, root: str) -> str:
 
 
 def _imports_siblings(module: python_module.Module) -> bool:
-    names = [name for name in module.imports.values() if not name.startswith(".")]
-    siblings = (module.path.parent / name.partition(".")[0] for name in names)
-    return any(path.with_suffix(".py").is_file() or path.is_dir() for path in siblings)
+    folder = module.path.parent
+    names = [name.split(".") for name in module.imports.values() if not name.startswith(".")]
+    # In app/app.py, app.models is that of the folder.
+    bare = [first for first, *below in names if first != folder.name or not (below and _is_in(folder, below[0]))]
+    return any(_is_in(folder, name) for name in bare)
+
+
+def _is_in(folder: Path, name: str) -> bool:
+    """Whether a folder has a module or a folder with a name."""
+    return (folder / f"{name}.py").is_file() or (folder / name).is_dir()
 
 
 def _in_module(module: python_module.Module, dotted: str, files: Files, *, is_certain: bool) -> Target | None:

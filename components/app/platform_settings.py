@@ -230,11 +230,16 @@ def _of_dockerfile(contents: Mapping[str, bytes]) -> Wanted:
 
 
 def _of_flaskenv(contents: Mapping[str, bytes]) -> Wanted:
+    sources = [contents[name] for name in contents if name.endswith(".py")]
     # The app may load the file itself.
-    if any(_FLASKENV.encode() in contents[name] for name in contents if name.endswith(".py")):
+    if any(_FLASKENV.encode() in source for source in sources):
         return Wanted()
+    # Without these variables, Flask serves as for visitors. Only an app that reads them itself needs them.
+    unread = {name for name in _FOR_VISITORS if not any(name.encode() in source for source in sources)}
     variables = dotenv.read(contents[_FLASKENV])
-    return Wanted(variables={name: _FOR_VISITORS.get(name, value) for name, value in variables.items()})
+    return Wanted(
+        variables={name: _FOR_VISITORS.get(name, value) for name, value in variables.items() if name not in unread}
+    )
 
 
 def _of_checks(contents: Mapping[str, bytes]) -> Wanted:

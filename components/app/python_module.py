@@ -13,6 +13,8 @@ from components.app import python_source
 MAX_IMPORTS = 8
 # How many `from module import *` are followed from one module to the next. Two modules may import each other.
 _MAX_STARS = 3
+# Names with which a module may bind others that its source doesn't show.
+_DYNAMIC = ("globals", "exec", "setattr", "vars", "locals")
 
 
 @dataclass
@@ -58,6 +60,32 @@ def read(path: Path, root: Path, stars: int = 0) -> Module:
     if stars < _MAX_STARS:
         module.imports |= _imports_of_stars(module, stars)
     return module
+
+
+def may_have(module: Module, name: str) -> bool:
+    """Whether an import of the module may bind a name, also by other means than ``bind`` follows."""
+    if name in module.names() or module.stars or module.unreadable:
+        return True
+    # Each node with whether it is in a function, which binds only names that it declares as global.
+    waiting: list[tuple[ast.AST, bool]] = [
+        (node, False) for node in python_source.parse(module.path.read_bytes()).statements
+    ]
+    while waiting:
+        node, is_inside = waiting.pop()
+        if isinstance(node, ast.If) and "__name__" in ast.dump(node.test):
+            waiting += [(child, is_inside) for child in node.orelse]
+            continue
+        if isinstance(node, ast.Name) and (
+            node.id in _DYNAMIC or (node.id == name and isinstance(node.ctx, ast.Store) and not is_inside)
+        ):
+            return True
+        if isinstance(node, ast.Global) and name in node.names:
+            return True
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef)
+        if isinstance(node, ast.FunctionDef) and node.name == "__getattr__" and not is_inside:
+            return True
+        waiting += [(child, is_inside or is_function) for child in ast.iter_child_nodes(node)]
+    return False
 
 
 def _imports_of_stars(module: Module, stars: int) -> dict[str, str]:

@@ -203,6 +203,16 @@ def test_an_app_of_aiohttp_runs_on_its_own_worker_of_gunicorn(tmp_path: Path, so
     assert command(tmp_path, {"main.py": source}) == f"gunicorn -k aiohttp.GunicornWebWorker {expected}"
 
 
+def test_a_folder_with_the_name_of_its_module_is_found_from_above(tmp_path: Path):
+    files = {"app/app.py": "from app.models import db\n" + FLASK, "app/models.py": "db = 1\n"}
+    assert target(tmp_path, files) == "wsgi app.app:app"
+
+
+def test_an_app_of_wsgi_may_name_its_arguments_as_it_likes(tmp_path: Path):
+    source = "def app(e, s):\n    s('200 OK', [])\n    return [b'shop']\n"
+    assert target(tmp_path, {"app.py": source}) == "wsgi app:app"
+
+
 def test_a_template_of_an_app_in_another_folder_does_not_count(tmp_path: Path):
     template = "from {{ name }} import x\n" + FLASK
     assert target(tmp_path, {"shop/app.py": FLASK, "skeleton/app.py": template}) == "wsgi shop.app:app"

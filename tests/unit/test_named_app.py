@@ -44,6 +44,28 @@ def test_flask_app_names_the_app(tmp_path: Path, value: str, files: dict[str, st
     assert command(tmp_path, {".flaskenv": f"FLASK_APP={value}\n", **files}) == expected
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def start():\n    global shop\n    shop = make()\n\nstart()\n",
+        "match kind:\n    case 1:\n        shop = make()\n",
+        "db, shop = make()\n",
+        "globals()['shop'] = make()\n",
+        "def __getattr__(name):\n    return make()\n",
+    ],
+)
+def test_an_app_that_a_module_may_bind_in_another_way_is_not_refused(tmp_path: Path, source: str):
+    files = {".flaskenv": "FLASK_APP=hello:shop\n", "hello.py": source}
+    assert command(tmp_path, files) == "gunicorn hello:shop"
+
+
+@pytest.mark.parametrize(
+    "source", ["def start():\n    shop = make()\n", "if __name__ == '__main__':\n    shop = make()\n", "print(shop)\n"]
+)
+def test_a_name_that_an_import_of_the_module_does_not_bind_is_refused(tmp_path: Path, source: str):
+    assert "hello.py has no shop" in refusal(tmp_path, {".flaskenv": "FLASK_APP=hello:shop\n", "hello.py": source})
+
+
 def test_a_call_with_arguments_stays_as_it_is(tmp_path: Path):
     files = {".flaskenv": "export FLASK_APP=\"hello:create_app('dev')\"\n", "hello.py": FACTORY}
     assert command(tmp_path, files) == """gunicorn 'hello:create_app('"'"'dev'"'"')'"""

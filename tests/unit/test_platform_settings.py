@@ -193,7 +193,10 @@ def test_the_variables_of_fly_toml_and_heroku_yml_are_said_once_for_both():
 
 def test_the_variables_of_flaskenv_are_said_with_values_for_visitors():
     text = "FLASK_APP=hello\nFLASK_RUN_PORT=8000\nFLASK_ENV=development\nFLASK_DEBUG=1\n"
-    [note] = found(_flaskenv=text)
+    # Without them, Flask serves as for visitors.
+    assert found(_flaskenv=text) == []
+    reading = "import os\nkind = os.environ['FLASK_ENV']\ndebug = os.environ['FLASK_DEBUG']\n"
+    [note] = found(_flaskenv=text, app_py=reading)
     assert note.startswith("servers set no variables of .flaskenv (FLASK_DEBUG, FLASK_ENV): set the")
     assert note.endswith("pulumi config set --path env.FLASK_DEBUG 0")
     [note] = found(_flaskenv=text + "SHOP_KIND=books\nSHOP_TOKEN=word\n")
