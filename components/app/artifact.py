@@ -22,6 +22,7 @@ from components.app import (
     procfile,
     suspects,
     tarball,
+    websockets,
     workspace,
     workspace_root,
 )
@@ -37,7 +38,7 @@ KEPT_ARTIFACTS = 10
 # A file that a killed `up` left is removed after this time.
 _PARTIAL_SECONDS = 3600
 _UNKNOWN = Configured()
-_READ_BY_GANTRY = ("Procfile", "app.json", *requirements.NAMES)
+_READ_BY_GANTRY = ("Procfile", "app.json")
 
 
 class ArtifactError(UserError):
@@ -113,6 +114,10 @@ def contents(
         if name in links_of_app:
             raise ArtifactError(f"{app / name} is a symbolic link: replace it by the file itself")
     found = _Contents(app, listing.names)
+    # Often, requirements.txt is a link to one of several lists. A server gets the list itself.
+    found.generated |= {
+        name: found[name] for name in requirements.NAMES if name in links_of_app and (app / name).is_file()
+    }
     _check(app, found, files=files, apt_packages=apt_packages)
     web_line = found.generated.get("Procfile", b"").decode().strip()
     members: dict[str, tarball.Member] = {
@@ -130,7 +135,8 @@ def contents(
         *(procfile.note_of_others(found) if web_line else ()),
         *(platform_files.notes(found, web_line.removeprefix("web: ")) if web_line else ()),
         *platform_files.build_notes(found),
-        *links.notes(app, list(links_of_app), listing.names),
+        *websockets.notes(found),
+        *links.notes(app, [name for name in links_of_app if name not in found.generated], listing.names),
         *suspects.notes(listing.names, lambda name: members[name].start),
     ]
     return Contents([members[name] for name in sorted(members)], notes, web_line)

@@ -130,6 +130,24 @@ def test_a_link_to_what_isnt_packed_is_said(app: Path):
     assert "fine" not in said
 
 
+def test_a_list_of_packages_that_is_a_link_is_packed_as_the_file_itself(app: Path):
+    (app / "requirements").mkdir()
+    (app / "requirements.txt").rename(app / "requirements/live.txt")
+    (app / "requirements.txt").symlink_to("requirements/live.txt")
+    before = members(app)["requirements.txt"]
+    assert before.isfile()
+    assert before.size == (app / "requirements/live.txt").stat().st_size
+    assert notes(app) == ""
+
+
+@pytest.mark.parametrize("name", ["Procfile", "app.json"])
+def test_a_link_in_place_of_another_file_that_gantry_reads_is_refused(app: Path, name: str):
+    (app / name).unlink(missing_ok=True)
+    (app / name).symlink_to("requirements.txt")
+    with pytest.raises(UserError, match=f"{name} is a symbolic link: replace it by the file itself"):
+        packed(app)
+
+
 def test_a_link_to_a_name_that_begins_with_two_dots_stays_in_the_app(app: Path):
     (app / "..data").write_text("")
     (app / "link").symlink_to("..data")
