@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
+from host import own_folder
 from host.paths import Paths
 
 _PATHS = Paths()
@@ -20,6 +22,10 @@ _QUOTED = r"['\"\u2018](?P<path>[^'\"\u2019\n]+)['\"\u2019]"
 _SYSTEM = re.compile("/(?:etc|proc|sys|dev|root|boot|usr|run|var/run)(?:/|$)")
 # SQLite writes these files beside a database.
 _JOURNAL = re.compile(r"-(?:journal|wal|shm)$")
+# The file in sqlite3.connect("shop.db") and in sqlite:///./shop.db.
+_NAMED_DATABASE = re.compile(
+    r"""(?:\bconnect\(\s*['"]|sqlite(?:\+\w+)?:///)(?P<path>(?:\./)?\w[\w/-]*\.(?:db|sqlite3?))\b"""
+)
 # Flask's instance folder of an app that is installed as a package.
 _INSTALLED_INSTANCE = re.compile(rf"^{_PATHS.venvs}/[^/]+/var/[^/]+-instance")
 LINK = "pulumi config set --path 'linkedPaths[0]' {}"
@@ -70,8 +76,17 @@ def explain_denied(match: re.Match[str], app: Path | None) -> str:
 def explain_database(match: re.Match[str], app: Path | None) -> str:
     """The sentence for a SQLite database, whose error doesn't name the file."""
     found = sorted(path.name for suffix in ("sqlite3", "sqlite", "db") for path in (app or Path()).glob(f"*.{suffix}"))
-    name = found[0] if app and found else "db.sqlite3" if app and (app / "manage.py").exists() else "<its path>"
+    if app and not found:
+        found = ["db.sqlite3"] if (app / "manage.py").exists() else _named_databases(app)
+    name = found[0] if app and found else "<its path>"
     return _sentence("has a SQLite database there", name)
+
+
+def _named_databases(app: Path) -> list[str]:
+    """The path of the SQLite database that the app's modules name; empty if they name none or several."""
+    sources = [source.decode(errors="replace") for source in own_folder.modules(app).values()]
+    found = {os.path.normpath(match["path"]) for source in sources for match in _NAMED_DATABASE.finditer(source)}
+    return [*found] if len(found) == 1 else []
 
 
 def outside_of_a_build(text: str) -> str:

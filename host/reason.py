@@ -32,9 +32,11 @@ def reason_of(error: BaseException, variables: Mapping[str, str]) -> str:
 
 def _telling_line(lines: list[str], *, needed: bool) -> str:
     """The last exception in an app's last lines. If there is none and one line is ``needed``, the last with a word."""
-    for line in reversed(lines):
+    for number, line in reversed([*enumerate(lines, start=1)]):
         if _EXCEPTION.fullmatch(line):
-            return line
+            # Such as that of Django's checks, below which the first finding says more.
+            below = [line.strip() for line in lines[number:] if _WORDS.search(line) and not line.endswith(":")]
+            return f"{line} {below[0]}" if line.endswith(":") and below else line
     with_words = [line.strip() for line in lines if _WORDS.search(line)]
     return with_words[-1] if needed and with_words else ""
 

@@ -74,6 +74,21 @@ def test_the_database_to_link_is_the_one_that_the_app_has(app: Path):
     assert "'linkedPaths[0]' shop.db (" in explain(line, app)
 
 
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("db = sqlite3.connect('shop.db')\n", "shop.db"),
+        ("engine = create_engine('sqlite:///./data/shop.db')\n", "data/shop.db"),
+        ("url = 'sqlite+aiosqlite:///shop.sqlite3'\n", "shop.sqlite3"),
+        ("url = 'sqlite:////srv/shop.db'\n", "<its path>"),
+        ("one = 'sqlite:///a.db'\ntwo = 'sqlite:///b.db'\n", "<its path>"),
+    ],
+)
+def test_a_database_that_the_app_names_is_linked_by_its_path(app: Path, source: str, path: str):
+    (app / "main.py").write_text(source)
+    assert f"'linkedPaths[0]' {path} (" in explain("sqlite3.OperationalError: unable to open database file", app)
+
+
 def test_the_instance_folder_of_an_installed_flask_app_is_named_with_the_argument_that_moves_it():
     sentence = explain(EROFS.format("/opt/gantry/venvs/0123456789ab/var/shop-instance"))
     assert "Flask(__name__, instance_path='/var/lib/app/instance')" in sentence

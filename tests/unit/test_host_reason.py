@@ -12,6 +12,13 @@ KeyError: 'X'
 [INFO] Worker exiting
 ]"""
 
+CHECKS = """SystemCheckError: System check identified some issues:
+
+ERRORS:
+?: (admin.E403) No template
+?: (admin.E406) No messages
+error: the web process has ended"""
+
 
 @pytest.mark.parametrize(
     ("error", "reason"),
@@ -28,6 +35,10 @@ KeyError: 'X'
             "it isn't healthy: GET / answered 500: KeyError: 'X'",
         ),
         (ReleaseError("it isn't healthy: GET / answered 500\nlistening on 3"), "it isn't healthy: GET / answered 500"),
+        (
+            ReleaseError(f"the app doesn't start:\n{CHECKS}"),
+            "the app doesn't start: SystemCheckError: System check identified some issues: ?: (admin.E403) No template",
+        ),
         (ReleaseError("the app doesn't start:\n]"), "the app doesn't start"),
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),

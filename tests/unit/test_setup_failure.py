@@ -51,6 +51,11 @@ def test_the_last_lines_say_what_failed_where_and_why_what_serves_and_how_to_go_
     ("text", "line"),
     [
         (RELEASE.rpartition("\n")[0], "dev-1-release: the app doesn't start: KeyError: 'X'"),
+        # A line of the app, and of the program that waits for it.
+        (
+            RELEASE.rpartition("\n")[0].replace("\n]", "\nerror: the web process has ended"),
+            "dev-1-release: the app doesn't start: KeyError: 'X'",
+        ),
         ("after 30 failed attempts: dial tcp 10.0.0.2:22", "dev-1-release: after 30 failed attempts: dial tcp"),
         (
             'Process exited with status 1: running "sudo ready":\nthe first boot failed:\nE: no mirror\n]',

@@ -26,6 +26,8 @@ _COMMAND_TYPES = ("command:remote:Command", _UPLOAD_TYPE, "pulumi-python:dynamic
 # SFTP has only this word for a full disk, and the same for some other causes. The offline plugin counts the bytes.
 _UPLOAD_FAILURE = re.compile(r"\bFailure\b|SSH_FX_FAILURE|\d+ of \d+ bytes arrived")
 _SHOWN_FAILURES = 3
+# The error of the host program follows the line of a phase. The app's last lines may have errors of their own.
+_AFTER_PHASE = re.compile(r"\n[a-z-]+ +\d+\.\d\d s(?:  [^\n]*)?\nerror: ")
 
 
 class Diagnostic(NamedTuple):
@@ -61,7 +63,8 @@ class Failure:
         command = _COMMAND.match(self.text)
         output = self.text[command.end() :] if command else self.text
         # The host program prints its phases before the error.
-        _, error, after = f"\n{output}".rpartition("\nerror: ")
+        after_phase = [match[0] for match in _AFTER_PHASE.finditer(f"\n{output}")]
+        _, error, after = f"\n{output}".rpartition(after_phase[-1] if after_phase else "\nerror: ")
         if command and not error and _ENDED not in command["cause"]:
             after = command["cause"]
         message, outcome, advice = outcomes.split(after)
