@@ -19,8 +19,8 @@ _PROGRAMS = {
 }
 # Routes of FastAPI, Starlette, Quart, Litestar, Flask-Sock and Django's Channels. Those of Socket.IO poll instead.
 _ROUTE = re.compile(
-    rb"(?m)^\s*@\w+\.(?:websocket(?:_route)?\(|route\(.*websocket\s*=\s*True)|\bWebSocketRoute\(|\bSock\("
-    rb"|['\"]websocket['\"]\s*:"
+    rb"(?m)^\s*@\w+\.(?:websocket(?:_route)?\(|route\(.*websocket\s*=\s*True)|\bWebSocketRoute\("
+    rb"|^\s*(?:from|import) flask_sock\b|\bProtocolTypeRouter\((?s:.){0,300}?['\"]websocket['\"]\s*:"
 )
 _TESTS = re.compile(r"(?:^|/)(?:tests?|examples?|docs)/|(?:^|/)(?:test_[^/]*|conftest)\.py$")
 

@@ -38,7 +38,7 @@ def test_a_folder_or_a_module_with_the_name_of_such_a_program_needs_none(web: st
         'app = FastAPI()\n\n@app.websocket("/ws")\n',
         '\n\n@router.websocket_route("/ws")\n',
         '\n\nroutes = [WebSocketRoute("/ws", ws)]\n',
-        "\n\nsock = Sock(app)\n",
+        "import flask\n\nfrom flask_sock import Sock\n",
         '\nrouter = ProtocolTypeRouter({\n    "websocket": URLRouter(urls)})\n',
     ],
 )
@@ -50,4 +50,6 @@ def test_the_first_route_for_websockets_is_named(source: str):
 def test_websockets_of_tests_and_of_clients_are_left_alone():
     route = '@app.websocket("/ws")\n'
     client = "import websocket\nws = websocket.create_connection(url)\nsocketio = SocketIO(app)\n"
+    middleware = 'if scope["type"] == "websocket":\n    pass\nred = Sock("red")\n'
+    assert found(app_py=middleware) == []
     assert found(tests__app_py=route, test_ws_py=route, app_py=client) == []
