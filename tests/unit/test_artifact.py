@@ -64,14 +64,6 @@ def test_a_link_with_an_absolute_target_in_the_app_gets_the_command_for_a_relati
         packed(app)
 
 
-@pytest.mark.parametrize("name", ["Procfile", "requirements.txt"])
-def test_a_link_in_place_of_a_file_that_gantry_reads_is_refused(app: Path, name: str):
-    (app / name).rename(app / "real")
-    (app / name).symlink_to("real")
-    with pytest.raises(ArtifactError, match="replace it by the file itself"):
-        packed(app)
-
-
 def test_a_pipe_in_the_app_is_refused_and_not_read(app: Path):
     os.mkfifo(app / "pipe")
     with pytest.raises(UserError, match="neither a file nor a folder"):
