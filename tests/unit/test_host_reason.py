@@ -39,6 +39,23 @@ error: the web process has ended"""
             ReleaseError(f"the app doesn't start:\n{CHECKS}"),
             "the app doesn't start: SystemCheckError: System check identified some issues: ?: (admin.E403) No template",
         ),
+        (
+            ReleaseError("the release phase failed: flask go\nusage: flask\nflask: error: no SECRET\nbye bye"),
+            "the release phase failed: flask go: flask: error: no SECRET",
+        ),
+        # The program that waits for the app knows less than the app.
+        (
+            ReleaseError("the app doesn't start:\nSECRET isn't set\nerror: the web process has ended (exit status 1)"),
+            "the app doesn't start: SECRET isn't set",
+        ),
+        (
+            ReleaseError("the app doesn't start:\nerror: the web process has ended (exit status 1)"),
+            "the web process has ended (exit status 1)",
+        ),
+        (
+            ReleaseError("the app doesn't start:\nRunning\nerror: the web process listens on port 5000: write $PORT"),
+            "the web process listens on port 5000: write $PORT",
+        ),
         (ReleaseError("the app doesn't start:\n]"), "the app doesn't start"),
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
