@@ -14,6 +14,7 @@ from components.app import (
     django_project,
     module_apps,
     named_app,
+    own_imports,
     own_server,
     python_module,
     serving,
@@ -126,6 +127,9 @@ def _without_requests(files: Files, name: str) -> str:
 
 
 def _line_of_unusual(files: Files, name: str, target: Target) -> str:
+    command = serving.serve(target, files.contents)[0]
+    if name == "__init__.py" and (above := own_imports.remedy_of_package(files.app, files.contents, command)):
+        return f"{files.app} has no Procfile, and is a package itself, with the app in {name}: {above}"
     return (
         f"{files.app} has no Procfile, and {name} isn't a usual name, but has the app {target.name}: add a"
         f" Procfile with the line {serving.line(target, files)}"

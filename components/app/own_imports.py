@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import sys
@@ -152,6 +153,17 @@ def command_above(folder: str, contents: Mapping[str, bytes], command: str) -> s
     return f"PYTHONPATH={shlex.quote(parent)} {above}" if parent and above else above
 
 
+def remedy_of_package(app: Path, contents: Mapping[str, bytes], command: str) -> str:
+    """What to do for an app in the __init__.py of its own folder that imports the folder's modules; "" for others.
+
+    ``command`` serves the app from the folder itself.
+    """
+    own = rb"(?m)^\s*(?:from\s+\.|(?:from|import)\s+%s\b)" % re.escape(os.fsencode(app.name))
+    if not app.name.isidentifier() or not re.search(own, contents["__init__.py"]):
+        return ""
+    return _above(_App(app, contents, command))
+
+
 def list_above(folder: str, contents: Mapping[str, bytes]) -> str:
     """What lists the packages if the folder above becomes the app; ``contents`` are the files in the ``folder``."""
     names = [name for name in requirements.NAMES if name in contents]
@@ -164,6 +176,7 @@ def _above(app: _App) -> str:
     """What to do so that the folder above becomes the app."""
     name, parent = app.folder.name, app.folder.parent
     line = own_folder.from_above(app.web, name, app.contents) or f"gunicorn {name}.app:app"
+    line = line.replace(".__init__:", ":")
     packages = list_above(name, app.contents)
     top = git.top_of(app.folder)
     if top == app.folder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.app.artifact import ArtifactError, pack
+from components.app.artifact import pack
 from components.app.links import LinkError
 from components.errors import UserError
 from tests.packed_app import packed

@@ -150,6 +150,17 @@ def test_a_command_that_imports_the_app_as_a_part_of_its_package_may_serve_relat
     assert artifact.contents(tmp_path / "backend").members
 
 
+@pytest.mark.parametrize("imported", ["    from . import models\n", "    from backend import models\n"])
+def test_an_app_that_is_a_package_itself_is_served_from_above(tmp_path: Path, imported: str):
+    factory = f"from flask import Flask\ndef create_app():\n{imported}    return Flask(__name__)\n"
+    app = write(tmp_path, {"__init__.py": factory})
+    with pytest.raises(UserError) as error:
+        artifact.contents(app)
+    assert "is a package itself, with the app in __init__.py: make the folder above it the app" in str(error.value)
+    assert "'web: gunicorn 'backend:create_app()''" in str(error.value)
+    assert gunicorn_imports(tmp_path, "backend:create_app()") == "imported"
+
+
 def test_a_web_line_that_names_the_apps_own_folder_gets_the_line_without_it(tmp_path: Path):
     text = refusal(write(tmp_path, {"app.py": FLASK, "Procfile": "web: gunicorn -w 2 backend.app:app\n"}))
     assert "names backend.app, but backend is the app's own folder" in text
