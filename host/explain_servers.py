@@ -6,6 +6,8 @@ They are a part of ``explain.CAUSES``. The remedies need no look into the app's 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from host import read_only
 from host.paths import Paths
@@ -17,7 +19,7 @@ INSTALLED = (
 )
 
 # Regular expressions over an app's last lines, and the sentence for each match.
-CAUSES: list[tuple[str, str]] = [
+CAUSES: list[tuple[str, str | Callable[[re.Match[str], Path | None], str]]] = [
     # Gunicorn; Click, as in uvicorn; Django; waitress.
     (
         r"Error: '(?P<port>.*)' is not a valid port number"
@@ -124,8 +126,16 @@ CAUSES: list[tuple[str, str]] = [
         " in the Procfile.",
     ),
     (
-        r"error: unrecognized arguments: (?P<arguments>.+)|(?:Error: )?No such option: (?P<option>\S+)",
-        "The program doesn't know one of its options: correct it in the Procfile, or take it out.",
+        # The value behind an option may be a port or a secret.
+        r"error: unrecognized arguments: .*?(?P<option>--?[A-Za-z][\w-]*)|No such option: (?P<click>[\w-]+)",
+        lambda match, _: (
+            f"The program doesn't know its option {match['option'] or match['click']}: correct it in the Procfile, or"
+            " take it out."
+        ),
+    ),
+    (
+        r"error: unrecognized arguments: (?!.*-)(?P<arguments>.+)",
+        "The program takes no argument {arguments}: correct it in the Procfile, or take it out.",
     ),
     (
         r"Entry point \('gunicorn\.workers', '(?P<worker>[^']+)'\) not found",
