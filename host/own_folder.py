@@ -53,7 +53,7 @@ def imports(folder: str, files: Mapping[str, bytes]) -> list[Import]:
     found = [
         one
         for name in sorted(files)
-        if name.endswith(".py") and not _TESTS.search(name) and folder.encode() in files[name]
+        if name.endswith(".py") and not _TESTS.search(name) and may_name(folder, files[name])
         for one in _in_file(folder, name, files[name])
     ]
     texts = [one for one in found if not one.names and not one.is_certain]
@@ -61,6 +61,12 @@ def imports(folder: str, files: Mapping[str, bytes]) -> list[Import]:
     if not all(_is_there(one, files) for one in others):
         return []
     return [*others, *(one for one in texts if _is_there(one, files))]
+
+
+def may_name(folder: str, source: bytes) -> bool:
+    """Whether a module may import from a folder, or name a module below it in a text. Most needn't be read for that."""
+    name = re.escape(folder.encode())
+    return re.search(rb"\b(?:from|import)\b[^\n#]*\b%s\b|['\"]%s\." % (name, name), source) is not None
 
 
 def _in_file(folder: str, name: str, source: bytes) -> Iterator[Import]:

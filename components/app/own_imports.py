@@ -120,7 +120,7 @@ def _of_own_folder(app: _App, served: list[str]) -> str:
     file = own_folder.file_of(named.removeprefix(f"{name}."), app.contents) or "" if named else ""
     loaded = set(_loaded(app, served or ([file] if file in app.contents else [])))
     # Most apps don't have the name in these files, and the others needn't be read.
-    is_named = any(name.encode() in app.contents[file] for file in loaded)
+    is_named = any(own_folder.may_name(name, app.contents[file]) for file in loaded)
     if any(b"sys.modules" in app.contents[file] for file in loaded):
         return ""
     imports = own_folder.imports(name, app.contents) if is_named else []

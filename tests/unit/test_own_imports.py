@@ -13,6 +13,7 @@ from components.app import artifact
 from components.app.own_imports import OwnImportError
 from components.app.source import Source
 from components.errors import UserError
+from host import own_folder
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 IMPORT = "from backend.models import db\n"
@@ -211,3 +212,16 @@ def test_the_error_about_a_revision_names_the_folders_of_the_repository(tmp_path
         Source(app, "HEAD").pack(tmp_path / "out")
     assert f"{app} at HEAD/app.py, line 1" in str(error.value)
     assert f"`pulumi config set app {tmp_path}`" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from backend import db", "if True: import os, backend.db", "x = 'backend.settings'", "import backend as b"],
+)
+def test_a_module_that_names_the_folder_is_read(source: str):
+    assert own_folder.may_name("backend", f"import os\n{source}\n".encode())
+
+
+@pytest.mark.parametrize("source", ["import backend2", "from other import x  # not backend", "backend = 'the backend'"])
+def test_a_module_with_the_folders_name_in_other_words_needs_not_be_read(source: str):
+    assert not own_folder.may_name("backend", source.encode())
