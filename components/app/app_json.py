@@ -13,9 +13,7 @@ from host.packages import aptfile
 
 NAME = "app.json"
 # Buildpacks whose work servers do, that an app on a server doesn't need, or that other sentences are about.
-_DONE_BY_SERVERS = re.compile(
-    r"python|apt\b|nodejs|nginx|pgbouncer|pg-?bouncer|metrics|runtime-dyno|poetry|pipenv|uv\b|multi"
-)
+_DONE_BY_SERVERS = re.compile(r"python|apt\b|nodejs|nginx|pg-?bouncer|metrics|runtime-dyno|poetry|pipenv|uv\b|multi")
 # The Debian packages in place of buildpacks.
 _PACKAGES = {
     "ffmpeg": "ffmpeg",

@@ -22,7 +22,7 @@ _PROFILE_SCRIPT = re.compile(r"\.profile\.d/[^/]+\.sh")
 CORPORA = "nltk.txt"
 _HEROKU_SCRIPT = "heroku-postbuild"
 # The Debian packages of npm, and of yarn, whose program has the package's name.
-_NPM, _YARN = "npm", "yarnpkg"
+_YARN = "yarnpkg"
 
 
 class HerokuFileError(UserError):

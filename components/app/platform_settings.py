@@ -34,7 +34,7 @@ _VERSION = "PYTHON_VERSION"
 
 
 @dataclass
-class Wanted:
+class PlatformSettings:
     """What a file says: variables with their values or "", processes with their numbers, and add-ons."""
 
     variables: dict[str, str] = field(default_factory=dict[str, str])
@@ -48,27 +48,27 @@ def notes(contents: Mapping[str, bytes], configured: Configured) -> Iterator[str
 
     ``contents`` are the files of the app by name, with a valid Procfile.
     """
-    wanted = {name: read(contents) for name, read in _READERS.items() if name in contents}
-    yield from _variables(wanted, configured)
-    yield from _counts(wanted, configured, procfile.processes(procfile.decode(contents["Procfile"])))
-    for name, one in wanted.items():
+    by_file = {name: read(contents) for name, read in _READERS.items() if name in contents}
+    yield from _variables(by_file, configured)
+    yield from _counts(by_file, configured, procfile.processes(procfile.decode(contents["Procfile"])))
+    for name, one in by_file.items():
         if one.health_path not in ("", "/") and configured.health_path == "/":
             yield (
                 f"health checks ask for /, and not for {one.health_path} as {name} says: set it with:"
                 f" pulumi config set healthPath {shlex.quote(one.health_path)}"
             )
             break
-    for name, one in wanted.items():
+    for name, one in by_file.items():
         version = one.variables.get(_VERSION, "")
         if re.fullmatch(r"3[\d.]*", version) and not {".python-version", "runtime.txt"} & contents.keys():
             yield f"servers don't read {_VERSION} of {name}: write {version} into a file .python-version"
             break
 
 
-def _variables(wanted: Mapping[str, Wanted], configured: Configured) -> Iterator[str]:
+def _variables(by_file: Mapping[str, PlatformSettings], configured: Configured) -> Iterator[str]:
     """One sentence about variables and add-ons."""
     found, files, missing_addons, secret = dict[str, str](), list[str](), list[str](), set[str]()
-    for name, one in wanted.items():
+    for name, one in by_file.items():
         of_addons = {addons.variable(addon): addon for addon in one.addons if addons.variable(addon)}
         missing = {
             variable: value
@@ -81,7 +81,7 @@ def _variables(wanted: Mapping[str, Wanted], configured: Configured) -> Iterator
         missing_addons += [addon for variable, addon in of_addons.items() if variable in missing]
         files += [name] if missing else []
         found = {**missing, **found}
-    if scheduled := next((name for name, one in wanted.items() if "scheduler" in map(addons.plan, one.addons)), ""):
+    if scheduled := next((name for name, one in by_file.items() if "scheduler" in map(addons.plan, one.addons)), ""):
         yield f"servers have no add-on scheduler as {scheduled} says: write its jobs into `cron` of app.json"
     if not found:
         return
@@ -109,9 +109,11 @@ def _commands(names: list[str], values: Mapping[str, str], secret: Collection[st
         yield f"pulumi config set --secret --path env.{name} <value>"
 
 
-def _counts(wanted: Mapping[str, Wanted], configured: Configured, commands: Mapping[str, str]) -> Iterator[str]:
+def _counts(
+    by_file: Mapping[str, PlatformSettings], configured: Configured, commands: Mapping[str, str]
+) -> Iterator[str]:
     """One sentence about the numbers of processes that differ from Gantry's."""
-    for name, one in wanted.items():
+    for name, one in by_file.items():
         parts, settings = list[str](), list[str]()
         web = one.counts.get("web", 1)
         if web > 1 and configured.servers == 1:
@@ -134,122 +136,126 @@ def _counts(wanted: Mapping[str, Wanted], configured: Configured, commands: Mapp
         return
 
 
-def _of_app_json(contents: Mapping[str, bytes]) -> Wanted:
+def _of_app_json(contents: Mapping[str, bytes]) -> PlatformSettings:
     document = documents.read(contents, _APP_JSON)
-    wanted = Wanted(addons=_addons(document.get("addons")))
+    result = PlatformSettings(addons=_addons(document.get("addons")))
     for name, value in documents.table(document.get("env")).items():
         table = documents.table(value)
         text = table.get("value") if table else value
         # Heroku asks for the others only if the app's owner wants to.
         if text not in (None, "") or "generator" in table or (table and table.get("required", True) is not False):
-            wanted.variables[name] = _text(text)
+            result.variables[name] = _text(text)
     for process, value in documents.table(document.get("formation")).items():
-        _add_count(wanted, process, documents.table(value).get("quantity"))
+        _add_count(result, process, documents.table(value).get("quantity"))
     for check in documents.items(documents.table(document.get("healthchecks")).get("web")):
-        wanted.health_path = wanted.health_path or _path(documents.table(check).get("path"))
-    return wanted
+        result.health_path = result.health_path or _path(documents.table(check).get("path"))
+    return result
 
 
-def _of_heroku(contents: Mapping[str, bytes]) -> Wanted:
+def _of_heroku(contents: Mapping[str, bytes]) -> PlatformSettings:
     setup = documents.table(documents.read(contents, _HEROKU).get("setup"))
     variables = {name: _text(value) for name, value in documents.table(setup.get("config")).items()}
-    return Wanted(variables=variables, addons=_addons(setup.get("addons")))
+    return PlatformSettings(variables=variables, addons=_addons(setup.get("addons")))
 
 
-def _of_render(contents: Mapping[str, bytes]) -> Wanted:
+def _of_render(contents: Mapping[str, bytes]) -> PlatformSettings:
     services = [documents.table(each) for each in documents.items(documents.read(contents, _RENDER).get("services"))]
-    wanted = Wanted()
+    result = PlatformSettings()
     is_web = [each.get("type") == "web" and each.get("runtime", each.get("env")) != "static" for each in services]
     for service in [service for service, web in zip(services, is_web, strict=True) if web][:1]:
-        wanted.health_path = _path(service.get("healthCheckPath"))
-        _add_count(wanted, "web", service.get("numInstances"))
+        result.health_path = _path(service.get("healthCheckPath"))
+        _add_count(result, "web", service.get("numInstances"))
         for each in map(documents.table, documents.items(service.get("envVars"))):
             if isinstance(name := each.get("key"), str):
-                wanted.variables[name] = _text(each.get("value"))
+                result.variables[name] = _text(each.get("value"))
     workers = [service for service in services if service.get("type") == "worker"]
     for service in workers:
         name = valid_name(str(service.get("name"))) if workers[1:] else "worker"
-        _add_count(wanted, name, service.get("numInstances"))
-    return wanted
+        _add_count(result, name, service.get("numInstances"))
+    return result
 
 
-def _of_fly(contents: Mapping[str, bytes]) -> Wanted:
+def _of_fly(contents: Mapping[str, bytes]) -> PlatformSettings:
     document = documents.read(contents, _FLY)
-    wanted = Wanted(variables={name: _text(value) for name, value in documents.table(document.get("env")).items()})
+    result = PlatformSettings(
+        variables={name: _text(value) for name, value in documents.table(document.get("env")).items()}
+    )
     services = [document.get("http_service"), *documents.items(document.get("services"))]
     keys = ("checks", "http_checks")
     checks = [check for each in services for key in keys for check in documents.items(documents.table(each).get(key))]
     for check in (*checks, *documents.table(document.get("checks")).values()):
-        wanted.health_path = wanted.health_path or _path(documents.table(check).get("path"))
-    return wanted
+        result.health_path = result.health_path or _path(documents.table(check).get("path"))
+    return result
 
 
-def _of_railway(name: str) -> Callable[[Mapping[str, bytes]], Wanted]:
-    def read(contents: Mapping[str, bytes]) -> Wanted:
+def _of_railway(name: str) -> Callable[[Mapping[str, bytes]], PlatformSettings]:
+    def read(contents: Mapping[str, bytes]) -> PlatformSettings:
         deploy = documents.table(documents.read(contents, name).get("deploy"))
-        wanted = Wanted(health_path=_path(deploy.get("healthcheckPath")))
-        _add_count(wanted, "web", deploy.get("numReplicas"))
-        return wanted
+        result = PlatformSettings(health_path=_path(deploy.get("healthcheckPath")))
+        _add_count(result, "web", deploy.get("numReplicas"))
+        return result
 
     return read
 
 
-def _of_app_engine(contents: Mapping[str, bytes]) -> Wanted:
+def _of_app_engine(contents: Mapping[str, bytes]) -> PlatformSettings:
     document = documents.read(contents, _APP_ENGINE)
     if not str(document.get("runtime")).startswith("python"):
-        return Wanted()
+        return PlatformSettings()
     variables = {name: _text(value) for name, value in documents.table(document.get("env_variables")).items()}
-    return Wanted(variables=variables, health_path=_path(documents.table(document.get("readiness_check")).get("path")))
+    return PlatformSettings(
+        variables=variables, health_path=_path(documents.table(document.get("readiness_check")).get("path"))
+    )
 
 
-def _of_digital_ocean(name: str) -> Callable[[Mapping[str, bytes]], Wanted]:
-    def read(contents: Mapping[str, bytes]) -> Wanted:
+def _of_digital_ocean(name: str) -> Callable[[Mapping[str, bytes]], PlatformSettings]:
+    def read(contents: Mapping[str, bytes]) -> PlatformSettings:
         document = documents.read(contents, name)
         spec = documents.table(document.get("spec")) or document
-        wanted = Wanted()
+        result = PlatformSettings()
         for service in [documents.table(each) for each in documents.items(spec.get("services"))][:1]:
-            wanted.health_path = _path(documents.table(service.get("health_check")).get("http_path"))
-            _add_count(wanted, "web", service.get("instance_count"))
+            result.health_path = _path(documents.table(service.get("health_check")).get("http_path"))
+            _add_count(result, "web", service.get("instance_count"))
             for each in map(
                 documents.table, [*documents.items(spec.get("envs")), *documents.items(service.get("envs"))]
             ):
                 if isinstance(key := each.get("key"), str):
-                    wanted.variables[key] = _text(each.get("value"))
-        return wanted
+                    result.variables[key] = _text(each.get("value"))
+        return result
 
     return read
 
 
-def _of_dockerfile(contents: Mapping[str, bytes]) -> Wanted:
+def _of_dockerfile(contents: Mapping[str, bytes]) -> PlatformSettings:
     """The variables that the app's modules name: many others are for the build of the image."""
     variables = dockerfile.variables(contents)
     sources = [contents[name] for name in contents if name.endswith(".py")] if variables else []
-    return Wanted(
+    return PlatformSettings(
         variables={name: value for name, value in variables.items() if any(name.encode() in text for text in sources)}
     )
 
 
-def _of_flaskenv(contents: Mapping[str, bytes]) -> Wanted:
+def _of_flaskenv(contents: Mapping[str, bytes]) -> PlatformSettings:
     sources = [contents[name] for name in contents if name.endswith(".py")]
     # The app may load the file itself.
     if any(_FLASKENV.encode() in source for source in sources):
-        return Wanted()
+        return PlatformSettings()
     # Without these variables, Flask serves as for visitors. Only an app that reads them itself needs them.
     unread = {name for name in _FOR_VISITORS if not any(name.encode() in source for source in sources)}
     variables = dotenv.read(contents[_FLASKENV])
-    return Wanted(
+    return PlatformSettings(
         variables={name: _FOR_VISITORS.get(name, value) for name, value in variables.items() if name not in unread}
     )
 
 
-def _of_checks(contents: Mapping[str, bytes]) -> Wanted:
+def _of_checks(contents: Mapping[str, bytes]) -> PlatformSettings:
     """The file CHECKS of Dokku: lines with a path and the text of its page."""
     lines = contents["CHECKS"].decode(errors="replace").splitlines()
     paths = (_path(line.split()[0]) for line in lines if line.split() and not line.startswith(("#", "//")))
-    return Wanted(health_path=next(filter(None, paths), ""))
+    return PlatformSettings(health_path=next(filter(None, paths), ""))
 
 
-_READERS: dict[str, Callable[[Mapping[str, bytes]], Wanted]] = {
+_READERS: dict[str, Callable[[Mapping[str, bytes]], PlatformSettings]] = {
     _APP_JSON: _of_app_json,
     _HEROKU: _of_heroku,
     _RENDER: _of_render,
@@ -276,10 +282,10 @@ def _addons(value: object) -> list[str]:
     return found
 
 
-def _add_count(wanted: Wanted, process: str, value: object) -> None:
+def _add_count(result: PlatformSettings, process: str, value: object) -> None:
     # A larger number is no number of processes.
     if re.fullmatch(r"\d{1,2}", str(value), re.ASCII):
-        wanted.counts[process] = int(str(value))
+        result.counts[process] = int(str(value))
 
 
 def _path(value: object) -> str:
