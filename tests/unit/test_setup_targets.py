@@ -117,6 +117,20 @@ def test_a_stack_with_neither_state_nor_settings_is_refused_with_the_command_tha
     assert "--create" not in (tmp_path / "calls").read_text()
 
 
+@pytest.mark.parametrize("words", [["up"], ["preview"], ["destroy"], ["recover"]])
+def test_a_misspelt_stack_is_refused_also_if_no_backend_is_chosen(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("PULUMI_CREDENTIALS_PATH", str(tmp_path))
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setattr(sys, "argv", ["setup", *words, "--stack", "dve"])
+    assert program.main() == 1
+    message = capsys.readouterr().err
+    assert 'There is no stack "dve": it has neither settings here nor a backend' in message
+    assert "These stacks have settings here: dev" in message
+    assert "bin/pulumi stack init dve" in message
+
+
 def test_a_stack_with_a_state_or_with_settings_is_selected(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

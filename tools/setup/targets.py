@@ -87,7 +87,7 @@ def run(command: str, stack: str, environ: Mapping[str, str], file: str | None =
     A stack whose settings are in another ``file`` must exist.
     """
     target = target_of(stack, file=file)
-    env = for_command([command, "--stack", stack], environ) | variables_of(command, target)
+    env = env_for(command, stack, environ, file) | variables_of(command, target)
     local = target == "local"
     if fault := root_fault(command, stack, local=local, user=os.geteuid()):
         raise SetupError(fault)
@@ -118,6 +118,17 @@ def run(command: str, stack: str, environ: Mapping[str, str], file: str | None =
     if status and not Path(pulumi).exists():
         raise SetupError(deleted_folder(stack, local=local, has_state=is_below(env.get(BACKEND, ""), GENERATED)))
     return status
+
+
+def env_for(command: str, stack: str, environ: Mapping[str, str], file: str | None) -> dict[str, str]:
+    """The engine's variables for a command. Raises SetupError for a stack that has neither settings nor a backend."""
+    try:
+        return for_command([command, "--stack", stack], environ)
+    except SetupError:
+        # Without settings, the missing backend isn't the first mistake to mention: the name may be a typing mistake.
+        if file or config_file(stack).is_file():
+            raise
+        raise SetupError(unknown_stack(stack, lacks="settings here nor a backend that could have its state")) from None
 
 
 def is_below(url: str, folder: Path) -> bool:
@@ -169,13 +180,14 @@ def is_selected(stack: str, env: Mapping[str, str], folder: Path = ROOT) -> bool
     return selected.rpartition("/")[2] == stack.rpartition("/")[2]
 
 
-def unknown_stack(stack: str, folder: Path = ROOT) -> str:
+def unknown_stack(stack: str, folder: Path = ROOT, *, lacks: str = "") -> str:
     """The error about a stack that doesn't exist, with the stacks whose names are similar, and how to create it."""
+    lacks = lacks or f"a state nor a {config_file(stack, folder).name}"
     names = [file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in sorted(folder.glob("Pulumi.*.yaml"))]
     similar = difflib.get_close_matches(stack.rpartition("/")[2], names) or names
     meant = f"\nThese stacks have settings here: {', '.join(similar)}" if similar else ""
     return (
-        f'There is no stack "{stack}": it has neither a state nor a {config_file(stack, folder).name}.{meant}\n'
+        f'There is no stack "{stack}": it has neither {lacks}.{meant}\n'
         f"To create it: bin/pulumi stack init {stack}\n"
         f"Then choose its settings, such as: bin/pulumi config set target aws --stack {stack}"
     )
@@ -214,7 +226,7 @@ def _check_site(
 
 def recover(stack: str, environ: Mapping[str, str], file: str | None = None) -> int:
     """Repairs the stack's state after a killed `up`, so that state and cloud agree. Returns the exit status."""
-    env = for_command(["refresh", "--stack", stack], environ)
+    env = env_for("refresh", stack, environ, file)
     if fault := root_fault("recover", stack, local=is_local(stack, file=file), user=os.geteuid()):
         raise SetupError(fault)
     program = str(set_up(environ).program)
