@@ -20,7 +20,7 @@ _EXCEPTION = re.compile(
 )
 # A line that a program calls an error itself.
 _ERROR = re.compile(r"(?:\S+: )?(?:error|fatal|critical): ", re.IGNORECASE)
-# What the program says that waits for the app. If the app has just ended, any line of the app says more.
+# The words of the program that waits for the app. If the app has just ended, any line of the app says more.
 _OF_WEB = "error: the web process "
 _ENDED = re.compile(rf"{_OF_WEB}has ended(?: \([^)]*\))?")
 # A line that says something. Brackets, numbers and single letters don't.

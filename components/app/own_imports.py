@@ -165,7 +165,7 @@ def remedy_of_package(app: Path, contents: Mapping[str, bytes], command: str) ->
 
 
 def list_above(folder: str, contents: Mapping[str, bytes]) -> str:
-    """What lists the packages if the folder above becomes the app; ``contents`` are the files in the ``folder``."""
+    """Names the list of packages if the folder above becomes the app; ``contents`` are the files in the ``folder``."""
     names = [name for name in requirements.NAMES if name in contents]
     if requirements.LIST in names:
         return f"a {requirements.LIST} with the line `-r {folder}/{requirements.LIST}`"

@@ -51,7 +51,7 @@ class StoredResource(ResourceType):
         return {key: value for key, value in document.items() if key not in _PRIVATE_KEYS}
 
     def without_addresses(self, document: Document | None, *keys: str) -> Document | None:
-        """What the provider reads: before a droplet or a balancer is active, its addresses are empty."""
+        """The document as the provider reads it: before a droplet or a balancer is active, its addresses are empty."""
         if document is None or document["status"] != "new":
             return document
         return {**document, **dict.fromkeys(keys, "")}
