@@ -81,7 +81,9 @@ def pack(
     ``files`` lists the app's files. ``apt_packages`` are Debian packages that servers have besides those of the app.
     ``configured`` has the settings that files of other platforms may have, too.
     """
-    members, notes, web_line = contents(app, files, apt_packages, configured)
+    app = _folder(app)
+    checked = _checked(app, files, apt_packages)
+    members = checked.sorted_members()
     into.mkdir(parents=True, exist_ok=True)
     # Almost always, a tarball of the same size is the same. If so, nothing is written.
     size = tarball.size(members)
@@ -90,10 +92,11 @@ def pack(
         if path.exists():
             path.touch()
             return Artifact(path.stem, path)
+    notes = tuple(_notes(app, checked, apt_packages, configured))
     path = _write(members, into)
     for old in sorted(into.glob("*.tar"), key=lambda tar: tar.stat().st_mtime)[:-KEPT_ARTIFACTS]:
         old.unlink(missing_ok=True)
-    return Artifact(path.stem, path, tuple(notes), web_line)
+    return Artifact(path.stem, path, notes, checked.web_line)
 
 
 def contents(
@@ -103,11 +106,40 @@ def contents(
     configured: Configured = _UNKNOWN,
 ) -> Contents:
     """The checked contents of the app's tarball; raises UserError."""
+    app = _folder(app)
+    checked = _checked(app, files, apt_packages)
+    return Contents(checked.sorted_members(), list(_notes(app, checked, apt_packages, configured)), checked.web_line)
+
+
+def _folder(app: Path) -> Path:
     app = app.resolve()
     if not app.is_dir():
         raise ArtifactError(
             f"{app} is not a folder, and the setting app must name one; set it with: pulumi config set app <folder>"
         )
+    return app
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """An app that may be packed: its files, the links among them, and the members of the tarball by name."""
+
+    listing: Listing
+    links: dict[str, str]
+    files: _Contents
+    members: dict[str, tarball.Member]
+
+    @property
+    def web_line(self) -> str:
+        """The line that stands for a missing Procfile, or ""."""
+        return self.files.generated.get("Procfile", b"").decode().strip()
+
+    def sorted_members(self) -> list[tarball.Member]:
+        return [self.members[name] for name in sorted(self.members)]
+
+
+def _checked(app: Path, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> _Checked:
+    """The app in a folder; raises UserError."""
     listing = files(app)
     links_of_app = {name: links.target_of(app, name) for name in listing.names if (app / name).is_symlink()}
     for name in _READ_BY_GANTRY:
@@ -119,27 +151,30 @@ def contents(
         name: found[name] for name in requirements.NAMES if name in links_of_app and (app / name).is_file()
     }
     _check(app, found, files=files, apt_packages=apt_packages)
-    web_line = found.generated.get("Procfile", b"").decode().strip()
     members: dict[str, tarball.Member] = {
         name: tarball.link(name, links_of_app[name]) if name in links_of_app else tarball.file(name, app / name)
         for name in listing.names
     } | {name: tarball.generated(name, content) for name, content in found.generated.items()}
-    notes = [
-        *listing.notes,
-        *dependencies.notes(found),
-        *procfile.notes(app, found, apt_packages),
-        *workspace_root.notes(app, found),
-        *heroku_files.notes(app, found),
-        *app_json.notes(found, apt_packages),
-        *platform_settings.notes(found, configured),
-        *(procfile.note_of_others(found) if web_line else ()),
-        *(platform_files.notes(found, web_line.removeprefix("web: ")) if web_line else ()),
-        *platform_files.build_notes(found),
-        *websockets.notes(found),
-        *links.notes(app, [name for name in links_of_app if name not in found.generated], listing.names),
-        *suspects.notes(listing.names, lambda name: members[name].start),
-    ]
-    return Contents([members[name] for name in sorted(members)], notes, web_line)
+    return _Checked(listing, links_of_app, found, members)
+
+
+def _notes(app: Path, checked: _Checked, apt_packages: Collection[str], configured: Configured) -> Iterator[str]:
+    """The sentences for the user. They read many files, and only a tarball that is new on this computer needs them."""
+    found, names, web_line = checked.files, checked.listing.names, checked.web_line
+    yield from checked.listing.notes
+    yield from dependencies.notes(found)
+    yield from procfile.notes(app, found, apt_packages)
+    yield from workspace_root.notes(app, found)
+    yield from heroku_files.notes(app, found)
+    yield from app_json.notes(found, apt_packages)
+    yield from platform_settings.notes(found, configured)
+    if web_line:
+        yield from procfile.note_of_others(found)
+        yield from platform_files.notes(found, web_line.removeprefix("web: "))
+    yield from platform_files.build_notes(found)
+    yield from websockets.notes(found)
+    yield from links.notes(app, [name for name in checked.links if name not in found.generated], names)
+    yield from suspects.notes(names, lambda name: checked.members[name].start)
 
 
 def _check(app: Path, contents: _Contents, *, files: Callable[[Path], Listing], apt_packages: Collection[str]) -> None:
