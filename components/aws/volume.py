@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -11,6 +10,7 @@ import pulumi_aws as aws
 from components import naming, volumes
 from components.aws.network import Network
 from components.target import Server, VolumeArgs
+from components.volume_component import VolumeComponent
 
 # EC2 asks for a name, which the instances with NVMe don't use:
 # https://docs.aws.amazon.com/ebs/latest/userguide/nvme-ebs-volumes.html
@@ -32,19 +32,17 @@ DELETABLE_TAG = "Deletable"
 SNAPSHOT_TIME = "03:00"
 
 
-class Volume(pulumi.ComponentResource):
+class Volume(VolumeComponent):
     """An encrypted volume in the zone of the stack's first subnet. It never moves to another zone."""
 
-    volume_id: pulumi.Output[str]
-    path: pulumi.Output[str]
-    location: pulumi.Output[str]
+    VOLUME_INPUT, SERVER_INPUT = "volumeId", "instanceId"
 
     def __init__(self, name: str, args: VolumeArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:aws:Volume", name, None, opts)
         self._label, network = naming.label(name), args.network
         self._child_opts = pulumi.ResourceOptions(parent=self, provider=network.provider)
         owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-        self._volume = aws.ebs.Volume(
+        volume = aws.ebs.Volume(
             self._label,
             availability_zone=network.first_zone,
             encrypted=True,
@@ -59,33 +57,22 @@ class Volume(pulumi.ComponentResource):
         )
         self._snapshot(owner, network.settings.storage_snapshots)
         self._outage_seconds = args.outage_seconds
-        self._attachment: aws.ec2.VolumeAttachment | None = None
-        self.path = self._volume.id.apply(lambda id: PATH.format(id.replace("-", "")))
-        self.location = self._volume.availability_zone
-        self.volume_id = self._volume.id
-        self.register_outputs({"volume_id": self.volume_id, "path": self.path, "location": self.location})
+        self._register(
+            volume_id=volume.id,
+            path=volume.id.apply(lambda id: PATH.format(id.replace("-", ""))),
+            location=volume.availability_zone,
+        )
 
-    def attach(self, server: Server, depends_on: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
-        if self._attachment is None:
-            self._attachment = aws.ec2.VolumeAttachment(
-                self._label,
-                device_name=DEVICE,
-                volume_id=self._volume.id,
-                instance_id=server.instance_id,
-                # By force, AWS would take it from a server that still writes to it.
-                force_detach=False,
-                opts=pulumi.ResourceOptions.merge(
-                    self._child_opts,
-                    volumes.attachment_options(
-                        self._label,
-                        depends_on,
-                        volume="volumeId",
-                        server="instanceId",
-                        outage_seconds=self._outage_seconds,
-                    ),
-                ),
-            )
-        return self._attachment
+    def _attached(self, server: Server, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+        return aws.ec2.VolumeAttachment(
+            self._label,
+            device_name=DEVICE,
+            volume_id=self.volume_id,
+            instance_id=server.instance_id,
+            # By force, AWS would take it from a server that still writes to it.
+            force_detach=False,
+            opts=opts,
+        )
 
     def _snapshot(self, owner: str, count: int) -> None:
         """A snapshot each day, of which the last ``count`` are kept. They stay when the volume is deleted."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pulumi
 import pulumi_digitalocean as do
 
 from components import naming, volumes
 from components.digitalocean.network import Network
 from components.target import Server, VolumeArgs
+from components.volume_component import VolumeComponent
 
 # https://docs.digitalocean.com/products/volumes/how-to/mount/
 PATH = "/dev/disk/by-id/scsi-0DO_Volume_{}"
@@ -17,18 +16,16 @@ PATH = "/dev/disk/by-id/scsi-0DO_Volume_{}"
 DELETABLE_TAG = "deletable"
 
 
-class Volume(pulumi.ComponentResource):
+class Volume(VolumeComponent):
     """A volume in the region of the stack's droplets, which is empty until its server makes a file system."""
 
-    volume_id: pulumi.Output[str]
-    path: pulumi.Output[str]
-    location: pulumi.Output[str]
+    VOLUME_INPUT, SERVER_INPUT = "volumeId", "dropletId"
 
     def __init__(self, name: str, args: VolumeArgs[Network], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gantry:digitalocean:Volume", name, None, opts)
         self._label, network = naming.droplet_volume(name), args.network
         self._child_opts = pulumi.ResourceOptions(parent=self)
-        self._volume = do.Volume(
+        volume = do.Volume(
             self._label,
             region=network.region,
             size=args.gigabytes,
@@ -40,27 +37,13 @@ class Volume(pulumi.ComponentResource):
             ),
         )
         self._outage_seconds = args.outage_seconds
-        self._attachment: do.VolumeAttachment | None = None
-        self.path = pulumi.Output.format(PATH, self._volume.name)
-        self.location = self._volume.region
-        self.volume_id = self._volume.id
-        self.register_outputs({"volume_id": self.volume_id, "path": self.path, "location": self.location})
+        self._register(
+            volume_id=volume.id,
+            path=pulumi.Output.format(PATH, volume.name),
+            location=volume.region,
+        )
 
-    def attach(self, server: Server, depends_on: Sequence[pulumi.Resource]) -> pulumi.CustomResource:
-        if self._attachment is None:
-            self._attachment = do.VolumeAttachment(
-                self._label,
-                droplet_id=server.instance_id.apply(int),
-                volume_id=self._volume.id,
-                opts=pulumi.ResourceOptions.merge(
-                    self._child_opts,
-                    volumes.attachment_options(
-                        self._label,
-                        depends_on,
-                        volume="volumeId",
-                        server="dropletId",
-                        outage_seconds=self._outage_seconds,
-                    ),
-                ),
-            )
-        return self._attachment
+    def _attached(self, server: Server, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
+        return do.VolumeAttachment(
+            self._label, droplet_id=server.instance_id.apply(int), volume_id=self.volume_id, opts=opts
+        )

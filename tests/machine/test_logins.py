@@ -1,4 +1,4 @@
-"""What the two logins of a server may do. Each refusal is tried on a stack's server, with the keys of the stack."""
+"""The rights of the two logins of a server. Each refusal is tried on a stack's server, with the keys of the stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each layer of `gantry check` reports, and what its repair does. tests/machine has the same on a server."""
+"""Each layer of `gantry check`: its reports and its repairs. tests/machine has the same on a server."""
 
 from __future__ import annotations
 
