@@ -45,7 +45,7 @@ class LoadBalancer(_ElbResource, module="lb"):
         outputs=("arn", "arnSuffix", "dnsName", "zoneId", "vpcId", "tagsAll"),
         replaces=("name", "internal", "loadBalancerType"),
         # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/elbv2/load_balancer.go
-        unchanged_when_absent=("accessLogs",),
+        computed=("accessLogs",),
         name=_NAME,
     )  # fmt: skip
 

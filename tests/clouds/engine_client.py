@@ -42,9 +42,14 @@ class EngineClient:
         response = self._send("Create", provider_pb2.CreateRequest(urn=_urn(token, name), properties=properties))
         return response.id, _plain(response.properties)
 
-    def diff(self, token: str, olds: Properties, news: Properties) -> Any:
+    def diff(self, token: str, olds: Properties, news: Properties, *, state: Properties | None = None) -> Any:
+        """The changes between old and new inputs. The state has the old inputs and what the cloud chose."""
         request = provider_pb2.DiffRequest(
-            id="it", urn=_urn(token, "it"), old_inputs=to_struct(olds), news=to_struct(news)
+            id="it",
+            urn=_urn(token, "it"),
+            old_inputs=to_struct(olds),
+            news=to_struct(news),
+            olds=to_struct(state or {}),
         )
         return self._send("Diff", request)
 

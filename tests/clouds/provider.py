@@ -16,7 +16,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import DEFAULTS, with_secrets_of
+from tests.clouds.resource_schema import DEFAULTS
 from tests.clouds.simulated_cloud import Document, ResourceType, SimulatedCloud
 from tools.offline.command_plugin.protocol import CHANNEL_OPTIONS
 from tools.offline.command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
@@ -35,7 +35,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._types = cloud.types()
 
     def Handshake(self, request: Any, context: Any) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False)
 
     def Attach(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -66,7 +66,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         settings = {key: _parsed(value) for key, value in from_struct(request.args).items()}
         _abort_on_error(context, lambda: self._cloud.configure(settings))
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
 
     def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -75,13 +75,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         type_ = self._type(request, context)
         name = request.urn.rpartition("::")[2]
         inputs, mistakes = type_.schema.check(name, from_struct(request.olds), from_struct(request.news))
+        inputs = inputs if mistakes else type_.with_added_inputs(inputs)
         failures = [provider_pb2.CheckFailure(property=mistake.property, reason=mistake.reason) for mistake in mistakes]
         return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=failures)
 
     def Diff(self, request: Any, context: Any) -> Any:
         schema = self._type(request, context).schema
         _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
-        olds, news = from_struct(request.old_inputs), _new_inputs(request)
+        # A computed input that the program left out has the value that the cloud chose.
+        olds = schema.completed(from_struct(request.olds), from_struct(request.old_inputs))
+        news = _new_inputs(request)
         changes, replaces = schema.diff(olds, news)
         response, property_diff = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
         detailed_diff = {
@@ -102,7 +105,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:
         type_, inputs = self._type(request, context), from_struct(request.properties)
         if request.preview:
-            outputs = {key: UNKNOWN for key in type_.schema.outputs if key not in inputs}
+            outputs = {key: UNKNOWN for key in type_.schema.unknown_outputs() if key not in inputs}
             return provider_pb2.CreateResponse(properties=to_struct({**_without_defaults(inputs), **outputs}))
 
         def create() -> tuple[str, Document | None]:
@@ -119,16 +122,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if live is None:
             return provider_pb2.ReadResponse()
         inputs = {key: live.get(key, value) for key, value in olds.items()} if olds else type_.import_inputs(live)
-        inputs = with_secrets_of(olds, inputs)
         outputs = self._outputs(request, olds, live)
         return provider_pb2.ReadResponse(id=request.id, inputs=to_struct(inputs), properties=outputs)
 
     def Update(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
         _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
-        olds, inputs = from_struct(request.old_inputs), _new_inputs(request)
+        olds, state = from_struct(request.old_inputs), from_struct(request.olds)
+        inputs = type_.schema.completed(state, _new_inputs(request))
         if request.preview:
-            state = from_struct(request.olds)
             return provider_pb2.UpdateResponse(properties=to_struct({**state, **_without_defaults(inputs)}))
 
         def update() -> Document | None:
@@ -158,7 +160,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """The outputs, with the version of the state's schema."""
         version = self._cloud.schema_versions.get(_token(request))
         meta = {META: json.dumps({"schema_version": str(version)})} if version else {}
-        return to_struct({**with_secrets_of(inputs, {**_without_defaults(inputs), **live}), **meta})
+        return to_struct({**_without_defaults(inputs), **live, **meta})
 
     def _check_schema_version(self, request: Any, state: Any) -> None:
         """Fail where the real provider would migrate the state. Its migration fails on a state that has only inputs."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi  # noqa: F401  (before the offline plugin, which otherwise loads the SDK messages without the SDK)
@@ -13,10 +14,14 @@ import pulumi  # noqa: F401  (before the offline plugin, which otherwise loads t
 from tools.offline.command_plugin import schema
 from tools.offline.command_plugin.diff import same
 from tools.offline.command_plugin.schema import Failure, Property, checked
-from tools.offline.command_plugin.values import Properties, Value, is_secret, is_unknown, revealed, secret, unwrapped
+from tools.offline.command_plugin.values import SIGNATURE, Properties, Value, is_unknown, revealed
 
 # A Python type, a list of one shape, a map of anything (dict), or the fields of an object. A required name ends in "!".
 Shape = Mapping[str, Any]
+# An input or a field of it. Lists have no part in it: "forwardingRules.targetPort" is the port of every rule.
+Path = str
+# What is wrong with a value; None where nothing is.
+Rule = Callable[[Any], str | None]
 # Under this key the real providers list the inputs that they chose themselves.
 DEFAULTS = "__defaults"
 SUFFIX_DIGITS = 7
@@ -41,59 +46,119 @@ class NameInput:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceSchema:
-    """One resource type. ``outputs`` are the values that only the cloud knows."""
+    """One resource type: what its provider accepts, and which differences between two inputs count as a change."""
 
     inputs: Shape
+    # The values that only the cloud knows.
     outputs: tuple[str, ...] = ()
-    replaces: tuple[str, ...] = ()
-    name: NameInput | None = None
-    # Inputs that may be left out: then the provider reports no change, whatever the cloud has.
-    unchanged_when_absent: tuple[str, ...] = ()
+    replaces: tuple[Path, ...] = ()
     # A change of the first input replaces the resource only where the second one is true.
     replaces_if: tuple[str, str] | None = None
+    # Whether a replacement deletes the old resource first, also if the new one has another name.
+    deletes_first: bool = False
+    name: NameInput | None = None
+    # Terraform's "optional and computed": where the program leaves it out, the cloud's value stays.
+    computed: tuple[Path, ...] = ()
+    # Lists whose order doesn't count.
+    sets: tuple[Path, ...] = ()
+    # How text is spelled when two values are compared.
+    spellings: Mapping[Path, Callable[[str], str]] = field(default_factory=dict[str, Callable[[str], str]])
+    # The values that Check adds where the program names none.
+    defaults: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    # What Check refuses, by path. The path "" stands for all inputs together.
+    rules: Mapping[Path, Rule] = field(default_factory=dict[str, Rule])
 
     def check(self, urn_name: str, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
-        """The inputs with a name, generated where there was none, and their mistakes."""
-        raw_inputs = {key: value for key, value in news.items() if key != DEFAULTS}
+        """The inputs with a name and defaults, and their mistakes."""
+        raw_inputs = {key: revealed(value) for key, value in news.items() if key != DEFAULTS}
         inputs, failures = checked(raw_inputs, _properties(self.inputs))
-        if self.name and not failures:
-            inputs, failures = _with_name(self.name, urn_name, olds=olds, inputs=inputs)
-        return inputs, failures
+        if failures:
+            return inputs, failures
+        defaults = {key: value for key, value in self.defaults.items() if inputs.get(key) is None}
+        if self.name and inputs.get(self.name.input) is None:
+            defaults[self.name.input] = _generated_name(self.name, urn_name, olds)
+        if defaults:
+            inputs = {**inputs, **defaults, DEFAULTS: sorted(defaults)}
+        return inputs, [*self._name_mistakes(inputs), *self._mistakes(inputs)]
+
+    def unknown_outputs(self) -> set[str]:
+        """What a preview of a new resource doesn't know, where the program doesn't say it."""
+        return {*self.outputs, *(path for path in self.computed if "." not in path)}
+
+    def completed(self, olds: Properties, news: Properties) -> Properties:
+        """The new inputs. A computed one that is left out has its old value."""
+        return self._completed(olds, news, "")
 
     def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
         """The inputs that change, and those among them that replace the resource."""
-        changes = [
-            key
-            for key in sorted({*olds, *news} - {DEFAULTS})
-            if not same(revealed(olds.get(key)), revealed(news.get(key)))
-            and not (key in self.unchanged_when_absent and news.get(key) is None)
-        ]
-        replacing_inputs = set(self.replaces)
+        news = self.completed(olds, news)
+        keys = sorted({*olds, *news} - {DEFAULTS})
+        changes = [key for key in keys if not self._same(key, olds, news)]
+        replacing_paths = set(self.replaces)
         if self.replaces_if and revealed(news.get(self.replaces_if[1])) is True:
-            replacing_inputs.add(self.replaces_if[0])
+            replacing_paths.add(self.replaces_if[0])
+        replacing_inputs = {path.partition(".")[0] for path in replacing_paths if not self._same(path, olds, news)}
         return changes, [key for key in changes if key in replacing_inputs]
 
     def deletes_before_replace(self, news: Properties) -> bool:
-        """Whether the old resource must go first, because the new one has the same name."""
-        return self.name is not None and self.name.input not in _default_inputs(news)
+        """Whether the old resource must go first. It must if the new one has the same name."""
+        return self.deletes_first or (self.name is not None and self.name.input not in _default_inputs(news))
+
+    def _completed(self, olds: Properties, news: Properties, prefix: Path) -> Properties:
+        kept = {key: old for key, old in olds.items() if prefix + key in self.computed and news.get(key) is None}
+        return {**{key: self._completed_value(olds.get(key), new, prefix + key) for key, new in news.items()}, **kept}
+
+    def _completed_value(self, old: Value, new: Value, path: Path) -> Value:
+        if isinstance(old, list) and isinstance(new, list) and path not in self.sets and len(old) == len(new):
+            return [self._completed_value(*pair, path) for pair in zip(old, new, strict=True)]
+        if isinstance(old, dict) and isinstance(new, dict) and SIGNATURE not in new:
+            return self._completed(old, new, f"{path}.")
+        return new
+
+    def _same(self, path: Path, olds: Properties, news: Properties) -> bool:
+        old, new = (self._comparable(list(_values_at(path, inputs)), path) for inputs in (olds, news))
+        return same(old, new)
+
+    def _comparable(self, value: Value, path: Path) -> Value:
+        """The value in the spelling and the order in which the provider compares it."""
+        if isinstance(value, list):
+            elements = [self._comparable(element, path) for element in value]
+            return sorted(elements, key=json.dumps) if path in self.sets else elements
+        if isinstance(value, dict):
+            return {key: self._comparable(value[key], f"{path}.{key}") for key in sorted(value)}
+        if isinstance(value, str) and path in self.spellings and not is_unknown(value):
+            return self.spellings[path](value)
+        return value
+
+    def _name_mistakes(self, inputs: Properties) -> list[Failure]:
+        if self.name is None or is_unknown(name := inputs[self.name.input]):
+            return []
+        return [Failure(self.name.input, reason) for reason in _mistakes_of_name(self.name, str(name))]
+
+    def _mistakes(self, inputs: Properties) -> list[Failure]:
+        values = [(path, rule, value) for path, rule in self.rules.items() for value in _values_at(path, inputs)]
+        reasons = [(path, rule(value)) for path, rule, value in values if not is_unknown(value)]
+        return [Failure(path, reason) for path, reason in reasons if reason]
 
 
-def with_secrets_of(inputs: Properties, outputs: Mapping[str, Value]) -> Properties:
-    """The outputs. Those whose input is secret are secret as well."""
-    return {key: secret(value) if is_secret(inputs.get(key)) else value for key, value in outputs.items()}
+def _values_at(path: Path, inputs: Properties) -> Iterator[Value]:
+    """The values at a path: none where it is left out, several where it leads through a list."""
+    if not path:
+        yield inputs
+        return
+    name, _, rest = path.partition(".")
+    value = inputs.get(name)
+    for element in value if rest and isinstance(value, list) else [value]:
+        if rest and isinstance(element, dict):
+            yield from _values_at(rest, element)
+        elif not rest and element is not None:
+            yield element
 
 
-def _with_name(
-    rule: NameInput, urn_name: str, *, olds: Properties, inputs: Properties
-) -> tuple[Properties, list[Failure]]:
-    name = unwrapped(inputs.get(rule.input))
-    if name is None:
-        previous_name = olds.get(rule.input) if rule.input in _default_inputs(olds) else None
-        name = previous_name or f"{urn_name}-{secrets.token_hex(4)[:SUFFIX_DIGITS]}"
-        inputs = {**inputs, rule.input: name, DEFAULTS: [rule.input]}
-    if is_unknown(name):
-        return inputs, []
-    return inputs, [Failure(rule.input, reason) for reason in _mistakes(rule, str(name))]
+def _generated_name(rule: NameInput, urn_name: str, olds: Properties) -> Value:
+    """The name that the old inputs have, if it was generated; otherwise a new one."""
+    previous_name = olds.get(rule.input) if rule.input in _default_inputs(olds) else None
+    return previous_name or f"{urn_name}-{secrets.token_hex(4)[:SUFFIX_DIGITS]}"
 
 
 def _default_inputs(inputs: Properties) -> list[Value]:
@@ -101,7 +166,7 @@ def _default_inputs(inputs: Properties) -> list[Value]:
     return names if isinstance(names, list) else []
 
 
-def _mistakes(rule: NameInput, name: str) -> list[str]:
+def _mistakes_of_name(rule: NameInput, name: str) -> list[str]:
     if len(name) > rule.limit:
         return [f"{name!r} has {len(name)} characters, and {rule.input} takes {rule.limit}"]
     if not re.fullmatch(rule.pattern, name):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from tests.clouds.faults import Faults
 from tests.clouds.infrastructure import Infrastructure, RecordedInfrastructure
 from tests.clouds.resource_schema import ResourceSchema
+from tools.offline.command_plugin.values import Properties
 
 Document = dict[str, Any]
 # A look-up of the provider, such as aws:ec2/getAmi:getAmi. It takes arguments and gives results.
@@ -40,6 +41,10 @@ class ResourceType(ABC):
     @abstractmethod
     def delete(self, id: str) -> None:
         """Delete a resource. Where the real provider accepts that, it may be gone already."""
+
+    def with_added_inputs(self, inputs: Properties) -> Properties:
+        """Checked inputs with those that the provider adds, such as a stack's default tags."""
+        return inputs
 
     def import_inputs(self, live: Document) -> Document:
         """The inputs of a resource that Pulumi hasn't created, from what the cloud knows of it."""

@@ -12,7 +12,7 @@ from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.engine_client import EngineClient, ProviderError, connect_engine
 from tests.clouds.infrastructure import ANYWHERE, RecordedInfrastructure, Rule, Topology
 from tests.clouds.simulated_cloud import token_of
-from tools.offline.command_plugin.values import UNKNOWN, is_secret, is_unknown, secret
+from tools.offline.command_plugin.values import UNKNOWN, is_unknown
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+GhkGYcGwF6Xj1TqQ0VYqS0u1vE5nH2mJ1p0yq3fJk it"
 VPC, SSH_KEY, DROPLET, TAG, FIREWALL, BALANCER, RESERVED_IP, ASSIGNMENT, PROJECT, PROJECT_RESOURCES = (
@@ -108,9 +108,8 @@ def test_a_key_and_an_address_range_that_are_in_use_are_refused(digitalocean_eng
 def test_a_preview_creates_nothing_and_does_not_know_the_values_that_the_cloud_chooses(
     digitalocean: SimulatedDigitalOcean, digitalocean_engine: EngineClient
 ):
-    outputs = digitalocean_engine.preview(DROPLET, **droplet(UNKNOWN, userData=secret("key")))
+    outputs = digitalocean_engine.preview(DROPLET, **droplet(UNKNOWN))
     assert is_unknown(outputs["ipv4Address"])
-    assert is_secret(outputs["userData"])
     assert digitalocean.leftovers() == []
 
 
