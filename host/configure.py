@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import commands, files, log_rotation, nginx_limits, systemd, update_window
+from host import commands, files, log_rotation, nginx_limits, nginx_upgrade, systemd, update_window
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -83,7 +84,10 @@ def apply(paths: Paths, configuration: Configuration, run: Run | None = None) ->
         try:
             # Before the first configuration, there are no visitors whose connections a restart would close.
             is_first = before.get(str(Paths().host_program), "") is None
-            _reload(to_reload, run, nginx_verb="restart" if is_first else "reload-or-restart")
+            _check_files(to_reload, run)
+            reads_nginx = _any_starts(to_reload, NGINX_PREFIXES)
+            with nginx_upgrade.lossless_reload(paths) if reads_nginx else nullcontext():
+                _reload(to_reload, run, nginx_verb="restart" if is_first else "reload-or-restart")
         except RefusedError:
             for name, content in before.items():
                 _restore(paths.root, name, content)
@@ -184,18 +188,21 @@ def directives(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _reload(changed: Sequence[str], run: Run, *, nginx_verb: str) -> None:
-    """Check the changed files and reload the services that read them. Raises RefusedError if a check fails."""
-    nginx, firewall = _any_starts(changed, NGINX_PREFIXES), _any_starts(changed, FIREWALL_PREFIXES)
+def _check_files(changed: Sequence[str], run: Run) -> None:
+    """Raises RefusedError if a program refuses its changed files."""
     try:
-        if nginx:
+        if _any_starts(changed, NGINX_PREFIXES):
             run(["nginx", "-t", "-q"])
-        if firewall:
+        if _any_starts(changed, FIREWALL_PREFIXES):
             run(["nft", "--check", "--file", FIREWALL])
         if SSH_SETTINGS in changed:
             run(["sshd", "-t"])
     except ReleaseError as error:
         raise RefusedError(str(error)) from None
+
+
+def _reload(changed: Sequence[str], run: Run, *, nginx_verb: str) -> None:
+    """Reload the services that read the changed files."""
     if _any_starts(changed, UNIT_PREFIXES):
         run(["systemctl", "daemon-reload"])
     if str(Paths().units / systemd.SWAP_UNIT) in changed:
@@ -205,9 +212,9 @@ def _reload(changed: Sequence[str], run: Run, *, nginx_verb: str) -> None:
         run(["systemctl", "restart", "systemd-journald"])
     for timer in dict.fromkeys(name for path, name in TIMERS.items() if path in changed):
         run(["systemctl", "restart", timer])
-    if firewall:
+    if _any_starts(changed, FIREWALL_PREFIXES):
         reload_firewall(run)
-    if nginx:
+    if _any_starts(changed, NGINX_PREFIXES):
         run(["systemctl", nginx_verb, "nginx"])
     if SSH_SETTINGS in changed:
         # Open connections stay open.

@@ -1,22 +1,23 @@
-"""Replaces the running Nginx by a new one with the same sockets, without a failed request."""
+"""Reloads Nginx, or replaces it by a new one with the same sockets, without a failed request."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from host import files, listening
+from host import last_responses, listening
+from host.console import say
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.waiting import wait_until
 
-# For so long, each response ends its connection. After that, only connections that are idle for longer are left.
-LAST_RESPONSE_SECONDS = 3.0
 # How long the new master may take to start, and the old one to finish its requests.
 START_SECONDS, FINISH_SECONDS = 10.0, 60.0
+# How long the workers of a reloaded Nginx may take to stop accepting.
+RELOAD_SECONDS = 10.0
 PID_FILE = Path("/run/nginx.pid")
 # Nginx renames the file to this while the master that is replaced runs.
 OLD_PID_FILE = Path("/run/nginx.pid.oldbin")
@@ -37,14 +38,29 @@ def upgrade(paths: Paths) -> None:
     _signal(old, signal.SIGUSR2)
     if not wait_until(lambda: _master() not in (0, old) and bool(_children(_master())), START_SECONDS):
         raise ReleaseError("Nginx doesn't start with its new code: see /var/log/nginx/error.log")
-    files.write(paths.last_responses, b"", 0o644)
-    try:
-        time.sleep(LAST_RESPONSE_SECONDS)
+    with last_responses.ended_connections(paths):
         _signal(old, signal.SIGQUIT)
         if not wait_until(lambda: not _is_nginx(old), FINISH_SECONDS):
             raise _unfinished(old)
-    finally:
-        paths.last_responses.unlink(missing_ok=True)
+
+
+@contextmanager
+def lossless_reload(paths: Paths) -> Generator[None]:
+    """A block that reloads Nginx. It ends when the workers with the old configuration accept no more connections.
+
+    If there are visitors, it begins when their kept connections have ended.
+    """
+    # A run that was killed may have left the mark.
+    paths.last_responses.unlink(missing_ok=True)
+    if not _requests(_master()):
+        yield
+        return
+    workers = _children(_master())
+    with last_responses.ended_connections(paths):
+        yield
+        # An old worker would keep a new connection open, and close it a moment later.
+        if not wait_until(lambda: not any(_accepts(worker) for worker in workers), RELOAD_SECONDS):
+            say(f"  Nginx still uses its old configuration after {RELOAD_SECONDS:g} s: see /var/log/nginx/error.log")
 
 
 def _unfinished(master: int) -> ReleaseError:
@@ -81,6 +97,13 @@ def _children(process: int) -> list[str]:
         return Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except OSError:
         return []
+
+
+def _accepts(worker: str) -> bool:
+    """Whether a process is a worker that isn't shutting down. Nginx says that in the process's title."""
+    with suppress(OSError):
+        return Path(f"/proc/{worker}/cmdline").read_bytes().strip(b"\0 ") == b"nginx: worker process"
+    return False
 
 
 def _requests(master: int) -> int:

@@ -186,6 +186,22 @@ def test_an_update_that_is_killed_before_nginx_is_replaced_keeps_static_files_of
     assert [row[1] for row in rows] == ["close"] * 3 + ["keep-alive"] * 3
 
 
+def test_a_changed_site_loses_no_request_on_kept_connections(server: PageAppServer):
+    server.serve("good")
+    try:
+        with server.clients() as clients:
+            for rate in (1000, 2000):
+                server.change_settings(requests_per_second=rate)
+                server.configure()
+            time.sleep(0.5)
+    finally:
+        server.change_settings(requests_per_second=None)
+        server.configure()
+    assert clients.pages["good"] > 100
+    assert not clients.failures
+    assert not server.ssh("ls /run/gantry-last-responses", check=False)
+
+
 def test_a_reboot_that_a_single_server_needs_is_left_to_its_owner_and_named(server: PageAppServer):
     server.serve("good")
     server.script("touch /run/reboot-required && echo linux-image-amd64 > /run/reboot-required.pkgs")

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from host import files
+from host import files, nginx_upgrade
 from host.configure import Configuration, configure
 from host.deployment import env_file
 from host.errors import ReleaseError
@@ -91,6 +93,26 @@ def test_nginx_is_restarted_before_it_has_visitors_and_later_only_reloaded(
     configure(Paths(tmp_path), Configuration({SITE: "two\n", drop_in: "two\n"}, {program: "b"}), services)
     assert services.commands[-1] == "systemctl reload-or-restart nginx"
     assert "Nginx gets its new restrictions when it starts the next time" in capsys.readouterr().out
+
+
+def test_nginx_is_reloaded_in_the_block_that_loses_no_request_and_after_the_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    events, services = list[str](), Services()
+
+    @contextmanager
+    def lossless_reload(_: Paths) -> Generator[None]:
+        events.extend(["begin", *services.commands])
+        yield
+        events.append("end")
+
+    monkeypatch.setattr(nginx_upgrade, "lossless_reload", lossless_reload)
+    configure(Paths(tmp_path), CONFIGURATION, services)
+    assert events == ["begin", "nginx -t -q", "end"]
+    services.commands.clear()
+    configure(Paths(tmp_path), Configuration({**CONFIGURATION.files, UNIT: "[Unit]\n"}, CONFIGURATION.links), services)
+    assert services.commands == ["systemctl daemon-reload"]
+    assert len(events) == 3
 
 
 def test_an_unchanged_configuration_reloads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host import nginx_upgrade
+from host import files, last_responses, nginx_upgrade
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.waiting import wait_until
@@ -33,7 +33,8 @@ class FakeNginx:
         monkeypatch.setattr(nginx_upgrade, "_children", lambda process: ["1"] if process in self.running else [])
         monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 2)
         monkeypatch.setattr(nginx_upgrade, "_signal", self.signal)
-        for name in ("LAST_RESPONSE_SECONDS", "START_SECONDS", "FINISH_SECONDS"):
+        monkeypatch.setattr(last_responses, "SECONDS", 0)
+        for name in ("START_SECONDS", "FINISH_SECONDS"):
             monkeypatch.setattr(nginx_upgrade, name, 0)
 
     def signal(self, process: int, number: signal.Signals) -> None:
@@ -87,6 +88,39 @@ def test_an_old_master_with_long_downloads_is_named_now_and_in_the_next_night(ng
             nginx_upgrade.upgrade(Paths(tmp_path))
         assert len(nginx.signals) == signals
         assert not Paths(tmp_path).last_responses.exists()
+
+
+def test_a_reload_ends_when_the_old_workers_accept_no_more_connections(
+    nginx: FakeNginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    paths, answers = Paths(tmp_path), iter([True, True, False])
+    monkeypatch.setattr(nginx_upgrade, "_accepts", lambda _: next(answers))
+    monkeypatch.setattr(nginx_upgrade, "RELOAD_SECONDS", 10)
+    with nginx_upgrade.lossless_reload(paths):
+        assert paths.last_responses.exists()
+    assert next(answers, None) is None
+    assert not paths.last_responses.exists()
+
+
+def test_old_workers_that_go_on_are_named(
+    nginx: FakeNginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(nginx_upgrade, "_accepts", lambda _: True)
+    monkeypatch.setattr(nginx_upgrade, "RELOAD_SECONDS", 0)
+    with nginx_upgrade.lossless_reload(Paths(tmp_path)):
+        pass
+    assert "Nginx still uses its old configuration after 0 s" in capsys.readouterr().out
+
+
+def test_a_reload_without_visitors_waits_for_nothing_and_removes_the_mark_of_a_killed_run(
+    nginx: FakeNginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    paths = Paths(tmp_path)
+    monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 0)
+    monkeypatch.setattr(last_responses, "SECONDS", 600)
+    files.write(paths.last_responses, b"", 0o644)
+    with nginx_upgrade.lossless_reload(paths):
+        assert not paths.last_responses.exists()
 
 
 def test_other_programs_and_processes_that_have_ended_are_not_nginx():
