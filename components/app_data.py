@@ -92,9 +92,9 @@ class _NoConnectionError(UnreadableError):
     """Another address, or another try, may help."""
 
 
-def from_export(state: Mapping[str, Any]) -> list[Resource]:
-    """The resources in the output of `pulumi stack export --show-secrets`."""
-    resources: list[dict[str, Any]] = state["deployment"].get("resources") or []
+def resources_of(deployment: Mapping[str, Any]) -> list[Resource]:
+    """The resources in the field ``deployment`` of `pulumi stack export --show-secrets`."""
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
     return [
         Resource(
             urn=resource["urn"],

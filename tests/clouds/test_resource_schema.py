@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clouds.resource_schema import DEFAULTS, NameInput, ResourceSchema
-from tools.offline.command_plugin.values import UNKNOWN
+from tools.offline.command_plugin.values import UNKNOWN, Properties
 
 SCHEMA = ResourceSchema(
     inputs={
@@ -53,7 +53,7 @@ def test_a_difference_is_a_change_where_the_schema_says_so(
 
 
 def test_a_change_of_one_field_replaces_the_resource_and_a_change_of_its_neighbour_does_not():
-    olds = {"disk": {"size": 8, "encrypted": True}}
+    olds: Properties = {"disk": {"size": 8, "encrypted": True}}
     assert SCHEMA.diff(olds, {"disk": {"size": 9, "encrypted": True}}) == (["disk"], [])
     assert SCHEMA.diff(olds, {"disk": {"size": 8, "encrypted": False}}) == (["disk"], ["disk"])
     assert SCHEMA.diff(olds, {"disk": {"size": 8}}) == (["disk"], ["disk"])

@@ -67,11 +67,11 @@ def test_the_machine_of_a_balancer_is_no_server():
 def test_an_exported_state_shows_secrets_and_servers_that_wait_for_their_deletion():
     secret = {app_data._SECRET: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps({"host": "203.0.113.7"})}
     resource = {"urn": SERVER, "id": ID, "delete": True, "outputs": {"connection": secret, "list": [1]}}
-    [read] = app_data.from_export({"deployment": {"resources": [resource]}})
+    [read] = app_data.resources_of({"resources": [resource]})
     assert (read.outputs["connection"], read.outputs["id"], read.is_pending) == ({"host": "203.0.113.7"}, ID, True)
     hidden = {**resource, "outputs": {"connection": {app_data._SECRET: "1b47", "ciphertext": "v1:x"}}}
-    assert app_data.from_export({"deployment": {"resources": [hidden]}})[0].outputs["connection"] is None
-    assert app_data.from_export({"deployment": {}}) == []
+    assert app_data.resources_of({"resources": [hidden]})[0].outputs["connection"] is None
+    assert app_data.resources_of({}) == []
 
 
 class SshAnswers:

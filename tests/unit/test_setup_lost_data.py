@@ -9,7 +9,7 @@ import pytest
 
 from components import app_data, data_guard
 from components.app_data import Contents, StateServer
-from tools.setup import backend, failure, lost_data
+from tools.setup import backend, failure, lost_data, stack_state
 from tools.setup.report import SetupError
 
 PROGRAM = """import json, sys
@@ -40,7 +40,7 @@ def write_state(folder: Path, *servers: dict[str, Any]) -> dict[str, str]:
     (folder / "state.json").write_text(json.dumps({"deployment": {"resources": resources}}))
     file = folder / ".pulumi/stacks/gantry/dev.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(resources, indent=4))
+    file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": "dev", "latest": {"resources": resources}}}))
     return {"PULUMI_BACKEND_URL": backend.in_folder(folder)}
 
 
@@ -61,17 +61,34 @@ def test_up_does_not_end_the_replacement_of_a_server_with_files_that_a_failed_up
     pulumi: list[str], with_files: list[str], tmp_path: Path
 ):
     env = write_state(tmp_path, {"id": "i-2"})
-    lost_data.require_no_loss(pulumi, "dev", env)
+    require_no_loss(pulumi, env)
     assert with_files == []
     env = write_state(tmp_path, {"id": "i-2"}, {"id": "i-1", "delete": True})
     with pytest.raises(SetupError, match="dev-0 was replaced by a failed `up`: its /var/lib/app has 1 file"):
-        lost_data.require_no_loss(pulumi, "dev", env)
+        require_no_loss(pulumi, env)
     # The state of another backend is read by Pulumi.
     with pytest.raises(SetupError):
-        lost_data.require_no_loss(pulumi, "dev", {"PULUMI_BACKEND_URL": "s3://bucket"})
+        require_no_loss(pulumi, {"PULUMI_BACKEND_URL": "s3://bucket"})
     assert with_files == ["i-1", "i-1"]
     write_program(tmp_path, loses=True)
-    lost_data.require_no_loss(pulumi, "dev", env)
+    require_no_loss(pulumi, env)
+
+
+def require_no_loss(pulumi: list[str], env: dict[str, str]) -> None:
+    lost_data.require_no_loss(pulumi, "dev", env, stack_state.read(pulumi, "dev", env))
+
+
+def test_a_state_is_read_from_its_file_and_by_pulumi_where_that_is_compressed_or_elsewhere(
+    pulumi: list[str], tmp_path: Path
+):
+    env = write_state(tmp_path, {"id": "i-1"})
+    assert stack_state.read(["false"], "dev", env)["resources"][0]["id"] == "i-1"
+    assert stack_state.read(["false"], "new", env) == {}
+    with pytest.raises(SetupError, match="The state of the stack can't be read"):
+        stack_state.read(["false"], "dev", {"PULUMI_BACKEND_URL": "s3://bucket"})
+    [file] = tmp_path.rglob("dev.json")
+    file.rename(f"{file}.gz")
+    assert stack_state.read(pulumi, "dev", env)["resources"][0]["id"] == "i-1"
 
 
 def test_destroy_names_every_server_and_goes_on(

@@ -99,12 +99,11 @@ def recover(pulumi: Pulumi) -> int:
     return 0
 
 
-def require_assigned_address(pulumi: Pulumi) -> None:
+def require_assigned_address(pulumi: Pulumi, deployment: Mapping[str, Any]) -> None:
     """Before an `up` on DigitalOcean: raises SetupError if the provider would crash when it deletes the assignment.
 
-    That is so if somebody has detached or deleted the stack's address.
+    That is so if somebody has detached or deleted the address of the stack, whose state is ``deployment``.
     """
-    deployment = cast("dict[str, Any]", pulumi.export_state().get("deployment") or {})
     assignments = [one for one in state.resources(deployment) if one["type"] == digitalocean.ASSIGNMENT]
     if assignments and (missing := _DigitalOcean(pulumi).missing(assignments)):
         addresses = ", ".join(resource["inputs"]["ipAddress"] for resource in missing)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 from components import app_data, data_loss
 from components.app_data import StateServer
-from tools.setup import backend
-from tools.setup.paths import ROOT
+from tools.setup import stack_state
 from tools.setup.report import SetupError, say
 
 VARIABLES = {data_loss.STOP_IN_PREVIEW: "true"}
@@ -30,12 +27,15 @@ def announce(pulumi: Sequence[str], stack: str | None, env: Mapping[str, str]) -
         say(f"destroy deletes {line}")
 
 
-def require_no_loss(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> None:
+def require_no_loss(
+    pulumi: Sequence[str], stack: str, env: Mapping[str, str], deployment: stack_state.Deployment
+) -> None:
     """Before `up`: raises SetupError for files of servers that a failed `up` replaced and didn't delete yet.
 
-    The program can't see these servers, and the engine deletes them in any case.
+    ``deployment`` is the stack's state, which may have encrypted secrets. The program can't see these servers, and the
+    engine deletes them in any case.
     """
-    if not _may_have_pending(pulumi, stack, env):
+    if not any(server.is_pending for server in app_data.servers_in(app_data.resources_of(deployment))):
         return
     servers = [server for server in _servers(pulumi, stack, env) if server.is_pending]
     accepted = _setting(pulumi, stack, env, "loseData").split(",")
@@ -51,26 +51,10 @@ def require_no_loss(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -
         raise SetupError(text)
 
 
-def _may_have_pending(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> bool:
-    """Whether the state may have a server that waits for its deletion.
-
-    A state in a file on this computer is read directly, because the engine would need half a second.
-    """
-    file = backend.state_file(env.get("PULUMI_BACKEND_URL", ""), ROOT / "Pulumi.yaml", stack)
-    if file is None:
-        return any(server.is_pending for server in _servers(pulumi, stack, env, secrets=False))
-    return file.is_file() and b'"delete": true' in file.read_bytes()
-
-
-def _servers(
-    pulumi: Sequence[str], stack: str | None, env: Mapping[str, str], *, secrets: bool = True
-) -> list[StateServer]:
-    words = ["stack", "export", *(["--stack", stack] if stack else []), *(["--show-secrets"] if secrets else [])]
-    # A question for the passphrase would be invisible here.
-    result = subprocess.run([*pulumi, *words, "--non-interactive"], env=env, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise SetupError(f"The state of the stack can't be read:\n{result.stderr.strip()}")
-    return app_data.servers_in(app_data.from_export(cast("dict[str, Any]", json.loads(result.stdout))))
+def _servers(pulumi: Sequence[str], stack: str | None, env: Mapping[str, str]) -> list[StateServer]:
+    """The servers with their logins."""
+    deployment = stack_state.exported(pulumi, stack, env, secrets=True)
+    return app_data.servers_in(app_data.resources_of(deployment))
 
 
 def _setting(pulumi: Sequence[str], stack: str, env: Mapping[str, str], key: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from components.local.volume_store import DELETE_STORAGE
 from tools.recover import command as recovering
-from tools.setup import backend, failure, lost_data, site_check
+from tools.setup import backend, failure, lost_data, site_check, stack_state
 from tools.setup.debian_packages import LOCAL_TARGET, TESTS, install_packages
 from tools.setup.engine_env import for_command
 from tools.setup.engine_events import VARIABLES, events
@@ -104,10 +104,11 @@ def run(command: str, stack: str, environ: Mapping[str, str], file: str | None =
     if command == "destroy":
         lost_data.announce([pulumi], stack, env)
     if command == "up":
-        lost_data.require_no_loss([pulumi], stack, env)
+        deployment = stack_state.read([pulumi], stack, env)
+        lost_data.require_no_loss([pulumi], stack, env, deployment)
         if target in NEEDS_REFRESH:
             recovering.require_assigned_address(
-                recovering.Pulumi(program=pulumi, stack=stack, env=env, config_file=file)
+                recovering.Pulumi(program=pulumi, stack=stack, env=env, config_file=file), deployment
             )
     try:
         status = _up([pulumi, *words], stack, env) if command == "up" else run_in_foreground([pulumi, *words], env)
