@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from host import deployment, files, processes, state
+from host import deployment, files, processes, state, uploads
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -48,6 +48,6 @@ def _remove_release_folder(paths: Paths, failed: str) -> None:
     release = deployment.release_of(failed)
     others = {deployment.release_of(name) for name in state.needed(paths)}
     folder = paths.releases / release
-    # Without its tarball, the release couldn't be unpacked again.
-    if release not in others and paths.tarball(release).exists() and folder.exists():
+    # Without its tarball, or with a part of it, the release couldn't be unpacked again.
+    if release not in others and folder.exists() and uploads.is_complete(paths.tarball(release)):
         files.remove_tree(folder)

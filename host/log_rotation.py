@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from host import open_files
 from host.console import say
 from host.paths import Paths
 
@@ -257,7 +258,7 @@ def _nginx_processes(paths: Paths) -> Iterator[_Process]:
             # Before Nginx has this title, the signal would end it.
             title = (folder / "cmdline").read_bytes()
             if title.startswith((b"nginx: master", b"nginx: worker")):
-                yield _Process(int(folder.name), title.startswith(b"nginx: master"), _files_of(folder))
+                yield _Process(int(folder.name), title.startswith(b"nginx: master"), open_files.of(folder))
 
 
 def _is_owners(process: Path) -> bool:
@@ -266,11 +267,3 @@ def _is_owners(process: Path) -> bool:
     with suppress(KeyError):
         return user in (os.getuid(), pwd.getpwnam(OWNER).pw_uid)
     return user == os.getuid()
-
-
-def _files_of(process: Path) -> frozenset[str]:
-    found: set[str] = set()
-    for descriptor in (process / "fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.add(str(descriptor.readlink()))
-    return frozenset(found)

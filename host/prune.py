@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from host import assets, build, deployment, files, processes, release_phase, state
+from host import assets, build, deployment, files, processes, release_phase, state, uploads
 from host.packages import pythons, venv
 from host.paths import Paths
 
@@ -61,11 +61,12 @@ def _prune_venvs(paths: Paths, releases: set[str], deployments: set[str]) -> Non
 
 def _prune_uploads(paths: Paths) -> None:
     # The deploy user may have made links and folders there.
-    uploads = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.lstat().st_mtime)
-    unpacked = [upload for upload in uploads if (paths.releases / upload.stem).is_dir()]
+    by_age = sorted(paths.incoming.glob("*.tar"), key=lambda upload: upload.lstat().st_mtime)
+    unpacked = [upload for upload in by_age if (paths.releases / upload.stem).is_dir()]
     # The newest stay: a failed release may be tried again, and another operator may be about to release one.
-    for upload in {*unpacked, *uploads[:-KEPT_UPLOADS]}:
+    for upload in {*unpacked, *by_age[:-KEPT_UPLOADS]}:
         files.discard(upload)
+    uploads.remove_partial(paths)
     used = paths.host_program.resolve()
     for folder in (paths.incoming, paths.program_uploads, paths.programs):
         for program in folder.glob("host-*.pyz*"):

@@ -52,9 +52,12 @@ def _swap(setting: str) -> None:
 
 
 def _rotate_logs(days: str) -> None:
-    from host import log_rotation
+    from host import log_rotation, uploads
 
-    log_rotation.rotate(Paths(), int(days))
+    paths = Paths()
+    # First, because on a full disk the rotation may fail.
+    uploads.make_room(paths)
+    log_rotation.rotate(paths, int(days))
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import posixpath
 import shutil
-import stat
 import tarfile
 from collections.abc import Container
 from pathlib import Path
 
-from host import files, procfile, state
+from host import files, procfile, state, uploads
 from host.errors import ReleaseError
 from host.packages import venv
 from host.paths import Paths
@@ -45,7 +42,7 @@ def _megabytes(size: int) -> str:
 
 def _needed(paths: Paths, tarball: Path, release: str) -> tuple[int, int]:
     """Bytes and files: twice the tarball, its copies, and the packages unless another release has installed them."""
-    with _opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
+    with uploads.opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
         members = {posixpath.normpath(member.name): member for member in archive.getmembers()}
 
         def read(name: str) -> bytes | None:
@@ -81,7 +78,7 @@ def unpack(paths: Paths, release: str) -> str:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with _opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
+        with uploads.opened(tarball) as stream, tarfile.open(fileobj=stream) as archive:
             _extract(archive, partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -106,18 +103,8 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> None:
     archive.extractall(folder)
 
 
-def _opened(tarball: Path) -> io.BufferedReader:
-    """The upload, opened for reading. Raises OSError for a link, because this program may read more than its owner."""
-    descriptor = os.open(tarball, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"the upload {tarball} isn't a file")
-    return os.fdopen(descriptor, "rb")
-
-
 def _verify(tarball: Path, release: str) -> None:
-    with _opened(tarball) as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = uploads.digest(tarball)
     if not digest.startswith(release):
         raise ReleaseError(
             f"the upload {tarball} has digest {digest[:12]}, not {release}: it was cut off or changed during the"

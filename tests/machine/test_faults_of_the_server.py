@@ -231,6 +231,29 @@ def test_a_disk_without_free_inodes_refuses_a_release(server: PageAppServer, sma
     assert not clients.failures
 
 
+@pytest.fixture
+def small_disk_for_uploads(server: PageAppServer) -> Iterator[None]:
+    """Moves the uploads to a file system of 60 MB."""
+    server.serve("good")
+    server.ssh("sudo mount -t tmpfs -o size=60m,mode=755,uid=deploy none /opt/gantry/incoming")
+    yield
+    server.ssh("sudo umount --lazy /opt/gantry/incoming")
+
+
+def test_a_disk_that_a_cut_off_upload_has_filled_gets_free_again(server: PageAppServer, small_disk_for_uploads: None):
+    """Pulumi's official command plugin leaves the part that arrived."""
+    folder = "/opt/gantry/incoming"
+    with server.clients() as clients:
+        result = server.ssh(
+            f"head -c 90000000 /dev/zero > {folder}/aaaaaaaaaaaa.tar || stat -c %s {folder}/a*", check=False
+        )
+        assert int(result) > 50_000_000
+        server.wait_until(lambda: not server.ssh(f"ls {folder}"), "the removal of the part", 60)
+    assert not clients.failures
+    assert "this upload was cut off" in server.ssh("sudo journalctl --unit gantry-logs --no-pager")
+    server.serve("next")
+
+
 def test_an_unreachable_registry_fails_only_releases_with_new_packages(server: PageAppServer):
     server.serve("good")
     rules = "add table inet cut; add chain inet cut out { type filter hook output priority -10; };"

@@ -75,7 +75,7 @@ def test_the_cause_is_found_in_the_errors_of_commands(text: str, line: str):
     "text",
     [
         "failed to write /opt/gantry/incoming/3f2a.tar: 4096 of 102400 bytes arrived",
-        'failed to copy file to remote: sftp: "Failure" (SSH_FX_FAILURE)',
+        'failed to copy file a/3f2a.tar to remote path /opt/gantry/incoming/3f2a.tar: sftp: "Failure" (SSH_FX_FAILURE)',
     ],
     ids=["of the offline plugin", "of Pulumi's plugin"],
 )
@@ -83,7 +83,7 @@ def test_an_upload_that_a_server_cannot_write_names_its_disk(text: str):
     upload = COMMAND.replace("command:remote:Command::dev-1-release", "command:remote:CopyToRemote::dev-1-app")
     lines = last_lines((upload, "error", text))
     assert lines[1].startswith("  dev-1-app: failed to ")
-    assert "Its disk may be full: `sudo gantry check` shows that." in "\n".join(lines)
+    assert "Its disk may have too little space: `df -h /` shows that." in "\n".join(lines)
     assert "  bin/ssh --stack dev dev-1 sudo gantry check" in lines
 
 

@@ -69,7 +69,7 @@ class Failure:
             after = command["cause"]
         message, outcome, advice = outcomes.split(after)
         if self.type == _UPLOAD_TYPE and _UPLOAD_FAILURE.search(message):
-            advice = "The server couldn't write the upload. Its disk may be full: `sudo gantry check` shows that."
+            advice = "The server couldn't write the upload. Its disk may have too little space: `df -h /` shows that."
         sentence = reason_of(ReleaseError(_LABEL.sub("", message), advice), {})
         return [f"{self.name}: {sentence}", *filter(None, [outcome]), *self.notes]
 
