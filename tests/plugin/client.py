@@ -36,6 +36,12 @@ def is_secret(value: Any) -> bool:
     return isinstance(value, dict) and value.get(SIGNATURE) == secret(None)[SIGNATURE]
 
 
+def is_unknown(value: Any) -> bool:
+    """Whether a value is unknown. The plugins have two forms of an unknown secret."""
+    unknown_secret = {SIGNATURE: "d0e6a833031e9bbcd3f4e8bde6ca49a4", "secret": True}
+    return value in (UNKNOWN, secret(UNKNOWN), unknown_secret)
+
+
 def asset(path: Path | str, digest: str = "1") -> dict[str, Any]:
     return {SIGNATURE: "c44067f5952c0a294b673a41bacd8c17", "hash": digest, "path": str(path)}
 
@@ -46,6 +52,14 @@ def text_asset(text: str, digest: str = "1") -> dict[str, Any]:
 
 def archive(path: Path | str, digest: str = "1") -> dict[str, Any]:
     return {SIGNATURE: "0def7320c3a5731c473e5ecbe6d01bc7", "hash": digest, "path": str(path)}
+
+
+def with_all_members(source: dict[str, Any]) -> dict[str, Any]:
+    """The asset or archive as a plugin answers with it: also with the members that aren't set."""
+    members = {"hash": "", "path": "", "text": "", "uri": ""}
+    if source[SIGNATURE] == archive("")[SIGNATURE]:
+        members = {"hash": "", "path": "", "assets": {}, "uri": ""}
+    return {**members, **source}
 
 
 def urn(kind: str, name: str = "it") -> str:

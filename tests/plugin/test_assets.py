@@ -21,6 +21,8 @@ def test_asset_paths_collect_files_by_pattern(plugin: Plugin, tmp_path: Path) ->
     logo = state["assets"]["assets/logos/logo.svg"]
     assert logo["path"] == str(tmp_path / "assets/logos/logo.svg")
     assert logo["hash"] == hashlib.sha256(b"assets/logos/logo.svg").hexdigest()
+    # The row "asset in the state".
+    assert (logo["text"], logo["uri"]) == ("", "")
 
 
 def test_a_star_stops_at_a_slash(plugin: Plugin, tmp_path: Path) -> None:
@@ -37,6 +39,7 @@ def test_archive_paths_collect_files_in_one_archive(plugin: Plugin, tmp_path: Pa
     assert archive[SIGNATURE] == "0def7320c3a5731c473e5ecbe6d01bc7"
     assert set(archive["assets"]) == {"src/index.js", "src/secret.js", "src/made.js"}
     assert re.fullmatch(r"[0-9a-f]{64}", archive["hash"])
+    assert (archive["path"], archive["uri"], archive["assets"]["src/made.js"]["text"]) == ("", "", "")
 
 
 def test_without_patterns_there_are_no_assets(plugin: Plugin) -> None:

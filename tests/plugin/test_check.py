@@ -14,8 +14,10 @@ from tests.plugin.client import (
     Plugin,
     archive,
     asset,
+    is_unknown,
     secret,
     text_asset,
+    with_all_members,
 )
 
 DEFAULTS = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
@@ -33,6 +35,7 @@ def test_a_secret_connection_is_not_wrapped_twice(plugin: Plugin) -> None:
 
 
 def test_keys_and_passwords_are_secret_also_inside_a_secret_connection(plugin: Plugin) -> None:
+    """The row "privateKey, password, privateKeyPassword in a connection"."""
     settings = {"host": "h", "password": "p", "privateKey": secret("k"), "privateKeyPassword": UNKNOWN}
     inputs, failures = plugin.check(
         REMOTE, {"connection": secret({**settings, "proxy": {"host": "p", "password": "q"}})}
@@ -40,7 +43,7 @@ def test_keys_and_passwords_are_secret_also_inside_a_secret_connection(plugin: P
     assert not failures
     connection = inputs["connection"]["value"]
     assert (connection["password"], connection["privateKey"]) == (secret("p"), secret("k"))
-    assert connection["privateKeyPassword"] == secret(UNKNOWN)
+    assert is_unknown(connection["privateKeyPassword"])
     assert connection["proxy"]["password"] == secret("q")
 
 
@@ -84,6 +87,19 @@ def test_the_inputs_of_a_local_command_are_not_changed(plugin: Plugin) -> None:
     assert plugin.check(LOCAL, inputs) == (inputs, {})
 
 
+def test_inputs_and_variables_without_a_value_are_left_out(plugin: Plugin) -> None:
+    inputs = {"create": "c", "stdin": None, "triggers": None, "environment": {"A": None, "B": "b"}}
+    assert plugin.check(LOCAL, inputs) == ({"create": "c", "environment": {"B": "b"}}, {})
+    connection = {"host": "h", "user": None, "hostKey": None}
+    assert plugin.check(REMOTE, {"connection": connection})[0]["connection"] == secret({"host": "h", **DEFAULTS})
+
+
+def test_limits_of_a_connection_lose_their_fractions(plugin: Plugin) -> None:
+    connection = {"host": "h", "dialErrorLimit": 1.5, "perDialTimeout": 2.5}
+    checked = plugin.check(REMOTE, {"connection": connection})[0]["connection"]["value"]
+    assert (checked["dialErrorLimit"], checked["perDialTimeout"]) == (1, 2)
+
+
 def test_a_missing_connection_is_a_failure(plugin: Plugin) -> None:
     _, failures = plugin.check(REMOTE, {"create": "true"})
     assert list(failures) == ["connection"]
@@ -119,18 +135,33 @@ def _copy_failures(plugin: Plugin, source: Any) -> dict[str, str]:
     return failures
 
 
-def test_files_folders_and_texts_can_be_copy_failures(plugin: Plugin, tmp_path: Path) -> None:
+def test_files_folders_and_texts_can_be_copied(plugin: Plugin, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for source in (asset(tmp_path / "file"), archive(tmp_path), text_asset("hello")):
         assert not _copy_failures(plugin, source)
 
 
-def test_a_composed_archive_cannot_be_copy_failures(plugin: Plugin) -> None:
+@pytest.mark.parametrize("source", [asset("/a"), text_asset("hello"), archive("/a"), archive("/a", "")])
+def test_a_checked_asset_has_all_members_and_an_empty_one_stands_for_none(
+    plugin: Plugin, source: dict[str, Any]
+) -> None:
+    """The row "asset in the state"."""
+    for given in (source, with_all_members(source)):
+        inputs, failures = plugin.check(COPY, {"connection": {"host": "h"}, "source": given, "remotePath": "/x"})
+        assert not failures
+        assert inputs["source"] == with_all_members(source)
+
+
+def test_an_empty_text_cannot_be_copied(plugin: Plugin) -> None:
+    assert "path-based file asset or a text asset" in str(_copy_failures(plugin, text_asset("")))
+
+
+def test_a_composed_archive_cannot_be_copied(plugin: Plugin) -> None:
     composed = {SIGNATURE: archive("")[SIGNATURE], "hash": "1", "assets": {"a": text_asset("a")}}
     assert "archive must be a path" in str(_copy_failures(plugin, composed))
 
 
-def test_a_remote_asset_cannot_be_copy_failures(plugin: Plugin) -> None:
+def test_a_remote_asset_cannot_be_copied(plugin: Plugin) -> None:
     remote = {SIGNATURE: asset("")[SIGNATURE], "hash": "1", "uri": "https://example.com/x"}
     assert "path-based file asset" in str(_copy_failures(plugin, remote))
 

@@ -17,6 +17,7 @@ from tests.plugin.client import (
     is_secret,
     secret,
     text_asset,
+    with_all_members,
 )
 from tests.plugin.connections import UNREACHABLE
 from tests.plugin.sshd import Sshd
@@ -38,6 +39,10 @@ def _inputs(sshd: Sshd, source: dict[str, Any], remote_path: Path) -> dict[str, 
     return {"connection": secret(sshd.connection()), "source": source, "remotePath": str(remote_path)}
 
 
+def _answered(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {**inputs, "source": with_all_members(inputs["source"])}
+
+
 def _copy(plugin: Plugin, sshd: Sshd, source: dict[str, Any], remote_path: Path) -> None:
     plugin.create(COPY, _inputs(sshd, source, remote_path))
 
@@ -51,7 +56,7 @@ def test_a_file_is_copied_to_the_remote_path(plugin: Plugin, sshd: Sshd, source:
     inputs = _inputs(sshd, asset(source / "a"), target / "b")
     created = plugin.create(COPY, inputs)
     assert _tree(target) == {"b": "content"}
-    assert created.state == inputs
+    assert created.state == _answered(inputs)
     assert is_secret(created.state["connection"])
     assert len(created.id) == 8
 
@@ -168,7 +173,7 @@ def test_a_text_is_copied_to_a_file(plugin: Plugin, sshd: Sshd, target: Path) ->
 
 def test_a_secret_text_is_copied_and_stays_secret(plugin: Plugin, sshd: Sshd, target: Path) -> None:
     inputs = _inputs(sshd, secret(text_asset("hidden")), target / "text")
-    assert plugin.create(COPY, inputs).state["source"] == secret(text_asset("hidden"))
+    assert plugin.create(COPY, inputs).state["source"] == secret(with_all_members(text_asset("hidden")))
     assert _tree(target) == {"text": "hidden"}
 
 
@@ -197,7 +202,10 @@ def test_a_full_disk_is_an_error(plugin: Plugin, sshd: Sshd, source: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-def test_an_incomplete_file_is_removed_from_a_full_disk(plugin: Plugin, sshd: Sshd, source: Path, target: Path) -> None:
+def test_an_incomplete_file_is_removed_from_a_full_disk(
+    offline_plugin_only: None, plugin: Plugin, sshd: Sshd, source: Path, target: Path
+) -> None:
+    """The row "an upload that fails on a full disk": the official plugin leaves the part that arrived."""
     (source / "a").write_bytes(bytes(1_000_000))
     target.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", target], check=True)
@@ -207,6 +215,18 @@ def test_an_incomplete_file_is_removed_from_a_full_disk(plugin: Plugin, sshd: Ss
         assert list(target.iterdir()) == []
     finally:
         subprocess.run(["umount", target], check=True)
+
+
+def test_a_part_that_an_earlier_copy_left_is_overwritten(
+    plugin: Plugin, sshd: Sshd, source: Path, target: Path
+) -> None:
+    """The row "an upload that fails on a full disk": the next one frees the space of the part first."""
+    (source / "a").write_text("the whole")
+    (target / "a").write_text("the wh")
+    part = (target / "a").stat().st_ino
+    _copy(plugin, sshd, asset(source / "a"), target / "a")
+    assert _tree(target) == {"a": "the whole"}
+    assert (target / "a").stat().st_ino == part
 
 
 def test_a_dead_server_is_an_error(plugin: Plugin, source: Path) -> None:
@@ -219,7 +239,7 @@ def test_update_copies_other_content(plugin: Plugin, sshd: Sshd, source: Path, t
     (source / "a").write_text("new")
     old = _inputs(sshd, asset(source / "a", "1"), target / "b")
     new = _inputs(sshd, asset(source / "a", "2"), target / "b")
-    assert plugin.update(COPY, old, new) == new
+    assert plugin.update(COPY, old, new) == _answered(new)
     assert _tree(target) == {"b": "new"}
 
 
@@ -239,7 +259,7 @@ def test_update_copies_to_another_path_and_the_old_file_stays(
 def test_update_of_the_connection_alone_does_not_connect(plugin: Plugin, sshd: Sshd) -> None:
     old = _inputs(sshd, asset("/a"), Path("/x"))
     new = {**old, "connection": UNREACHABLE}
-    assert plugin.update(COPY, old, new) == new
+    assert plugin.update(COPY, old, new) == _answered(new)
 
 
 def test_deleting_a_copy_does_not_connect_and_the_file_stays(plugin: Plugin, target: Path) -> None:

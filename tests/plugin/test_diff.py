@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.client import COPY, COPY_FILE, LOCAL, REMOTE, UNKNOWN, Plugin, asset, secret, text_asset
+from tests.plugin.client import (
+    COPY,
+    COPY_FILE,
+    LOCAL,
+    REMOTE,
+    UNKNOWN,
+    Plugin,
+    archive,
+    asset,
+    secret,
+    text_asset,
+    with_all_members,
+)
 
 OUTPUTS = {"stdout": "out", "stderr": ""}
 CONNECTION = secret({"host": "h", "port": 22, "user": "root"})
@@ -46,7 +58,10 @@ def test_a_changed_input_is_an_update(
     assert plugin.diff(LOCAL, {**old, **OUTPUTS}, new) == changes
 
 
-def test_a_state_with_other_marks_inside_its_connection_has_no_change(plugin: Plugin) -> None:
+def test_a_state_with_other_marks_inside_its_connection_has_no_change(
+    offline_plugin_only: None, plugin: Plugin
+) -> None:
+    """Earlier versions of the offline plugin left the marks out. The official one then updates the connections once."""
     connection = {"host": "h", "port": 22, "user": "root", "dialErrorLimit": 10, "perDialTimeout": 15}
     plain = {"create": "c", "connection": secret({**connection, "privateKey": "k", "password": "p"})}
     marked = {"create": "c", "connection": secret({**connection, "privateKey": secret("k"), "password": secret("p")})}
@@ -99,6 +114,17 @@ def test_a_copy_is_updated_for_other_content_or_another_path(
     plugin: Plugin, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert plugin.diff(COPY, _copy(), _copy(**change)) == expected
+
+
+@pytest.mark.parametrize("source", [asset("/a"), text_asset("hello"), archive("/a")])
+def test_the_members_of_an_asset_that_are_not_set_make_no_change(plugin: Plugin, source: dict[str, Any]) -> None:
+    """The row "asset in the state": it may have been written with either plugin."""
+    short, long = _copy(source=source), _copy(source=with_all_members(source))
+    for state, inputs in ((short, long), (long, short)):
+        assert plugin.diff(COPY, state, inputs) == {}
+        # It would fail to connect if it copied.
+        assert plugin.update(COPY, state, inputs)["source"] == with_all_members(source)
+        assert plugin.diff(COPY, state, {**inputs, "source": {**inputs["source"], "hash": "2"}}) == {"source": "UPDATE"}
 
 
 def test_each_change_of_the_older_copy_replaces_it(plugin: Plugin) -> None:

@@ -1,9 +1,25 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from tests.plugin.client import COPY, LOCAL, REMOTE, UNKNOWN, Plugin, asset, is_secret, secret
+import pytest
+
+from tests.plugin.client import (
+    COPY,
+    LOCAL,
+    REMOTE,
+    UNKNOWN,
+    Plugin,
+    archive,
+    asset,
+    is_secret,
+    is_unknown,
+    secret,
+    text_asset,
+    with_all_members,
+)
 from tests.plugin.connections import UNREACHABLE
 
 
@@ -20,10 +36,44 @@ def test_a_preview_of_a_remote_command_does_not_connect(plugin: Plugin) -> None:
 
 
 def test_a_preview_of_a_copy_does_not_connect(plugin: Plugin, tmp_path: Path) -> None:
+    """The row "source of a CopyToRemote in a preview": it isn't known, and everything else is."""
     inputs = {"connection": UNREACHABLE, "source": asset(tmp_path / "missing"), "remotePath": "/x"}
-    assert plugin.create(COPY, inputs, preview=True).state == inputs
+    assert plugin.create(COPY, inputs, preview=True).state == {**inputs, "source": UNKNOWN}
     moved = {**inputs, "remotePath": "/y"}
-    assert plugin.update(COPY, inputs, moved, preview=True) == moved
+    assert plugin.update(COPY, inputs, moved, preview=True) == {**moved, "source": UNKNOWN}
+
+
+@pytest.mark.parametrize("source", [asset("/a"), text_asset("hello"), archive("/a")])
+def test_the_source_of_a_copy_is_known_in_a_preview_only_if_nothing_changes(
+    plugin: Plugin, source: dict[str, Any]
+) -> None:
+    """The row "source of a CopyToRemote in a preview", with states of both shapes."""
+    inputs = {"connection": UNREACHABLE, "source": source, "remotePath": "/x"}
+    for state in (inputs, {**inputs, "source": with_all_members(source)}):
+        assert plugin.update(COPY, state, inputs, preview=True)["source"] == with_all_members(source)
+        changed = {**inputs, "source": {**source, "hash": "2"}}
+        assert plugin.update(COPY, state, changed, preview=True)["source"] == UNKNOWN
+        assert plugin.update(COPY, {**state, "triggers": ["a"]}, inputs, preview=True)["source"] == UNKNOWN
+
+
+def test_a_secret_source_stays_secret_in_a_preview(plugin: Plugin) -> None:
+    inputs = {"connection": UNREACHABLE, "source": secret(text_asset("hidden")), "remotePath": "/x"}
+    previewed = plugin.create(COPY, inputs, preview=True).state["source"]
+    assert previewed != UNKNOWN
+    assert is_unknown(previewed)
+
+
+def test_assets_among_the_triggers_make_them_unknown_in_a_preview(plugin: Plugin) -> None:
+    inputs = {"create": "true", "triggers": [asset("/a")]}
+    assert plugin.create(LOCAL, inputs, preview=True).state["triggers"] == UNKNOWN
+    same = plugin.update(LOCAL, {**inputs, "stdout": "", "stderr": ""}, inputs, preview=True)
+    assert same["triggers"] == [with_all_members(asset("/a"))]
+
+
+def test_the_id_of_a_command_looks_known_in_a_preview_and_that_of_a_copy_is_not(plugin: Plugin) -> None:
+    assert re.fullmatch("say[0-9a-f]{8}", plugin.create(LOCAL, {"create": "true"}, name="say", preview=True).id)
+    inputs = {"connection": UNREACHABLE, "source": asset("/a"), "remotePath": "/x"}
+    assert plugin.create(COPY, inputs, preview=True).id == ""
 
 
 def test_unknown_inputs_stay_unknown(plugin: Plugin) -> None:

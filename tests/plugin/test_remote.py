@@ -85,8 +85,18 @@ def test_without_stdin_the_standard_input_is_empty(plugin: Plugin, sshd: Sshd) -
 
 
 def test_a_command_may_ignore_its_stdin(plugin: Plugin, sshd: Sshd) -> None:
+    assert plugin.create(REMOTE, _inputs(sshd, create="echo done", stdin="x" * 1_000_000)).state["stdout"] == "done"
+
+
+def test_a_command_may_ignore_several_megabytes_of_stdin(offline_plugin_only: None, plugin: Plugin, sshd: Sshd) -> None:
+    """The row "standard input of several MB that nobody reads": the official plugin fails with `EOF`."""
     state = plugin.create(REMOTE, _inputs(sshd, create="echo done", stdin="x" * 3_000_000)).state
     assert state["stdout"] == "done"
+
+
+def test_a_command_that_fails_without_reading_its_stdin_fails_with_its_status(plugin: Plugin, sshd: Sshd) -> None:
+    with pytest.raises(PluginError, match="Process exited with status 3"):
+        plugin.create(REMOTE, _inputs(sshd, create="exit 3", stdin="x" * 3_000_000))
 
 
 def test_stdin_is_not_in_the_process_list(plugin: Plugin, sshd: Sshd) -> None:

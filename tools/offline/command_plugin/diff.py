@@ -8,7 +8,20 @@ from enum import Enum
 from typing import TypeAlias
 
 from .schema import Resource
-from .values import SIGNATURE, UNKNOWN, Properties, Value, is_archive, is_asset, is_unknown, revealed, secret, unwrapped
+from .values import (
+    SIGNATURE,
+    UNKNOWN,
+    Properties,
+    Value,
+    has_asset,
+    is_archive,
+    is_asset,
+    is_secret,
+    is_unknown,
+    revealed,
+    secret,
+    unwrapped,
+)
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
@@ -97,14 +110,30 @@ def _same_content(old: Properties, new: Properties) -> bool:
     return old == new
 
 
-def previewed_outputs(resource: Resource, state: Properties, inputs: Properties) -> Properties:
-    """The outputs in a preview of an update: those of the last run, or unknowns if the command would run again."""
+def previewed_create(resource: Resource, inputs: Properties) -> Properties:
+    """The properties in a preview of a create."""
+    outputs: Properties = {name: UNKNOWN for name in resource.outputs if name.startswith("std")}
+    return {**_without_assets(inputs), **outputs}
+
+
+def previewed_update(resource: Resource, state: Properties, inputs: Properties) -> Properties:
+    """The properties in a preview of an update: those of the last run, or unknowns if the command would run again."""
     old, new = _comparable(resource, state), _comparable(resource, inputs)
-    runs_again = any(
+    is_changed = any(
         is_unknown(unwrapped(new.get(name))) or (name in old and not same(old[name], new.get(name)))
         for name in resource.inputs
     )
-    return {name: UNKNOWN if runs_again else state[name] for name in resource.outputs if state.get(name) is not None}
+    outputs = {name: UNKNOWN if is_changed else state[name] for name in resource.outputs if state.get(name) is not None}
+    return {**(_without_assets(inputs) if is_changed else inputs), **outputs}
+
+
+def _without_assets(inputs: Properties) -> Properties:
+    """The inputs, of which the official plugin doesn't know those with assets or archives before a run."""
+    return {name: _unknown_like(value) if has_asset(value) else value for name, value in inputs.items()}
+
+
+def _unknown_like(value: Value) -> Value:
+    return secret(UNKNOWN) if is_secret(value) else UNKNOWN
 
 
 def _path_text(path: Path) -> str:

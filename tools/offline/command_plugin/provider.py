@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from . import VERSION, resources
-from .diff import previewed_outputs, resource_diff
+from .diff import previewed_create, previewed_update, resource_diff
 from .log import Engine, OperationLog
 from .operation import CommandError, Operation
 from .protocol import empty_pb2, grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 from .schema import COPY_TO_REMOTE, LOCAL_RUN, RESOURCES, RUN_INPUTS, Failure, Resource, checked
-from .values import UNKNOWN, Properties, from_struct, to_struct
+from .values import Properties, from_struct, to_struct, with_all_members
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs, failures = checked(from_struct(request.news), resource.inputs)
         if token == COPY_TO_REMOTE and not failures:
             failures = resources.source_failures(inputs)
-        return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(failures))
+        return provider_pb2.CheckResponse(inputs=_answer(inputs), failures=_failures(failures))
 
     def Diff(self, request: Any, context: Any) -> Any:
         _, resource = _resource(request, context)
@@ -97,12 +97,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:
         token, resource = _resource(request, context)
         inputs = from_struct(request.properties)
-        if request.preview:
-            unknown: Properties = {name: UNKNOWN for name in resource.outputs if name.startswith("std")}
-            return provider_pb2.CreateResponse(properties=to_struct({**inputs, **unknown}))
-        state = self._run(request, context, lambda operation: resources.create(operation, token, inputs))
         name = request.urn.rpartition("::")[2]
-        return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=to_struct(state))
+        if request.preview:
+            previewed = previewed_create(resource, inputs)
+            return provider_pb2.CreateResponse(id=resources.previewed_id(token, name), properties=_answer(previewed))
+        state = self._run(request, context, lambda operation: resources.create(operation, token, inputs))
+        return provider_pb2.CreateResponse(id=resources.new_id(token, name), properties=_answer(state))
 
     def Read(self, request: Any, context: Any) -> Any:
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
@@ -111,12 +111,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         token, resource = _resource(request, context)
         state, inputs = _with_ignored(request)
         if request.preview:
-            outputs = previewed_outputs(resource, state, inputs)
-            return provider_pb2.UpdateResponse(properties=to_struct({**inputs, **outputs}))
+            return provider_pb2.UpdateResponse(properties=_answer(previewed_update(resource, state, inputs)))
         new = self._run(
             request, context, lambda operation: resources.update(operation, token, state=state, inputs=inputs)
         )
-        return provider_pb2.UpdateResponse(properties=to_struct(new))
+        return provider_pb2.UpdateResponse(properties=_answer(new))
 
     def Delete(self, request: Any, context: Any) -> Any:
         token, _ = _resource(request, context)
@@ -133,7 +132,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if failures:
             return provider_pb2.InvokeResponse(failures=_failures(failures))
         result = self._run(request, context, lambda operation: resources.run(operation, arguments))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(result)})
+        return provider_pb2.InvokeResponse(**{"return": _answer(result)})
 
     def _run(self, request: Any, context: Any, work: Callable[[Operation], T]) -> T:
         with self._operation(request, context) as operation:
@@ -176,6 +175,10 @@ def _resource(request: Any, context: Any) -> tuple[str, Resource]:
 def _with_ignored(request: Any) -> tuple[Properties, Properties]:
     state, inputs = from_struct(request.olds), from_struct(request.news)
     return state, {**inputs, **{name: state[name] for name in request.ignoreChanges if name in state}}
+
+
+def _answer(properties: Properties) -> Any:
+    return to_struct({name: with_all_members(value) for name, value in properties.items()})
 
 
 def _failures(failures: list[Failure]) -> list[Any]:

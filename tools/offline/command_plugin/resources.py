@@ -14,7 +14,7 @@ from .output import Result
 from .remote import RemoteCommand, run_remotely
 from .schema import COPY_FILE, LOCAL_COMMAND, REMOTE_COMMAND, Failure
 from .transfer import copy_file, copy_to_remote
-from .values import Properties, Value, is_archive, is_unknown, revealed, unwrapped
+from .values import Properties, Value, is_archive, is_asset, is_unknown, revealed, unwrapped
 
 _NO_OUTPUT: Properties = {"stdout": "", "stderr": ""}
 _COMMANDS = (LOCAL_COMMAND, REMOTE_COMMAND)
@@ -22,6 +22,11 @@ _COMMANDS = (LOCAL_COMMAND, REMOTE_COMMAND)
 
 def new_id(token: str, name: str) -> str:
     return (name if token in _COMMANDS else "") + secrets.token_hex(4)
+
+
+def previewed_id(token: str, name: str) -> str:
+    """The id in a preview. As with the official plugin, that of a command seems to be known."""
+    return new_id(token, name) if token in _COMMANDS else ""
 
 
 def create(operation: Operation, token: str, inputs: Properties) -> Properties:
@@ -55,13 +60,14 @@ def run(operation: Operation, arguments: Properties) -> Properties:
 
 
 def source_failures(inputs: Properties) -> list[Failure]:
-    """The failures of a copy's source: a copy can send files, folders and texts, but no remote or composed assets."""
+    """The failures of a copy's source: it can be a file, a folder or a text, but not empty, remote or composed."""
     source = revealed(inputs.get("source"))
     if not isinstance(source, dict) or is_unknown(source):
         return []
     if is_archive(source) and not source.get("path"):
         return [Failure("archive", "archive must be a path to a file or directory")]
-    if source.get("uri"):
+    # The official plugin doesn't tell an empty text from no text.
+    if is_asset(source) and not source.get("path") and not source.get("text"):
         return [Failure("asset", "asset must be a path-based file asset or a text asset")]
     return []
 

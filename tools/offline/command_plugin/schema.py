@@ -11,6 +11,8 @@ from .values import Properties, Value, is_archive, is_asset, is_secret, is_unkno
 class Kind(Enum):
     STRING = "a string"
     NUMBER = "a number"
+    # The official plugin cuts a fraction off.
+    INTEGER = "an integer"
     BOOLEAN = "a boolean"
     LIST = "a list"
     MAP = "a map"
@@ -53,8 +55,8 @@ _ENDPOINT = {
     "privateKeyPassword": SECRET_STRING,
     "agentSocketPath": STRING,
     "hostKey": STRING,
-    "dialErrorLimit": Property(kind=Kind.NUMBER, default=10),
-    "perDialTimeout": Property(kind=Kind.NUMBER, default=15),
+    "dialErrorLimit": Property(kind=Kind.INTEGER, default=10),
+    "perDialTimeout": Property(kind=Kind.INTEGER, default=15),
 }
 _PROXY = Property(kind=Kind.OBJECT, fields=_ENDPOINT)
 CONNECTION = Property(kind=Kind.OBJECT, required=True, secret=True, fields={**_ENDPOINT, "proxy": _PROXY})
@@ -123,6 +125,8 @@ def _check_fields(
 ) -> Properties:
     result: Properties = {}
     for name, value in inputs.items():
+        if value is None:
+            continue
         schema = properties.get(name)
         if schema is None:
             failures.append(Failure(prefix + name, f"unrecognized property '{name}'"))
@@ -153,18 +157,19 @@ def _check_value(value: Value, schema: Property, *, path: str, failures: list[Fa
 def _check_inside(value: Value, schema: Property, *, path: str, failures: list[Failure]) -> Value:
     if schema.kind is Kind.OBJECT and isinstance(value, dict):
         return _check_fields(value, schema.fields, prefix=f"{path}.", failures=failures)
-    if schema.element is None:
-        return value
-    if isinstance(value, list):
+    if isinstance(value, list) and schema.element is not None:
         return [
             _check_value(element, schema.element, path=f"{path}[{index}]", failures=failures)
             for index, element in enumerate(value)
         ]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and schema.element is not None:
         return {
             key: _check_value(element, schema.element, path=f"{path}.{key}", failures=failures)
             for key, element in value.items()
+            if element is not None
         }
+    if schema.kind is Kind.INTEGER and isinstance(value, int | float):
+        return int(value)
     return value
 
 
@@ -172,7 +177,7 @@ def _fits(value: Value, kind: Kind) -> bool:
     match kind:
         case Kind.STRING:
             return isinstance(value, str)
-        case Kind.NUMBER:
+        case Kind.NUMBER | Kind.INTEGER:
             return isinstance(value, int | float) and not isinstance(value, bool)
         case Kind.BOOLEAN:
             return isinstance(value, bool)

@@ -70,6 +70,27 @@ def is_archive(value: Value) -> bool:
     return isinstance(value, dict) and value.get(SIGNATURE) == ARCHIVE
 
 
+def has_asset(value: Value) -> bool:
+    """Whether the value is an asset or an archive, or contains one at any depth."""
+    if isinstance(value, list):
+        return any(has_asset(element) for element in value)
+    return isinstance(value, dict) and (is_asset(value) or is_archive(value) or any(map(has_asset, value.values())))
+
+
+def with_all_members(value: Value) -> Value:
+    """The value, whose assets and archives also have the members that aren't set, as those of the official plugin."""
+    if isinstance(value, list):
+        return [with_all_members(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    members: Properties = {key: with_all_members(element) for key, element in value.items()}
+    if is_asset(value):
+        return {"hash": "", "path": "", "text": "", "uri": "", **members}
+    if is_archive(value):
+        return {"hash": "", "path": "", "uri": "", "assets": {}, **members}
+    return members
+
+
 def secret(value: Value) -> Value:
     return value if is_secret(value) else {SIGNATURE: SECRET, "value": value}
 
