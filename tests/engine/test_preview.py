@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,13 @@ def test_a_preview_shows_the_configuration_as_text_and_no_secret(stack: Stack):
     assert "sudo gantry release" in diff
     assert SECRET not in diff
     assert "PRIVATE KEY" not in diff
+
+
+def test_a_preview_names_the_uploads_and_their_digests(stack: Stack):
+    """The command plugin doesn't know their `source` as an output. The engine shows the inputs."""
+    diff = stack.pulumi("preview", "--diff").stdout
+    for upload in (r"incoming/[0-9a-f]{12}\.tar", r"program-uploads/host-[0-9a-f]{12}\.pyz"):
+        assert re.search(rf'remotePath: "/opt/gantry/{upload}"\n *source *: asset\(file:[0-9a-f]+\)', diff), diff
 
 
 def test_variables_are_kept_as_they_were_typed(stack: Stack):
