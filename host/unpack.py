@@ -107,6 +107,6 @@ def _verify(tarball: Path, release: str) -> None:
     digest = uploads.digest(tarball)
     if not digest.startswith(release):
         raise ReleaseError(
-            f"the upload {tarball} has digest {digest[:12]}, not {release}: it was cut off or changed during the"
-            " upload; run the command again"
+            f"the upload {tarball} has digest {digest[:12]}, not {release}: it was cut off or changed; to upload it"
+            " again, run: bin/pulumi up --replace '**-artifact'"
         )
