@@ -17,8 +17,8 @@ from pulumi.dynamic import Resource, ResourceProvider
 
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-# Inputs in a state that don't come from the program.
-ADDED_INPUTS = {"__defaults", "__internal", "__provider", "version"}
+# Inputs in a state that don't come from the program. The provider adds all tags to a resource's own ones.
+ADDED_INPUTS = {"__defaults", "__internal", "__provider", "tagsAll", "version"}
 
 dynamic: dict[str, type[Resource]] = {}
 by_urn: dict[str, Any] = {}

@@ -25,6 +25,7 @@ from tests.clouds import (
     aws_iam,
     aws_network,
     aws_security_groups,
+    aws_targets,
     aws_volumes,
 )
 from tests.clouds.aws_resource import AwsResource
@@ -43,6 +44,7 @@ TYPE_MODULES = (
     aws_volumes,
     aws_iam,
     aws_balancing,
+    aws_targets,
     aws_dns,
     aws_buckets,
 )

@@ -1,4 +1,4 @@
-"""AWS: load balancers, their listeners and targets."""
+"""AWS: load balancers and their listeners."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
-_NAME = NameInput(limit=32, pattern=r"(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)")
+NAME = NameInput(limit=32, pattern=r"(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)")
+ELB_PROTOCOL = rules.matching("(?i:HTTP|HTTPS|TCP|TLS|UDP|TCP_UDP|GENEVE)")
 # AWS's attributes of a load balancer, by the input.
 _ATTRIBUTES = {
     "idleTimeout": "idle_timeout.timeout_seconds",
@@ -19,15 +21,13 @@ _ATTRIBUTES = {
     "desyncMitigationMode": "routing.http.desync_mitigation_mode",
     "enableDeletionProtection": "deletion_protection.enabled",
 }
-# AWS's parameters of a target group, by the input of its health check.
-_TEXT_PARAMETERS = {"path": "HealthCheckPath", "protocol": "HealthCheckProtocol", "port": "HealthCheckPort"}
-_NUMBER_PARAMETERS = {
-    "interval": "HealthCheckIntervalSeconds", "timeout": "HealthCheckTimeoutSeconds",
-    "healthyThreshold": "HealthyThresholdCount", "unhealthyThreshold": "UnhealthyThresholdCount",
+# A redirect keeps these parts of the request's URL, unless the program names others.
+_SAME_PLACE = {
+    "host": "#{host}", "path": "/#{path}", "port": "#{port}", "protocol": "#{protocol}", "query": "#{query}"
 }  # fmt: skip
 
 
-class _ElbResource(AwsResource):
+class ElbResource(AwsResource):
     affects_topology = True
 
     @property
@@ -35,7 +35,7 @@ class _ElbResource(AwsResource):
         return self.cloud.client("elbv2")
 
 
-class LoadBalancer(_ElbResource, module="lb"):
+class LoadBalancer(ElbResource, module="lb"):
     schema = ResourceSchema(
         inputs={
             "name": str, "loadBalancerType": str, "internal": bool, "subnets": [str], "securityGroups": [str],
@@ -44,9 +44,18 @@ class LoadBalancer(_ElbResource, module="lb"):
         },
         outputs=("arn", "arnSuffix", "dnsName", "zoneId", "vpcId", "tagsAll"),
         replaces=("name", "internal", "loadBalancerType"),
-        # https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/elbv2/load_balancer.go
-        computed=("accessLogs",),
-        name=_NAME,
+        name=NAME,
+        computed=("subnets", "securityGroups", "internal"),
+        sets=("subnets", "securityGroups"),
+        defaults={
+            "loadBalancerType": "application", "idleTimeout": 60, "dropInvalidHeaderFields": False,
+            "desyncMitigationMode": "defensive", "enableDeletionProtection": False, "accessLogs.enabled": False,
+        },
+        rules={
+            "": rules.exactly_one_of("subnets", "subnetMappings"),
+            "loadBalancerType": rules.one_of("application", "network", "gateway"),
+            "desyncMitigationMode": rules.one_of("monitor", "defensive", "strictest"),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -105,14 +114,14 @@ class LoadBalancer(_ElbResource, module="lb"):
 
     def _set_attributes(self, id: str, inputs: Document) -> None:
         attributes = {aws_key: _as_text(inputs[key]) for key, aws_key in _ATTRIBUTES.items() if key in inputs}
-        if logs := inputs.get("accessLogs"):
-            attributes["access_logs.s3.enabled"] = _as_text(logs.get("enabled", False))
-            if logs.get("enabled"):
-                self._check_log_permission(logs["bucket"])
-                attributes["access_logs.s3.bucket"] = logs["bucket"]
-        if attributes:
-            pairs = [{"Key": key, "Value": value} for key, value in attributes.items()]
-            self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=pairs)
+        # Without this block, the provider turns the logs off.
+        logs = inputs.get("accessLogs", {"enabled": False})
+        attributes["access_logs.s3.enabled"] = _as_text(logs["enabled"])
+        if logs["enabled"]:
+            self._check_log_permission(logs["bucket"])
+            attributes["access_logs.s3.bucket"] = logs["bucket"]
+        pairs = [{"Key": key, "Value": value} for key, value in attributes.items()]
+        self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=pairs)
 
     def _check_log_permission(self, bucket: str) -> None:
         """Refuse a bucket that the balancer may not write to. AWS writes a test file, and moto doesn't."""
@@ -125,64 +134,7 @@ class LoadBalancer(_ElbResource, module="lb"):
             raise CloudError(f"InvalidConfigurationRequest: {message}")
 
 
-class TargetGroup(_ElbResource, module="lb"):
-    schema = ResourceSchema(
-        inputs={
-            "name": str, "port": int, "protocol": str, "targetType": str, "vpcId": str, "deregistrationDelay": int,
-            "healthCheck": {
-                "path": str, "protocol": str, "port": str, "interval": int, "timeout": int, "healthyThreshold": int,
-                "unhealthyThreshold": int, "matcher": str,
-            },
-            "tags": dict,
-        },
-        outputs=("arn", "arnSuffix", "tagsAll"),
-        replaces=("name", "port", "protocol", "targetType", "vpcId"),
-        name=_NAME,
-    )  # fmt: skip
-
-    def api_create(self, inputs: Document) -> str:
-        response = self.elb.create_target_group(
-            Name=inputs["name"],
-            TargetType=inputs.get("targetType", "instance"),
-            Protocol=inputs["protocol"],
-            Port=int(inputs["port"]),
-            VpcId=inputs["vpcId"],
-            **_health_check_parameters(inputs),
-            **self.service_tags(inputs),
-        )
-        id: str = response["TargetGroups"][0]["TargetGroupArn"]
-        self._set_drain_delay(id, inputs)
-        return id
-
-    def api_read(self, id: str) -> Document | None:
-        [group] = self.elb.describe_target_groups(TargetGroupArns=[id])["TargetGroups"]
-        parameters = {**_TEXT_PARAMETERS, **_NUMBER_PARAMETERS}
-        health_check = {key: group[aws_key] for key, aws_key in parameters.items() if aws_key in group}
-        health_check["matcher"] = group["Matcher"]["HttpCode"]
-        inputs: Document = self.cloud.recorded_inputs.get((type(self), id), {}).get("healthCheck", {})
-        return {
-            "arn": id,
-            "arnSuffix": id.rpartition(":")[2],
-            "healthCheck": {key: value for key, value in health_check.items() if key in inputs},
-        }
-
-    def api_update(self, id: str, news: Document, changes: set[str]) -> set[str]:
-        if parameters := _health_check_parameters(news):
-            self.elb.modify_target_group(TargetGroupArn=id, **parameters)
-        self._set_drain_delay(id, news)
-        return {"healthCheck", "deregistrationDelay"}
-
-    def api_delete(self, id: str) -> None:
-        self.elb.delete_target_group(TargetGroupArn=id)
-
-    def _set_drain_delay(self, id: str, inputs: Document) -> None:
-        if "deregistrationDelay" in inputs:
-            value = str(int(inputs["deregistrationDelay"]))
-            attributes = [{"Key": "deregistration_delay.timeout_seconds", "Value": value}]
-            self.elb.modify_target_group_attributes(TargetGroupArn=id, Attributes=attributes)
-
-
-class Listener(_ElbResource, module="lb"):
+class Listener(ElbResource, module="lb"):
     schema = ResourceSchema(
         inputs={
             "loadBalancerArn!": str, "port": int, "protocol": str, "sslPolicy": str, "certificateArn": str,
@@ -193,6 +145,18 @@ class Listener(_ElbResource, module="lb"):
         },
         outputs=("arn", "tagsAll"),
         replaces=("loadBalancerArn",),
+        computed=("protocol", "sslPolicy"),
+        spellings={"protocol": str.upper},
+        defaults={f"defaultActions.redirect.{part}": value for part, value in _SAME_PLACE.items()},
+        rules={
+            "loadBalancerArn": rules.arn, "certificateArn": rules.arn, "defaultActions.targetGroupArn": rules.arn,
+            "port": rules.between(1, 65535), "protocol": ELB_PROTOCOL,
+            "defaultActions.type": rules.matching(
+                "(?i:forward|redirect|fixed-response|authenticate-oidc|authenticate-cognito|jwt-validation)"
+            ),
+            "defaultActions.redirect.protocol": rules.one_of("#{protocol}", "HTTP", "HTTPS"),
+            "defaultActions.redirect.statusCode": rules.one_of("HTTP_301", "HTTP_302"),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -204,7 +168,8 @@ class Listener(_ElbResource, module="lb"):
 
     def api_read(self, id: str) -> Document | None:
         [listener] = self.elb.describe_listeners(ListenerArns=[id])["Listeners"]
-        return {"arn": id, "port": listener["Port"], "protocol": listener["Protocol"]}
+        policy = {"sslPolicy": listener["SslPolicy"]} if listener.get("SslPolicy") else {}
+        return {"arn": id, "port": listener["Port"], "protocol": listener["Protocol"], **policy}
 
     def api_update(self, id: str, news: Document, changes: set[str]) -> set[str]:
         self.elb.modify_listener(ListenerArn=id, **_listener_parameters(news))
@@ -212,40 +177,6 @@ class Listener(_ElbResource, module="lb"):
 
     def api_delete(self, id: str) -> None:
         self.elb.delete_listener(ListenerArn=id)
-
-
-class TargetGroupAttachment(_ElbResource, module="lb"):
-    schema = ResourceSchema(
-        inputs={"targetGroupArn!": str, "targetId!": str, "port": int}, replaces=("targetGroupArn", "targetId", "port")
-    )
-
-    def api_create(self, inputs: Document) -> str:
-        target = {"Id": inputs["targetId"], "Port": int(inputs.get("port", 80))}
-        self.elb.register_targets(TargetGroupArn=inputs["targetGroupArn"], Targets=[target])
-        return f"{inputs['targetGroupArn']}|{inputs['targetId']}|{target['Port']}"
-
-    def api_read(self, id: str) -> Document | None:
-        group, target, port = id.split("|")
-        descriptions = self.elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        ids = [entry["Target"]["Id"] for entry in descriptions if entry["TargetHealth"]["State"] != "unused"]
-        return {"targetGroupArn": group, "targetId": target, "port": int(port)} if target in ids else None
-
-    def api_delete(self, id: str) -> None:
-        group, target, port = id.split("|")
-        self.elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": target, "Port": int(port)}])
-
-
-def _health_check_parameters(inputs: Document) -> Document:
-    health_check: Document = inputs.get("healthCheck", {})
-    parameters: Document = {
-        aws_key: health_check[key] for key, aws_key in _TEXT_PARAMETERS.items() if key in health_check
-    }
-    parameters |= {
-        aws_key: int(health_check[key]) for key, aws_key in _NUMBER_PARAMETERS.items() if key in health_check
-    }
-    if "matcher" in health_check:
-        parameters["Matcher"] = {"HttpCode": health_check["matcher"]}
-    return parameters
 
 
 def _listener_parameters(inputs: Document) -> Document:
@@ -283,4 +214,4 @@ def _with_type_of(value: Any, text: str) -> Any:
     return float(text) if isinstance(value, float | int) else text
 
 
-TYPES: list[type[AwsResource]] = [LoadBalancer, TargetGroup, Listener, TargetGroupAttachment]
+TYPES: list[type[AwsResource]] = [LoadBalancer, Listener]

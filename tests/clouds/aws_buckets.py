@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -15,6 +14,7 @@ class Bucket(AwsResource, module="s3"):
         outputs=("arn", "bucketDomainName", "tagsAll"),
         replaces=("bucket",),
         name=NameInput(input="bucket", limit=63, pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        defaults={"forceDestroy": False},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -55,7 +55,11 @@ class _BucketSetting(AwsResource):
 
 class BucketPublicAccessBlock(_BucketSetting, module="s3"):
     _FLAGS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    schema = ResourceSchema(inputs={"bucket!": str, **dict.fromkeys(_FLAGS, bool)}, replaces=("bucket",))
+    schema = ResourceSchema(
+        inputs={"bucket!": str, **dict.fromkeys(_FLAGS, bool)},
+        replaces=("bucket",),
+        defaults=dict.fromkeys(_FLAGS, False),
+    )
 
     def put(self, inputs: Document) -> None:
         flags = {flag[0].upper() + flag[1:]: inputs.get(flag, False) for flag in self._FLAGS}
@@ -69,13 +73,17 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting, module="s3"):
             "rules!": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm!": str}, "bucketKeyEnabled": bool}],
         },
         replaces=("bucket",),
+        sets=("rules",),
+        rules={
+            "rules.applyServerSideEncryptionByDefault.sseAlgorithm": rules.one_of("AES256", "aws:kms", "aws:kms:dsse")
+        },
     )
 
     def put(self, inputs: Document) -> None:
         algorithms = [rule["applyServerSideEncryptionByDefault"]["sseAlgorithm"] for rule in inputs["rules"]]
-        rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}} for algorithm in algorithms]
+        settings = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}} for algorithm in algorithms]
         self.cloud.client("s3").put_bucket_encryption(
-            Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": rules}
+            Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": settings}
         )
 
 
@@ -86,10 +94,11 @@ class BucketLifecycleConfiguration(_BucketSetting, module="s3"):
             "rules!": [{"id!": str, "status!": str, "filter": {"prefix": str}, "expiration": {"days": int}}],
         },
         replaces=("bucket",),
+        rules={"rules.status": rules.one_of("Enabled", "Disabled")},
     )
 
     def put(self, inputs: Document) -> None:
-        rules = [
+        settings = [
             {
                 "ID": rule["id"], "Status": rule["status"], "Filter": {"Prefix": rule["filter"]["prefix"]},
                 "Expiration": {"Days": int(rule["expiration"]["days"])},
@@ -97,15 +106,19 @@ class BucketLifecycleConfiguration(_BucketSetting, module="s3"):
             for rule in inputs["rules"]
         ]  # fmt: skip
         self.cloud.client("s3").put_bucket_lifecycle_configuration(
-            Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": rules}
+            Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": settings}
         )
 
 
 class BucketPolicy(_BucketSetting, module="s3"):
-    schema = ResourceSchema(inputs={"bucket!": str, "policy!": str}, replaces=("bucket",))
+    schema = ResourceSchema(
+        inputs={"bucket!": str, "policy!": str},
+        replaces=("bucket",),
+        spellings={"policy": rules.policy},
+        rules={"policy": rules.json_object},
+    )
 
     def put(self, inputs: Document) -> None:
-        json.loads(inputs["policy"])
         self.cloud.client("s3").put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import ServerSpec
@@ -25,8 +26,23 @@ class Instance(AwsResource, module="ec2"):
             "rootBlockDevice": {"encrypted": bool, "volumeType": str, "volumeSize": int},
         },
         outputs=("arn", "publicIp", "privateIp", "instanceState", "availabilityZone", "tagsAll"),
-        replaces=("ami", "subnetId", "keyName"),
+        replaces=("ami", "subnetId", "keyName", "rootBlockDevice.encrypted"),
         replaces_if=("userData", "userDataReplaceOnChange"),
+        computed=(
+            "ami", "instanceType", "subnetId", "vpcSecurityGroupIds", "keyName", "iamInstanceProfile", "userData",
+            "metadataOptions", "metadataOptions.httpEndpoint", "metadataOptions.httpTokens",
+            "metadataOptions.httpPutResponseHopLimit", "rootBlockDevice", "rootBlockDevice.encrypted",
+            "rootBlockDevice.volumeType", "rootBlockDevice.volumeSize",
+        ),
+        sets=("vpcSecurityGroupIds",),
+        defaults={"userDataReplaceOnChange": False},
+        rules={
+            "userData": rules.at_most(USER_DATA_LIMIT),
+            "metadataOptions.httpEndpoint": rules.one_of("enabled", "disabled"),
+            "metadataOptions.httpTokens": rules.one_of("optional", "required"),
+            "metadataOptions.httpPutResponseHopLimit": rules.between(1, 64),
+            "rootBlockDevice.volumeType": rules.VOLUME_TYPE,
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -94,8 +110,6 @@ class Instance(AwsResource, module="ec2"):
 
     def _check(self, inputs: Document) -> None:
         """Refuse mistakes that moto accepts."""
-        if len(inputs.get("userData", "").encode()) > USER_DATA_LIMIT:
-            raise CloudError("InvalidParameterValue: User data is limited to 16384 bytes")
         [image] = self.ec2.describe_images(ImageIds=[inputs["ami"]])["Images"]
         [type_] = self.ec2.describe_instance_types(InstanceTypes=[inputs["instanceType"]])["InstanceTypes"]
         if image["Architecture"] not in type_["ProcessorInfo"]["SupportedArchitectures"]:
@@ -165,6 +179,7 @@ class KeyPair(AwsResource, module="ec2"):
         inputs={"keyName": str, "publicKey!": str, "tags": dict},
         outputs=("arn", "fingerprint", "keyPairId", "tagsAll"),
         replaces=("keyName", "publicKey"),
+        spellings={"publicKey": str.strip},
         name=NameInput(input="keyName", limit=255),
     )
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.certificates import self_signed
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
+
+_RECORD_TYPES = (
+    "A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV", "SSHFP", "SVCB",
+    "TLSA", "TXT",
+)  # fmt: skip
 
 
 class Certificate(AwsResource, module="acm"):
@@ -16,6 +22,13 @@ class Certificate(AwsResource, module="acm"):
         inputs={"domainName": str, "subjectAlternativeNames": [str], "validationMethod": str, "tags": dict},
         outputs=("arn", "domainValidationOptions", "status", "tagsAll"),
         replaces=("domainName", "subjectAlternativeNames", "validationMethod"),
+        computed=("domainName", "subjectAlternativeNames", "validationMethod"),
+        sets=("subjectAlternativeNames",),
+        rules={
+            "domainName": rules.matching(r".*[^.]"),
+            "subjectAlternativeNames": rules.matching(r".{0,252}[^.]"),
+            "validationMethod": rules.one_of("DNS", "EMAIL", "HTTP", "NONE"),
+        },
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -54,6 +67,8 @@ class CertificateValidation(AwsResource, module="acm"):
     schema = ResourceSchema(
         inputs={"certificateArn!": str, "validationRecordFqdns": [str]},
         replaces=("certificateArn", "validationRecordFqdns"),
+        sets=("validationRecordFqdns",),
+        rules={"certificateArn": rules.arn},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -81,6 +96,13 @@ class Record(AwsResource, module="route53"):
         },
         outputs=("fqdn",),
         replaces=("zoneId", "name", "type"),
+        computed=("allowOverwrite",),
+        sets=("records",),
+        spellings={"name": rules.host_name, "aliases.name": rules.balancer_name},
+        rules={
+            "": rules.all_of(rules.exactly_one_of("aliases", "records"), rules.not_together("aliases", "ttl")),
+            "type": rules.one_of(*_RECORD_TYPES), "aliases.name": rules.matching(".{1,1024}"),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -20,6 +21,8 @@ class Role(AwsResource, module="iam"):
         outputs=("arn", "uniqueId", "tagsAll"),
         replaces=("name",),
         name=NameInput(limit=64, pattern=r"[\w+=,.@-]+"),
+        spellings={"assumeRolePolicy": rules.policy},
+        rules={"assumeRolePolicy": rules.json_object},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -36,7 +39,12 @@ class Role(AwsResource, module="iam"):
 
 
 class RolePolicyAttachment(AwsResource, module="iam"):
-    schema = ResourceSchema(inputs={"role!": str, "policyArn!": str}, replaces=("role", "policyArn"))
+    schema = ResourceSchema(
+        inputs={"role!": str, "policyArn!": str},
+        replaces=("role", "policyArn"),
+        deletes_first=True,
+        rules={"policyArn": rules.arn},
+    )
 
     def api_create(self, inputs: Document) -> str:
         _add_aws_policy(inputs["policyArn"], iam_backends[self.cloud.account]["aws"])
@@ -72,6 +80,8 @@ def _aws_policies() -> dict[str, Any]:
 class InlinePolicy(AwsResource):
     """A policy that belongs to one role or user. Its id has the names of both."""
 
+    SPELLINGS: ClassVar = {"policy": rules.policy}
+    RULES: ClassVar = {"policy": rules.json_object}
     # The holder's input, and its names in the API.
     holder: ClassVar[str]
     holder_name: ClassVar[str]
@@ -103,7 +113,11 @@ class InlinePolicy(AwsResource):
 class RolePolicy(InlinePolicy, module="iam"):
     holder, holder_name = "role", "RoleName"
     schema = ResourceSchema(
-        inputs={"role!": str, "name": str, "policy!": str}, replaces=("role", "name"), name=NameInput(limit=128)
+        inputs={"role!": str, "name": str, "policy!": str},
+        replaces=("role", "name"),
+        name=NameInput(limit=128),
+        spellings=InlinePolicy.SPELLINGS,
+        rules=InlinePolicy.RULES,
     )
 
 
@@ -139,6 +153,7 @@ class User(AwsResource, module="iam"):
         inputs={"name": str, "path": str, "forceDestroy": bool, "tags": dict},
         outputs=("arn", "uniqueId", "tagsAll"),
         name=NameInput(limit=64, pattern=r"[\w+=,.@-]+"),
+        defaults={"path": "/", "forceDestroy": False},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -156,14 +171,24 @@ class User(AwsResource, module="iam"):
 class UserPolicy(InlinePolicy, module="iam"):
     holder, holder_name = "user", "UserName"
     schema = ResourceSchema(
-        inputs={"user!": str, "name": str, "policy!": str}, replaces=("user", "name"), name=NameInput(limit=128)
+        inputs={"user!": str, "name": str, "policy!": str},
+        replaces=("user", "name"),
+        name=NameInput(limit=128),
+        spellings=InlinePolicy.SPELLINGS,
+        rules=InlinePolicy.RULES,
     )
 
 
 class AccessKey(AwsResource, module="iam"):
     """A user's key. Only its creation returns the secret part, which the provider keeps in the state."""
 
-    schema = ResourceSchema(inputs={"user!": str, "status": str}, outputs=("secret",), replaces=("user",))
+    schema = ResourceSchema(
+        inputs={"user!": str, "status": str},
+        outputs=("secret",),
+        replaces=("user",),
+        defaults={"status": "Active"},
+        rules={"status": rules.one_of("Active", "Inactive")},
+    )
 
     def api_create(self, inputs: Document) -> str:
         key = self.cloud.client("iam").create_access_key(UserName=inputs["user"])["AccessKey"]

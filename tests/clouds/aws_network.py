@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -13,6 +16,9 @@ class Vpc(AwsResource, module="ec2"):
         inputs={"cidrBlock": str, "enableDnsSupport": bool, "enableDnsHostnames": bool, "tags": dict},
         outputs=("arn", "tagsAll", "defaultSecurityGroupId", "mainRouteTableId"),
         replaces=("cidrBlock",),
+        computed=("cidrBlock", "enableDnsHostnames"),
+        defaults={"enableDnsSupport": True},
+        rules={"cidrBlock": rules.network(4, range(16, 29))},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -35,7 +41,7 @@ class Vpc(AwsResource, module="ec2"):
 
 class InternetGateway(AwsResource, module="ec2"):
     ec2_name = "internet-gateway"
-    schema = ResourceSchema(inputs={"vpcId": str, "tags": dict}, outputs=("arn", "tagsAll"))
+    schema = ResourceSchema(inputs={"vpcId": str, "tags": dict}, outputs=("arn", "tagsAll"), computed=("vpcId",))
 
     def api_create(self, inputs: Document) -> str:
         response = self.ec2.create_internet_gateway(TagSpecifications=self.ec2_tags(inputs))
@@ -62,6 +68,9 @@ class Subnet(AwsResource, module="ec2"):
         },
         outputs=("arn", "tagsAll"),
         replaces=("vpcId", "cidrBlock", "availabilityZone"),
+        computed=("cidrBlock", "availabilityZone"),
+        defaults={"mapPublicIpOnLaunch": False},
+        rules={"cidrBlock": rules.network(4)},
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -113,22 +122,36 @@ class Route(AwsResource, module="ec2"):
         inputs={"routeTableId!": str, "destinationCidrBlock": str, "gatewayId": str},
         outputs=("state", "origin"),
         replaces=("routeTableId", "destinationCidrBlock"),
+        rules={"destinationCidrBlock": rules.network(4)},
     )
 
     def api_create(self, inputs: Document) -> str:
         table, destination = inputs["routeTableId"], inputs["destinationCidrBlock"]
         self.ec2.create_route(RouteTableId=table, DestinationCidrBlock=destination, GatewayId=inputs["gatewayId"])
-        return f"{table}_{destination}"
+        return _route_id(table, destination)
 
     def api_read(self, id: str) -> Document | None:
-        table_id, _, destination = id.partition("_")
-        [table] = self.ec2.describe_route_tables(RouteTableIds=[table_id])["RouteTables"]
-        route = next((route for route in table["Routes"] if route.get("DestinationCidrBlock") == destination), None)
-        return {"gatewayId": route["GatewayId"], "state": "active", "origin": "CreateRoute"} if route else None
+        live = self._find(id)
+        return {**live, "state": "active", "origin": "CreateRoute"} if live else None
 
     def api_delete(self, id: str) -> None:
-        table_id, _, destination = id.partition("_")
-        self.ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock=destination)
+        if live := self._find(id):
+            destination = live["destinationCidrBlock"]
+            self.ec2.delete_route(RouteTableId=live["routeTableId"], DestinationCidrBlock=destination)
+
+    def _find(self, id: str) -> Document | None:
+        """The route's inputs; None where it doesn't exist. An id tells neither table nor destination."""
+        for table in self.ec2.describe_route_tables()["RouteTables"]:
+            for route in table["Routes"]:
+                inputs = {"routeTableId": table["RouteTableId"], "destinationCidrBlock": route["DestinationCidrBlock"]}
+                if id == _route_id(*inputs.values()):
+                    return {**inputs, "gatewayId": route["GatewayId"]}
+        return None
+
+
+def _route_id(table: str, destination: str) -> str:
+    """The provider makes the id, since AWS has none for a route."""
+    return f"r-{table}{zlib.crc32(destination.encode())}"
 
 
 class RouteTableAssociation(AwsResource, module="ec2"):
@@ -155,6 +178,8 @@ class Eip(AwsResource, module="ec2"):
         inputs={"domain": str, "tags": dict},
         outputs=("allocationId", "publicIp", "tagsAll"),
         replaces=("domain",),
+        computed=("domain",),
+        rules={"domain": rules.one_of("vpc", "standard")},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -166,7 +191,7 @@ class Eip(AwsResource, module="ec2"):
 
     def api_read(self, id: str) -> Document | None:
         self.ec2.describe_addresses(AllocationIds=[id])
-        return {"allocationId": id, "publicIp": self.cloud.elastic_addresses[id]}
+        return {"allocationId": id, "publicIp": self.cloud.elastic_addresses[id], "domain": "vpc"}
 
     def api_delete(self, id: str) -> None:
         self.ec2.release_address(AllocationId=id)
@@ -179,6 +204,7 @@ class EipAssociation(AwsResource, module="ec2"):
         inputs={"instanceId": str, "allocationId": str, "allowReassociation": bool},
         outputs=("publicIp", "privateIpAddress", "networkInterfaceId"),
         replaces=("instanceId", "allocationId", "allowReassociation"),
+        computed=("instanceId", "allocationId"),
     )
 
     def api_create(self, inputs: Document) -> str:

@@ -10,13 +10,14 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from tests.clouds.faults import CloudError
 from tests.clouds.simulated_cloud import Document, ResourceType, token_of
+from tools.offline.command_plugin.values import Properties
 
 if TYPE_CHECKING:
     from tests.clouds.aws import SimulatedAws
 
 T = TypeVar("T")
 # Inputs that only the provider knows: https://www.pulumi.com/registry/packages/aws/api-docs/ec2/instance/
-_PROVIDER_INPUTS = {"tags", "userDataReplaceOnChange", "forceDestroy", "allowReassociation"}
+_PROVIDER_INPUTS = {"tags", "tagsAll", "userDataReplaceOnChange", "forceDestroy", "allowReassociation"}
 
 
 class AwsResource(ResourceType):
@@ -53,6 +54,13 @@ class AwsResource(ResourceType):
     def api_delete(self, id: str) -> None:
         raise NotImplementedError
 
+    def with_added_inputs(self, inputs: Properties) -> Properties:
+        """The inputs with all tags of the resource: its own and the provider's default tags."""
+        own = inputs.get("tags") or {}
+        if "tags" not in self.schema.inputs or not (own or self.cloud.default_tags):
+            return inputs
+        return {**inputs, "tagsAll": {**self.cloud.default_tags, **own} if isinstance(own, dict) else own}
+
     def create(self, inputs: Document) -> str:
         id = translate_errors(lambda: self.api_create(inputs))
         self.cloud.recorded_inputs[type(self), id] = inputs
@@ -75,7 +83,7 @@ class AwsResource(ResourceType):
         return {**inputs, **tags, **live}
 
     def update(self, id: str, olds: Document, news: Document) -> None:
-        changes = {key for key in {*olds, *news} if olds.get(key) != news.get(key)}
+        changes = set(self.schema.diff(olds, news)[0])
         updatable_inputs = translate_errors(lambda: self.api_update(id, news, changes))
         if unsupported := changes - updatable_inputs - _PROVIDER_INPUTS:
             raise CloudError(f"this cloud can't change {', '.join(sorted(unsupported))} of {self.token} in place")

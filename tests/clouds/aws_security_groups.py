@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource, NotFound
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
+from tools.offline.command_plugin.values import Properties
 
 
 class SecurityGroup(AwsResource, module="ec2"):
@@ -15,12 +17,15 @@ class SecurityGroup(AwsResource, module="ec2"):
         outputs=("arn", "ownerId", "tagsAll"),
         replaces=("name", "description", "vpcId"),
         name=NameInput(limit=255, pattern=r"(?!sg-)[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+"),
+        computed=("vpcId",),
+        defaults={"description": "Managed by Pulumi"},
+        rules={"description": rules.at_most(255)},
     )
 
     def api_create(self, inputs: Document) -> str:
         response = self.ec2.create_security_group(
             GroupName=inputs["name"],
-            Description=inputs.get("description", "Managed by Pulumi"),
+            Description=inputs["description"],
             VpcId=inputs["vpcId"],
             TagSpecifications=self.ec2_tags(inputs),
         )
@@ -62,8 +67,20 @@ _MUTABLE_INPUTS = {
 _PEER_FIELDS = {
     "cidrIpv4": ("IpRanges", "CidrIp"),
     "cidrIpv6": ("Ipv6Ranges", "CidrIpv6"),
+    "prefixListId": ("PrefixListIds", "PrefixListId"),
     "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
 }
+
+
+class _RuleSchema(ResourceSchema):
+    """A rule can get another peer. One of another kind, such as a network after a group, replaces the rule."""
+
+    def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
+        changes, replaces = super().diff(olds, news)
+        kinds = [[peer for peer in _PEER_FIELDS if inputs.get(peer) is not None] for inputs in (olds, news)]
+        if kinds[0] != kinds[1]:
+            replaces = [key for key in changes if key in (*replaces, *_PEER_FIELDS)]
+        return changes, replaces
 
 
 class _GroupRule(AwsResource):
@@ -71,23 +88,26 @@ class _GroupRule(AwsResource):
     ec2_name = "security-group-rule"
     # "ingress" or "egress".
     direction: str
-    schema = ResourceSchema(
+    schema = _RuleSchema(
         inputs={
             "securityGroupId!": str, "ipProtocol!": str, "fromPort": int, "toPort": int, "cidrIpv4": str,
-            "cidrIpv6": str, "referencedSecurityGroupId": str, "description": str, "tags": dict,
+            "cidrIpv6": str, "prefixListId": str, "referencedSecurityGroupId": str, "description": str, "tags": dict,
         },
         outputs=("securityGroupRuleId", "arn", "tagsAll"),
         replaces=("securityGroupId",),
+        spellings={"ipProtocol": rules.protocol},
+        rules={
+            "": rules.exactly_one_of(*_PEER_FIELDS), "cidrIpv4": rules.network(4), "cidrIpv6": rules.network(6),
+            "fromPort": rules.between(-1, 65535), "toPort": rules.between(-1, 65535),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
-        peers = [key for key in _PEER_FIELDS if key in inputs]
-        if len(peers) != 1:
-            raise CloudError("exactly one of cidrIpv4, cidrIpv6, prefixListId, referencedSecurityGroupId must be set")
+        [peer] = [key for key in _PEER_FIELDS if key in inputs]
         if "referencedSecurityGroupId" in inputs:
             self.ec2.describe_security_groups(GroupIds=[inputs["referencedSecurityGroupId"]])
         authorize = getattr(self.ec2, f"authorize_security_group_{self.direction}")
-        response = authorize(GroupId=inputs["securityGroupId"], IpPermissions=[_permission(inputs, peers[0])])
+        response = authorize(GroupId=inputs["securityGroupId"], IpPermissions=[_permission(inputs, peer)])
         id: str = response["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         if not self.cloud.faults.tags_are_lost:
             self._create_tags(id, inputs)

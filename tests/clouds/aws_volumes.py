@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
+from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import ResourceSchema
@@ -23,6 +23,9 @@ class Volume(AwsResource, module="ebs"):
         },
         outputs=("arn", "createTime", "tagsAll"),
         replaces=("availabilityZone", "encrypted", "snapshotId", "kmsKeyId"),
+        computed=("encrypted", "type", "size", "iops", "throughput", "snapshotId", "kmsKeyId"),
+        defaults={"finalSnapshot": False},
+        rules={"type": rules.VOLUME_TYPE, "kmsKeyId": rules.arn},
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -134,6 +137,18 @@ class LifecyclePolicy(AwsResource, module="dlm"):
             },
         },
         outputs=("arn", "tagsAll"),
+        computed=(
+            "policyDetails.schedules.copyTags", "policyDetails.schedules.createRule.intervalUnit",
+            "policyDetails.schedules.createRule.times", "policyDetails.targetTags",
+        ),
+        defaults={"state": "ENABLED"},
+        rules={
+            "description": rules.matching(r"[0-9A-Za-z _-]{1,500}"), "executionRoleArn": rules.arn,
+            "state": rules.one_of("ENABLED", "DISABLED"),
+            "policyDetails.schedules.retainRule.count": rules.between(1, 1000),
+            "policyDetails.schedules.createRule.times": rules.matching(r"([01]\d|2[0-3]):[0-5]\d"),
+            "policyDetails.schedules.createRule.intervalUnit": rules.one_of("HOURS"),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -153,12 +168,8 @@ class LifecyclePolicy(AwsResource, module="dlm"):
         """The record goes with the resource."""
 
     def _check(self, inputs: Document) -> None:
-        if not re.fullmatch(r"[0-9A-Za-z _-]{1,500}", inputs["description"]):
-            raise CloudError("InvalidRequestException: Invalid description")
+        """Refuse a role that doesn't exist."""
         self.cloud.client("iam").get_role(RoleName=inputs["executionRoleArn"].rpartition("/")[2])
-        for schedule in inputs["policyDetails"]["schedules"]:
-            if not 1 <= schedule["retainRule"]["count"] <= 1000:
-                raise CloudError("InvalidRequestException: The count must be from 1 to 1000")
 
 
 TYPES: list[type[AwsResource]] = [Volume, VolumeAttachment, LifecyclePolicy]

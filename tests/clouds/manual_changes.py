@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.clouds.aws import SimulatedAws
-from tests.clouds.aws_balancing import TargetGroupAttachment
 from tests.clouds.aws_network import Eip, EipAssociation
+from tests.clouds.aws_targets import TargetGroupAttachment
 from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.digitalocean_projects import DEFAULT_PROJECT
 from tests.clouds.infrastructure import ANYWHERE, OPERATOR

@@ -128,7 +128,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
         _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
-        olds, state = from_struct(request.old_inputs), from_struct(request.olds)
+        state = from_struct(request.olds)
+        olds = type_.schema.completed(state, from_struct(request.old_inputs))
         inputs = type_.schema.completed(state, _new_inputs(request))
         if request.preview:
             return provider_pb2.UpdateResponse(properties=to_struct({**state, **_without_defaults(inputs)}))

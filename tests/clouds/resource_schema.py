@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pulumi  # noqa: F401  (before the offline plugin, which otherwise loads the SDK messages without the SDK)
 
@@ -61,10 +61,10 @@ class ResourceSchema:
     computed: tuple[Path, ...] = ()
     # Lists whose order doesn't count.
     sets: tuple[Path, ...] = ()
-    # How text is spelled when two values are compared.
-    spellings: Mapping[Path, Callable[[str], str]] = field(default_factory=dict[str, Callable[[str], str]])
-    # The values that Check adds where the program names none.
-    defaults: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    # What a text is when two values are compared.
+    spellings: Mapping[Path, Callable[[str], Value]] = field(default_factory=dict[str, Callable[[str], Value]])
+    # The values that Check adds where the program names none. That of a field needs its object.
+    defaults: Mapping[Path, Value] = field(default_factory=dict[str, Value])
     # What Check refuses, by path. The path "" stands for all inputs together.
     rules: Mapping[Path, Rule] = field(default_factory=dict[str, Rule])
 
@@ -74,11 +74,14 @@ class ResourceSchema:
         inputs, failures = checked(raw_inputs, _properties(self.inputs))
         if failures:
             return inputs, failures
-        defaults = {key: value for key, value in self.defaults.items() if inputs.get(key) is None}
-        if self.name and inputs.get(self.name.input) is None:
+        defaults = dict(self.defaults)
+        if self.name:
             defaults[self.name.input] = _generated_name(self.name, urn_name, olds)
-        if defaults:
-            inputs = {**inputs, **defaults, DEFAULTS: sorted(defaults)}
+        added = sorted(key for key in defaults if "." not in key and inputs.get(key) is None)
+        for path, value in defaults.items():
+            inputs = _with_default(inputs, path, value)
+        if added:
+            inputs = {**inputs, DEFAULTS: added}
         return inputs, [*self._name_mistakes(inputs), *self._mistakes(inputs)]
 
     def unknown_outputs(self) -> set[str]:
@@ -153,6 +156,18 @@ def _values_at(path: Path, inputs: Properties) -> Iterator[Value]:
             yield from _values_at(rest, element)
         elif not rest and element is not None:
             yield element
+
+
+def _with_default(inputs: Properties, path: Path, default: Value) -> Properties:
+    """The inputs with this value where the path has none."""
+    name, _, rest = path.partition(".")
+    value = inputs.get(name)
+    if not rest:
+        return inputs if value is not None else {**inputs, name: default}
+    if isinstance(value, list):
+        elements = [_with_default(one, rest, default) if isinstance(one, dict) else one for one in value]
+        return {**inputs, name: cast("Value", elements)}
+    return {**inputs, name: _with_default(value, rest, default)} if isinstance(value, dict) else inputs
 
 
 def _generated_name(rule: NameInput, urn_name: str, olds: Properties) -> Value:

@@ -47,12 +47,30 @@ def test_a_rule_for_a_group_admits_the_addresses_of_its_members_and_balancers(
     assert outputs["dnsName"].endswith(".elb.amazonaws.com")
 
 
+def test_a_rule_gets_another_peer_in_place_and_is_replaced_where_that_is_of_another_kind(aws_engine: EngineClient):
+    group = PublicVpc(aws_engine).group
+    rule: dict[str, Any] = {"securityGroupId": group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}
+    network: dict[str, Any] = {**rule, "cidrIpv4": "10.0.0.0/8"}
+    same_kind = aws_engine.diff(INGRESS_RULE, network, {**rule, "cidrIpv4": "172.16.0.0/12"})
+    assert (list(same_kind.diffs), list(same_kind.replaces)) == (["cidrIpv4"], [])
+    aws_engine.create(INGRESS_RULE, **network)
+    for peer, value in {"cidrIpv6": "fd00::/8", "prefixListId": "pl-1", "referencedSecurityGroupId": group}.items():
+        other_kind = aws_engine.diff(INGRESS_RULE, network, {**rule, peer: value})
+        assert list(other_kind.replaces) == list(other_kind.diffs) == ["cidrIpv4", peer]
+        assert not other_kind.deleteBeforeReplace
+    # The new rule isn't the same as the old one, so both can exist.
+    aws_engine.create(INGRESS_RULE, **rule, cidrIpv6="fd00::/8")
+    aws_engine.create(INGRESS_RULE, **rule, referencedSecurityGroupId=group)
+    with pytest.raises(ProviderError, match=r"InvalidPermission\.Duplicate"):
+        aws_engine.create(INGRESS_RULE, **network)
+
+
 def test_a_rule_with_two_sources_or_without_a_source_is_refused(aws_engine: EngineClient):
     group = PublicVpc(aws_engine).group
     inputs = {"securityGroupId": group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}
     for sources in ({}, {"cidrIpv4": "10.0.0.0/8", "cidrIpv6": "::/0"}):
         with pytest.raises(ProviderError, match="exactly one"):
-            aws_engine.create(INGRESS_RULE, **inputs, **sources)
+            aws_engine.check(INGRESS_RULE, "it", {**inputs, **sources})
 
 
 def test_a_security_group_in_use_cannot_be_deleted(aws_engine: EngineClient):
@@ -68,14 +86,18 @@ def test_manual_changes_of_a_rule_and_of_health_checks_are_read_and_an_update_re
     vpc = PublicVpc(aws_engine)
     rule: dict[str, Any] = {"securityGroupId": vpc.group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}
     rule["cidrIpv4"] = "198.51.100.7/32"
-    group: dict[str, Any] = {"port": 80, "protocol": "HTTP", "vpcId": vpc.vpc, "healthCheck": {"interval": 5}}
+    group: dict[str, Any] = aws_engine.check(
+        TOKENS["TargetGroup"],
+        "it",
+        {"name": "it", "port": 80, "protocol": "HTTP", "vpcId": vpc.vpc, "healthCheck": {"interval": 5}},
+    )
     rule_id, _ = aws_engine.create(INGRESS_RULE, **rule)
     group_id, _ = aws_engine.create(TOKENS["TargetGroup"], **group)
     manual_changes.open_ssh_to_everybody(aws)
     manual_changes.slow_down_health_checks(aws)
     for token, id, inputs, changes in (
         (INGRESS_RULE, rule_id, rule, {"cidrIpv4": "0.0.0.0/0"}),
-        (TOKENS["TargetGroup"], group_id, group, {"healthCheck": {"interval": 300}}),
+        (TOKENS["TargetGroup"], group_id, group, {"healthCheck": {**group["healthCheck"], "interval": 300}}),
     ):
         [key] = changes
         outputs = aws_engine.read(token, id, inputs)

@@ -20,7 +20,7 @@ SCHEMA = ResourceSchema(
     computed=("idle", "check", "check.interval"),
     sets=("rules", "rules.addresses"),
     spellings={"key": str.strip},
-    defaults={"region": "fra1"},
+    defaults={"region": "fra1", "disk.size": 8, "rules.addresses": ["::/0"]},
     rules={"rules.port": lambda port: None if port < 65536 else f"expected a port, got {port:g}"},
 )  # fmt: skip
 
@@ -66,6 +66,13 @@ def test_a_check_adds_defaults_and_a_name_and_lists_them():
     assert str(inputs["name"]).startswith("web-")
     inputs, _ = SCHEMA.check("web", inputs, {"name": "mine", "region": "ams3"})
     assert inputs == {"name": "mine", "region": "ams3"}
+
+
+def test_a_check_adds_the_default_of_a_field_only_where_its_object_is():
+    inputs, _ = SCHEMA.check("web", {}, {"disk": {"encrypted": True}, "rules": [{"port": 80}, rule(443, "10.0.0.0/8")]})
+    assert inputs["disk"] == {"encrypted": True, "size": 8}
+    assert inputs["rules"] == [rule(80, "::/0"), rule(443, "10.0.0.0/8")]
+    assert inputs[DEFAULTS] == ["name", "region"]
 
 
 def test_a_check_names_each_value_that_breaks_a_rule_and_none_that_is_unknown():

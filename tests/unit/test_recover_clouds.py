@@ -121,6 +121,11 @@ def test_a_route_table_association_is_found_by_its_subnet():
     assert inventory.candidates(pending(aws.ASSOCIATION, routeTableId="rtb-1", subnetId="subnet-2")) == set()
 
 
+def test_a_route_has_the_id_that_the_provider_makes_of_its_table_and_destination():
+    route = pending("aws:ec2/route:Route", routeTableId="rtb-1", destinationCidrBlock="0.0.0.0/0")
+    assert aws.Inventory().candidates(route) == {"r-rtb-11080289494"}
+
+
 def test_a_record_of_route_53_is_found_only_if_it_has_the_same_values():
     inventory = aws.Inventory(
         records={

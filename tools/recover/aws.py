@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,10 +34,17 @@ RULES = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "ingress",
 }
 _KINDS = TAGGED | dict.fromkeys(RULES, "ec2:security-group-rule")
+
+
+def _route_id(inputs: Document) -> str:
+    """The provider makes the id of a route's table and a checksum of its destination."""
+    return f"r-{inputs['routeTableId']}{zlib.crc32(inputs['destinationCidrBlock'].encode())}"
+
+
 # Their id follows from their inputs. The refresh finds out whether they exist.
 NAMED: dict[str, Callable[[Document], str]] = {
     "aws:ec2/keyPair:KeyPair": lambda inputs: inputs["keyName"],
-    "aws:ec2/route:Route": lambda inputs: f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}",
+    "aws:ec2/route:Route": _route_id,
     "aws:iam/instanceProfile:InstanceProfile": lambda inputs: inputs["name"],
     "aws:iam/role:Role": lambda inputs: inputs["name"],
     "aws:iam/rolePolicy:RolePolicy": lambda inputs: f"{inputs['role']}:{inputs['name']}",
