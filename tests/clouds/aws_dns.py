@@ -26,7 +26,7 @@ class Certificate(AwsResource, module="acm"):
         sets=("subjectAlternativeNames",),
         rules={
             "domainName": rules.matching(r".*[^.]"),
-            "subjectAlternativeNames": rules.matching(r".{0,252}[^.]"),
+            "subjectAlternativeNames": rules.each(rules.matching(r".{0,252}[^.]")),
             "validationMethod": rules.one_of("DNS", "EMAIL", "HTTP", "NONE"),
         },
     )

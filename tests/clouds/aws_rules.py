@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.clouds.resource_schema import Rule
-from tools.offline.command_plugin.values import Value
+from tools.offline.command_plugin.values import Value, is_unknown
 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:.+")
 # Protocols that EC2 also knows by a number.
@@ -52,6 +52,11 @@ def not_together(first: str, second: str) -> Rule:
 def all_of(*rules: Rule) -> Rule:
     """The first mistake that one of the rules finds."""
     return lambda value: next((mistake for rule in rules if (mistake := rule(value))), None)
+
+
+def each(rule: Rule) -> Rule:
+    """The first mistake of a list's elements."""
+    return lambda values: next((mistake for one in values if not is_unknown(one) and (mistake := rule(one))), None)
 
 
 def arn(value: str) -> str | None:

@@ -155,6 +155,8 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("BucketPolicy", {"bucket": "b", "policy": ""}, "policy", "invalid JSON"),
         ("Volume", {"availabilityZone": "z", "type": "ssd"}, "type", "gp3"),
         ("Certificate", {"domainName": "a.test."}, "domainName", "doesn't match"),
+        ("Certificate", {"domainName": "a.test", "subjectAlternativeNames": [UNKNOWN, "b.test."]},
+         "subjectAlternativeNames", "doesn't match"),
         ("Record", {**RECORD, "records": ["192.0.2.1"], "type": "ADDRESS"}, "type", "AAAA"),
         ("Record", {**RECORD, "aliases": [{"name": "b", "zoneId": "z", "evaluateTargetHealth": False}], "ttl": 60},
          "", "conflicts with ttl"),
