@@ -94,7 +94,8 @@ class ResourceSchema:
 
     def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
         """The inputs that change, and those among them that replace the resource."""
-        news = self.completed(olds, news)
+        # A state of an earlier double lacks defaults, which those of the real provider have.
+        olds, news = self._with_defaults(olds), self._with_defaults(self.completed(olds, news))
         keys = sorted({*olds, *news} - {DEFAULTS})
         changes = [key for key in keys if not self._same(key, olds, news)]
         replacing_paths = set(self.replaces)
@@ -106,6 +107,11 @@ class ResourceSchema:
     def deletes_before_replace(self, news: Properties) -> bool:
         """Whether the old resource must go first. It must if the new one has the same name."""
         return self.deletes_first or (self.name is not None and self.name.input not in _default_inputs(news))
+
+    def _with_defaults(self, inputs: Properties) -> Properties:
+        for path, value in self.defaults.items():
+            inputs = _with_default(inputs, path, value)
+        return inputs
 
     def _completed(self, olds: Properties, news: Properties, prefix: Path) -> Properties:
         kept = {key: old for key, old in olds.items() if prefix + key in self.computed and news.get(key) is None}
@@ -131,7 +137,8 @@ class ResourceSchema:
             return {key: self._comparable(value[key], f"{path}.{key}") for key in sorted(value)}
         if isinstance(value, str) and path in self.spellings and not is_unknown(value):
             return self.spellings[path](value)
-        return value
+        # The protocol knows only floats. A default of this schema may be an int.
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def _name_mistakes(self, inputs: Properties) -> list[Failure]:
         if self.name is None or is_unknown(name := inputs[self.name.input]):

@@ -11,7 +11,7 @@ from tools.offline.command_plugin.values import UNKNOWN, Properties
 
 SCHEMA = ResourceSchema(
     inputs={
-        "name": str, "region": str, "ports": [int], "key": str, "idle": int,
+        "name": str, "region": str, "limit": int, "ports": [int], "key": str, "idle": int,
         "check": {"path": str, "port!": int, "interval": int}, "disk": {"size": int, "encrypted": bool},
         "rules": [{"port!": int, "addresses": [str]}],
     },
@@ -20,7 +20,7 @@ SCHEMA = ResourceSchema(
     computed=("idle", "check", "check.interval"),
     sets=("rules", "rules.addresses"),
     spellings={"key": str.strip},
-    defaults={"region": "fra1", "disk.size": 8, "rules.addresses": ["::/0"]},
+    defaults={"region": "fra1", "limit": 60, "disk.size": 8, "rules.addresses": ["::/0"]},
     rules={"rules.port": lambda port: None if port < 65536 else f"expected a port, got {port:g}"},
 )  # fmt: skip
 
@@ -44,6 +44,7 @@ def rule(port: int, *addresses: str) -> dict[str, Any]:
         pytest.param({"ports": [1, 2]}, {"ports": [2, 1]}, ["ports"], id="another order of a list"),
         pytest.param({"key": "a"}, {"key": "a\n"}, [], id="another spelling"),
         pytest.param({"key": "a"}, {"key": UNKNOWN}, ["key"], id="an unknown value"),
+        pytest.param({}, {"region": "fra1", "limit": 60.0}, [], id="a default that an earlier double's state lacks"),
     ],
 )
 def test_a_difference_is_a_change_where_the_schema_says_so(
@@ -62,17 +63,17 @@ def test_a_change_of_one_field_replaces_the_resource_and_a_change_of_its_neighbo
 def test_a_check_adds_defaults_and_a_name_and_lists_them():
     inputs, mistakes = SCHEMA.check("web", {}, {"idle": 60})
     assert not mistakes
-    assert (inputs["region"], inputs[DEFAULTS]) == ("fra1", ["name", "region"])
+    assert (inputs["region"], inputs["limit"], inputs[DEFAULTS]) == ("fra1", 60, ["limit", "name", "region"])
     assert str(inputs["name"]).startswith("web-")
-    inputs, _ = SCHEMA.check("web", inputs, {"name": "mine", "region": "ams3"})
-    assert inputs == {"name": "mine", "region": "ams3"}
+    inputs, _ = SCHEMA.check("web", inputs, {"name": "mine", "region": "ams3", "limit": 9})
+    assert inputs == {"name": "mine", "region": "ams3", "limit": 9}
 
 
 def test_a_check_adds_the_default_of_a_field_only_where_its_object_is():
     inputs, _ = SCHEMA.check("web", {}, {"disk": {"encrypted": True}, "rules": [{"port": 80}, rule(443, "10.0.0.0/8")]})
     assert inputs["disk"] == {"encrypted": True, "size": 8}
     assert inputs["rules"] == [rule(80, "::/0"), rule(443, "10.0.0.0/8")]
-    assert inputs[DEFAULTS] == ["name", "region"]
+    assert inputs[DEFAULTS] == ["limit", "name", "region"]
 
 
 def test_a_check_names_each_value_that_breaks_a_rule_and_none_that_is_unknown():

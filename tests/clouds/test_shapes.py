@@ -57,14 +57,14 @@ def changing_calls(cloud: SimulatedCloud) -> list[tuple[str, str]]:
     return [(operation, name) for operation, name in cloud.calls if operation != "read"]
 
 
-def test_turning_access_logs_off_stops_them_and_deletes_their_bucket(tmp_path: Path):
+def test_access_logs_and_a_health_status_that_are_taken_away_end_and_the_bucket_of_the_logs_is_deleted(tmp_path: Path):
     with simulated_cloud("aws", tmp_path) as cloud:
-        stack = new_stack("aws", tmp_path / "stack", balancer=True, accessLogs=True)
+        stack = new_stack("aws", tmp_path / "stack", balancer=True, accessLogs=True, healthStatus=204)
         without_ssh.up(stack)
-        assert access_logs_enabled(cloud) == "true"
-        stack.configure(accessLogs=False)
+        assert (access_logs_enabled(cloud), healthy_statuses(cloud)) == ("true", "204")
+        stack.configure(accessLogs=None, healthStatus=None)
         without_ssh.up(stack)
-        assert access_logs_enabled(cloud) == "false"
+        assert (access_logs_enabled(cloud), healthy_statuses(cloud)) == ("false", "200-399")
         assert not [line for line in cloud.leftovers() if line.startswith("Bucket")]
         without_ssh.expect_no_changes(stack)
         stack.destroy()
@@ -77,6 +77,13 @@ def access_logs_enabled(cloud: SimulatedCloud) -> str:
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
     attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
     return {attribute["Key"]: attribute["Value"] for attribute in attributes}["access_logs.s3.enabled"]
+
+
+def healthy_statuses(cloud: SimulatedCloud) -> str:
+    """The statuses that the only balancer counts as healthy."""
+    assert isinstance(cloud, SimulatedAws)
+    [group] = cloud.client("elbv2").describe_target_groups()["TargetGroups"]
+    return group["Matcher"]["HttpCode"]
 
 
 @pytest.mark.parametrize("target", ["aws", "digitalocean"])
