@@ -13,6 +13,7 @@ from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
 USER_DATA_LIMIT = 16 * 1024
+_VOLUME_TYPES = ("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 
 
 class Instance(AwsResource, module="ec2"):
@@ -41,7 +42,7 @@ class Instance(AwsResource, module="ec2"):
             "metadataOptions.httpEndpoint": rules.one_of("enabled", "disabled"),
             "metadataOptions.httpTokens": rules.one_of("optional", "required"),
             "metadataOptions.httpPutResponseHopLimit": rules.between(1, 64),
-            "rootBlockDevice.volumeType": rules.VOLUME_TYPE,
+            "rootBlockDevice.volumeType": rules.one_of(*_VOLUME_TYPES),
         },
     )  # fmt: skip
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-
 from tests.clouds import aws_rules as rules
-from tests.clouds.aws_resource import AwsResource
+from tests.clouds.aws_resource import AwsResource, checksum
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -151,7 +149,7 @@ class Route(AwsResource, module="ec2"):
 
 def _route_id(table: str, destination: str) -> str:
     """The provider makes the id, since AWS has none for a route."""
-    return f"r-{table}{zlib.crc32(destination.encode())}"
+    return f"r-{table}{checksum(destination)}"
 
 
 class RouteTableAssociation(AwsResource, module="ec2"):

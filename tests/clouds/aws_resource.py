@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -123,6 +124,11 @@ class AwsResource(ResourceType):
 
 class NotFound(CloudError):
     """The resource doesn't exist."""
+
+
+def checksum(text: str) -> int:
+    """The number that the provider puts into an id that AWS doesn't give."""
+    return zlib.crc32(text.encode())
 
 
 def translate_errors(work: Callable[[], T]) -> T:

@@ -21,6 +21,10 @@ def between(low: int, high: int) -> Rule:
     return lambda value: None if low <= float(value) <= high else f"expected {low} to {high}, got {value:g}"
 
 
+def number_of(*choices: int) -> Rule:
+    return lambda value: None if value in choices else f"expected one of {choices}, got {value:g}"
+
+
 def one_of(*choices: str) -> Rule:
     return lambda value: None if value in choices else f"expected one of {', '.join(choices)}, got {value!r}"
 
@@ -42,6 +46,11 @@ def exactly_one_of(*names: str) -> Rule:
         return None if len(given) == 1 else f"expected exactly one of {', '.join(names)}, got {given or 'none'}"
 
     return check
+
+
+def at_least_one_of(*names: str) -> Rule:
+    """A rule for all inputs together."""
+    return lambda inputs: None if _given(inputs, names) else f"expected one of {', '.join(names)}"
 
 
 def not_together(first: str, second: str) -> Rule:
@@ -75,9 +84,6 @@ def network(version: int, prefixes: Collection[int] = range(129)) -> Rule:
         return None if "/" in value and length in prefixes else f"{value!r} has no prefix length that is allowed"
 
     return check
-
-
-VOLUME_TYPE = one_of("standard", "io1", "io2", "gp2", "gp3", "sc1", "st1")
 
 
 def json_object(value: str) -> str | None:

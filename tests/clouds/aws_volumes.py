@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from tests.clouds import aws_rules as rules
-from tests.clouds.aws_resource import AwsResource
+from tests.clouds.aws_resource import AwsResource, checksum
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -25,7 +25,10 @@ class Volume(AwsResource, module="ebs"):
         replaces=("availabilityZone", "encrypted", "snapshotId", "kmsKeyId"),
         computed=("encrypted", "type", "size", "iops", "throughput", "snapshotId", "kmsKeyId"),
         defaults={"finalSnapshot": False},
-        rules={"type": rules.VOLUME_TYPE, "kmsKeyId": rules.arn},
+        rules={
+            "": rules.at_least_one_of("size", "snapshotId"), "kmsKeyId": rules.arn,
+            "throughput": rules.between(125, 2000),
+        },
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -118,7 +121,7 @@ class VolumeAttachment(AwsResource, module="ec2"):
 def _attachment_id(inputs: Document) -> str:
     """The provider makes the id of the three names."""
     names = f"{inputs['deviceName']}-{inputs['instanceId']}-{inputs['volumeId']}-"
-    return f"vai-{sum(map(ord, names)) * 7919 % 10**10}"
+    return f"vai-{checksum(names)}"
 
 
 class LifecyclePolicy(AwsResource, module="dlm"):
@@ -137,14 +140,16 @@ class LifecyclePolicy(AwsResource, module="dlm"):
             },
         },
         outputs=("arn", "tagsAll"),
+        replaces=("policyDetails.schedules.copyTags",),
         computed=(
             "policyDetails.schedules.copyTags", "policyDetails.schedules.createRule.intervalUnit",
-            "policyDetails.schedules.createRule.times", "policyDetails.targetTags",
+            "policyDetails.schedules.createRule.times",
         ),
         defaults={"state": "ENABLED"},
         rules={
             "description": rules.matching(r"[0-9A-Za-z _-]{1,500}"), "executionRoleArn": rules.arn,
             "state": rules.one_of("ENABLED", "DISABLED"),
+            "policyDetails.schedules.createRule.interval": rules.number_of(1, 2, 3, 4, 6, 8, 12, 24),
             "policyDetails.schedules.retainRule.count": rules.between(1, 1000),
             "policyDetails.schedules.createRule.times": rules.matching(r"([01]\d|2[0-3]):[0-5]\d"),
             "policyDetails.schedules.createRule.intervalUnit": rules.one_of("HOURS"),

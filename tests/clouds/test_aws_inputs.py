@@ -153,7 +153,7 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("RolePolicy", {"role": "r", "policy": "[]"}, "policy", "not an object"),
         ("RolePolicyAttachment", {"role": "r", "policyArn": "ReadOnlyAccess"}, "policyArn", "not an ARN"),
         ("BucketPolicy", {"bucket": "b", "policy": ""}, "policy", "invalid JSON"),
-        ("Volume", {"availabilityZone": "z", "type": "ssd"}, "type", "gp3"),
+        ("Volume", {"availabilityZone": "z"}, "", "one of size, snapshotId"),
         ("Certificate", {"domainName": "a.test."}, "domainName", "doesn't match"),
         ("Certificate", {"domainName": "a.test", "subjectAlternativeNames": [UNKNOWN, "b.test."]},
          "subjectAlternativeNames", "doesn't match"),
