@@ -141,9 +141,10 @@ class Route(AwsResource, module="ec2"):
         """The route's inputs; None where it doesn't exist. An id tells neither table nor destination."""
         for table in self.ec2.describe_route_tables()["RouteTables"]:
             for route in table["Routes"]:
-                inputs = {"routeTableId": table["RouteTableId"], "destinationCidrBlock": route["DestinationCidrBlock"]}
-                if id == _route_id(*inputs.values()):
-                    return {**inputs, "gatewayId": route["GatewayId"]}
+                table_id, destination = table["RouteTableId"], route.get("DestinationCidrBlock", "")
+                if id == _route_id(table_id, destination):
+                    gateway = route.get("GatewayId")
+                    return {"routeTableId": table_id, "destinationCidrBlock": destination, "gatewayId": gateway}
         return None
 
 

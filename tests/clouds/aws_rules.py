@@ -42,20 +42,20 @@ def exactly_one_of(*names: str) -> Rule:
     """A rule for all inputs together. An input counts although its value is unknown."""
 
     def check(inputs: Mapping[str, Any]) -> str | None:
-        given = _given(inputs, names)
-        return None if len(given) == 1 else f"expected exactly one of {', '.join(names)}, got {given or 'none'}"
+        set_names = _set_names(inputs, names)
+        return None if len(set_names) == 1 else f"expected exactly one of {', '.join(names)}, got {set_names or 'none'}"
 
     return check
 
 
 def at_least_one_of(*names: str) -> Rule:
     """A rule for all inputs together."""
-    return lambda inputs: None if _given(inputs, names) else f"expected one of {', '.join(names)}"
+    return lambda inputs: None if _set_names(inputs, names) else f"expected one of {', '.join(names)}"
 
 
 def not_together(first: str, second: str) -> Rule:
     """A rule for all inputs together."""
-    return lambda inputs: f"{first} conflicts with {second}" if len(_given(inputs, (first, second))) == 2 else None
+    return lambda inputs: f"{first} conflicts with {second}" if len(_set_names(inputs, (first, second))) == 2 else None
 
 
 def all_of(*rules: Rule) -> Rule:
@@ -117,7 +117,7 @@ def protocol(text: str) -> str:
     return _PROTOCOL_NUMBERS.get(lowered, lowered)
 
 
-def _given(inputs: Mapping[str, Any], names: Collection[str]) -> list[str]:
+def _set_names(inputs: Mapping[str, Any], names: Collection[str]) -> list[str]:
     return [name for name in names if inputs.get(name) is not None]
 
 
