@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 
 from tests.clouds.digitalocean_projects import DEFAULT_PROJECT
-from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
+from tests.clouds.digitalocean_rules import between, conflict, first_of, not_empty, one_of, tag
 from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
 _FORWARDING_RULE = {
@@ -18,12 +19,47 @@ _HEALTH_CHECK = {
     "port!": int, "protocol!": str, "path": str, "checkIntervalSeconds": int, "responseTimeoutSeconds": int,
     "healthyThreshold": int, "unhealthyThreshold": int,
 }  # fmt: skip
-_HEALTH_CHECK_LIMITS = {
-    "checkIntervalSeconds": (3, 300),
-    "responseTimeoutSeconds": (3, 300),
-    "healthyThreshold": (2, 10),
-    "unhealthyThreshold": (2, 10),
+_HEALTH_CHECK_DEFAULTS = {
+    "checkIntervalSeconds": 10, "responseTimeoutSeconds": 5, "healthyThreshold": 5, "unhealthyThreshold": 3,
+}  # fmt: skip
+_PROTOCOLS = ("http", "https", "http2", "tcp", "udp")
+_RULES = {
+    "forwardingRules": not_empty,
+    "forwardingRules.entryProtocol": one_of(*_PROTOCOLS, "http3"),
+    "forwardingRules.targetProtocol": one_of(*_PROTOCOLS),
+    "forwardingRules.entryPort": between(1, 65535),
+    "forwardingRules.targetPort": between(1, 65535),
+    "forwardingRules.certificateName": not_empty,
+    "healthcheck.protocol": one_of("http", "https", "tcp"),
+    "healthcheck.port": between(1, 65535),
+    "healthcheck.path": not_empty,
+    "healthcheck.checkIntervalSeconds": between(3, 300),
+    "healthcheck.responseTimeoutSeconds": between(3, 300),
+    "healthcheck.healthyThreshold": between(2, 10),
+    "healthcheck.unhealthyThreshold": between(2, 10),
+    "size": one_of("lb-small", "lb-medium", "lb-large"),
+    "sizeUnit": between(1, 200),
+    "type": one_of("REGIONAL", "GLOBAL", "REGIONAL_NETWORK", any_case=True),
+    "network": one_of("EXTERNAL", "INTERNAL", any_case=True),
+    "networkStack": one_of("IPV4", "DUALSTACK", any_case=True),
+    "tlsCipherPolicy": one_of("DEFAULT", "STRONG", any_case=True),
+    "vpcUuid": not_empty,
+    "dropletTag": tag,
 }
+
+
+def _path_mistake(inputs: Document) -> str | None:
+    check = inputs.get("healthcheck") or {}
+    if not check or ("path" in check) == (check["protocol"] != "tcp"):
+        return None
+    verb = "not allowed" if check["protocol"] == "tcp" else "required"
+    return f"health check `path` is {verb} for when protocol is `{check['protocol']}`"
+
+
+def _region_mistake(inputs: Document) -> str | None:
+    if inputs.get("type", "").upper() == "GLOBAL":
+        return "'region' must be empty or not set when 'type' is 'GLOBAL'" if inputs.get("region") else None
+    return None if inputs.get("region") else "missing 'region' value"
 
 
 class LoadBalancer(StoredResource):
@@ -39,8 +75,17 @@ class LoadBalancer(StoredResource):
         },
         outputs=("ip", "status", "loadBalancerUrn", "projectId"),
         replaces=("region", "vpcUuid", "type", "network", "networkStack"),
-        name=NameInput(pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"),
+        name=NAME,
+        computed=(
+            "vpcUuid", "sizeUnit", "type", "dropletIds", "healthcheck", "httpIdleTimeoutSeconds", "projectId",
+            "forwardingRules.certificateName",
+        ),
+        sets=("dropletIds", "forwardingRules"),
+        spellings={"region": str.lower, "dropletTag": str.lower},
+        defaults={f"healthcheck.{name}": value for name, value in _HEALTH_CHECK_DEFAULTS.items()},
+        rules={**_RULES, "": first_of(conflict("dropletIds", ("dropletTag",)), _path_mistake, _region_mistake)},
     )  # fmt: skip
+    name_pattern = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 
     def new_document(self, inputs: Document) -> Document:
         self._check(inputs)
@@ -48,7 +93,12 @@ class LoadBalancer(StoredResource):
         self.cloud.check_unique("load_balancer", "name", inputs["name"])
         self.cloud.get("vpc", inputs.get("vpcUuid", "default"))
         return {
+            # The API's own values of what the program may leave out.
             "projectId": DEFAULT_PROJECT,
+            "httpIdleTimeoutSeconds": 60,
+            "sizeUnit": 1,
+            "type": "REGIONAL",
+            "healthcheck": {"protocol": "http", "port": 80, "path": "/", **_HEALTH_CHECK_DEFAULTS},
             **inputs,
             "ip": self.cloud.new_public_address(),
             "nodeAddress": self.cloud.new_private_address(inputs["vpcUuid"]),
@@ -68,32 +118,21 @@ class LoadBalancer(StoredResource):
     def before_update(self, id: str, olds: Document, news: Document) -> None:
         self._check(news)
         self.cloud.check_unique("load_balancer", "name", news["name"], except_id=id)
-        if "projectId" not in news:
-            # The provider sends the project that the balancer was in when it was created.
-            self.cloud.get("load_balancer", id)["projectId"] = DEFAULT_PROJECT
 
     def after_delete(self, document: Document) -> None:
         self.cloud.delay_vpc_exit(document, document["loadBalancerUrn"])
 
     def _check(self, inputs: Document) -> None:
-        if "projectId" in inputs:
+        if inputs.get("projectId", DEFAULT_PROJECT) != DEFAULT_PROJECT:
             self.cloud.get("project", inputs["projectId"])
         if not inputs.get("forwardingRules"):
             raise CloudError("422: forwarding rules can't be empty")
         self._check_droplets(inputs)
         for rule in inputs["forwardingRules"]:
-            check_choice("entry_protocol", rule["entryProtocol"], {"http", "https", "http2", "http3", "tcp", "udp"})
             if rule["entryProtocol"] in ("https", "http2"):
                 self.cloud.find("certificate", "name", rule.get("certificateName", ""))
-        check_choice("tls_cipher_policy", inputs.get("tlsCipherPolicy", "DEFAULT"), {"DEFAULT", "STRONG"})
-        health_check = inputs.get("healthcheck", {})
-        for name, (low, high) in _HEALTH_CHECK_LIMITS.items():
-            if not low <= health_check.get(name, low) <= high:
-                raise CloudError(f"422: {name} must be between {low} and {high}")
 
     def _check_droplets(self, inputs: Document) -> None:
-        if inputs.get("dropletIds") and inputs.get("dropletTag"):
-            raise CloudError("422: a load balancer takes droplet_ids or droplet_tag, not both")
         for id in inputs.get("dropletIds", []):
             droplet = self.cloud.get("droplet", str(int(id)))
             if droplet["vpcUuid"] != inputs.get("vpcUuid"):

@@ -7,11 +7,12 @@ import hashlib
 import secrets
 from ipaddress import IPv4Network
 
-from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_rules import between, each, needs, not_empty, one_of, tag
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import ServerSpec
 from tests.clouds.metadata_service import MAC
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
 IMAGES = {"debian-12-x64", "debian-13-x64", "ubuntu-24-04-x64"}
@@ -22,7 +23,12 @@ USER_DATA_LIMIT = 64 * 1024
 class SshKey(StoredResource):
     collection = "ssh_key"
     schema = ResourceSchema(
-        inputs={"publicKey!": str, "name": str}, outputs=("fingerprint",), replaces=("publicKey",), name=NameInput()
+        inputs={"publicKey!": str, "name": str},
+        outputs=("fingerprint",),
+        replaces=("publicKey",),
+        name=NAME,
+        spellings={"publicKey": str.strip},
+        rules={"publicKey": not_empty},
     )
 
     def new_document(self, inputs: Document) -> Document:
@@ -50,13 +56,28 @@ class Droplet(StoredResource):
         },
         outputs=("ipv4Address", "ipv4AddressPrivate", "dropletUrn", "status", "locked"),
         replaces=("image", "region", "sshKeys", "userData", "vpcUuid", "monitoring", "dropletAgent"),
-        name=NameInput(pattern=r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"),
+        name=NAME,
+        computed=("region", "vpcUuid"),
+        sets=("sshKeys", "tags"),
+        spellings={"region": str.lower, "size": str.lower, "tags": str.lower},
+        # The bridge adds no default that is false.
+        defaults={"resizeDisk": True},
+        rules={
+            **dict.fromkeys(("image", "region", "size", "userData", "vpcUuid"), not_empty),
+            "sshKeys": each(not_empty),
+            "tags": each(tag),
+            "backupPolicy.plan": one_of("daily", "weekly"),
+            "backupPolicy.weekday": one_of("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"),
+            "backupPolicy.hour": between(0, 20),
+            "": needs("backupPolicy", "backups"),
+        },
     )  # fmt: skip
+    name_pattern = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
     def new_document(self, inputs: Document) -> Document:
         check_region(inputs)
         check_choice("image", inputs["image"], IMAGES)
-        check_choice("size", inputs["size"], SIZES)
+        check_choice("size", inputs["size"].lower(), SIZES)
         if len(inputs.get("userData", "").encode()) > USER_DATA_LIMIT:
             raise CloudError("422: user_data is too long (maximum is 64 KiB)")
         for key in inputs.get("sshKeys", []):
@@ -64,10 +85,10 @@ class Droplet(StoredResource):
         vpc = self.cloud.get("vpc", inputs.get("vpcUuid", "default"))
         if vpc["region"] != inputs["region"]:
             raise CloudError("422: the VPC is in another region than the droplet")
-        for tag in inputs.get("tags", []):
+        for name in inputs.get("tags", []):
             # A new droplet creates those of its tags that don't exist.
-            if tag not in self.cloud.documents("tag"):
-                self.cloud.add("tag", {"name": tag, "implied": True}, tag)
+            if name not in self.cloud.documents("tag"):
+                self.cloud.add("tag", {"name": name, "implied": True}, name)
         id = str(400_000_000 + secrets.randbelow(100_000_000))
         return {
             **inputs,
@@ -90,7 +111,7 @@ class Droplet(StoredResource):
         self.cloud.save()
 
     def before_update(self, id: str, olds: Document, news: Document) -> None:
-        check_choice("size", news["size"], SIZES)
+        check_choice("size", news["size"].lower(), SIZES)
         if olds["size"] != news["size"]:
             self.cloud.infrastructure.restart(id)
 
@@ -104,6 +125,9 @@ class Droplet(StoredResource):
             if int(id) in volume["dropletIds"]:
                 self.cloud.infrastructure.detach_volume(volume["id"])
                 volume["dropletIds"] = []
+        attachments = self.cloud.documents("volume_attachment")
+        for attachment in [key for key, document in attachments.items() if int(document["dropletId"]) == int(id)]:
+            del attachments[attachment]
         # Balancers and firewalls forget a droplet that is deleted.
         for collection in ("load_balancer", "firewall"):
             for document in self.cloud.documents(collection).values():
@@ -115,9 +139,9 @@ class Droplet(StoredResource):
         self.cloud.delay_vpc_exit(document, document["dropletUrn"])
 
     def _remove_unused_implied_tags(self, deleted_id: str) -> None:
-        implied_tags = {name for name, tag in self.cloud.documents("tag").items() if tag.get("implied")}
+        implied_tags = {name for name, document in self.cloud.documents("tag").items() if document.get("implied")}
         droplets = [droplet for id, droplet in self.cloud.documents("droplet").items() if id != deleted_id]
-        for name in implied_tags - {tag for droplet in droplets for tag in droplet.get("tags", [])}:
+        for name in implied_tags - {name for droplet in droplets for name in droplet.get("tags", [])}:
             self.cloud.remove("tag", name)
 
     def _ssh_key(self, id_or_fingerprint: object) -> Document:

@@ -6,21 +6,28 @@ import secrets
 import uuid
 
 from tests.clouds.certificates import self_signed
-from tests.clouds.digitalocean_resource import StoredResource, check_choice
-from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.digitalocean_resource import NAME, StoredResource
+from tests.clouds.digitalocean_rules import at_least, conflict, each, not_empty, one_of
+from tests.clouds.faults import CloudBusy, CloudError
+from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
+
+TTL_SECONDS = 1800
+_OWN_CERTIFICATE = ("privateKey", "leafCertificate", "certificateChain")
 
 
 class Domain(StoredResource):
     collection = "domain"
     schema = ResourceSchema(
-        inputs={"name!": str, "ipAddress": str}, outputs=("domainUrn", "ttl"), replaces=("name", "ipAddress")
+        inputs={"name!": str, "ipAddress": str},
+        outputs=("domainUrn", "ttl"),
+        replaces=("name", "ipAddress"),
+        rules={"name": not_empty, "ipAddress": not_empty},
     )
 
     def new_document(self, inputs: Document) -> Document:
         self.cloud.check_unique("domain", "name", inputs["name"])
-        return {**inputs, "id": inputs["name"], "domainUrn": f"do:domain:{inputs['name']}", "ttl": 1800}
+        return {**inputs, "id": inputs["name"], "domainUrn": f"do:domain:{inputs['name']}", "ttl": TTL_SECONDS}
 
 
 class DnsRecord(StoredResource):
@@ -30,13 +37,20 @@ class DnsRecord(StoredResource):
         inputs={"domain!": str, "type!": str, "value!": str, "name": str, "ttl": int},
         outputs=("fqdn",),
         replaces=("domain", "type"),
+        name=NAME,
+        computed=("ttl",),
+        rules={
+            "domain": not_empty,
+            "type": one_of("A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA"),
+            "ttl": at_least(1),
+        },
     )
 
     def new_document(self, inputs: Document) -> Document:
         self.cloud.get("domain", inputs["domain"])
-        check_choice("type", inputs["type"], {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA"})
-        name, zone = inputs.get("name", "@"), inputs["domain"]
-        return {**inputs, "id": str(secrets.randbelow(10**9)), "fqdn": zone if name == "@" else f"{name}.{zone}"}
+        name, zone = inputs["name"], inputs["domain"]
+        fqdn = zone if name == "@" else f"{name}.{zone}"
+        return {"ttl": TTL_SECONDS, **inputs, "id": str(secrets.randbelow(10**9)), "fqdn": fqdn}
 
 
 class Certificate(StoredResource):
@@ -47,8 +61,16 @@ class Certificate(StoredResource):
             "certificateChain": str,
         },
         outputs=("uuid", "state"),
-        replaces=("name", "type", "domains", "privateKey", "leafCertificate", "certificateChain"),
-        name=NameInput(),
+        replaces=("name", "type", "domains", *_OWN_CERTIFICATE),
+        name=NAME,
+        sets=("domains",),
+        defaults={"type": "custom"},
+        rules={
+            **dict.fromkeys(_OWN_CERTIFICATE, not_empty),
+            "domains": each(not_empty),
+            "type": one_of("custom", "lets_encrypt"),
+            "": conflict("domains", _OWN_CERTIFICATE),
+        },
     )  # fmt: skip
 
     def new_document(self, inputs: Document) -> Document:
@@ -66,7 +88,7 @@ class Certificate(StoredResource):
     def before_delete(self, id: str) -> None:
         for balancer in self.cloud.documents("load_balancer").values():
             if any(rule.get("certificateName") == id for rule in balancer.get("forwardingRules", [])):
-                raise CloudError("403 forbidden: the certificate is in use by a load balancer")
+                raise CloudBusy("403 forbidden: the certificate is in use by a load balancer")
 
 
 TYPES = (Domain, DnsRecord, Certificate)

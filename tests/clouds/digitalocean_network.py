@@ -7,10 +7,11 @@ import uuid
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
+from tests.clouds.digitalocean_rules import at_most_long, cidr, each, every, first_of, ipv4, not_empty, one_of, tag
 from tests.clouds.digitalocean_topology import port_range
-from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.faults import CloudBusy, CloudError, ProviderCrash
+from tests.clouds.resource_schema import ResourceSchema, Rule
 from tests.clouds.simulated_cloud import Document, ResourceType, token_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,33 @@ _OUTBOUND_RULE = {
     "destinationLoadBalancerUids": [str],
     "destinationTags": [str],
 }
+_PEER_LISTS = tuple(
+    f"{direction}Rules.{side}{kind}"
+    for direction, side in (("inbound", "source"), ("outbound", "destination"))
+    for kind in ("Addresses", "LoadBalancerUids", "Tags", "DropletIds")
+)
+
+
+def _rules_of(direction: str, side: str) -> dict[str, Rule]:
+    """The rules for the fields of a firewall's rules."""
+    rules = f"{direction}Rules"
+    return {
+        f"{rules}.protocol": one_of("tcp", "udp", "icmp"),
+        f"{rules}.portRange": not_empty,
+        f"{rules}.{side}Addresses": each(not_empty),
+        f"{rules}.{side}LoadBalancerUids": each(not_empty),
+        f"{rules}.{side}Tags": each(tag),
+    }
+
+
+def _without_ports(rule: Document) -> str | None:
+    needs_ports = rule["protocol"] != "icmp" and not rule.get("portRange")
+    return "`portRange` of a rule is required if its protocol is `tcp` or `udp`" if needs_ports else None
+
+
+def _without_rules(inputs: Document) -> str | None:
+    has_rules = inputs.get("inboundRules") or inputs.get("outboundRules")
+    return None if has_rules else "At least one rule must be specified"
 
 
 class Vpc(StoredResource):
@@ -38,8 +66,11 @@ class Vpc(StoredResource):
         inputs={"region!": str, "name": str, "ipRange": str, "description": str},
         outputs=("ipRange", "default", "vpcUrn"),
         replaces=("region", "ipRange"),
-        name=NameInput(pattern=r"[A-Za-z0-9.-]+"),
+        name=NAME,
+        computed=("ipRange",),
+        rules={"region": not_empty, "ipRange": cidr, "description": at_most_long(255)},
     )
+    name_pattern = r"[A-Za-z0-9.-]+"
 
     def new_document(self, inputs: Document) -> Document:
         check_region(inputs)
@@ -60,7 +91,7 @@ class Vpc(StoredResource):
 
     def before_delete(self, id: str) -> None:
         if self.cloud.vpc_members(id):
-            raise CloudError("Error deleting VPC: 409 Can not delete VPC with members")
+            raise CloudBusy("409 Can not delete VPC with members")
         self.cloud.infrastructure.remove_network(id)
 
     def _random_range(self) -> str:
@@ -70,7 +101,10 @@ class Vpc(StoredResource):
 class ReservedIp(StoredResource):
     collection = "reserved_ip"
     schema = ResourceSchema(
-        inputs={"region!": str, "dropletId": int}, outputs=("ipAddress", "reservedIpUrn"), replaces=("region",)
+        inputs={"region!": str, "dropletId": int},
+        outputs=("ipAddress", "reservedIpUrn"),
+        replaces=("region",),
+        spellings={"region": str.lower},
     )
 
     def new_document(self, inputs: Document) -> Document:
@@ -91,7 +125,11 @@ class ReservedIpAssignment(ResourceType):
     """The assignment of an address to a droplet. It has no document: the address's document names the droplet."""
 
     token = token_of("digitalocean", "index", "ReservedIpAssignment")
-    schema = ResourceSchema(inputs={"dropletId!": int, "ipAddress!": str}, replaces=("dropletId", "ipAddress"))
+    schema = ResourceSchema(
+        inputs={"dropletId!": int, "ipAddress!": str},
+        replaces=("dropletId", "ipAddress"),
+        rules={"dropletId": not_empty, "ipAddress": ipv4},
+    )
 
     def __init__(self, cloud: SimulatedDigitalOcean) -> None:
         self.cloud = cloud
@@ -124,7 +162,7 @@ class ReservedIpAssignment(ResourceType):
             if "dropletId" not in reserved:
                 # The provider reads the id of the droplet without a check that there is one:
                 # https://github.com/digitalocean/terraform-provider-digitalocean/blob/main/digitalocean/reservedip/
-                raise CloudError("panic: runtime error: invalid memory address or nil pointer dereference")
+                raise ProviderCrash("panic: runtime error: invalid memory address or nil pointer dereference")
             # The provider removes the assignment only if it is still that of its own droplet.
             if reserved["dropletId"] == int(droplet):
                 reserved.pop("dropletId")
@@ -140,21 +178,27 @@ class Firewall(StoredResource):
             "outboundRules": [_OUTBOUND_RULE],
         },
         outputs=("status",),
-        name=NameInput(pattern=r"[A-Za-z0-9][A-Za-z0-9.-]*"),
+        name=NAME,
+        sets=("tags", "dropletIds", "inboundRules", "outboundRules", *_PEER_LISTS),
+        spellings=dict.fromkeys(("tags", *(path for path in _PEER_LISTS if path.endswith("Tags"))), str.lower),
+        rules={
+            "tags": each(tag),
+            **_rules_of("inbound", "source"),
+            **_rules_of("outbound", "destination"),
+            "": first_of(
+                _without_rules, every("inboundRules", _without_ports), every("outboundRules", _without_ports)
+            ),
+        },
     )  # fmt: skip
+    name_pattern = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 
     def new_document(self, inputs: Document) -> Document:
         rules = [*inputs.get("inboundRules", []), *inputs.get("outboundRules", [])]
-        if not rules:
-            raise CloudError("422: At least one rule must be specified")
-        for tag in [*inputs.get("tags", []), *(tag for rule in rules for tag in rule.get("sourceTags", []))]:
-            self.cloud.get("tag", tag)
+        for name in [*inputs.get("tags", []), *(name for rule in rules for name in rule.get("sourceTags", []))]:
+            self.cloud.get("tag", name)
         for id in inputs.get("dropletIds", []):
             self.cloud.get("droplet", str(int(id)))
         for rule in rules:
-            check_choice("protocol", rule["protocol"], {"tcp", "udp", "icmp"})
-            if rule["protocol"] != "icmp" and not rule.get("portRange"):
-                raise CloudError("422: ports are required for tcp and udp rules")
             port_range(rule.get("portRange", "all"))
             for id in rule.get("sourceLoadBalancerUids", []):
                 self.cloud.get("load_balancer", id)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.clouds.faults import CloudError
+from tests.clouds.resource_schema import NameInput
 from tests.clouds.simulated_cloud import Document, ResourceType, token_of
 
 if TYPE_CHECKING:
     from tests.clouds.digitalocean import SimulatedDigitalOcean
 
 REGIONS = {"ams3", "blr1", "fra1", "lon1", "nyc1", "nyc3", "sfo3", "sgp1", "syd1", "tor1"}
+# Pulumi generates a name. The provider accepts every other one, and only the cloud refuses it.
+NAME = NameInput(limit=100_000)
 # The key of a resource's project, except for balancers.
 PROJECT_KEY = "memberOf"
 # Keys of a document that the provider doesn't return.
@@ -24,6 +28,9 @@ class StoredResource(ResourceType):
     """
 
     collection: ClassVar[str]
+    # Which names the cloud accepts, apart from the empty one.
+    name_pattern: ClassVar[str] = r".+"
+    name_limit: ClassVar[int] = 255
     # Whether the provider accepts that a resource is gone when it deletes it.
     tolerates_missing: ClassVar[bool] = False
 
@@ -35,6 +42,7 @@ class StoredResource(ResourceType):
 
     def create(self, inputs: Document) -> str:
         with self.cloud.lock:
+            self._check_name(inputs)
             document = self.new_document(inputs)
             id = self.cloud.add(self.collection, document, document.pop("id", None))
         try:
@@ -58,6 +66,7 @@ class StoredResource(ResourceType):
 
     def update(self, id: str, olds: Document, news: Document) -> None:
         with self.cloud.lock:
+            self._check_name(news)
             self.before_update(id, olds, news)
             document = self.cloud.get(self.collection, id)
             outputs = {key: value for key, value in document.items() if key not in olds}
@@ -74,6 +83,11 @@ class StoredResource(ResourceType):
                 message = "404 The resource you were accessing could not be found."
                 raise CloudError(f"Error deleting {self.collection}: {message}")
         self.cloud.apply_topology()
+
+    def _check_name(self, inputs: Document) -> None:
+        name = inputs.get("name", "")
+        if name and not (re.fullmatch(self.name_pattern, name) and len(name) <= self.name_limit):
+            raise CloudError(f"422: {name!r} is not a valid name")
 
     # Hooks.
 

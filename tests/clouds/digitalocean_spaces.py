@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 
-from tests.clouds.digitalocean_resource import StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_rules import one_of
 from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
+
+SPACES_REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
 
 
 class SpacesBucket(StoredResource):
@@ -17,9 +20,13 @@ class SpacesBucket(StoredResource):
     schema = ResourceSchema(
         inputs={"name": str, "region": str, "acl": str, "forceDestroy": bool, "versioning": {"enabled": bool}},
         outputs=("bucketDomainName", "bucketUrn", "endpoint"),
-        replaces=("name", "region"),
-        name=NameInput(limit=63, pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        replaces=("region",),
+        name=NAME,
+        spellings={"region": str.lower},
+        defaults={"acl": "private", "region": "nyc3"},
+        rules={"region": one_of(*SPACES_REGIONS, any_case=True)},
     )
+    name_pattern = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
     def new_document(self, inputs: Document) -> Document:
         check_region(inputs)
@@ -42,8 +49,9 @@ class SpacesKey(StoredResource):
     schema = ResourceSchema(
         inputs={"name": str, "grants": [{"bucket!": str, "permission!": str}]},
         outputs=("accessKey", "secretKey", "createdAt"),
-        name=NameInput(pattern=r"[A-Za-z0-9._-]+"),
+        name=NAME,
     )
+    name_pattern = r"[A-Za-z0-9._-]+"
 
     def new_document(self, inputs: Document) -> Document:
         for grant in inputs.get("grants", []):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.clouds.digitalocean_resource import StoredResource, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
+from tests.clouds.digitalocean_rules import at_least, each, not_empty, one_of, tag
 from tests.clouds.faults import CloudError
-from tests.clouds.resource_schema import NameInput, ResourceSchema
+from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
 SIZES = range(1, 16384 + 1)
@@ -12,8 +13,6 @@ SIZES = range(1, 16384 + 1)
 
 class Volume(StoredResource):
     collection = "volume"
-    # The provider's delete accepts that the volume is gone.
-    tolerates_missing = True
     schema = ResourceSchema(
         inputs={
             "region!": str, "size!": int, "name": str, "description": str, "snapshotId": str,
@@ -23,8 +22,17 @@ class Volume(StoredResource):
         replaces=(
             "region", "name", "description", "snapshotId", "initialFilesystemType", "initialFilesystemLabel",
         ),
-        name=NameInput(limit=64, pattern=r"[a-z][a-z0-9-]*"),
+        name=NAME,
+        sets=("tags",),
+        spellings={"region": str.lower, "tags": str.lower},
+        rules={
+            **dict.fromkeys(("description", "snapshotId", "initialFilesystemLabel"), not_empty),
+            "size": at_least(1),
+            "initialFilesystemType": one_of("ext4", "xfs"),
+            "tags": each(tag),
+        },
     )  # fmt: skip
+    name_pattern, name_limit = r"[a-z][a-z0-9-]*", 64
 
     def new_document(self, inputs: Document) -> Document:
         check_region(inputs)
@@ -52,8 +60,11 @@ class Volume(StoredResource):
 
 class VolumeAttachment(StoredResource):
     collection = "volume_attachment"
-    tolerates_missing = True
-    schema = ResourceSchema(inputs={"dropletId!": int, "volumeId!": str}, replaces=("dropletId", "volumeId"))
+    schema = ResourceSchema(
+        inputs={"dropletId!": int, "volumeId!": str},
+        replaces=("dropletId", "volumeId"),
+        rules={"dropletId": not_empty, "volumeId": not_empty},
+    )
 
     def new_document(self, inputs: Document) -> Document:
         volume = self.cloud.get("volume", inputs["volumeId"])
@@ -75,11 +86,21 @@ class VolumeAttachment(StoredResource):
         self.cloud.save()
         self.cloud.infrastructure.attach_volume(volume["id"], str(droplet), f"scsi-0DO_Volume_{volume['name']}")
 
+    def read(self, id: str) -> Document | None:
+        return super().read(id) if self._attached_volume(id) else None
+
     def before_delete(self, id: str) -> None:
-        volume = self.cloud.documents("volume").get(self.cloud.get("volume_attachment", id)["volumeId"])
-        if volume:
-            self.cloud.infrastructure.detach_volume(volume["id"])
-            volume["dropletIds"] = []
+        volume = self._attached_volume(id)
+        if volume is None:
+            raise CloudError("404: the volume isn't attached to the droplet")
+        self.cloud.infrastructure.detach_volume(volume["id"])
+        volume["dropletIds"] = []
+
+    def _attached_volume(self, id: str) -> Document | None:
+        """The volume of an attachment that still exists."""
+        attachment = self.cloud.documents(self.collection).get(id, {})
+        volume = self.cloud.documents("volume").get(attachment.get("volumeId", ""))
+        return volume if volume and volume["dropletIds"] == [int(attachment["dropletId"])] else None
 
 
 TYPES = (Volume, VolumeAttachment)

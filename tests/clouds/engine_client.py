@@ -36,8 +36,8 @@ class EngineClient:
             raise ProviderError("; ".join(f"{failure.property}: {failure.reason}" for failure in response.failures))
         return from_struct(response.inputs)
 
-    def create(self, token: str, name: str = "it", **inputs: Any) -> tuple[str, dict[str, Any]]:
-        """Check the inputs and create a resource; its id and its outputs."""
+    def create(self, token: str, name: str = "it", /, **inputs: Any) -> tuple[str, dict[str, Any]]:
+        """Check the inputs and create a resource, whose name in the program is ``name``; its id and its outputs."""
         properties = to_struct(self.check(token, name, inputs))
         response = self._send("Create", provider_pb2.CreateRequest(urn=_urn(token, name), properties=properties))
         return response.id, _plain(response.properties)
@@ -59,15 +59,18 @@ class EngineClient:
         response = self._send("Read", request)
         return _plain(response.properties) if response.id else None
 
-    def update(self, token: str, id: str, *, olds: Properties, news: Properties) -> dict[str, Any]:
+    def update(
+        self, token: str, id: str, *, olds: Properties, news: Properties, state: Properties | None = None
+    ) -> dict[str, Any]:
         """The outputs after the update."""
         request = provider_pb2.UpdateRequest(
-            id=id, urn=_urn(token, "it"), old_inputs=to_struct(olds), news=to_struct(news)
+            id=id, urn=_urn(token, "it"), old_inputs=to_struct(olds), news=to_struct(news), olds=to_struct(state or {})
         )
         return _plain(self._send("Update", request).properties)
 
-    def delete(self, token: str, id: str) -> None:
-        self._send("Delete", provider_pb2.DeleteRequest(id=id, urn=_urn(token, "it")))
+    def delete(self, token: str, id: str, state: Properties | None = None) -> None:
+        request = provider_pb2.DeleteRequest(id=id, urn=_urn(token, "it"), properties=to_struct(state or {}))
+        self._send("Delete", request)
 
     def preview(self, token: str, **inputs: Any) -> Properties:
         """The outputs that the preview of a new resource shows."""

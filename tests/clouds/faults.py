@@ -16,6 +16,14 @@ class CloudError(Exception):
     """The cloud refuses a call; the message is the cloud's."""
 
 
+class CloudBusy(CloudError):
+    """The cloud refuses a call for the moment. The real provider tries again, for minutes."""
+
+
+class ProviderCrash(Exception):
+    """The provider's process ends in the middle of a call."""
+
+
 class LostReply(CloudError):
     """The cloud carried out the call, and its reply never arrived."""
 
@@ -49,6 +57,8 @@ class Faults:
     # Delay of each machine's boot, and of the first answer of its metadata service.
     boot_delay_seconds: float = 0.0
     metadata_delay_seconds: float = 0.0
+    # How long the provider tries again when the cloud is busy.
+    retry_seconds: float = 3.0
     # How long a deleted server or balancer is still a member of its VPC on DigitalOcean.
     vpc_exit_seconds: float = 1.0
     # Zones whose servers no balancer can reach.

@@ -6,6 +6,7 @@ The engine finds it through PULUMI_DEBUG_PROVIDERS=<package>:<port>.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from tests.clouds.faults import CloudError
+from tests.clouds.faults import CloudBusy, CloudError, ProviderCrash
 from tests.clouds.resource_schema import DEFAULTS
 from tests.clouds.simulated_cloud import Document, ResourceType, SimulatedCloud
 from tools.offline.command_plugin.protocol import CHANNEL_OPTIONS
@@ -25,6 +26,7 @@ T = TypeVar("T")
 # Under this key the real providers keep private data in the state.
 META = "__meta"
 _THREADS = 64
+_PAUSE_SECONDS = 0.1
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -33,6 +35,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, cloud: SimulatedCloud) -> None:
         self._cloud = cloud
         self._types = cloud.types()
+        # Ends the provider as a crash does: every call under way fails, and every later one is refused.
+        self.crash: Callable[[], object] = lambda: None
 
     def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=False)
@@ -146,7 +150,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         type_ = self._type(request, context)
         _abort_on_error(context, lambda: self._check_schema_version(request, request.properties))
-        self._call("delete", request, context, work=lambda: type_.delete(request.id))
+        state = _plain(from_struct(request.properties))
+        self._call("delete", request, context, work=lambda: type_.delete_as_recorded(request.id, state))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:
@@ -185,11 +190,26 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         def call() -> T:
             self._cloud.faults.before(operation, token, name)
-            result = work()
+            result = self._until_not_busy(context, work)
             self._cloud.faults.after(operation, token, name)
             return result
 
-        return _abort_on_error(context, call)
+        try:
+            return _abort_on_error(context, call)
+        except ProviderCrash as crash:
+            self.crash()
+            _abort(context, str(crash))
+
+    def _until_not_busy(self, context: Any, work: Callable[[], T]) -> T:
+        """Do the work, again while the cloud is busy, until the time is up or the engine is gone."""
+        end = time.monotonic() + self._cloud.faults.retry_seconds
+        while True:
+            try:
+                return work()
+            except CloudBusy:
+                if time.monotonic() > end or not context.is_active():
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
@@ -204,6 +224,8 @@ def serve_provider(package: str, provider: provider_pb2_grpc.ResourceProviderSer
     """Serve a provider; the value for PULUMI_DEBUG_PROVIDERS."""
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    if isinstance(provider, Provider):
+        provider.crash = lambda: server.stop(grace=None)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

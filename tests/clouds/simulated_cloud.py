@@ -42,6 +42,10 @@ class ResourceType(ABC):
     def delete(self, id: str) -> None:
         """Delete a resource. Where the real provider accepts that, it may be gone already."""
 
+    def delete_as_recorded(self, id: str, state: Document) -> None:
+        """Delete a resource. A type whose provider acts on what the state says of it overrides this."""
+        self.delete(id)
+
     def with_added_inputs(self, inputs: Properties) -> Properties:
         """Checked inputs with those that the provider adds, such as a stack's default tags."""
         return inputs
