@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -51,6 +52,16 @@ def simulated_cloud(name: str, folder: Path, infrastructure: Infrastructure | No
         finally:
             if isinstance(cloud, SimulatedAws):
                 cloud.stop()
+
+
+@contextmanager
+def another_provider(cloud: SimulatedCloud) -> Iterator[None]:
+    """A provider for the engines that start during the block, in place of one that has crashed."""
+    with serve_cloud(cloud) as address, pytest.MonkeyPatch.context() as patch:
+        addresses = os.environ["PULUMI_DEBUG_PROVIDERS"].split(",")
+        others = [other for other in addresses if not other.startswith(f"{cloud.package}:")]
+        patch.setenv("PULUMI_DEBUG_PROVIDERS", ",".join([address, *others]))
+        yield
 
 
 def new_stack(target: str, folder: Path, program: Path = ROOT, /, **settings: object) -> Stack:

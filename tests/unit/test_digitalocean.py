@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.digitalocean.dns import relative
 from host import times
+from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.mocks import DIGITALOCEAN, SITE, Recorder, build_stack, is_secret
 
 BALANCED = {**DIGITALOCEAN, "servers": 2, "balancer": True}
@@ -197,3 +199,31 @@ def test_an_existing_vpc_is_used_and_no_vpc_is_created(tmp_path: Path):
     assert not stack.of_type(":Vpc") + stack.of_type(":Emptying"), "other members of the VPC may stay"
     assert stack.one(":LoadBalancer").inputs["vpcUuid"] == "11111111-2222-3333-4444-555555555555"
     assert "set_real_ip_from 10.9.0.0/16;" in stack.one(":Command", "prod-0-configure").inputs["stdin"]
+
+
+def test_whether_a_value_that_the_cloud_may_choose_is_set_depends_on_no_setting_but_network(tmp_path: Path):
+    """The provider keeps such a value when the program no longer sets it: taking the setting away changes nothing."""
+    types = SimulatedDigitalOcean().types()
+    shapes: list[dict[str, Any]] = [
+        DIGITALOCEAN,
+        {**DIGITALOCEAN, **SITE, "backups": True, "storage": 10, "network": "10.110.0.0/20", "protect": True},
+        BALANCED,
+        {**BALANCED, **SITE, "backups": True},
+    ]
+    is_set: dict[str, set[bool]] = {}
+    for shape in shapes:
+        for resource in build_stack(tmp_path, **shape).registrations:
+            for path in types[resource.type].schema.computed if resource.type in types else ():
+                if "." not in path:
+                    kind = resource.type.rpartition(":")[2]
+                    is_set.setdefault(f"{kind}.{path}", set()).add(path in resource.inputs)
+    assert {path for path, answers in is_set.items() if len(answers) > 1} == {"Vpc.ipRange"}
+    assert {path for path, answers in is_set.items() if answers == {True}} == {
+        "DnsRecord.ttl",
+        "Droplet.region",
+        "Droplet.vpcUuid",
+        "LoadBalancer.healthcheck",
+        "LoadBalancer.httpIdleTimeoutSeconds",
+        "LoadBalancer.projectId",
+        "LoadBalancer.vpcUuid",
+    }
