@@ -21,9 +21,8 @@ LONG_DELETE = pulumi.CustomTimeouts(delete="15m")
 class VpcWaiter(Resource, module="gantry", name="Emptying"):
     """Does nothing while the VPC exists. Its deletion waits until the VPC has no members.
 
-    It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members.
-    Terraform's provider tries again only since its version 2.65:
-    https://github.com/digitalocean/terraform-provider-digitalocean/issues/1368
+    It is deleted after the members and before the VPC. DigitalOcean refuses to delete a VPC that still has members:
+    docs/decisions/0030-gantry-waits-until-a-vpc-is-empty.md
     """
 
     def __init__(self, name: str, vpc_id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
