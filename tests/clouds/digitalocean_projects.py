@@ -25,6 +25,10 @@ class ProjectMember(StoredResource):
     """Base of the types that move resources between projects."""
 
     def move(self, urns: Collection[str], project: str) -> None:
+        """Moves those of the resources that exist."""
+        for reserved in self.cloud.documents("reserved_ip").values():
+            if "dropletId" in reserved and reserved["reservedIpUrn"] in urns:
+                raise CloudError("412 Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead")
         for urn, document, key in self.members():
             if urn in urns:
                 document[key] = project
@@ -36,7 +40,13 @@ class ProjectMember(StoredResource):
             # Only balancers return their project.
             key = "projectId" if collection == "load_balancer" else PROJECT_KEY
             for document in self.cloud.documents(collection).values():
-                yield document[urn_key], document, key
+                yield document[urn_key], self._owner(document), key
+
+    def _owner(self, document: Document) -> Document:
+        """The document that says in which project a resource is. A reserved IP goes where its droplet is."""
+        if "reservedIpUrn" in document and "dropletId" in document:
+            return self.cloud.get("droplet", str(int(document["dropletId"])))
+        return document
 
     def members_of(self, project: str) -> list[str]:
         """The URNs of all resources in a project."""

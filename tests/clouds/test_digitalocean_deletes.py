@@ -194,6 +194,24 @@ def test_a_project_reads_its_resources_and_its_deletion_moves_those_of_the_last_
     assert project_of(digitalocean, second) == DEFAULT_PROJECT
 
 
+def test_a_reserved_ip_is_in_the_project_of_its_droplet_and_cannot_be_moved_while_it_has_one(
+    digitalocean_engine: EngineClient, vpc: str
+):
+    engine = digitalocean_engine
+    id, outputs = engine.create(DROPLET, **droplet(vpc))
+    address = engine.create(RESERVED_IP, region="fra1")[1]
+    assignment, _ = engine.create(ASSIGNMENT, dropletId=int(id), ipAddress=address["ipAddress"])
+    project, _ = engine.create(PROJECT)
+    engine.create(PROJECT_RESOURCES, project=project, resources=[outputs["dropletUrn"]])
+    state = engine.read(PROJECT, project)
+    assert state
+    assert state["resources"] == sorted([outputs["dropletUrn"], address["reservedIpUrn"]])
+    with pytest.raises(ProviderError, match="412 Cannot move a Reserved IP with an associated Droplet"):
+        engine.delete(PROJECT, project, state)
+    engine.delete(ASSIGNMENT, assignment)
+    engine.delete(PROJECT, project, state)
+
+
 def test_a_project_takes_the_resources_of_its_inputs(
     digitalocean: SimulatedDigitalOcean, digitalocean_engine: EngineClient, vpc: str
 ):

@@ -19,7 +19,7 @@ from tests.clouds.simulated_cloud import SimulatedCloud
 from tests.clouds.simulated_commands import serve_simulated_plugin, simulated_commands
 from tests.clouds.simulated_stack import LARGER_SIZES, another_provider, new_stack, simulated_cloud
 from tests.clouds.test_shapes import DOMAIN_SETTINGS, ZONE, changing_calls, create_zone
-from tests.stack import Stack
+from tests.stack import Stack, output
 from tools.offline.command_plugin.values import is_secret
 from tools.setup.targets import words_of
 
@@ -226,7 +226,7 @@ def test_a_detached_address_stops_make_up_before_digitaloceans_provider_crashes(
         with ExitStack() as restarted:
             if change is manual_changes.detach_address:
                 # Plain `pulumi up` doesn't look first. The next engine starts another process of the provider.
-                stack.failing_up()
+                assert "ReservedIpAssignment sim-address **deleting failed**" in output(stack.failing_up())
                 restarted.enter_context(another_provider(cloud))
             assert "ReservedIpAssignment" in stack.recover()
             stack.up()

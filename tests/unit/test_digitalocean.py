@@ -182,6 +182,14 @@ def test_a_vpc_is_deleted_only_after_its_members(single: Recorder, fleet: Record
             assert waiter in member.dependencies
 
 
+def test_the_project_is_deleted_after_its_members(single: Recorder, fleet: Recorder):
+    """Its deletion moves all that it has to the default project. An address with a droplet can't be moved."""
+    for stack in (single, fleet):
+        for member in [*stack.of_type(":Droplet"), *stack.of_type(":LoadBalancer"), stack.one(":ProjectResources")]:
+            assert member.waits_for(":Project")
+    assert single.one(":ReservedIpAssignment").waits_for(":Droplet")
+
+
 def test_deletions_that_wait_for_other_resources_have_15_minutes(single: Recorder):
     for type_end in (":Droplet", ":Project", ":Vpc"):
         assert single.one(type_end).request.customTimeouts.delete == "15m"
