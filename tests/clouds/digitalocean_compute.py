@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from ipaddress import IPv4Network
 
-from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region, detach_address
 from tests.clouds.digitalocean_rules import between, each, needs, not_empty, one_of, tag
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import ServerSpec
@@ -119,7 +119,7 @@ class Droplet(StoredResource):
         self.cloud.infrastructure.destroy(id)
         for reserved in self.cloud.documents("reserved_ip").values():
             if reserved.get("dropletId") == int(id):
-                reserved.pop("dropletId")
+                detach_address(reserved, self.cloud.get("droplet", id))
         # A droplet that is deleted lets its volumes go.
         for volume in self.cloud.documents("volume").values():
             if int(id) in volume["dropletIds"]:

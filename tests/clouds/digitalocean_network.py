@@ -7,7 +7,7 @@ import uuid
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
+from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region, detach_address
 from tests.clouds.digitalocean_rules import at_most_long, cidr, each, every, first_of, ipv4, not_empty, one_of, tag
 from tests.clouds.digitalocean_topology import port_range
 from tests.clouds.faults import CloudBusy, CloudError, ProviderCrash
@@ -165,7 +165,7 @@ class ReservedIpAssignment(ResourceType):
                 raise ProviderCrash("panic: runtime error: invalid memory address or nil pointer dereference")
             # The provider removes the assignment only if it is still that of its own droplet.
             if reserved["dropletId"] == int(droplet):
-                reserved.pop("dropletId")
+                detach_address(reserved, self.cloud.get("droplet", droplet))
                 self.cloud.save()
         self.cloud.apply_topology()
 

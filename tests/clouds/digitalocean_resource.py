@@ -110,6 +110,12 @@ class StoredResource(ResourceType):
         """Called with the document that was deleted."""
 
 
+def detach_address(reserved_ip: Document, droplet: Document) -> None:
+    """The address stays in the project that its droplet is in."""
+    del reserved_ip["dropletId"]
+    reserved_ip[PROJECT_KEY] = droplet.get(PROJECT_KEY)
+
+
 def check_region(inputs: Document) -> None:
     if inputs.get("region") not in REGIONS:
         raise CloudError(f"422: region {inputs.get('region')!r} is not valid")

@@ -209,6 +209,8 @@ def test_a_reserved_ip_is_in_the_project_of_its_droplet_and_cannot_be_moved_whil
     with pytest.raises(ProviderError, match="412 Cannot move a Reserved IP with an associated Droplet"):
         engine.delete(PROJECT, project, state)
     engine.delete(ASSIGNMENT, assignment)
+    engine.delete(DROPLET, id)
+    assert (engine.read(PROJECT, project) or {})["resources"] == [address["reservedIpUrn"]]
     engine.delete(PROJECT, project, state)
 
 
