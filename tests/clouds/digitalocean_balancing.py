@@ -10,6 +10,7 @@ from tests.clouds.digitalocean_rules import between, conflict, first_of, not_emp
 from tests.clouds.faults import CloudError
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
+from tools.offline.command_plugin.values import is_unknown
 
 _FORWARDING_RULE = {
     "entryPort!": int, "entryProtocol!": str, "targetPort!": int, "targetProtocol!": str, "certificateName": str,
@@ -49,8 +50,10 @@ _RULES = {
 
 
 def _path_mistake(inputs: Document) -> str | None:
-    check = inputs.get("healthcheck") or {}
-    if not check or ("path" in check) == (check["protocol"] != "tcp"):
+    check = inputs.get("healthcheck")
+    if not isinstance(check, dict) or is_unknown(check["protocol"]):
+        return None
+    if ("path" in check) == (check["protocol"] != "tcp"):
         return None
     verb = "not allowed" if check["protocol"] == "tcp" else "required"
     return f"health check `path` is {verb} for when protocol is `{check['protocol']}`"

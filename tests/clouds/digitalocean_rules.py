@@ -44,10 +44,10 @@ def tag(value: str) -> str | None:
 
 def cidr(value: str) -> str | None:
     try:
-        ip_interface(value)
+        is_valid = bool(ip_interface(value)) and "/" in value
     except ValueError:
-        return f"expected a valid CIDR value, got {value}"
-    return None if "/" in value else f"expected a valid CIDR value, got {value}"
+        is_valid = False
+    return None if is_valid else f"expected a valid CIDR value, got {value}"
 
 
 def ipv4(value: str) -> str | None:
@@ -86,5 +86,10 @@ def needs(one: str, other: str) -> Rule:
 
 
 def every(list_input: str, mistake_in: Callable[[dict[str, Any]], str | None]) -> Rule:
-    """A rule for the fields of every object in a list that may be left out."""
-    return lambda inputs: each(mistake_in)(inputs.get(list_input) or [])
+    """A rule for the fields of every object in a list that may be left out or unknown."""
+
+    def rule(inputs: dict[str, Any]) -> str | None:
+        values = inputs.get(list_input)
+        return each(mistake_in)(values) if isinstance(values, list) else None
+
+    return rule

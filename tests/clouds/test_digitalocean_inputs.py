@@ -14,6 +14,7 @@ from tests.clouds.engine_client import EngineClient, ProviderError
 from tests.clouds.provider import META
 from tests.clouds.resource_schema import DEFAULTS
 from tests.clouds.simulated_cloud import token_of
+from tools.offline.command_plugin.values import UNKNOWN
 
 RULE = {"entryPort": 80, "entryProtocol": "http", "targetPort": 80, "targetProtocol": "http"}
 CHECK = {"port": 80, "protocol": "http", "path": "/"}
@@ -136,6 +137,13 @@ def test_names_and_ranges_that_only_the_cloud_refuses_pass_the_check(
     digitalocean_engine: EngineClient, type_: str, changes: dict[str, Any]
 ):
     digitalocean_engine.check(token(type_), "it", inputs_of(type_, changes))
+
+
+@pytest.mark.parametrize(
+    ("type_", "input_"), [(type_, input_) for type_, inputs in INPUTS.items() for input_ in inputs]
+)
+def test_an_unknown_value_is_not_refused_in_a_preview(digitalocean_engine: EngineClient, type_: str, input_: str):
+    digitalocean_engine.check(token(type_), "it", inputs_of(type_, {input_: UNKNOWN}))
 
 
 @pytest.mark.parametrize("type_", ["Droplet", "Vpc"])
