@@ -74,7 +74,10 @@ class Vpc(StoredResource):
 
     def new_document(self, inputs: Document) -> Document:
         check_region(inputs)
-        network = IPv4Network(inputs.get("ipRange") or self._random_range())
+        try:
+            network = IPv4Network(inputs.get("ipRange") or self._random_range())
+        except ValueError as error:
+            raise CloudError(f"422: {error}") from None
         if not network.is_private or not 16 <= network.prefixlen <= 28:
             raise CloudError(f"422: the range {network} isn't private, or not between /16 and /28")
         ranges = [vpc["ipRange"] for vpc in self.cloud.documents("vpc").values()]
@@ -199,7 +202,10 @@ class Firewall(StoredResource):
         for id in inputs.get("dropletIds", []):
             self.cloud.get("droplet", str(int(id)))
         for rule in rules:
-            port_range(rule.get("portRange", "all"))
+            try:
+                port_range(rule.get("portRange", "all"))
+            except ValueError:
+                raise CloudError(f"422: {rule['portRange']!r} is not a valid port range") from None
             for id in rule.get("sourceLoadBalancerUids", []):
                 self.cloud.get("load_balancer", id)
         return {**inputs, "status": "succeeded"}

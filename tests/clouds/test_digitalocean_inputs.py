@@ -146,10 +146,21 @@ def test_an_unknown_value_is_not_refused_in_a_preview(digitalocean_engine: Engin
     digitalocean_engine.check(token(type_), "it", inputs_of(type_, {input_: UNKNOWN}))
 
 
-@pytest.mark.parametrize("type_", ["Droplet", "Vpc"])
-def test_a_name_with_an_underscore_is_refused_when_the_cloud_creates_it(digitalocean_engine: EngineClient, type_: str):
-    with pytest.raises(ProviderError, match="422: 'under_score' is not a valid name"):
-        digitalocean_engine.create(token(type_), **inputs_of(type_, {"name": "under_score"}))
+@pytest.mark.parametrize(
+    ("type_", "changes", "message"),
+    [
+        ("Droplet", {"name": "under_score"}, "'under_score' is not a valid name"),
+        ("Vpc", {"name": "under_score"}, "'under_score' is not a valid name"),
+        ("Vpc", {"ipRange": "10.110.0.1/20"}, "has host bits set"),
+        ("Vpc", {"ipRange": "8.8.0.0/16"}, "isn't private"),
+        ("Firewall", {"inboundRules": [{**SSH, "portRange": "x"}], "tags": None}, "'x' is not a valid port range"),
+    ],
+)
+def test_a_name_with_an_underscore_and_wrong_ranges_are_refused_when_the_cloud_creates_it(
+    digitalocean_engine: EngineClient, type_: str, changes: dict[str, Any], message: str
+):
+    with pytest.raises(ProviderError, match=f"422: .*{message}"):
+        digitalocean_engine.create(token(type_), **inputs_of(type_, changes))
 
 
 @pytest.mark.parametrize(
