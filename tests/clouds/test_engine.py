@@ -105,12 +105,14 @@ def test_a_server_with_a_new_address_is_updated_at_that_address_without_a_second
 def test_a_secret_input_is_secret_in_the_state_although_the_provider_accepts_no_secrets(
     cloud: SimulatedCloud, tmp_path: Path
 ):
-    stack = new_stack(cloud.package, tmp_path / "stack")
+    stack = new_stack(cloud.package, tmp_path / "stack", servers=2)
     without_ssh.up(stack)
     resources = json.loads(stack.pulumi("stack", "export").stdout)["deployment"]["resources"]
-    [server] = [resource for resource in resources if resource["type"].endswith((":Instance", ":Droplet"))]
-    assert is_secret(server["inputs"]["userData"])
-    assert is_secret(server["outputs"]["userData"])
+    servers = [resource for resource in resources if resource["type"].endswith((":Instance", ":Droplet"))]
+    assert len(servers) == 2
+    for server in servers:
+        assert is_secret(server["inputs"]["userData"])
+        assert is_secret(server["outputs"]["userData"])
     stack.pulumi("destroy", "--yes", "--skip-preview")
 
 
