@@ -76,13 +76,6 @@ def test_a_check_adds_the_default_of_a_field_only_where_its_object_is():
     assert inputs[DEFAULTS] == ["limit", "name", "region"]
 
 
-def test_a_check_adds_the_default_of_a_field_only_where_its_object_is():
-    inputs, _ = SCHEMA.check("web", {}, {"disk": {"encrypted": True}, "rules": [{"port": 80}, rule(443, "10.0.0.0/8")]})
-    assert inputs["disk"] == {"encrypted": True, "size": 8}
-    assert inputs["rules"] == [rule(80, "::/0"), rule(443, "10.0.0.0/8")]
-    assert inputs[DEFAULTS] == ["limit", "name", "region"]
-
-
 def test_a_check_names_each_value_that_breaks_a_rule_and_none_that_is_unknown():
     _, mistakes = SCHEMA.check("web", {}, {"rules": [rule(80), rule(70000), {"port": UNKNOWN}]})
     assert [(mistake.property, mistake.reason) for mistake in mistakes] == [
