@@ -6,14 +6,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import between, matching, one_of
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
 NAME = NameInput(limit=32, pattern=r"(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)")
-ELB_PROTOCOL = rules.matching("(?i:HTTP|HTTPS|TCP|TLS|UDP|TCP_UDP|GENEVE)")
+ELB_PROTOCOL = matching("(?i:HTTP|HTTPS|TCP|TLS|UDP|TCP_UDP|GENEVE)")
 # AWS's attributes of a load balancer, by the input.
 _ATTRIBUTES = {
     "idleTimeout": "idle_timeout.timeout_seconds",
@@ -52,9 +53,9 @@ class LoadBalancer(ElbResource, module="lb"):
             "desyncMitigationMode": "defensive", "enableDeletionProtection": False, "accessLogs.enabled": False,
         },
         rules={
-            "": rules.exactly_one_of("subnets", "subnetMappings"),
-            "loadBalancerType": rules.one_of("application", "network", "gateway"),
-            "desyncMitigationMode": rules.one_of("monitor", "defensive", "strictest"),
+            "": aws_rules.exactly_one_of("subnets", "subnetMappings"),
+            "loadBalancerType": one_of("application", "network", "gateway"),
+            "desyncMitigationMode": one_of("monitor", "defensive", "strictest"),
         },
     )  # fmt: skip
 
@@ -149,13 +150,13 @@ class Listener(ElbResource, module="lb"):
         spellings={"protocol": str.upper},
         defaults={f"defaultActions.redirect.{part}": value for part, value in _SAME_PLACE.items()},
         rules={
-            "loadBalancerArn": rules.arn, "certificateArn": rules.arn, "defaultActions.targetGroupArn": rules.arn,
-            "port": rules.between(1, 65535), "protocol": ELB_PROTOCOL,
-            "defaultActions.type": rules.matching(
+            "loadBalancerArn": aws_rules.arn, "certificateArn": aws_rules.arn,
+            "defaultActions.targetGroupArn": aws_rules.arn, "port": between(1, 65535), "protocol": ELB_PROTOCOL,
+            "defaultActions.type": matching(
                 "(?i:forward|redirect|fixed-response|authenticate-oidc|authenticate-cognito|jwt-validation)"
             ),
-            "defaultActions.redirect.protocol": rules.one_of("#{protocol}", "HTTP", "HTTPS"),
-            "defaultActions.redirect.statusCode": rules.one_of("HTTP_301", "HTTP_302"),
+            "defaultActions.redirect.protocol": one_of("#{protocol}", "HTTP", "HTTPS"),
+            "defaultActions.redirect.statusCode": one_of("HTTP_301", "HTTP_302"),
         },
     )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource
+from tests.clouds.input_rules import one_of
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -74,9 +75,7 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting, module="s3"):
         },
         replaces=("bucket",),
         sets=("rules",),
-        rules={
-            "rules.applyServerSideEncryptionByDefault.sseAlgorithm": rules.one_of("AES256", "aws:kms", "aws:kms:dsse")
-        },
+        rules={"rules.applyServerSideEncryptionByDefault.sseAlgorithm": one_of("AES256", "aws:kms", "aws:kms:dsse")},
     )
 
     def put(self, inputs: Document) -> None:
@@ -94,7 +93,7 @@ class BucketLifecycleConfiguration(_BucketSetting, module="s3"):
             "rules!": [{"id!": str, "status!": str, "filter": {"prefix": str}, "expiration": {"days": int}}],
         },
         replaces=("bucket",),
-        rules={"rules.status": rules.one_of("Enabled", "Disabled")},
+        rules={"rules.status": one_of("Enabled", "Disabled")},
     )
 
     def put(self, inputs: Document) -> None:
@@ -114,8 +113,8 @@ class BucketPolicy(_BucketSetting, module="s3"):
     schema = ResourceSchema(
         inputs={"bucket!": str, "policy!": str},
         replaces=("bucket",),
-        spellings={"policy": rules.policy},
-        rules={"policy": rules.json_object},
+        spellings={"policy": aws_rules.policy},
+        rules={"policy": aws_rules.json_object},
     )
 
     def put(self, inputs: Document) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tests.clouds import aws_rules as rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import ServerSpec
+from tests.clouds.input_rules import at_most, between, one_of
 from tests.clouds.metadata_service import MAC
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
@@ -38,11 +38,11 @@ class Instance(AwsResource, module="ec2"):
         sets=("vpcSecurityGroupIds",),
         defaults={"userDataReplaceOnChange": False},
         rules={
-            "userData": rules.at_most(USER_DATA_LIMIT),
-            "metadataOptions.httpEndpoint": rules.one_of("enabled", "disabled"),
-            "metadataOptions.httpTokens": rules.one_of("optional", "required"),
-            "metadataOptions.httpPutResponseHopLimit": rules.between(1, 64),
-            "rootBlockDevice.volumeType": rules.one_of(*_VOLUME_TYPES),
+            "userData": at_most(USER_DATA_LIMIT),
+            "metadataOptions.httpEndpoint": one_of("enabled", "disabled"),
+            "metadataOptions.httpTokens": one_of("optional", "required"),
+            "metadataOptions.httpPutResponseHopLimit": between(1, 64),
+            "rootBlockDevice.volumeType": one_of(*_VOLUME_TYPES),
         },
     )  # fmt: skip
 

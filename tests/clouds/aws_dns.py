@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.certificates import self_signed
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import all_of, conflict, each, matching, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -25,9 +26,9 @@ class Certificate(AwsResource, module="acm"):
         computed=("domainName", "subjectAlternativeNames", "validationMethod"),
         sets=("subjectAlternativeNames",),
         rules={
-            "domainName": rules.matching(r".*[^.]"),
-            "subjectAlternativeNames": rules.each(rules.matching(r".{0,252}[^.]")),
-            "validationMethod": rules.one_of("DNS", "EMAIL", "HTTP", "NONE"),
+            "domainName": matching(r".*[^.]"),
+            "subjectAlternativeNames": each(matching(r".{0,252}[^.]")),
+            "validationMethod": one_of("DNS", "EMAIL", "HTTP", "NONE"),
         },
     )
 
@@ -68,7 +69,7 @@ class CertificateValidation(AwsResource, module="acm"):
         inputs={"certificateArn!": str, "validationRecordFqdns": [str]},
         replaces=("certificateArn", "validationRecordFqdns"),
         sets=("validationRecordFqdns",),
-        rules={"certificateArn": rules.arn},
+        rules={"certificateArn": aws_rules.arn},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -98,10 +99,10 @@ class Record(AwsResource, module="route53"):
         replaces=("zoneId", "name", "type"),
         computed=("allowOverwrite",),
         sets=("records",),
-        spellings={"name": rules.host_name, "aliases.name": rules.balancer_name},
+        spellings={"name": aws_rules.host_name, "aliases.name": aws_rules.balancer_name},
         rules={
-            "": rules.all_of(rules.exactly_one_of("aliases", "records"), rules.not_together("aliases", "ttl")),
-            "type": rules.one_of(*_RECORD_TYPES), "aliases.name": rules.matching(".{1,1024}"),
+            "": all_of(aws_rules.exactly_one_of("aliases", "records"), conflict("aliases", "ttl")),
+            "type": one_of(*_RECORD_TYPES), "aliases.name": matching(".{1,1024}"),
         },
     )  # fmt: skip
 

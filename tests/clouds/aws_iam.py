@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource
+from tests.clouds.input_rules import one_of
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -21,8 +22,8 @@ class Role(AwsResource, module="iam"):
         outputs=("arn", "uniqueId", "tagsAll"),
         replaces=("name",),
         name=NameInput(limit=64, pattern=r"[\w+=,.@-]+"),
-        spellings={"assumeRolePolicy": rules.policy},
-        rules={"assumeRolePolicy": rules.json_object},
+        spellings={"assumeRolePolicy": aws_rules.policy},
+        rules={"assumeRolePolicy": aws_rules.json_object},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -43,7 +44,7 @@ class RolePolicyAttachment(AwsResource, module="iam"):
         inputs={"role!": str, "policyArn!": str},
         replaces=("role", "policyArn"),
         deletes_first=True,
-        rules={"policyArn": rules.arn},
+        rules={"policyArn": aws_rules.arn},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -80,8 +81,8 @@ def _aws_policies() -> dict[str, Any]:
 class InlinePolicy(AwsResource):
     """A policy that belongs to one role or user. Its id has the names of both."""
 
-    SPELLINGS: ClassVar = {"policy": rules.policy}
-    RULES: ClassVar = {"policy": rules.json_object}
+    SPELLINGS: ClassVar = {"policy": aws_rules.policy}
+    RULES: ClassVar = {"policy": aws_rules.json_object}
     # The holder's input, and its names in the API.
     holder: ClassVar[str]
     holder_name: ClassVar[str]
@@ -187,7 +188,7 @@ class AccessKey(AwsResource, module="iam"):
         outputs=("secret",),
         replaces=("user",),
         defaults={"status": "Active"},
-        rules={"status": rules.one_of("Active", "Inactive")},
+        rules={"status": one_of("Active", "Inactive")},
     )
 
     def api_create(self, inputs: Document) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource, checksum
+from tests.clouds.input_rules import one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -16,7 +17,7 @@ class Vpc(AwsResource, module="ec2"):
         replaces=("cidrBlock",),
         computed=("cidrBlock", "enableDnsHostnames"),
         defaults={"enableDnsSupport": True},
-        rules={"cidrBlock": rules.network(4, range(16, 29))},
+        rules={"cidrBlock": aws_rules.network(4, range(16, 29))},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -68,7 +69,7 @@ class Subnet(AwsResource, module="ec2"):
         replaces=("vpcId", "cidrBlock", "availabilityZone"),
         computed=("cidrBlock", "availabilityZone"),
         defaults={"mapPublicIpOnLaunch": False},
-        rules={"cidrBlock": rules.network(4)},
+        rules={"cidrBlock": aws_rules.network(4)},
     )  # fmt: skip
 
     def api_create(self, inputs: Document) -> str:
@@ -120,7 +121,7 @@ class Route(AwsResource, module="ec2"):
         inputs={"routeTableId!": str, "destinationCidrBlock": str, "gatewayId": str},
         outputs=("state", "origin"),
         replaces=("routeTableId", "destinationCidrBlock"),
-        rules={"destinationCidrBlock": rules.network(4)},
+        rules={"destinationCidrBlock": aws_rules.network(4)},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -178,7 +179,7 @@ class Eip(AwsResource, module="ec2"):
         outputs=("allocationId", "publicIp", "tagsAll"),
         replaces=("domain",),
         computed=("domain",),
-        rules={"domain": rules.one_of("vpc", "standard")},
+        rules={"domain": one_of("vpc", "standard")},
     )
 
     def api_create(self, inputs: Document) -> str:

@@ -9,33 +9,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.clouds.resource_schema import Rule
-from tools.offline.command_plugin.values import Value, is_unknown
+from tools.offline.command_plugin.values import Value
 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}|aws)?:.+")
 # Protocols that EC2 also knows by a number.
 _PROTOCOL_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
-
-
-def between(low: int, high: int) -> Rule:
-    """A number in this range, ends included."""
-    return lambda value: None if low <= float(value) <= high else f"expected {low} to {high}, got {value:g}"
-
-
-def number_of(*choices: int) -> Rule:
-    return lambda value: None if value in choices else f"expected one of {choices}, got {value:g}"
-
-
-def one_of(*choices: str) -> Rule:
-    return lambda value: None if value in choices else f"expected one of {', '.join(choices)}, got {value!r}"
-
-
-def matching(pattern: str) -> Rule:
-    return lambda value: None if re.fullmatch(pattern, value) else f"{value!r} doesn't match {pattern}"
-
-
-def at_most(limit: int) -> Rule:
-    """A text of at most this length. The message doesn't repeat it."""
-    return lambda value: None if len(value) <= limit else f"expected at most {limit} characters, got {len(value)}"
 
 
 def exactly_one_of(*names: str) -> Rule:
@@ -51,21 +29,6 @@ def exactly_one_of(*names: str) -> Rule:
 def at_least_one_of(*names: str) -> Rule:
     """A rule for all inputs together."""
     return lambda inputs: None if _set_names(inputs, names) else f"expected one of {', '.join(names)}"
-
-
-def not_together(first: str, second: str) -> Rule:
-    """A rule for all inputs together."""
-    return lambda inputs: f"{first} conflicts with {second}" if len(_set_names(inputs, (first, second))) == 2 else None
-
-
-def all_of(*rules: Rule) -> Rule:
-    """The first mistake that one of the rules finds."""
-    return lambda value: next((mistake for rule in rules if (mistake := rule(value))), None)
-
-
-def each(rule: Rule) -> Rule:
-    """The first mistake of a list's elements."""
-    return lambda values: next((mistake for one in values if not is_unknown(one) and (mistake := rule(one))), None)
 
 
 def arn(value: str) -> str | None:

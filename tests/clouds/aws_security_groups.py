@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource, NotFound
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import at_most, between
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 from tools.offline.command_plugin.values import Properties
@@ -19,7 +20,7 @@ class SecurityGroup(AwsResource, module="ec2"):
         name=NameInput(limit=255, pattern=r"(?!sg-)[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+"),
         computed=("vpcId",),
         defaults={"description": "Managed by Pulumi"},
-        rules={"description": rules.at_most(255)},
+        rules={"description": at_most(255)},
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -95,10 +96,11 @@ class _GroupRule(AwsResource):
         },
         outputs=("securityGroupRuleId", "arn", "tagsAll"),
         replaces=("securityGroupId",),
-        spellings={"ipProtocol": rules.protocol},
+        spellings={"ipProtocol": aws_rules.protocol},
         rules={
-            "": rules.exactly_one_of(*_PEER_FIELDS), "cidrIpv4": rules.network(4), "cidrIpv6": rules.network(6),
-            "fromPort": rules.between(-1, 65535), "toPort": rules.between(-1, 65535),
+            "": aws_rules.exactly_one_of(*_PEER_FIELDS),
+            "cidrIpv4": aws_rules.network(4), "cidrIpv6": aws_rules.network(6),
+            "fromPort": between(-1, 65535), "toPort": between(-1, 65535),
         },
     )  # fmt: skip
 

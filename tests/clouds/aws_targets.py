@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.clouds import aws_rules as rules
 from tests.clouds.aws_balancing import ELB_PROTOCOL, NAME, ElbResource
 from tests.clouds.aws_resource import AwsResource
+from tests.clouds.input_rules import between, matching, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -40,14 +40,14 @@ class TargetGroup(ElbResource, module="lb"):
             "healthCheck.healthyThreshold": 3, "healthCheck.unhealthyThreshold": 3,
         },
         rules={
-            "port": rules.between(1, 65535), "protocol": ELB_PROTOCOL,
-            "targetType": rules.one_of("instance", "ip", "lambda", "alb"),
-            "deregistrationDelay": rules.between(0, 3600),
-            "healthCheck.path": rules.matching("/.{0,1023}"), "healthCheck.port": rules.matching(_HEALTH_CHECK_PORT),
-            "healthCheck.protocol": rules.matching("(?i:HTTP|HTTPS|TCP)"),
-            "healthCheck.interval": rules.between(5, 300), "healthCheck.timeout": rules.between(2, 120),
-            "healthCheck.healthyThreshold": rules.between(2, 10),
-            "healthCheck.unhealthyThreshold": rules.between(2, 10),
+            "port": between(1, 65535), "protocol": ELB_PROTOCOL,
+            "targetType": one_of("instance", "ip", "lambda", "alb"),
+            "deregistrationDelay": between(0, 3600),
+            "healthCheck.path": matching("/.{0,1023}"), "healthCheck.port": matching(_HEALTH_CHECK_PORT),
+            "healthCheck.protocol": matching("(?i:HTTP|HTTPS|TCP)"),
+            "healthCheck.interval": between(5, 300), "healthCheck.timeout": between(2, 120),
+            "healthCheck.healthyThreshold": between(2, 10),
+            "healthCheck.unhealthyThreshold": between(2, 10),
         },
     )  # fmt: skip
 

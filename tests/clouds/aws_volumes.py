@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from tests.clouds import aws_rules as rules
+from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource, checksum
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import between, matching, number_of, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -26,8 +27,8 @@ class Volume(AwsResource, module="ebs"):
         computed=("encrypted", "type", "size", "iops", "throughput", "snapshotId", "kmsKeyId"),
         defaults={"finalSnapshot": False},
         rules={
-            "": rules.at_least_one_of("size", "snapshotId"), "kmsKeyId": rules.arn,
-            "throughput": rules.between(125, 2000),
+            "": aws_rules.at_least_one_of("size", "snapshotId"), "kmsKeyId": aws_rules.arn,
+            "throughput": between(125, 2000),
         },
     )  # fmt: skip
 
@@ -147,12 +148,12 @@ class LifecyclePolicy(AwsResource, module="dlm"):
         ),
         defaults={"state": "ENABLED"},
         rules={
-            "description": rules.matching(r"[0-9A-Za-z _-]{1,500}"), "executionRoleArn": rules.arn,
-            "state": rules.one_of("ENABLED", "DISABLED"),
-            "policyDetails.schedules.createRule.interval": rules.number_of(1, 2, 3, 4, 6, 8, 12, 24),
-            "policyDetails.schedules.retainRule.count": rules.between(1, 1000),
-            "policyDetails.schedules.createRule.times": rules.matching(r"([01]\d|2[0-3]):[0-5]\d"),
-            "policyDetails.schedules.createRule.intervalUnit": rules.one_of("HOURS"),
+            "description": matching(r"[0-9A-Za-z _-]{1,500}"), "executionRoleArn": aws_rules.arn,
+            "state": one_of("ENABLED", "DISABLED"),
+            "policyDetails.schedules.createRule.interval": number_of(1, 2, 3, 4, 6, 8, 12, 24),
+            "policyDetails.schedules.retainRule.count": between(1, 1000),
+            "policyDetails.schedules.createRule.times": matching(r"([01]\d|2[0-3]):[0-5]\d"),
+            "policyDetails.schedules.createRule.intervalUnit": one_of("HOURS"),
         },
     )  # fmt: skip
 

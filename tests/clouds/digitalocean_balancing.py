@@ -6,8 +6,9 @@ import uuid
 
 from tests.clouds.digitalocean_projects import DEFAULT_PROJECT
 from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
-from tests.clouds.digitalocean_rules import between, conflict, first_of, not_empty, one_of, tag
+from tests.clouds.digitalocean_rules import not_empty, tag
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import all_of, between, conflict, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 from tools.offline.command_plugin.values import is_unknown
@@ -86,7 +87,7 @@ class LoadBalancer(StoredResource):
         sets=("dropletIds", "forwardingRules"),
         spellings={"region": str.lower, "dropletTag": str.lower},
         defaults={f"healthcheck.{name}": value for name, value in _HEALTH_CHECK_DEFAULTS.items()},
-        rules={**_RULES, "": first_of(conflict("dropletIds", ("dropletTag",)), _path_mistake, _region_mistake)},
+        rules={**_RULES, "": all_of(conflict("dropletIds", "dropletTag"), _path_mistake, _region_mistake)},
     )  # fmt: skip
     name_pattern = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 

@@ -8,9 +8,10 @@ import secrets
 from ipaddress import IPv4Network
 
 from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region, detach_address
-from tests.clouds.digitalocean_rules import between, each, needs, not_empty, one_of, tag
+from tests.clouds.digitalocean_rules import needs, not_empty, tag
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import ServerSpec
+from tests.clouds.input_rules import between, each, one_of
 from tests.clouds.metadata_service import MAC
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document

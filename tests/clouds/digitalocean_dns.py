@@ -7,8 +7,9 @@ import uuid
 
 from tests.clouds.certificates import self_signed
 from tests.clouds.digitalocean_resource import NAME, StoredResource
-from tests.clouds.digitalocean_rules import at_least, conflict, each, not_empty, one_of
+from tests.clouds.digitalocean_rules import not_empty
 from tests.clouds.faults import CloudBusy, CloudError
+from tests.clouds.input_rules import at_least, conflict, each, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -69,7 +70,7 @@ class Certificate(StoredResource):
             **dict.fromkeys(_OWN_CERTIFICATE, not_empty),
             "domains": each(not_empty),
             "type": one_of("custom", "lets_encrypt"),
-            "": conflict("domains", _OWN_CERTIFICATE),
+            "": conflict("domains", *_OWN_CERTIFICATE),
         },
     )  # fmt: skip
 

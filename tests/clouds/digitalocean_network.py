@@ -8,9 +8,10 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region, detach_address
-from tests.clouds.digitalocean_rules import at_most_long, cidr, each, every, first_of, ipv4, not_empty, one_of, tag
+from tests.clouds.digitalocean_rules import cidr, every, ipv4, not_empty, tag
 from tests.clouds.digitalocean_topology import port_range
 from tests.clouds.faults import CloudBusy, CloudError, ProviderCrash
+from tests.clouds.input_rules import all_of, at_most, each, one_of
 from tests.clouds.resource_schema import ResourceSchema, Rule
 from tests.clouds.simulated_cloud import Document, ResourceType, token_of
 
@@ -68,7 +69,7 @@ class Vpc(StoredResource):
         replaces=("region", "ipRange"),
         name=NAME,
         computed=("ipRange",),
-        rules={"region": not_empty, "ipRange": cidr, "description": at_most_long(255)},
+        rules={"region": not_empty, "ipRange": cidr, "description": at_most(255)},
     )
     name_pattern = r"[A-Za-z0-9.-]+"
 
@@ -188,7 +189,7 @@ class Firewall(StoredResource):
             "tags": each(tag),
             **_rules_of("inbound", "source"),
             **_rules_of("outbound", "destination"),
-            "": first_of(
+            "": all_of(
                 _without_rules, every("inboundRules", _without_ports), every("outboundRules", _without_ports)
             ),
         },

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from tests.clouds.digitalocean_resource import NAME, PROJECT_KEY, StoredResource
-from tests.clouds.digitalocean_rules import at_most_long, not_empty, one_of, tag
+from tests.clouds.digitalocean_rules import not_empty, tag
 from tests.clouds.faults import CloudBusy, CloudError
+from tests.clouds.input_rules import at_most, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -70,9 +71,9 @@ class Project(ProjectMember):
         spellings={"environment": str.lower},
         defaults={"purpose": "Web Application"},
         rules={
-            "name": at_most_long(175),
-            "description": at_most_long(255),
-            "purpose": at_most_long(255),
+            "name": at_most(175),
+            "description": at_most(255),
+            "purpose": at_most(255),
             "environment": one_of("development", "staging", "production", any_case=True),
         },
     )

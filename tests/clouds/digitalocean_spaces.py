@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from tests.clouds.digitalocean_resource import NAME, StoredResource, check_choice, check_region
-from tests.clouds.digitalocean_rules import one_of
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.clouds.digitalocean_resource import NAME, StoredResource, check_region
-from tests.clouds.digitalocean_rules import at_least, each, not_empty, one_of, tag
+from tests.clouds.digitalocean_rules import not_empty, tag
 from tests.clouds.faults import CloudError
+from tests.clouds.input_rules import at_least, each, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
