@@ -32,7 +32,7 @@ from tests.clouds.aws_resource import AwsResource
 from tests.clouds.aws_topology import read_topology
 from tests.clouds.faults import CloudError
 from tests.clouds.infrastructure import AddressPool, Infrastructure, Topology
-from tests.clouds.simulated_cloud import Document, Function, ResourceType, SimulatedCloud
+from tests.clouds.simulated_cloud import CONNECTION, Document, Function, ResourceType, SimulatedCloud
 from tools.recover.state import SCHEMA_VERSIONS
 
 # The account that publishes Debian's images.
@@ -64,7 +64,8 @@ class SimulatedAws(SimulatedCloud):
         super().__init__(infrastructure)
         self.lock = threading.RLock()
         self.region = "eu-central-1"
-        self.default_tags: dict[str, str] = {}
+        # By the connection of their provider.
+        self._default_tags: dict[str, dict[str, str]] = {}
         # The inputs of all resources. AWS doesn't return each of them, or not in the provider's words.
         self.recorded_inputs: dict[tuple[type[AwsResource], str], Document] = {}
         # Public addresses, used in place of moto's: by instance id, by allocation id, by ARN of the balancer.
@@ -94,7 +95,12 @@ class SimulatedAws(SimulatedCloud):
     def configure(self, settings: Document) -> None:
         if settings.get("region") != self.region:
             raise CloudError(f"region is {settings.get('region')!r}, and this cloud is in {self.region} alone")
-        self.default_tags = (settings.get("defaultTags") or {}).get("tags", {})
+        self._default_tags[CONNECTION.get()] = (settings.get("defaultTags") or {}).get("tags", {})
+
+    @property
+    def default_tags(self) -> dict[str, str]:
+        """The tags that the provider of the present call adds to each resource."""
+        return self._default_tags.get(CONNECTION.get(), {})
 
     def types(self) -> Mapping[str, ResourceType]:
         return {type_.token: type_(self) for module in TYPE_MODULES for type_ in module.TYPES}

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.clouds.faults import CloudBusy, CloudError, ProviderCrash
 from tests.clouds.resource_schema import DEFAULTS
-from tests.clouds.simulated_cloud import Document, ResourceType, SimulatedCloud
+from tests.clouds.simulated_cloud import CONNECTION, Document, ResourceType, SimulatedCloud
 from tools.offline.command_plugin.protocol import CHANNEL_OPTIONS
 from tools.offline.command_plugin.values import UNKNOWN, Properties, from_struct, revealed, to_struct
 
@@ -68,6 +68,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: Any, context: Any) -> Any:
+        CONNECTION.set(context.peer())
         settings = {key: _parsed(value) for key, value in from_struct(request.args).items()}
         _abort_on_error(context, lambda: self._cloud.configure(settings))
         return provider_pb2.ConfigureResponse(acceptSecrets=False, supportsPreview=True)
@@ -177,6 +178,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             raise CloudError(f"panic: interface conversion: interface {{}} is nil (migrating {request.urn})")
 
     def _type(self, request: Any, context: Any) -> ResourceType:
+        CONNECTION.set(context.peer())
         token = _token(request)
         if token not in self._types:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown resource type {token}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from tests.clouds.faults import Faults
@@ -12,6 +13,9 @@ from tests.clouds.resource_schema import ResourceSchema
 from tools.offline.command_plugin.values import Properties
 
 Document = dict[str, Any]
+# The connection that the present call came from. The engine has one for each provider of a program, and each provider
+# has settings of its own.
+CONNECTION: ContextVar[str] = ContextVar("connection", default="")
 # A look-up of the provider, such as aws:ec2/getAmi:getAmi. It takes arguments and gives results.
 Function = Callable[[Document], Document]
 
@@ -73,7 +77,7 @@ class SimulatedCloud(ABC):
 
     @abstractmethod
     def configure(self, settings: Document) -> None:
-        """Take the provider's settings. Raises CloudError where one is missing."""
+        """Take the settings of the provider behind ``CONNECTION``. Raises CloudError where one is missing."""
 
     @abstractmethod
     def types(self) -> Mapping[str, ResourceType]:

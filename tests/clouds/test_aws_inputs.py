@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.clouds.aws import TYPE_MODULES
+from tests.clouds.aws import TYPE_MODULES, SimulatedAws
 from tests.clouds.aws_vpc import TOKENS
-from tests.clouds.engine_client import EngineClient
+from tests.clouds.engine_client import EngineClient, connect_engine
 from tests.clouds.resource_schema import DEFAULTS, ResourceSchema
 from tools.offline.command_plugin.values import UNKNOWN
 
@@ -176,6 +176,15 @@ def test_a_check_adds_the_providers_default_tags_and_the_defaults(aws_engine: En
     assert aws_engine.check(TOKENS["Vpc"], "it", {"tags": UNKNOWN})["tagsAll"] == UNKNOWN
     route = aws_engine.check(TOKENS["Route"], "it", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"})
     assert "tagsAll" not in route, "a route has no tags"
+
+
+def test_each_of_two_providers_adds_its_own_default_tags(aws: SimulatedAws, aws_engine: EngineClient):
+    with connect_engine(aws) as other_engine:
+        for engine, owner in ((aws_engine, "stack"), (other_engine, "program")):
+            engine.configure(region="eu-central-1", defaultTags=json.dumps({"tags": {"Owner": owner}}))
+        for engine, owner in ((aws_engine, "stack"), (other_engine, "program")):
+            _, outputs = engine.create(TOKENS["Vpc"], cidrBlock="10.60.0.0/16")
+            assert outputs["tagsAll"] == {"Owner": owner}
 
 
 def test_a_routes_id_has_its_table_and_a_checksum_of_its_destination(aws_engine: EngineClient):
