@@ -19,6 +19,7 @@ ARN = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/it/1"
 ALLOW: Inputs = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"}
 ALLOW_SPELLED_OTHERWISE: Inputs = {"Resource": ["*"], "Action": ["s3:PutObject", "s3:GetObject"], "Effect": "Allow"}
 RECORD: Inputs = {"zoneId": "Z1", "name": "a.test", "type": "A"}
+ROUTE: Inputs = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0", "gatewayId": "igw-1"}
 RULE: Inputs = {"securityGroupId": "sg-1", "ipProtocol": "tcp"}
 
 
@@ -126,7 +127,10 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("SecurityGroupEgressRule", {**RULE, "cidrIpv6": "fd00::1/8"}, "cidrIpv6", "host bits"),
         ("SecurityGroupEgressRule", RULE, "", "got none"),
         ("SecurityGroupIngressRule", {**RULE, "cidrIpv4": UNKNOWN, "prefixListId": "pl-1"}, "", "exactly one of"),
-        ("Route", {"routeTableId": "r", "destinationCidrBlock": "10.0.0.1/8"}, "destinationCidrBlock", "host bits"),
+        ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.1/8"}, "destinationCidrBlock", "host bits"),
+        ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.0/255.0.0.0"}, "destinationCidrBlock", "prefix length"),
+        ("Route", {"routeTableId": "r", "gatewayId": "g"}, "", "exactly one of destinationCidrBlock"),
+        ("Route", {"routeTableId": "r", "destinationCidrBlock": "10.0.0.0/8"}, "", "exactly one of gatewayId"),
         ("Vpc", {"cidrBlock": "10.0.0.0/8"}, "cidrBlock", "prefix length"),
         ("Subnet", {"vpcId": "v", "cidrBlock": "10.0.0.1/24"}, "cidrBlock", "host bits"),
         ("Eip", {"domain": "vpn"}, "domain", "one of vpc"),
@@ -145,6 +149,9 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("TargetGroup", {"healthCheck": {"port": "65536"}}, "healthCheck.port", "doesn't match"),
         ("TargetGroup", {"deregistrationDelay": 3601}, "deregistrationDelay", "0 to 3600"),
         ("Listener", {"loadBalancerArn": "it", "defaultActions": []}, "loadBalancerArn", "not an ARN"),
+        ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "forward"}]}, "defaultActions", "required"),
+        ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "redirect", "targetGroupArn": ARN}]},
+         "defaultActions", "redirect is required"),
         ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "send"}]}, "defaultActions.type", "forward"),
         ("Listener", {"loadBalancerArn": ARN, "defaultActions": [
             {"type": "redirect", "redirect": {"statusCode": "301"}}]},
@@ -174,7 +181,7 @@ def test_a_check_adds_the_providers_default_tags_and_the_defaults(aws_engine: En
     assert (inputs["tags"], inputs["tagsAll"]) == ({"Name": "web"}, {"Stack": "prod", "Name": "web"})
     assert (inputs["description"], inputs[DEFAULTS]) == ("Managed by Pulumi", ["description", "name"])
     assert aws_engine.check(TOKENS["Vpc"], "it", {"tags": UNKNOWN})["tagsAll"] == UNKNOWN
-    route = aws_engine.check(TOKENS["Route"], "it", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"})
+    route = aws_engine.check(TOKENS["Route"], "it", ROUTE)
     assert "tagsAll" not in route, "a route has no tags"
 
 
