@@ -159,7 +159,11 @@ def _route_id(table: str, destination: str) -> str:
 
 class RouteTableAssociation(AwsResource, module="ec2"):
     affects_topology = True
-    schema = ResourceSchema(inputs={"routeTableId!": str, "subnetId": str}, replaces=("subnetId",))
+    schema = ResourceSchema(
+        inputs={"routeTableId!": str, "subnetId": str},
+        replaces=("subnetId",),
+        rules={"": aws_rules.exactly_one_of("subnetId", "gatewayId")},
+    )
 
     def api_create(self, inputs: Document) -> str:
         response = self.ec2.associate_route_table(RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"])

@@ -129,6 +129,7 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("SecurityGroupIngressRule", {**RULE, "cidrIpv4": UNKNOWN, "prefixListId": "pl-1"}, "", "exactly one of"),
         ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.1/8"}, "destinationCidrBlock", "host bits"),
         ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.0/255.0.0.0"}, "destinationCidrBlock", "prefix length"),
+        ("RouteTableAssociation", {"routeTableId": "r"}, "", "exactly one of subnetId"),
         ("Route", {"routeTableId": "r", "gatewayId": "g"}, "", "exactly one of destinationCidrBlock"),
         ("Route", {"routeTableId": "r", "destinationCidrBlock": "10.0.0.0/8"}, "", "exactly one of gatewayId"),
         ("Vpc", {"cidrBlock": "10.0.0.0/8"}, "cidrBlock", "prefix length"),
