@@ -10,6 +10,7 @@ import pytest
 from tests.clouds.aws import TYPE_MODULES
 from tests.clouds.aws_vpc import TOKENS
 from tests.clouds.engine_client import EngineClient
+from tests.clouds.provider import META
 from tests.clouds.resource_schema import DEFAULTS, ResourceSchema
 from tools.offline.command_plugin.values import UNKNOWN
 
@@ -184,6 +185,15 @@ def test_a_check_adds_the_providers_default_tags_and_the_defaults(aws_engine: En
     assert aws_engine.check(TOKENS["Vpc"], "it", {"tags": UNKNOWN})["tagsAll"] == UNKNOWN
     route = aws_engine.check(TOKENS["Route"], "it", ROUTE)
     assert "tagsAll" not in route, "a route has no tags"
+
+
+def test_inputs_of_an_earlier_double_without_all_tags_are_compared_with_the_outputs(aws_engine: EngineClient):
+    aws_engine.configure(region="eu-central-1")
+    inputs = aws_engine.check(TOKENS["Vpc"], "it", {"cidrBlock": "10.60.0.0/16", "tags": {"Name": "web"}})
+    earlier = {key: value for key, value in inputs.items() if key != "tagsAll"}
+    for all_tags, changes in (({"Name": "web"}, []), ({}, ["tagsAll"])):
+        state = {**earlier, "tagsAll": all_tags, META: json.dumps({"schema_version": "1"})}
+        assert list(aws_engine.diff(TOKENS["Vpc"], earlier, inputs, state=state).diffs) == changes
 
 
 def test_a_routes_id_has_its_table_and_a_checksum_of_its_destination(aws_engine: EngineClient):
