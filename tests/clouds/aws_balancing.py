@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource
 from tests.clouds.faults import CloudError
-from tests.clouds.input_rules import between, matching, one_of
+from tests.clouds.input_rules import between, each, matching, one_of
 from tests.clouds.resource_schema import NameInput, ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -135,6 +135,11 @@ class LoadBalancer(ElbResource, module="lb"):
             raise CloudError(f"InvalidConfigurationRequest: {message}")
 
 
+def _action_mistake(action: Document) -> str | None:
+    needed = {"forward": "targetGroupArn", "redirect": "redirect"}.get(action["type"])
+    return f"{needed} is required when type is {action['type']}" if needed and needed not in action else None
+
+
 class Listener(ElbResource, module="lb"):
     schema = ResourceSchema(
         inputs={
@@ -152,6 +157,7 @@ class Listener(ElbResource, module="lb"):
         rules={
             "loadBalancerArn": aws_rules.arn, "certificateArn": aws_rules.arn,
             "defaultActions.targetGroupArn": aws_rules.arn, "port": between(1, 65535), "protocol": ELB_PROTOCOL,
+            "defaultActions": each(_action_mistake),
             "defaultActions.type": matching(
                 "(?i:forward|redirect|fixed-response|authenticate-oidc|authenticate-cognito|jwt-validation)"
             ),

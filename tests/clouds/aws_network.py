@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.clouds import aws_rules
 from tests.clouds.aws_resource import AwsResource, checksum
-from tests.clouds.input_rules import one_of
+from tests.clouds.input_rules import all_of, one_of
 from tests.clouds.resource_schema import ResourceSchema
 from tests.clouds.simulated_cloud import Document
 
@@ -121,7 +121,10 @@ class Route(AwsResource, module="ec2"):
         inputs={"routeTableId!": str, "destinationCidrBlock": str, "gatewayId": str},
         outputs=("state", "origin"),
         replaces=("routeTableId", "destinationCidrBlock"),
-        rules={"destinationCidrBlock": aws_rules.network(4)},
+        rules={
+            "": all_of(*(aws_rules.exactly_one_of(name) for name in ("destinationCidrBlock", "gatewayId"))),
+            "destinationCidrBlock": aws_rules.network(4),
+        },
     )
 
     def api_create(self, inputs: Document) -> str:
@@ -156,7 +159,11 @@ def _route_id(table: str, destination: str) -> str:
 
 class RouteTableAssociation(AwsResource, module="ec2"):
     affects_topology = True
-    schema = ResourceSchema(inputs={"routeTableId!": str, "subnetId": str}, replaces=("subnetId",))
+    schema = ResourceSchema(
+        inputs={"routeTableId!": str, "subnetId": str},
+        replaces=("subnetId",),
+        rules={"": aws_rules.exactly_one_of("subnetId", "gatewayId")},
+    )
 
     def api_create(self, inputs: Document) -> str:
         response = self.ec2.associate_route_table(RouteTableId=inputs["routeTableId"], SubnetId=inputs["subnetId"])

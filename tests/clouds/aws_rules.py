@@ -44,7 +44,8 @@ def network(version: int, prefixes: Collection[int] = range(129)) -> Rule:
             length = kind(value).prefixlen
         except ValueError as error:
             return f"{value!r} is not an IPv{version} network: {error}"
-        return None if "/" in value and length in prefixes else f"{value!r} has no prefix length that is allowed"
+        is_valid = value.partition("/")[2].isdigit() and length in prefixes
+        return None if is_valid else f"{value!r} has no prefix length that is allowed"
 
     return check
 

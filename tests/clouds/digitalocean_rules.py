@@ -24,7 +24,7 @@ def tag(value: str) -> str | None:
 
 def cidr(value: str) -> str | None:
     try:
-        is_valid = bool(ip_interface(value)) and "/" in value
+        is_valid = bool(ip_interface(value)) and value.partition("/")[2].isdigit()
     except ValueError:
         is_valid = False
     return None if is_valid else f"expected a valid CIDR value, got {value}"

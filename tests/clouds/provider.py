@@ -88,8 +88,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         schema = self._type(request, context).schema
         _abort_on_error(context, lambda: self._check_schema_version(request, request.olds))
         # A computed input that the program left out has the value that the cloud chose.
-        olds = schema.completed(from_struct(request.olds), from_struct(request.old_inputs))
+        state = from_struct(request.olds)
+        olds = schema.completed(state, from_struct(request.old_inputs))
         news = _new_inputs(request)
+        # The inputs in a state of an earlier double lack all tags, and its outputs have them.
+        if "tagsAll" in news and "tagsAll" in state:
+            olds = {"tagsAll": state["tagsAll"], **olds}
         changes, replaces = schema.diff(olds, news)
         response, property_diff = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
         detailed_diff = {

@@ -59,7 +59,7 @@ class ResourceSchema:
     name: NameInput | None = None
     # Terraform's "optional and computed": where the program leaves it out, the cloud's value stays.
     computed: tuple[Path, ...] = ()
-    # Lists whose order doesn't count.
+    # Lists in which neither the order nor a repetition counts.
     sets: tuple[Path, ...] = ()
     # What a text is when two values are compared.
     spellings: Mapping[Path, Callable[[str], Value]] = field(default_factory=dict[str, Callable[[str], Value]])
@@ -118,11 +118,18 @@ class ResourceSchema:
         return {**{key: self._completed_value(olds.get(key), new, prefix + key) for key, new in news.items()}, **kept}
 
     def _completed_value(self, old: Value, new: Value, path: Path) -> Value:
-        if isinstance(old, list) and isinstance(new, list) and path not in self.sets and len(old) == len(new):
+        if isinstance(old, list) and isinstance(new, list) and path in self.sets:
+            return [self._completed_element(old, element, path) for element in new]
+        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             return [self._completed_value(*pair, path) for pair in zip(old, new, strict=True)]
         if isinstance(old, dict) and isinstance(new, dict) and SIGNATURE not in new:
             return self._completed(old, new, f"{path}.")
         return new
+
+    def _completed_element(self, olds: list[Value], new: Value, path: Path) -> Value:
+        """An element of a set: it is the old one that differs in nothing but what the new one leaves out."""
+        pairs = [(old, self._completed_value(old, new, path)) for old in olds]
+        return next((one for old, one in pairs if self._comparable(old, path) == self._comparable(one, path)), new)
 
     def _same(self, path: Path, olds: Properties, news: Properties) -> bool:
         old, new = (self._comparable(list(_values_at(path, inputs)), path) for inputs in (olds, news))
@@ -132,7 +139,8 @@ class ResourceSchema:
         """The value in the spelling and the order in which the provider compares it."""
         if isinstance(value, list):
             elements = [self._comparable(element, path) for element in value]
-            return sorted(elements, key=json.dumps) if path in self.sets else elements
+            unique = {json.dumps(element): element for element in elements}
+            return [unique[key] for key in sorted(unique)] if path in self.sets else elements
         if isinstance(value, dict):
             return {key: self._comparable(value[key], f"{path}.{key}") for key in sorted(value)}
         if isinstance(value, str) and path in self.spellings and not is_unknown(value):

@@ -10,6 +10,7 @@ import pytest
 from tests.clouds.aws import TYPE_MODULES, SimulatedAws
 from tests.clouds.aws_vpc import TOKENS
 from tests.clouds.engine_client import EngineClient, connect_engine
+from tests.clouds.provider import META
 from tests.clouds.resource_schema import DEFAULTS, ResourceSchema
 from tools.offline.command_plugin.values import UNKNOWN
 
@@ -19,6 +20,7 @@ ARN = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/it/1"
 ALLOW: Inputs = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"}
 ALLOW_SPELLED_OTHERWISE: Inputs = {"Resource": ["*"], "Action": ["s3:PutObject", "s3:GetObject"], "Effect": "Allow"}
 RECORD: Inputs = {"zoneId": "Z1", "name": "a.test", "type": "A"}
+ROUTE: Inputs = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0", "gatewayId": "igw-1"}
 RULE: Inputs = {"securityGroupId": "sg-1", "ipProtocol": "tcp"}
 
 
@@ -126,7 +128,11 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("SecurityGroupEgressRule", {**RULE, "cidrIpv6": "fd00::1/8"}, "cidrIpv6", "host bits"),
         ("SecurityGroupEgressRule", RULE, "", "got none"),
         ("SecurityGroupIngressRule", {**RULE, "cidrIpv4": UNKNOWN, "prefixListId": "pl-1"}, "", "exactly one of"),
-        ("Route", {"routeTableId": "r", "destinationCidrBlock": "10.0.0.1/8"}, "destinationCidrBlock", "host bits"),
+        ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.1/8"}, "destinationCidrBlock", "host bits"),
+        ("Route", {**ROUTE, "destinationCidrBlock": "10.0.0.0/255.0.0.0"}, "destinationCidrBlock", "prefix length"),
+        ("RouteTableAssociation", {"routeTableId": "r"}, "", "exactly one of subnetId"),
+        ("Route", {"routeTableId": "r", "gatewayId": "g"}, "", "exactly one of destinationCidrBlock"),
+        ("Route", {"routeTableId": "r", "destinationCidrBlock": "10.0.0.0/8"}, "", "exactly one of gatewayId"),
         ("Vpc", {"cidrBlock": "10.0.0.0/8"}, "cidrBlock", "prefix length"),
         ("Subnet", {"vpcId": "v", "cidrBlock": "10.0.0.1/24"}, "cidrBlock", "host bits"),
         ("Eip", {"domain": "vpn"}, "domain", "one of vpc"),
@@ -145,6 +151,9 @@ def test_a_policy_attachment_is_deleted_before_its_replacement_is_created():
         ("TargetGroup", {"healthCheck": {"port": "65536"}}, "healthCheck.port", "doesn't match"),
         ("TargetGroup", {"deregistrationDelay": 3601}, "deregistrationDelay", "0 to 3600"),
         ("Listener", {"loadBalancerArn": "it", "defaultActions": []}, "loadBalancerArn", "not an ARN"),
+        ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "forward"}]}, "defaultActions", "required"),
+        ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "redirect", "targetGroupArn": ARN}]},
+         "defaultActions", "redirect is required"),
         ("Listener", {"loadBalancerArn": ARN, "defaultActions": [{"type": "send"}]}, "defaultActions.type", "forward"),
         ("Listener", {"loadBalancerArn": ARN, "defaultActions": [
             {"type": "redirect", "redirect": {"statusCode": "301"}}]},
@@ -174,7 +183,7 @@ def test_a_check_adds_the_providers_default_tags_and_the_defaults(aws_engine: En
     assert (inputs["tags"], inputs["tagsAll"]) == ({"Name": "web"}, {"Stack": "prod", "Name": "web"})
     assert (inputs["description"], inputs[DEFAULTS]) == ("Managed by Pulumi", ["description", "name"])
     assert aws_engine.check(TOKENS["Vpc"], "it", {"tags": UNKNOWN})["tagsAll"] == UNKNOWN
-    route = aws_engine.check(TOKENS["Route"], "it", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"})
+    route = aws_engine.check(TOKENS["Route"], "it", ROUTE)
     assert "tagsAll" not in route, "a route has no tags"
 
 
@@ -185,6 +194,15 @@ def test_each_of_two_providers_adds_its_own_default_tags(aws: SimulatedAws, aws_
         for engine, owner in ((aws_engine, "stack"), (other_engine, "program")):
             _, outputs = engine.create(TOKENS["Vpc"], cidrBlock="10.60.0.0/16")
             assert outputs["tagsAll"] == {"Owner": owner}
+
+
+def test_inputs_of_an_earlier_double_without_all_tags_are_compared_with_the_outputs(aws_engine: EngineClient):
+    aws_engine.configure(region="eu-central-1")
+    inputs = aws_engine.check(TOKENS["Vpc"], "it", {"cidrBlock": "10.60.0.0/16", "tags": {"Name": "web"}})
+    earlier = {key: value for key, value in inputs.items() if key != "tagsAll"}
+    for all_tags, changes in (({"Name": "web"}, []), ({}, ["tagsAll"])):
+        state = {**earlier, "tagsAll": all_tags, META: json.dumps({"schema_version": "1"})}
+        assert list(aws_engine.diff(TOKENS["Vpc"], earlier, inputs, state=state).diffs) == changes
 
 
 def test_a_routes_id_has_its_table_and_a_checksum_of_its_destination(aws_engine: EngineClient):

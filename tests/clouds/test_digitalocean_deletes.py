@@ -194,6 +194,24 @@ def test_a_project_reads_its_resources_and_its_deletion_moves_those_of_the_last_
     assert project_of(digitalocean, second) == DEFAULT_PROJECT
 
 
+def test_reading_a_project_that_is_gone_says_that_it_is_gone(digitalocean_engine: EngineClient):
+    project, _ = digitalocean_engine.create(PROJECT)
+    digitalocean_engine.create(PROJECT_RESOURCES, project=project, resources=[])
+    digitalocean_engine.delete(PROJECT, project)
+    assert digitalocean_engine.read(PROJECT, project) is None
+    assert digitalocean_engine.read(PROJECT_RESOURCES, project) is None
+
+
+@pytest.mark.parametrize(("type_", "key"), [(DROPLET, "ipv4Address"), (BALANCER, "ip")])
+def test_a_new_balancer_or_droplet_has_no_address_until_it_is_active(
+    digitalocean: SimulatedDigitalOcean, digitalocean_engine: EngineClient, vpc: str, type_: str, key: str
+):
+    balancer = {"region": "fra1", "vpcUuid": vpc, "forwardingRules": FORWARDING_RULES}
+    id, outputs = digitalocean_engine.create(type_, **(droplet(vpc) if type_ == DROPLET else balancer))
+    digitalocean.documents("droplet" if type_ == DROPLET else "load_balancer")[id]["status"] = "new"
+    assert outputs[key] and (digitalocean_engine.read(type_, id) or {})[key] == ""
+
+
 def test_a_reserved_ip_is_in_the_project_of_its_droplet_and_cannot_be_moved_while_it_has_one(
     digitalocean_engine: EngineClient, vpc: str
 ):

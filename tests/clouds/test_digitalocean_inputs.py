@@ -18,6 +18,8 @@ from tools.offline.command_plugin.values import UNKNOWN
 
 RULE = {"entryPort": 80, "entryProtocol": "http", "targetPort": 80, "targetProtocol": "http"}
 CHECK = {"port": 80, "protocol": "http", "path": "/"}
+HTTPS_RULE = {**RULE, "entryPort": 443, "entryProtocol": "https"}
+OLD_RULES = [{**HTTPS_RULE, "certificateName": "c"}, RULE]
 SSH = {"protocol": "tcp", "portRange": "22", "sourceAddresses": ["10.0.0.0/8", "::1/128"]}
 WEB = {"protocol": "tcp", "portRange": "80", "sourceTags": ["a", "b"]}
 # Inputs that the provider accepts, by type.
@@ -90,6 +92,7 @@ def test_the_inputs_of_this_module_are_accepted(digitalocean_engine: EngineClien
         ("Project", {"environment": "test"}, "expected one of development"),
         # Addresses.
         ("Vpc", {"ipRange": "10.110.0.0"}, "expected a valid CIDR value"),
+        ("Vpc", {"ipRange": "10.110.0.0/255.255.240.0"}, "expected a valid CIDR value"),
         ("ReservedIpAssignment", {"ipAddress": "::1"}, "expected a valid IPv4 address"),
         # What excludes or needs something else.
         ("LoadBalancer", {"dropletIds": [1], "dropletTag": "a"}, "dropletIds conflicts with dropletTag"),
@@ -201,6 +204,7 @@ def changes_between(engine: EngineClient, type_: str, olds: dict[str, Any], news
         ("LoadBalancer", {"httpIdleTimeoutSeconds": None}),
         ("LoadBalancer", {"healthcheck": None}),
         ("LoadBalancer", {"vpcUuid": None}),
+        ("LoadBalancer", {"forwardingRules": [RULE, HTTPS_RULE]}),
         ("DnsRecord", {"ttl": None}),
         ("Droplet", {"region": None, "vpcUuid": None}),
         ("Vpc", {"ipRange": None}),
@@ -209,7 +213,8 @@ def changes_between(engine: EngineClient, type_: str, olds: dict[str, Any], news
 def test_an_optional_computed_input_that_is_taken_away_is_no_change(
     digitalocean_engine: EngineClient, type_: str, taken_away: dict[str, Any]
 ):
-    assert not changes_between(digitalocean_engine, type_, {}, taken_away).diffs
+    olds = {key: OLD_RULES for key in taken_away if key == "forwardingRules"}
+    assert not changes_between(digitalocean_engine, type_, olds, taken_away).diffs
 
 
 @pytest.mark.parametrize(
@@ -237,6 +242,7 @@ def test_another_input_that_is_taken_away_is_a_change(
         ("Firewall", {"inboundRules": [{**SSH, "sourceAddresses": ["::1/128", "10.0.0.0/8"]}, WEB]}),
         ("Firewall", {"inboundRules": [SSH, {**WEB, "sourceTags": ["b", "a"]}]}),
         ("Firewall", {"tags": ["b", "a"]}),
+        ("Firewall", {"inboundRules": [SSH, WEB, WEB], "tags": ["a", "b", "b"]}),
         ("Droplet", {"sshKeys": ["2", "1"], "tags": ["b", "a"]}),
         ("Certificate", {"domains": ["www.example.org", "example.org"]}),
         ("ProjectResources", {"resources": ["do:droplet:2", "do:droplet:1"]}),
