@@ -27,7 +27,7 @@ def upgrade(paths: Paths) -> None:
     """Start a new master of Nginx, then let the old one finish its requests and end.
 
     systemd follows the file with the master's process id. Raises ReleaseError, and the old master serves on, if the new
-    one doesn't start. Also raises it if the old one doesn't end in time; then the new one serves.
+    one doesn't start, or if the last upgrade hasn't ended.
     """
     # https://nginx.org/en/docs/control.html#upgrade
     if before := _master(OLD_PID_FILE):
@@ -41,7 +41,7 @@ def upgrade(paths: Paths) -> None:
     with last_responses.ended_connections(paths):
         _signal(old, signal.SIGQUIT)
         if not wait_until(lambda: not _is_nginx(old), FINISH_SECONDS):
-            raise _unfinished(old)
+            say(f"  {_unfinished(old)}")
 
 
 @contextmanager
@@ -63,10 +63,15 @@ def lossless_reload(paths: Paths) -> Generator[None]:
             say(f"  Nginx still uses its old configuration after {RELOAD_SECONDS:g} s: see /var/log/nginx/error.log")
 
 
+def is_finishing() -> bool:
+    """Whether a replaced master still serves connections."""
+    return _master(OLD_PID_FILE) > 0
+
+
 def _unfinished(master: int) -> ReleaseError:
     return ReleaseError(
-        f"the Nginx with the old code (process {master}) still has {_requests(master)} requests, such as long"
-        f" downloads: it ends with the last of them, or with `sudo kill {master}`"
+        f"the Nginx with the old code (process {master}) still has {_requests(master)} connections, such as WebSockets"
+        f" or long downloads: it ends with the last of them, or with `sudo kill {master}`, or in an hour"
     )
 
 
