@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from contextlib import closing
 
@@ -13,7 +14,7 @@ PAUSE_SECONDS = 2
 # The frame 81 05 is a text of five bytes: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 ROUTES = f"""
 
-@app.route("/socket")
+@app.route("/socket", websocket=True)
 def one_message():
     import base64, hashlib
     from flask import request
@@ -40,8 +41,9 @@ def events():
 
 def assert_streams_pass(address: str, *, host: str, port: int = 80) -> None:
     """A WebSocket opens, and events arrive when they are sent."""
-    with connect(f"ws://{host}/socket", host=address, port=port, proxy=None) as socket:
-        assert socket.recv(timeout=10) == "hello"
+    connection = socket.create_connection((address, port), timeout=10)
+    with connect(f"ws://{host}/socket", sock=connection, proxy=None) as websocket:
+        assert websocket.recv(timeout=10) == "hello"
     for path, headers in (("/events", {"Accept": "text/event-stream"}), ("/events?X-Accel-Buffering=no", {})):
         with closing(http.client.HTTPConnection(address, port, timeout=20)) as connection:
             start = time.monotonic()
