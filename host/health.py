@@ -28,7 +28,8 @@ FRONT_PAGE_SECONDS = 2.0
 EXCERPT_BYTES = 4096
 
 # Some apps fail at a request without them, which all browsers send.
-HEADERS = {"User-Agent": "Gantry health check", "Accept": "*/*"}
+# For a check past Nginx, which otherwise sets the address.
+HEADERS = {"User-Agent": "Gantry health check", "Accept": "*/*", "X-Real-IP": "127.0.0.1"}
 
 Connect = Callable[[float], http.client.HTTPConnection]
 

@@ -28,6 +28,7 @@ NGINX_VARIABLES = {
     "$request_method",
     "$request_time",
     "$request_uri",
+    "$server_port",
     "$scheme",
     "$status",
     "$time_local",
