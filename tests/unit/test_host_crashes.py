@@ -108,7 +108,7 @@ def test_an_app_gets_the_address_of_nginxs_header_and_its_own_hook_runs(tmp_path
             with closing(UnixConnection(path, 5)) as connection:
                 connection.request("GET", "/", headers=headers)
                 assert connection.getresponse().read().decode() == address
-        assert (tmp_path / "app/own").read_text() == "with_address with_address "
+        wait_until(lambda: (tmp_path / "app/own").read_text() == "with_address with_address ")
 
 
 @pytest.mark.parametrize(("hook", "arity"), [("child_exit(one)", 2), ("post_worker_init(one, two)", 1)])
