@@ -66,11 +66,10 @@ _FILES = {
     "gunicorn": (_ON_GUNICORN, "web: gunicorn --threads 12 app:app\n", "flask\nflask-sock\n"),
     "uvicorn": (_ON_UVICORN, "web: uvicorn --uds $GANTRY_SOCKET app:app\n", "starlette\nuvicorn\nwebsockets\n"),
 }
-WEB_SERVERS = tuple(_FILES)
 
 
 def app(page: str, web_server: str = "gunicorn") -> dict[str, str]:
-    """The files of the app on one of ``WEB_SERVERS``. A WebSocket at /echo first sends the page."""
+    """The files of the app on Gunicorn or uvicorn. A WebSocket at /echo first sends the page."""
     source, procfile, requirements = _FILES[web_server]
     return {"app.py": source.replace("PAGE", page), "Procfile": procfile, "requirements.txt": requirements}
 
