@@ -31,7 +31,7 @@ class FakeNginx:
         monkeypatch.setattr(nginx_upgrade, "OLD_PID_FILE", self.old_pid_file)
         monkeypatch.setattr(nginx_upgrade, "_is_nginx", self.running.__contains__)
         monkeypatch.setattr(nginx_upgrade, "_children", lambda process: ["1"] if process in self.running else [])
-        monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 2)
+        monkeypatch.setattr(nginx_upgrade, "_connections", lambda _: 2)
         monkeypatch.setattr(nginx_upgrade, "_signal", self.signal)
         monkeypatch.setattr(last_responses, "SECONDS", 0)
         for name in ("START_SECONDS", "FINISH_SECONDS"):
@@ -120,7 +120,7 @@ def test_a_reload_without_visitors_waits_for_nothing_and_removes_the_mark_of_a_k
     nginx: FakeNginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     paths = Paths(tmp_path)
-    monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 0)
+    monkeypatch.setattr(nginx_upgrade, "_connections", lambda _: 0)
     monkeypatch.setattr(last_responses, "SECONDS", 600)
     files.write(paths.last_responses, b"", 0o644)
     with nginx_upgrade.lossless_reload(paths):
@@ -133,12 +133,12 @@ def test_other_programs_and_processes_that_have_ended_are_not_nginx():
     nginx_upgrade._signal(OLD, signal.SIGTERM)
 
 
-def test_the_requests_of_a_master_are_the_connections_of_its_workers():
+def test_the_connections_of_a_master_are_those_of_its_workers():
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         # The shell stands for the master, and cat for its worker: it ends with its input.
         command, descriptors = ["sh", "-c", "cat; :"], [connection.fileno()]
         with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=descriptors) as master, connection:
             assert wait_until(lambda: bool(nginx_upgrade._children(master.pid)), 10)
-            assert nginx_upgrade._requests(master.pid) == 1
-    assert nginx_upgrade._requests(master.pid) == 0
+            assert nginx_upgrade._connections(master.pid) == 1
+    assert nginx_upgrade._connections(master.pid) == 0
