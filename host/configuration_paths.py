@@ -53,7 +53,7 @@ class ConfigurationPaths:
     """How many files Nginx may open. Debian's main file includes this folder outside of its blocks."""
 
     nginx_process = Below("etc/nginx/modules-enabled/91-gantry.conf")
-    """How long a worker that was replaced serves its last connections. In the same folder."""
+    """How long a worker that was replaced may serve its last connections. Debian's main file includes it, too."""
 
     nginx_limits = Below("etc/gantry/nginx-limits.conf")
     """The limits of uploads, which are computed on the server. The site includes them."""

@@ -12,7 +12,7 @@ GRACEFUL_SECONDS = 30
 # systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
 WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
-# How long a worker of Nginx that was replaced may still serve a download or a WebSocket (worker_shutdown_timeout).
+# How long an old worker of Nginx may still serve a download or a WebSocket (worker_shutdown_timeout).
 NGINX_SHUTDOWN_SECONDS = 3600
 
 # --- The start of a web process.
@@ -58,12 +58,12 @@ MOVED_SECONDS = (APP_IDLE_MILLISECONDS + APP_CONNECTION_MILLISECONDS + 50) / 100
 GUNICORN_KEEPALIVE_SECONDS = 75
 # The longest setting socketTimeout.
 MAX_SOCKET_SECONDS = 590
-# Nginx's keepalive_timeout on a server behind a balancer, whose connections must not outlive it.
+# Nginx's keepalive_timeout on a server behind a balancer. The balancer must close its idle connections earlier.
 SERVER_IDLE_SECONDS = MAX_SOCKET_SECONDS + 20
 
 
 def balancer_idle_seconds(socket_timeout: int) -> int:
-    """The idle timeout of a cloud's balancer: longer than a request may take, and than a WebSocket may be silent."""
+    """The idle timeout of a cloud's balancer: more than a request may take, and more than a WebSocket may be silent."""
     return max(REQUEST_SECONDS, socket_timeout) + 5
 
 

@@ -59,7 +59,10 @@ def site_values(limits: Limits) -> dict[str, object]:
 
 
 def nginx_files() -> dict[str, str]:
-    """Nginx's settings for all sites, and what keeps its main file, in which host/nginx_limits.py changes a number."""
+    """Nginx's settings outside of the site, by path.
+
+    apt's settings keep Nginx's main file during upgrades, because host/nginx_limits.py changes a number in it.
+    """
     return {
         str(PATHS.apt_settings): text("conffiles.apt.conf"),
         # Nginx's main file includes the files of this folder first, outside of all blocks.
