@@ -1,4 +1,4 @@
-"""Routes for a Flask app on Gunicorn: a WebSocket and an event stream, without any package. And requests to them."""
+"""A WebSocket and an event stream for a Flask app on Gunicorn that has no package for them, and requests to both."""
 
 from __future__ import annotations
 

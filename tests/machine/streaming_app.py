@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
+# Between two messages of a client, and between two attempts to connect.
 PAUSE_SECONDS = 0.1
 _ON_GUNICORN = """
 import time
@@ -76,12 +77,12 @@ def app(page: str, web_server: str = "gunicorn") -> dict[str, str]:
 
 @dataclass
 class SocketClient:
-    """Keeps one WebSocket open and connects again when it is closed; the messages go to and fro all the time."""
+    """Keeps one WebSocket open, sends messages all the time, and connects again when the WebSocket is closed."""
 
     url: str
     page: str = ""
     messages: int = 0
-    # Seconds from each end of a connection until the next one worked, and what a server said that refused it.
+    # Seconds from the end of each connection to the first message on the next one; the errors of failed attempts.
     gaps: list[float] = field(default_factory=list[float])
     refusals: list[str] = field(default_factory=list[str])
 
@@ -110,7 +111,7 @@ class SocketClient:
 
 @contextmanager
 def socket_clients(address: str, count: int) -> Iterator[list[SocketClient]]:
-    """Clients that hold a WebSocket each while the block runs."""
+    """Clients with one WebSocket each, open while the block runs."""
     clients, end = [SocketClient(f"ws://{address}/echo") for _ in range(count)], threading.Event()
     threads = [threading.Thread(target=client.run, args=(end,), daemon=True) for client in clients]
     for thread in threads:
