@@ -93,7 +93,10 @@ class _NoConnectionError(UnreadableError):
 
 
 def resources_of(deployment: Mapping[str, Any]) -> list[Resource]:
-    """The resources in the field ``deployment`` of `pulumi stack export --show-secrets`."""
+    """The resources of a stack's state: the field ``deployment`` of `pulumi stack export`.
+
+    An output with an encrypted secret is None.
+    """
     resources: list[dict[str, Any]] = deployment.get("resources") or []
     return [
         Resource(

@@ -52,6 +52,9 @@ class ConfigurationPaths:
     nginx_open_files = Below("etc/nginx/modules-enabled/90-gantry.conf")
     """How many files Nginx may open. Debian's main file includes this folder outside of its blocks."""
 
+    nginx_process = Below("etc/nginx/modules-enabled/91-gantry.conf")
+    """How long a worker that was replaced may serve its last connections. Debian's main file includes it, too."""
+
     nginx_limits = Below("etc/gantry/nginx-limits.conf")
     """The limits of uploads, which are computed on the server. The site includes them."""
 

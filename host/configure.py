@@ -85,8 +85,8 @@ def apply(paths: Paths, configuration: Configuration, run: Run | None = None) ->
             # Before the first configuration, there are no visitors whose connections a restart would close.
             is_first = before.get(str(Paths().host_program), "") is None
             _check_files(to_reload, run)
-            reads_nginx = _any_starts(to_reload, NGINX_PREFIXES)
-            with nginx_upgrade.lossless_reload(paths) if reads_nginx else nullcontext():
+            reloads_nginx = _any_starts(to_reload, NGINX_PREFIXES)
+            with nginx_upgrade.lossless_reload(paths) if reloads_nginx else nullcontext():
                 _reload(to_reload, run, nginx_verb="restart" if is_first else "reload-or-restart")
         except RefusedError:
             for name, content in before.items():
@@ -189,7 +189,7 @@ def directives(text: str) -> list[str]:
 
 
 def _check_files(changed: Sequence[str], run: Run) -> None:
-    """Raises RefusedError if a program refuses its changed files."""
+    """Check the changed files of Nginx, the firewall and sshd. Raises RefusedError if one is refused."""
     try:
         if _any_starts(changed, NGINX_PREFIXES):
             run(["nginx", "-t", "-q"])

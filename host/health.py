@@ -27,8 +27,9 @@ FAILED_CHECKS = 2
 FRONT_PAGE_SECONDS = 2.0
 EXCERPT_BYTES = 4096
 
-# Some apps fail at a request without them, which all browsers send.
-HEADERS = {"User-Agent": "Gantry health check", "Accept": "*/*"}
+# Some apps fail at a request without headers that all browsers send. X-Real-IP is for checks that don't pass Nginx,
+# which sets it on visitors' requests.
+HEADERS = {"User-Agent": "Gantry health check", "Accept": "*/*", "X-Real-IP": "127.0.0.1"}
 
 Connect = Callable[[float], http.client.HTTPConnection]
 

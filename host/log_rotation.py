@@ -230,7 +230,7 @@ def _reopen(paths: Paths) -> None:
     """
     deadline = time.monotonic() + REOPEN_SECONDS
     # https://nginx.org/en/docs/control.html. After host/nginx_upgrade.py, the new master is a child of the old one. The
-    # old one ignores this signal once it ends, but its workers don't, and they may serve a WebSocket for hours.
+    # old one ignores this signal once it ends, but its workers don't, and they may serve a WebSocket for an hour.
     for process in _nginx_processes(paths):
         if process.has_copy:
             with suppress(ProcessLookupError):

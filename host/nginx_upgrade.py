@@ -8,13 +8,13 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from host import last_responses, listening
+from host import last_responses, listening, open_files
 from host.console import say
 from host.errors import ReleaseError
 from host.paths import Paths
 from host.waiting import wait_until
 
-# How long the new master may take to start, and the old one to finish its requests.
+# How long an upgrade waits for the new master to start, and for the old one to finish its connections.
 START_SECONDS, FINISH_SECONDS = 10.0, 60.0
 # How long the workers of a reloaded Nginx may take to stop accepting.
 RELOAD_SECONDS = 10.0
@@ -24,15 +24,16 @@ OLD_PID_FILE = Path("/run/nginx.pid.oldbin")
 
 
 def upgrade(paths: Paths) -> None:
-    """Start a new master of Nginx, then let the old one finish its requests and end.
+    """Start a new master of Nginx, then let the old one finish its connections and end.
 
-    systemd follows the file with the master's process id. Raises ReleaseError, and the old master serves on, if the new
-    one doesn't start. Also raises it if the old one doesn't end in time; then the new one serves.
+    systemd follows the file with the master's process id. An old master that needs more than a minute is named, and
+    finishes in the background. Raises ReleaseError, and the old master serves on, if the new one doesn't start, or if
+    the last upgrade hasn't ended.
     """
     # https://nginx.org/en/docs/control.html#upgrade
     if before := _master(OLD_PID_FILE):
         # Until it ends, Nginx ignores the signal.
-        raise _unfinished(before)
+        raise ReleaseError(_unfinished(before))
     if not (old := _master()):
         raise ReleaseError("Nginx doesn't run: see sudo gantry check")
     _signal(old, signal.SIGUSR2)
@@ -41,18 +42,18 @@ def upgrade(paths: Paths) -> None:
     with last_responses.ended_connections(paths):
         _signal(old, signal.SIGQUIT)
         if not wait_until(lambda: not _is_nginx(old), FINISH_SECONDS):
-            raise _unfinished(old)
+            say(f"  {_unfinished(old)}")
 
 
 @contextmanager
 def lossless_reload(paths: Paths) -> Generator[None]:
-    """A block that reloads Nginx. It ends when the workers with the old configuration accept no more connections.
+    """The caller reloads Nginx in this block. It ends when the old workers accept no more connections.
 
     If there are visitors, it begins when their kept connections have ended.
     """
     # A run that was killed may have left the mark.
     paths.last_responses.unlink(missing_ok=True)
-    if not _requests(_master()):
+    if not _connections(_master()):
         yield
         return
     workers = _children(_master())
@@ -63,10 +64,15 @@ def lossless_reload(paths: Paths) -> Generator[None]:
             say(f"  Nginx still uses its old configuration after {RELOAD_SECONDS:g} s: see /var/log/nginx/error.log")
 
 
-def _unfinished(master: int) -> ReleaseError:
-    return ReleaseError(
-        f"the Nginx with the old code (process {master}) still has {_requests(master)} requests, such as long"
-        f" downloads: it ends with the last of them, or with `sudo kill {master}`"
+def is_finishing() -> bool:
+    """Whether a replaced master still serves connections."""
+    return _master(OLD_PID_FILE) > 0
+
+
+def _unfinished(master: int) -> str:
+    return (
+        f"the Nginx with the old code (process {master}) still has {_connections(master)} connections, such as"
+        f" WebSockets or long downloads: it ends with the last of them, or with `sudo kill {master}`, or in an hour"
     )
 
 
@@ -106,12 +112,12 @@ def _accepts(worker: str) -> bool:
     return False
 
 
-def _requests(master: int) -> int:
+def _connections(master: int) -> int:
     """How many connections of clients the workers of a master have."""
     sockets = set[str]()
     for worker in _children(master):
         with suppress(OSError):
-            sockets.update(str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir())
+            sockets |= open_files.of(Path(f"/proc/{worker}"))
     tables = [Path(f"/proc/net/{table}").read_text() for table in ("tcp", "tcp6")]
     connections = (connection for table in tables for connection in listening.tcp_connections(table))
     return sum(f"socket:[{connection.inode}]" in sockets for connection in connections)

@@ -34,8 +34,8 @@ def units() -> list[str]:
 def restart(paths: Paths, names: Sequence[str]) -> list[str]:
     """Restart the services ``names``; returns those that can't be restarted now.
 
-    The processes of the Procfile finish their job first, in the background. Raises ReleaseError after all if some can't
-    be restarted.
+    The processes of the Procfile finish their job first, and Nginx its connections, in the background. Raises
+    ReleaseError after all if some can't be restarted.
     """
     workers = [name for name in names if _PROCESS.match(name)]
     steps: list[Callable[[], object]] = []
@@ -56,7 +56,8 @@ def restart(paths: Paths, names: Sequence[str]) -> list[str]:
             failures.append(str(error))
     if failures:
         raise ReleaseError("\n".join(failures))
-    return [name for name in units() if name not in workers]
+    finishing = {*workers, *([systemd.NGINX] if nginx_upgrade.is_finishing() else [])}
+    return [name for name in units() if name not in finishing]
 
 
 def _deployments(names: Iterable[str]) -> set[str]:

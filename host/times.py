@@ -12,6 +12,9 @@ GRACEFUL_SECONDS = 30
 # systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
 WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
 
+# How long an old worker of Nginx may still serve a download or a WebSocket (worker_shutdown_timeout).
+NGINX_SHUTDOWN_SECONDS = 3600
+
 # --- The start of a web process.
 
 # The longest setting startTimeout. systemd ends a start that takes longer than the setting (TimeoutStartSec).
@@ -53,10 +56,17 @@ APP_CONNECTION_MILLISECONDS = 100
 MOVED_SECONDS = (APP_IDLE_MILLISECONDS + APP_CONNECTION_MILLISECONDS + 50) / 1000
 # Gunicorn's keepalive: far longer than Nginx keeps its connections to the app.
 GUNICORN_KEEPALIVE_SECONDS = 75
-# Nginx's default keepalive_timeout for clients, which a balancer's connections to a server must not outlive.
-SERVER_IDLE_SECONDS = 75
-# The idle timeout of a cloud's balancer: longer than a request may take, shorter than a server keeps the connection.
-BALANCER_IDLE_SECONDS = REQUEST_SECONDS + 5
+# The longest setting socketTimeout.
+MAX_SOCKET_SECONDS = 590
+# Nginx's keepalive_timeout on a server behind a balancer. The balancer must close its idle connections earlier.
+SERVER_IDLE_SECONDS = MAX_SOCKET_SECONDS + 20
+
+
+def balancer_idle_seconds(socket_timeout: int) -> int:
+    """The idle timeout of a cloud's balancer: more than a request may take, and more than a WebSocket may be silent."""
+    return max(REQUEST_SECONDS, socket_timeout) + 5
+
+
 # The local target's balancer to its servers (keepalive_timeout, keepalive_time). A server that is removed from the
 # list gets no request after the second time.
 LOCAL_BALANCER_IDLE_SECONDS = 1

@@ -19,7 +19,7 @@ from host.console import say
 from host.layers.machine import LEAST_BYTES
 from host.paths import Paths
 
-# Uploads that are renamed when they are complete.
+# The end of the names of uploads that are renamed when they are complete.
 PARTIAL = ".partial"
 
 
@@ -50,7 +50,7 @@ def is_complete(upload: Path) -> bool:
 def make_room(paths: Paths) -> None:
     """On a full disk, remove the uploads that were cut off, except those in progress.
 
-    Otherwise the disk could stay full: every further upload would fail, so no release would remove old files.
+    Without that, the disk could stay full: every further upload would fail, so no release would remove old files.
     """
     if not paths.incoming.is_dir() or shutil.disk_usage(paths.incoming).free >= LEAST_BYTES:
         return

@@ -28,7 +28,7 @@ APP_SUITES = {
     f"tests/machine/test_{suite}.py"
     for suite in (
         "apps_under_load", "builds", "cases", "cron", "faults_of_the_app", "health_checks", "packages", "processes",
-        "release_phase", "variables", "web_servers",
+        "release_phase", "streams", "variables", "web_servers",
     )
 }  # fmt: skip
 # The suites that boot servers in a simulated cloud.

@@ -17,7 +17,7 @@ from pulumi.dynamic import Resource, ResourceProvider
 
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/sig/sig.go
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-# Inputs in a state that don't come from the program. The provider adds all tags to a resource's own ones.
+# Inputs in a state that don't come from the program. AWS's provider adds `tagsAll`: a resource's and the default tags.
 ADDED_INPUTS = {"__defaults", "__internal", "__provider", "tagsAll", "version"}
 
 dynamic: dict[str, type[Resource]] = {}

@@ -115,7 +115,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
 
     def _load_balancer(self, group: pulumi.Output[str]) -> aws.lb.LoadBalancer:
         args, settings = self._args, self._args.network.settings
-        # Said also where there are none: turning them off must not depend on what the provider does without this block.
+        # The block is always set. Without it, only the provider would decide whether access logs are turned off.
         logs = aws.lb.LoadBalancerAccessLogsArgs(bucket="", enabled=False)
         if settings.access_logs:
             bucket = AccessLogs(f"{self._label}-logs", settings.protect, self._child_opts).bucket
@@ -126,7 +126,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             internal=False,
             subnets=args.network.subnets,
             security_groups=[group],
-            idle_timeout=times.BALANCER_IDLE_SECONDS,
+            idle_timeout=times.balancer_idle_seconds(args.limits.socket_timeout),
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             enable_deletion_protection=settings.protect,

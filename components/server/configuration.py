@@ -257,6 +257,7 @@ def _site(settings: Settings, balancer: Sequence[str]) -> str:
         health_path=settings.health_path,
         health_pattern=_quoted_pattern(settings.health_path),
         retry_after=MAINTENANCE_RETRY_SECONDS,
+        idle_seconds=times.SERVER_IDLE_SECONDS,
         app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
         app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
         log_flush_milliseconds=times.LOG_FLUSH_MILLISECONDS,

@@ -20,6 +20,7 @@ class Limits:
     log_days: int
     connections_per_address: int | None
     trusted_proxies: tuple[str, ...]
+    socket_timeout: int
 
 
 def limits(settings: CommonSettings) -> Limits:
@@ -27,6 +28,7 @@ def limits(settings: CommonSettings) -> Limits:
         log_days=settings.log_days,
         connections_per_address=settings.connections_per_address,
         trusted_proxies=settings.trusted_proxies,
+        socket_timeout=settings.socket_timeout,
     )
 
 
@@ -52,12 +54,20 @@ def site_values(limits: Limits) -> dict[str, object]:
         "proxies": limits.trusted_proxies,
         "header_seconds": times.HEADER_SECONDS,
         "body_seconds": times.BODY_SECONDS,
+        "socket_seconds": limits.socket_timeout,
     }
 
 
 def nginx_files() -> dict[str, str]:
-    """The file, by path, that keeps Nginx's main file, in which host/nginx_limits.py changes a number."""
-    return {str(PATHS.apt_settings): text("conffiles.apt.conf")}
+    """Nginx's settings outside of the site, by path.
+
+    apt's settings keep Nginx's main file during upgrades, because host/nginx_limits.py changes a number in it.
+    """
+    return {
+        str(PATHS.apt_settings): text("conffiles.apt.conf"),
+        # Nginx's main file includes the files of this folder first, outside of all blocks.
+        str(PATHS.nginx_process): render("process.nginx.conf.j2", shutdown_seconds=times.NGINX_SHUTDOWN_SECONDS),
+    }
 
 
 def log_files(limits: Limits) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from components.settings import linked_paths, proxies, validators, volumes
 from components.settings.app import AppSettings
 from components.settings.declaration import setting
+from host import times
 from host.paths import Paths
 
 # The local target's usual network (/24) has room for this many servers and as many replacements. The clouds allow more:
@@ -114,6 +115,14 @@ class CommonSettings(AppSettings):
         group=SERVERS,
         secret="refused",
         command="pulumi config set --path 'trustedProxies[0]' <network>",
+    )
+    socket_timeout: int = setting(
+        # The limits of DigitalOcean's balancers are 30 and 600 s.
+        validators.whole(times.REQUEST_SECONDS, times.MAX_SOCKET_SECONDS),
+        default=times.REQUEST_SECONDS,
+        example=300,
+        help="Seconds for which a WebSocket or an event stream may be silent before it is closed.",
+        group=SERVERS,
     )
     log_days: int = setting(
         # With 1, the log of a day would be deleted at its end.

@@ -23,7 +23,7 @@ _ATTRIBUTES = {
     "enableDeletionProtection": "deletion_protection.enabled",
 }
 # A redirect keeps these parts of the request's URL, unless the program names others.
-_SAME_PLACE = {
+_REDIRECT_DEFAULTS = {
     "host": "#{host}", "path": "/#{path}", "port": "#{port}", "protocol": "#{protocol}", "query": "#{query}"
 }  # fmt: skip
 
@@ -153,7 +153,7 @@ class Listener(ElbResource, module="lb"):
         replaces=("loadBalancerArn",),
         computed=("protocol", "sslPolicy"),
         spellings={"protocol": str.upper},
-        defaults={f"defaultActions.redirect.{part}": value for part, value in _SAME_PLACE.items()},
+        defaults={f"defaultActions.redirect.{part}": value for part, value in _REDIRECT_DEFAULTS.items()},
         rules={
             "loadBalancerArn": aws_rules.arn, "certificateArn": aws_rules.arn,
             "defaultActions.targetGroupArn": aws_rules.arn, "port": between(1, 65535), "protocol": ELB_PROTOCOL,

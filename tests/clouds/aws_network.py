@@ -142,7 +142,7 @@ class Route(AwsResource, module="ec2"):
             self.ec2.delete_route(RouteTableId=live["routeTableId"], DestinationCidrBlock=destination)
 
     def _find(self, id: str) -> Document | None:
-        """The route's inputs; None where it doesn't exist. An id tells neither table nor destination."""
+        """The route's inputs; None where it doesn't exist. Its id is a checksum, so every route is compared with it."""
         for table in self.ec2.describe_route_tables()["RouteTables"]:
             for route in table["Routes"]:
                 table_id, destination = table["RouteTableId"], route.get("DestinationCidrBlock", "")

@@ -127,7 +127,7 @@ class NotFound(CloudError):
 
 
 def checksum(text: str) -> int:
-    """The number that the provider puts into an id that AWS doesn't give."""
+    """The number in ids that the provider makes itself, because AWS gives none."""
     return zlib.crc32(text.encode())
 
 

@@ -17,7 +17,7 @@ _PROTOCOL_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all"
 
 
 def exactly_one_of(*names: str) -> Rule:
-    """A rule for all inputs together. An input counts although its value is unknown."""
+    """A rule for all inputs together. An input with an unknown value counts as set."""
 
     def check(inputs: Mapping[str, Any]) -> str | None:
         set_names = _set_names(inputs, names)
@@ -32,6 +32,7 @@ def at_least_one_of(*names: str) -> Rule:
 
 
 def arn(value: str) -> str | None:
+    """Accepts the empty text, too, as the provider does."""
     return None if not value or _ARN.fullmatch(value) else f"{value!r} is not an ARN"
 
 
@@ -59,7 +60,7 @@ def json_object(value: str) -> str | None:
 
 
 def policy(text: str) -> Value:
-    """A policy as IAM understands it: the order of a list doesn't count, and a list of one is its element."""
+    """A policy as IAM compares it: the order of a list doesn't count, and a list of one element equals the element."""
     try:
         return _sorted(json.loads(text))
     except ValueError:
@@ -77,6 +78,7 @@ def balancer_name(text: str) -> str:
 
 
 def protocol(text: str) -> str:
+    """A protocol by its name in lower case. Those with a number in EC2 may also be spelled with it."""
     lowered = text.lower()
     return _PROTOCOL_NUMBERS.get(lowered, lowered)
 

@@ -74,7 +74,7 @@ _PEER_FIELDS = {
 
 
 class _RuleSchema(ResourceSchema):
-    """A rule can get another peer. One of another kind, such as a network after a group, replaces the rule."""
+    """A rule can get another peer in place. A peer of another kind, such as a group after a network, replaces it."""
 
     def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
         changes, replaces = super().diff(olds, news)

@@ -32,7 +32,7 @@ class TargetGroup(ElbResource, module="lb"):
         replaces=("name", "port", "protocol", "targetType", "vpcId"),
         name=NAME,
         computed=("healthCheck", "healthCheck.path", "healthCheck.matcher", "healthCheck.timeout"),
-        # The state has a text, because the provider also knows a delay that is not set.
+        # The provider keeps the delay as a text in the state, so that it can also be unset.
         spellings={"deregistrationDelay": float, "healthCheck.protocol": str.upper},
         defaults={
             "targetType": "instance", "deregistrationDelay": 300,

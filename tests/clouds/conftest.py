@@ -10,6 +10,7 @@ import pytest
 from tests.clouds.aws import SimulatedAws
 from tests.clouds.digitalocean import SimulatedDigitalOcean
 from tests.clouds.engine_client import EngineClient, connect_engine
+from tests.clouds.simulated_cloud import token_of
 
 
 @pytest.fixture
@@ -35,3 +36,10 @@ def digitalocean() -> SimulatedDigitalOcean:
 def digitalocean_engine(digitalocean: SimulatedDigitalOcean) -> Iterator[EngineClient]:
     with connect_engine(digitalocean) as engine:
         yield engine
+
+
+@pytest.fixture
+def vpc(digitalocean_engine: EngineClient) -> str:
+    """The id of a VPC at DigitalOcean."""
+    id, _ = digitalocean_engine.create(token_of("digitalocean", "index", "Vpc"), region="fra1")
+    return id

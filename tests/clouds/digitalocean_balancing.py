@@ -77,7 +77,7 @@ class LoadBalancer(StoredResource):
             "projectId": str, "enableBackendKeepalive": bool, "tlsCipherPolicy": str,
             "disableLetsEncryptDnsRecords": bool,
         },
-        outputs=("ip", "status", "loadBalancerUrn", "projectId"),
+        outputs=("ip", "status", "loadBalancerUrn"),
         replaces=("region", "vpcUuid", "type", "network", "networkStack"),
         name=NAME,
         computed=(
@@ -97,7 +97,7 @@ class LoadBalancer(StoredResource):
         self.cloud.check_unique("load_balancer", "name", inputs["name"])
         self.cloud.get("vpc", inputs.get("vpcUuid", "default"))
         return {
-            # The API's own values of what the program may leave out.
+            # The values that the API chooses where the program names none.
             "projectId": DEFAULT_PROJECT,
             "httpIdleTimeoutSeconds": 60,
             "sizeUnit": 1,

@@ -40,7 +40,7 @@ _PEER_LISTS = tuple(
 
 
 def _rules_of(direction: str, side: str) -> dict[str, Rule]:
-    """The rules for the fields of a firewall's rules."""
+    """What the provider refuses in the inbound or outbound rules of a firewall, by path."""
     rules = f"{direction}Rules"
     return {
         f"{rules}.protocol": one_of("tcp", "udp", "icmp"),
@@ -51,12 +51,12 @@ def _rules_of(direction: str, side: str) -> dict[str, Rule]:
     }
 
 
-def _without_ports(rule: Document) -> str | None:
+def _ports_mistake(rule: Document) -> str | None:
     needs_ports = rule["protocol"] != "icmp" and not rule.get("portRange")
     return "`portRange` of a rule is required if its protocol is `tcp` or `udp`" if needs_ports else None
 
 
-def _without_rules(inputs: Document) -> str | None:
+def _rules_mistake(inputs: Document) -> str | None:
     has_rules = inputs.get("inboundRules") or inputs.get("outboundRules")
     return None if has_rules else "At least one rule must be specified"
 
@@ -65,7 +65,7 @@ class Vpc(StoredResource):
     collection = "vpc"
     schema = ResourceSchema(
         inputs={"region!": str, "name": str, "ipRange": str, "description": str},
-        outputs=("ipRange", "default", "vpcUrn"),
+        outputs=("default", "vpcUrn"),
         replaces=("region", "ipRange"),
         name=NAME,
         computed=("ipRange",),
@@ -190,7 +190,7 @@ class Firewall(StoredResource):
             **_rules_of("inbound", "source"),
             **_rules_of("outbound", "destination"),
             "": all_of(
-                _without_rules, every("inboundRules", _without_ports), every("outboundRules", _without_ports)
+                _rules_mistake, every("inboundRules", _ports_mistake), every("outboundRules", _ports_mistake)
             ),
         },
     )  # fmt: skip

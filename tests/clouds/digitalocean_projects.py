@@ -22,11 +22,11 @@ _URN_KEYS = {
 }
 
 
-class ProjectMember(StoredResource):
+class MemberMover(StoredResource):
     """Base of the types that move resources between projects."""
 
     def move(self, urns: Collection[str], project: str) -> None:
-        """Moves those of the resources that exist."""
+        """Move the resources that exist among these. Raises CloudError for a reserved IP that has a droplet."""
         for reserved in self.cloud.documents("reserved_ip").values():
             if "dropletId" in reserved and reserved["reservedIpUrn"] in urns:
                 raise CloudError("412 Cannot move a Reserved IP with an associated Droplet. Move the Droplet instead")
@@ -44,7 +44,7 @@ class ProjectMember(StoredResource):
                 yield document[urn_key], self._owner(document), key
 
     def _owner(self, document: Document) -> Document:
-        """The document that says in which project a resource is. A reserved IP goes where its droplet is."""
+        """The document that names the project of a resource. That of a reserved IP is its droplet's."""
         if "reservedIpUrn" in document and "dropletId" in document:
             return self.cloud.get("droplet", str(int(document["dropletId"])))
         return document
@@ -54,11 +54,12 @@ class ProjectMember(StoredResource):
         return sorted(urn for urn, document, key in self.members() if document.get(key) == project)
 
     def check_urns(self, urns: Collection[str]) -> None:
+        """Refuse resources that don't exist, or that no project can have."""
         if unknown_urns := set(urns) - {urn for urn, _, _ in self.members()}:
             raise CloudError(f"422: {', '.join(sorted(unknown_urns))} can't be in a project, or doesn't exist")
 
 
-class Project(ProjectMember):
+class Project(MemberMover):
     """A project. Its input ``resources`` names the members that the program wants; it has every member as output."""
 
     collection = "project"
@@ -98,7 +99,7 @@ class Project(ProjectMember):
         self.move(new_urns - old_urns, id)
 
     def delete_as_recorded(self, id: str, state: Document) -> None:
-        """Moves what the last read found to the default project, and then deletes the project."""
+        """Move the resources that the last read found to the default project, then delete the project."""
         self.move(state.get("resources", []), DEFAULT_PROJECT)
         self.delete(id)
 
@@ -107,7 +108,7 @@ class Project(ProjectMember):
             raise CloudBusy("412 precondition_failed: cannot delete a project with resources")
 
 
-class ProjectResources(ProjectMember):
+class ProjectResources(MemberMover):
     """The resources in a project. Its id is the project's."""
 
     collection = "project_resources"

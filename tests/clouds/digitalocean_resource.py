@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.clouds.digitalocean import SimulatedDigitalOcean
 
 REGIONS = {"ams3", "blr1", "fra1", "lon1", "nyc1", "nyc3", "sfo3", "sgp1", "syd1", "tor1"}
-# Pulumi generates a name. The provider accepts every other one, and only the cloud refuses it.
+# The provider generates a name where there is none, and accepts every name. Only the cloud refuses one.
 NAME = NameInput(limit=100_000)
 # The key of a resource's project, except for balancers.
 PROJECT_KEY = "memberOf"
@@ -28,7 +28,7 @@ class StoredResource(ResourceType):
     """
 
     collection: ClassVar[str]
-    # Which names the cloud accepts, apart from the empty one.
+    # Names that the cloud accepts, besides the empty one.
     name_pattern: ClassVar[str] = r".+"
     name_limit: ClassVar[int] = 255
     # Whether the provider accepts that a resource is gone when it deletes it.
@@ -111,7 +111,7 @@ class StoredResource(ResourceType):
 
 
 def detach_address(reserved_ip: Document, droplet: Document) -> None:
-    """The address stays in the project that its droplet is in."""
+    """Detach the address. It stays in the project of its droplet."""
     del reserved_ip["dropletId"]
     reserved_ip[PROJECT_KEY] = droplet.get(PROJECT_KEY)
 

@@ -1,4 +1,4 @@
-"""What DigitalOcean's provider refuses in a preview, before it calls the cloud: rules for single inputs and for all."""
+"""DigitalOcean: what the provider refuses in a preview, before it calls the cloud."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def ipv4(value: str) -> str | None:
 
 
 def needs(one: str, other: str) -> Rule:
+    """A rule for all inputs together: the first input must not be set without the second."""
     return lambda inputs: f"{one} needs {other}" if one in inputs and other not in inputs else None
 
 

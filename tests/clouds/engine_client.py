@@ -37,13 +37,13 @@ class EngineClient:
         return from_struct(response.inputs)
 
     def create(self, token: str, name: str = "it", /, **inputs: Any) -> tuple[str, dict[str, Any]]:
-        """Check the inputs and create a resource, whose name in the program is ``name``; its id and its outputs."""
+        """Check the inputs and create a resource; its id and its outputs. ``name`` is its name in the program."""
         properties = to_struct(self.check(token, name, inputs))
         response = self._send("Create", provider_pb2.CreateRequest(urn=_urn(token, name), properties=properties))
         return response.id, _plain(response.properties)
 
     def diff(self, token: str, olds: Properties, news: Properties, *, state: Properties | None = None) -> Any:
-        """The changes between old and new inputs. The state has the old inputs and what the cloud chose."""
+        """The provider's DiffResponse. ``state`` has the old inputs and the values that the cloud chose."""
         request = provider_pb2.DiffRequest(
             id="it",
             urn=_urn(token, "it"),

@@ -57,7 +57,7 @@ class Faults:
     # Delay of each machine's boot, and of the first answer of its metadata service.
     boot_delay_seconds: float = 0.0
     metadata_delay_seconds: float = 0.0
-    # How long the provider tries again when the cloud is busy.
+    # How long the provider repeats a call that the cloud refuses because it is busy.
     retry_seconds: float = 3.0
     # How long a deleted server or balancer is still a member of its VPC on DigitalOcean.
     vpc_exit_seconds: float = 1.0

@@ -1,4 +1,4 @@
-"""What both providers refuse in a preview: rules for the values of single inputs."""
+"""Rules for inputs that the providers of both clouds check in a preview."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def between(low: int, high: int) -> Rule:
 
 
 def at_least(low: int) -> Rule:
-    return lambda number: None if number >= low else f"expected at least {low}, got {number:g}"
+    return lambda value: None if value >= low else f"expected at least {low}, got {value:g}"
 
 
 def number_of(*choices: int) -> Rule:
@@ -35,7 +35,7 @@ def matching(pattern: str) -> Rule:
 
 
 def at_most(limit: int) -> Rule:
-    """A text of at most this length. The message doesn't repeat it."""
+    """A text of at most this many characters. The message doesn't repeat the text."""
     return lambda value: None if len(value) <= limit else f"expected at most {limit} characters, got {len(value)}"
 
 
@@ -50,7 +50,7 @@ def each(rule: Rule) -> Rule:
 
 
 def conflict(one: str, *others: str) -> Rule:
-    """A rule for all inputs together."""
+    """A rule for all inputs together: the first input and one of the others must not both be set."""
 
     def rule(inputs: dict[str, Any]) -> str | None:
         present = [other for other in others if inputs.get(other) is not None]

@@ -35,7 +35,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def __init__(self, cloud: SimulatedCloud) -> None:
         self._cloud = cloud
         self._types = cloud.types()
-        # Ends the provider as a crash does: every call under way fails, and every later one is refused.
+        # Ends the provider as a crash does: every call in progress fails, and every later one is refused.
         self.crash: Callable[[], object] = lambda: None
 
     def Handshake(self, request: Any, context: Any) -> Any:
@@ -207,7 +207,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             _abort(context, str(crash))
 
     def _until_not_busy(self, context: Any, work: Callable[[], T]) -> T:
-        """Do the work, again while the cloud is busy, until the time is up or the engine is gone."""
+        """Repeat the work while the cloud is busy. Raises CloudBusy when the time is up or the engine is gone."""
         end = time.monotonic() + self._cloud.faults.retry_seconds
         while True:
             try:

@@ -18,7 +18,7 @@ from tools.offline.command_plugin.values import SIGNATURE, Properties, Value, is
 
 # A Python type, a list of one shape, a map of anything (dict), or the fields of an object. A required name ends in "!".
 Shape = Mapping[str, Any]
-# An input or a field of it. Lists have no part in it: "forwardingRules.targetPort" is the port of every rule.
+# An input or a field of it. Lists have no index: "forwardingRules.targetPort" is the port of every rule.
 Path = str
 # What is wrong with a value; None where nothing is.
 Rule = Callable[[Any], str | None]
@@ -61,15 +61,15 @@ class ResourceSchema:
     computed: tuple[Path, ...] = ()
     # Lists in which neither the order nor a repetition counts.
     sets: tuple[Path, ...] = ()
-    # What a text is when two values are compared.
+    # The spelling of a text in which two values are compared.
     spellings: Mapping[Path, Callable[[str], Value]] = field(default_factory=dict[str, Callable[[str], Value]])
-    # The values that Check adds where the program names none. That of a field needs its object.
+    # The values that Check adds where the program names none. A field's value is added only to an object that is there.
     defaults: Mapping[Path, Value] = field(default_factory=dict[str, Value])
     # What Check refuses, by path. The path "" stands for all inputs together.
     rules: Mapping[Path, Rule] = field(default_factory=dict[str, Rule])
 
     def check(self, urn_name: str, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
-        """The inputs with a name and defaults, and their mistakes."""
+        """The inputs with a name and defaults, and their mistakes. ``olds`` keeps a generated name."""
         raw_inputs = {key: revealed(value) for key, value in news.items() if key != DEFAULTS}
         inputs, failures = checked(raw_inputs, _properties(self.inputs))
         if failures:
@@ -85,7 +85,7 @@ class ResourceSchema:
         return inputs, [*self._name_mistakes(inputs), *self._mistakes(inputs)]
 
     def unknown_outputs(self) -> set[str]:
-        """What a preview of a new resource doesn't know, where the program doesn't say it."""
+        """The outputs that a preview of a new resource doesn't know, unless the program sets them."""
         return {*self.outputs, *(path for path in self.computed if "." not in path)}
 
     def completed(self, olds: Properties, news: Properties) -> Properties:
@@ -94,7 +94,7 @@ class ResourceSchema:
 
     def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
         """The inputs that change, and those among them that replace the resource."""
-        # A state of an earlier double lacks defaults, which those of the real provider have.
+        # States of earlier doubles lack the defaults that the real provider's states have.
         olds, news = self._with_defaults(olds), self._with_defaults(self.completed(olds, news))
         keys = sorted({*olds, *news} - {DEFAULTS})
         changes = [key for key in keys if not self._same(key, olds, news)]

@@ -47,7 +47,7 @@ class ResourceType(ABC):
         """Delete a resource. Where the real provider accepts that, it may be gone already."""
 
     def delete_as_recorded(self, id: str, state: Document) -> None:
-        """Delete a resource. A type whose provider acts on what the state says of it overrides this."""
+        """Delete a resource. Types override this if their provider uses the state for that."""
         self.delete(id)
 
     def with_added_inputs(self, inputs: Properties) -> Properties:

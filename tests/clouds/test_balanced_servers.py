@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,10 +17,12 @@ from tests.clouds.infrastructure import OPERATOR, STRANGER
 from tests.clouds.simulated_stack import LARGER_SIZES
 from tests.clouds.testbed import CloudTestbed, can_connect, clouds_under_test, new_testbed
 from tests.load import load
+from tests.machine import raw_streams
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
 
+LAST_LINE = "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)\n"
 # The steps that undo the manual changes of the SSH rule, of the health checks and of the balancer's targets.
 REPAIR_STEPS = {
     "aws": {
@@ -68,10 +71,17 @@ def test_nobody_reaches_a_server_past_the_balancer_and_only_the_operator_reaches
 
 def test_an_app_update_fails_no_request(testbed: CloudTestbed, tmp_path: Path):
     testbed.stack.edit("Hello World!", "Hello Mars!")
+    testbed.stack.edit(LAST_LINE, LAST_LINE + raw_streams.ROUTES)
     with load(f"{testbed.entrypoint}echo", tmp_path) as result:
         testbed.stack.up()
     assert testbed.pages() == {"Hello Mars!\n"}
     assert (result.failed, result.requests > 300) == ({}, True)
+
+
+def test_websockets_and_events_pass_the_balancer_at_once(testbed: CloudTestbed):
+    address = urlsplit(testbed.entrypoint).hostname
+    assert address
+    raw_streams.assert_streams_pass(address, host=address)
 
 
 def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed):

@@ -24,12 +24,6 @@ VPC, SSH_KEY, DROPLET, TAG, FIREWALL, BALANCER, RESERVED_IP, ASSIGNMENT, PROJECT
 FORWARDING_RULES = [{"entryPort": 80, "entryProtocol": "http", "targetPort": 80, "targetProtocol": "http"}]
 
 
-@pytest.fixture
-def vpc(digitalocean_engine: EngineClient) -> str:
-    id, _ = digitalocean_engine.create(VPC, region="fra1")
-    return id
-
-
 def droplet(vpc: str, **inputs: Any) -> dict[str, Any]:
     """The inputs of a droplet; None removes one."""
     defaults = {"image": "debian-13-x64", "size": "s-1vcpu-1gb", "region": "fra1", "vpcUuid": vpc}

@@ -31,12 +31,6 @@ from tests.clouds.test_digitalocean_inputs import token
 
 
 @pytest.fixture
-def vpc(digitalocean_engine: EngineClient) -> str:
-    id, _ = digitalocean_engine.create(VPC, region="fra1")
-    return id
-
-
-@pytest.fixture
 def assignment(digitalocean_engine: EngineClient, vpc: str) -> str:
     """The assignment of an address whose droplet is deleted."""
     engine = digitalocean_engine
@@ -96,6 +90,7 @@ def test_the_deletion_of_a_vpc_is_tried_again_until_its_members_have_left(
     assert 0.3 < time.monotonic() - start < 2
 
 
+# Creates a resource, perhaps in the VPC with this id; returns its type token and its id.
 Creates = Callable[[EngineClient, str], tuple[str, str]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import secrets
 import socket
@@ -36,6 +37,45 @@ def test_of_hundreds_of_requests_only_those_for_exactly_the_health_path_pass_mai
         server.change_settings(maintenance=False, trusted_proxies=())
         server.configure()
     assert server.page() == "next"
+
+
+# Visitors who claim to be somebody else.
+
+ENVIRON = """
+from flask import request
+@app.route("/environ")
+def environ():
+    return {key: value for key, value in request.environ.items() if isinstance(value, str)}
+"""
+FORGED = {
+    "X-Forwarded-For": "1.2.3.4", "X-Real-IP": "1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil",
+    "X-Forwarded-Port": "444", "X-Forwarded-Ssl": "on", "X-Forwarded-Protocol": "ssl", "X-Forwarded-Prefix": "/evil",
+    "Forwarded": "for=1.2.3.4;host=evil;proto=https", "Proxy": "http://evil", "X_Real_IP": "1.2.3.4",
+    "X_Forwarded_For": "1.2.3.4", "X_Forwarded_Host": "evil",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("web", ["gunicorn app:app", "gunicorn -k gevent app:app", "gunicorn -b 0.0.0.0:$PORT app:app"])
+def test_an_app_without_proxyfix_sees_the_visitors_address_and_host_and_nothing_that_visitors_claim(
+    server: PageAppServer, web: str
+):
+    files = app("good", ENVIRON) | {"Procfile": f"web: {web}\n", "requirements.txt": "flask\ngevent\n"}
+    assert server.release(files).exit_code == 0
+    with socket.create_connection((server.spec.address, 80)) as connection:
+        address = connection.getsockname()[0]
+    visitor = {
+        "REMOTE_ADDR": address, "HTTP_X_REAL_IP": address, "HTTP_X_FORWARDED_FOR": address, "wsgi.url_scheme": "http",
+        "HTTP_HOST": "shop.example.org:8080", "HTTP_X_FORWARDED_HOST": "shop.example.org:8080",
+        "HTTP_X_FORWARDED_PROTO": "http", "HTTP_X_FORWARDED_PORT": "80",
+    }  # fmt: skip
+    for headers in ({}, FORGED):
+        with closing(http.client.HTTPConnection(server.spec.address, timeout=10)) as connection:
+            connection.request("GET", "/environ", headers={"Host": "Shop.example.org:8080", **headers})
+            environ = json.loads(connection.getresponse().read())
+        assert {key: environ.get(key) for key in visitor} == visitor
+        claims = ("1.2.3.4", "evil", "444", "ssl", "on")
+        assert {key: value for key, value in environ.items() if value in claims or "evil" in value} == {}
+        assert not {"HTTP_FORWARDED", "HTTP_PROXY", "HTTP_X_FORWARDED_PREFIX"} & set(environ)
 
 
 # Visitors who hold connections, and floods.

@@ -22,7 +22,7 @@ from bench.faults import Machines, Planned
 from components.local import launch
 from tests.kills import kill_machine, kill_up_at_output
 from tests.load import load
-from tests.machine import django_app, maintenance_requests
+from tests.machine import django_app, maintenance_requests, raw_streams
 from tests.machine.fleet import (
     ALL_SERVERS,
     BROKEN,
@@ -60,7 +60,7 @@ if os.path.exists("{BROKEN}"):
 @app.route("/who")
 def who():
     return socket.gethostname()
-"""
+{raw_streams.ROUTES}"""
 FILES = {
     "Procfile": "web: gunicorn rocket:app\nworker: sleep 1d\nrelease: sh -c 'echo $RELEASE >> /var/lib/app/migrated'\n",
     "app.json": json.dumps({"cron": [{"schedule": "0 3 * * *", "command": "true"}]}),
@@ -104,6 +104,10 @@ def test_the_app_sees_the_clients_address_even_if_the_client_forges_x_forwarded_
     command = ["curl", "-s", "-H", "Host: rocket.test", "-H", "X-Forwarded-For: 1.2.3.4", f"{url}visitor"]
     request = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert request == {"address": client_address, "url": "http://rocket.test/visitor"}
+
+
+def test_websockets_and_events_pass_the_balancer_at_once(stack: Stack, url: str):
+    raw_streams.assert_streams_pass(stack.outputs()["balancer"]["address"], host="rocket.test")
 
 
 def test_a_server_accepts_http_from_the_balancer_only(stack: Stack, url: str):

@@ -55,7 +55,7 @@ def archive(path: Path | str, digest: str = "1") -> dict[str, Any]:
 
 
 def with_all_members(source: dict[str, Any]) -> dict[str, Any]:
-    """The asset or archive as a plugin answers with it: also with the members that aren't set."""
+    """The asset or archive as a plugin returns it: members without a value are empty."""
     members = {"hash": "", "path": "", "text": "", "uri": ""}
     if source[SIGNATURE] == archive("")[SIGNATURE]:
         members = {"hash": "", "path": "", "assets": {}, "uri": ""}

@@ -21,7 +21,7 @@ def test_asset_paths_collect_files_by_pattern(plugin: Plugin, tmp_path: Path) ->
     logo = state["assets"]["assets/logos/logo.svg"]
     assert logo["path"] == str(tmp_path / "assets/logos/logo.svg")
     assert logo["hash"] == hashlib.sha256(b"assets/logos/logo.svg").hexdigest()
-    # The row "asset in the state".
+    # Members that aren't set are empty.
     assert (logo["text"], logo["uri"]) == ("", "")
 
 

@@ -12,7 +12,7 @@ from tests.plugin.client import LOCAL, Plugin, PluginError
 def test_cancel_stops_a_running_command_with_its_background_processes(
     offline_plugin_only: None, fresh_plugin: Plugin, tmp_path: Path
 ) -> None:
-    """The row "cancelling a running command": the official plugin waits for the process that holds the pipes."""
+    """The official plugin waits for the process that holds the pipes."""
     command = f"echo up; sh -c 'echo $$ > {tmp_path}/pid; sleep 61 & wait'; true"
     start = time.monotonic()
     with ThreadPoolExecutor() as threads:

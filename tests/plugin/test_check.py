@@ -35,7 +35,6 @@ def test_a_secret_connection_is_not_wrapped_twice(plugin: Plugin) -> None:
 
 
 def test_keys_and_passwords_are_secret_also_inside_a_secret_connection(plugin: Plugin) -> None:
-    """The row "privateKey, password, privateKeyPassword in a connection"."""
     settings = {"host": "h", "password": "p", "privateKey": secret("k"), "privateKeyPassword": UNKNOWN}
     inputs, failures = plugin.check(
         REMOTE, {"connection": secret({**settings, "proxy": {"host": "p", "password": "q"}})}
@@ -142,12 +141,11 @@ def test_files_folders_and_texts_can_be_copied(plugin: Plugin, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("source", [asset("/a"), text_asset("hello"), archive("/a"), archive("/a", "")])
-def test_a_checked_asset_has_all_members_and_an_empty_one_stands_for_none(
+def test_a_checked_asset_has_all_members_and_those_without_a_value_are_empty(
     plugin: Plugin, source: dict[str, Any]
 ) -> None:
-    """The row "asset in the state"."""
-    for given in (source, with_all_members(source)):
-        inputs, failures = plugin.check(COPY, {"connection": {"host": "h"}, "source": given, "remotePath": "/x"})
+    for spelling in (source, with_all_members(source)):
+        inputs, failures = plugin.check(COPY, {"connection": {"host": "h"}, "source": spelling, "remotePath": "/x"})
         assert not failures
         assert inputs["source"] == with_all_members(source)
 

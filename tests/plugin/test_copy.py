@@ -40,6 +40,7 @@ def _inputs(sshd: Sshd, source: dict[str, Any], remote_path: Path) -> dict[str, 
 
 
 def _answered(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs as a plugin returns them."""
     return {**inputs, "source": with_all_members(inputs["source"])}
 
 
@@ -205,7 +206,7 @@ def test_a_full_disk_is_an_error(plugin: Plugin, sshd: Sshd, source: Path) -> No
 def test_an_incomplete_file_is_removed_from_a_full_disk(
     offline_plugin_only: None, plugin: Plugin, sshd: Sshd, source: Path, target: Path
 ) -> None:
-    """The row "an upload that fails on a full disk": the official plugin leaves the part that arrived."""
+    """The official plugin leaves the part that arrived."""
     (source / "a").write_bytes(bytes(1_000_000))
     target.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", target], check=True)
@@ -220,7 +221,7 @@ def test_an_incomplete_file_is_removed_from_a_full_disk(
 def test_a_part_that_an_earlier_copy_left_is_overwritten(
     plugin: Plugin, sshd: Sshd, source: Path, target: Path
 ) -> None:
-    """The row "an upload that fails on a full disk": the next one frees the space of the part first."""
+    """So the next copy doesn't need space beside the part."""
     (source / "a").write_text("the whole")
     (target / "a").write_text("the wh")
     part = (target / "a").stat().st_ino

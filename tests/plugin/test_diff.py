@@ -118,7 +118,7 @@ def test_a_copy_is_updated_for_other_content_or_another_path(
 
 @pytest.mark.parametrize("source", [asset("/a"), text_asset("hello"), archive("/a")])
 def test_the_members_of_an_asset_that_are_not_set_make_no_change(plugin: Plugin, source: dict[str, Any]) -> None:
-    """The row "asset in the state": it may have been written with either plugin."""
+    """An earlier version of the offline plugin may have written the state, with fewer members."""
     short, long = _copy(source=source), _copy(source=with_all_members(source))
     for state, inputs in ((short, long), (long, short)):
         assert plugin.diff(COPY, state, inputs) == {}

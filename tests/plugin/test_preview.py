@@ -36,7 +36,7 @@ def test_a_preview_of_a_remote_command_does_not_connect(plugin: Plugin) -> None:
 
 
 def test_a_preview_of_a_copy_does_not_connect(plugin: Plugin, tmp_path: Path) -> None:
-    """The row "source of a CopyToRemote in a preview": it isn't known, and everything else is."""
+    """The source isn't known, and everything else is."""
     inputs = {"connection": UNREACHABLE, "source": asset(tmp_path / "missing"), "remotePath": "/x"}
     assert plugin.create(COPY, inputs, preview=True).state == {**inputs, "source": UNKNOWN}
     moved = {**inputs, "remotePath": "/y"}
@@ -47,7 +47,7 @@ def test_a_preview_of_a_copy_does_not_connect(plugin: Plugin, tmp_path: Path) ->
 def test_the_source_of_a_copy_is_known_in_a_preview_only_if_nothing_changes(
     plugin: Plugin, source: dict[str, Any]
 ) -> None:
-    """The row "source of a CopyToRemote in a preview", with states of both shapes."""
+    """The state may have all members of the asset, or only those with a value."""
     inputs = {"connection": UNREACHABLE, "source": source, "remotePath": "/x"}
     for state in (inputs, {**inputs, "source": with_all_members(source)}):
         assert plugin.update(COPY, state, inputs, preview=True)["source"] == with_all_members(source)

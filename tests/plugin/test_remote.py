@@ -89,7 +89,7 @@ def test_a_command_may_ignore_its_stdin(plugin: Plugin, sshd: Sshd) -> None:
 
 
 def test_a_command_may_ignore_several_megabytes_of_stdin(offline_plugin_only: None, plugin: Plugin, sshd: Sshd) -> None:
-    """The row "standard input of several MB that nobody reads": the official plugin fails with `EOF`."""
+    """The official plugin fails with `EOF`."""
     state = plugin.create(REMOTE, _inputs(sshd, create="echo done", stdin="x" * 3_000_000)).state
     assert state["stdout"] == "done"
 

@@ -1,6 +1,6 @@
-"""Whether a setting of target aws that is taken away takes effect.
+"""A setting of target aws that is taken away takes effect.
 
-AWS keeps the value of some inputs when the program leaves them out. tests/clouds has the list.
+AWS keeps the value of some inputs when the program leaves them out. The schemas in tests/clouds name them: `computed`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def test_no_setting_takes_away_an_input_that_aws_would_then_keep(tmp_path: Path)
 
 
 def has_value(path: str, inputs: dict[str, Any]) -> bool:
-    """Whether an input or a field has a value. Where there are several objects, all of them must have it."""
+    """Whether an input or a field of it has a value. In a list of objects, each object must have it."""
     name, _, rest = path.partition(".")
     value = inputs.get(name)
     if not rest or value is None:

@@ -28,6 +28,7 @@ NGINX_VARIABLES = {
     "$request_method",
     "$request_time",
     "$request_uri",
+    "$server_port",
     "$scheme",
     "$status",
     "$time_local",
@@ -161,7 +162,7 @@ def test_a_candidate_is_served_with_the_directives_of_a_visitors_request_on_a_lo
     assert [directive.words for directive in candidate.block if directive.words[0] == "listen"] == [
         ["listen", "127.0.0.1:30000"]
     ]
-    own = ("proxy_pass", "proxy_intercept_errors")
+    own = ("proxy_pass", "proxy_intercept_errors", "proxy_buffering", "proxy_read_timeout", "proxy_send_timeout")
     [checked], *visited = [
         [
             [line.words for line in location.block if line.words[0].startswith("proxy_") and line.words[0] not in own]
@@ -170,9 +171,10 @@ def test_a_candidate_is_served_with_the_directives_of_a_visitors_request_on_a_lo
         ]
         for server in (candidate, site)
     ]
-    # The app, its static files, the last responses of both before Nginx is replaced, and the page for missing files.
-    assert visited == [[checked] * 5]
-    assert ["proxy_set_header", "Connection", '""'] in checked
+    # The app, its streams, its static files, the last responses of both before Nginx is replaced, and the page for
+    # missing files.
+    assert visited == [[checked] * 6]
+    assert ["proxy_set_header", "Connection", "$connection_header"] in checked
     [upstream] = [directive for directive in root.block if directive.words == ["upstream", "candidate"]]
     assert [line.words for line in upstream.block] == [["server", "unix:/var/lib/gantry/candidate.sock", "max_fails=0"]]
 

@@ -30,7 +30,7 @@ def app(environ, start):
     ends = {"/exit": lambda: os._exit(1), "/segv": lambda: os.kill(os.getpid(), 11)}
     ends.get(environ["PATH_INFO"], lambda: None)()
     start("200 OK", [])
-    return [b"ok"]
+    return [environ["REMOTE_ADDR"].encode()]
 """
 # An app's own settings may use any name.
 OWN = (
@@ -101,11 +101,22 @@ def test_gunicorn_goes_on_if_the_record_cannot_be_written(tmp_path: Path):
             wait_until(lambda: answers(path, "/"))
 
 
-def test_a_hook_that_gunicorn_would_refuse_is_refused(tmp_path: Path):
-    command = prepared(tmp_path, "def child_exit(one):\n    pass\n")
+def test_an_app_gets_the_address_of_nginxs_header_and_its_own_hook_runs(tmp_path: Path):
+    own = "def post_worker_init(worker):\n    open('own', 'a').write(worker.wsgi.__name__ + ' ')\n"
+    with gunicorn(tmp_path, own) as path:
+        for headers, address in (({"X-Real-IP": "2001:db8::7"}, "2001:db8::7"), ({}, "")):
+            with closing(UnixConnection(path, 5)) as connection:
+                connection.request("GET", "/", headers=headers)
+                assert connection.getresponse().read().decode() == address
+        wait_until(lambda: (tmp_path / "app/own").read_text() == "with_address with_address ")
+
+
+@pytest.mark.parametrize(("hook", "arity"), [("child_exit(one)", 2), ("post_worker_init(one, two)", 1)])
+def test_a_hook_that_gunicorn_would_refuse_is_refused(tmp_path: Path, hook: str, arity: int):
+    command = prepared(tmp_path, f"def {hook}:\n    pass\n")
     result = subprocess.run([*command, "--check-config"], cwd=tmp_path / "app", capture_output=True, text=True)
     assert result.returncode != 0
-    assert "must have an arity of: 2" in result.stderr
+    assert f"must have an arity of: {arity}" in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["nothing", "folder", "link", "pipe", "socket"])

@@ -31,7 +31,7 @@ class FakeNginx:
         monkeypatch.setattr(nginx_upgrade, "OLD_PID_FILE", self.old_pid_file)
         monkeypatch.setattr(nginx_upgrade, "_is_nginx", self.running.__contains__)
         monkeypatch.setattr(nginx_upgrade, "_children", lambda process: ["1"] if process in self.running else [])
-        monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 2)
+        monkeypatch.setattr(nginx_upgrade, "_connections", lambda _: 2)
         monkeypatch.setattr(nginx_upgrade, "_signal", self.signal)
         monkeypatch.setattr(last_responses, "SECONDS", 0)
         for name in ("START_SECONDS", "FINISH_SECONDS"):
@@ -81,13 +81,17 @@ def test_a_new_master_that_does_not_start_leaves_the_old_one(nginx: FakeNginx, t
     assert nginx.signals == [signal.SIGUSR2]
 
 
-def test_an_old_master_with_long_downloads_is_named_now_and_in_the_next_night(nginx: FakeNginx, tmp_path: Path):
+def test_an_old_master_with_websockets_finishes_in_the_background_and_delays_the_next_upgrade(
+    nginx: FakeNginx, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     nginx.ends = False
-    for signals in (2, 2):
-        with pytest.raises(ReleaseError, match=rf"process {OLD}\) still has 2 requests.* `sudo kill {OLD}`"):
-            nginx_upgrade.upgrade(Paths(tmp_path))
-        assert len(nginx.signals) == signals
-        assert not Paths(tmp_path).last_responses.exists()
+    nginx_upgrade.upgrade(Paths(tmp_path))
+    assert nginx_upgrade.is_finishing()
+    assert f"process {OLD}) still has 2 connections" in capsys.readouterr().out
+    assert not Paths(tmp_path).last_responses.exists()
+    with pytest.raises(ReleaseError, match=rf"process {OLD}\) still has 2 connections.* `sudo kill {OLD}`"):
+        nginx_upgrade.upgrade(Paths(tmp_path))
+    assert len(nginx.signals) == 2
 
 
 def test_a_reload_ends_when_the_old_workers_accept_no_more_connections(
@@ -116,7 +120,7 @@ def test_a_reload_without_visitors_waits_for_nothing_and_removes_the_mark_of_a_k
     nginx: FakeNginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     paths = Paths(tmp_path)
-    monkeypatch.setattr(nginx_upgrade, "_requests", lambda _: 0)
+    monkeypatch.setattr(nginx_upgrade, "_connections", lambda _: 0)
     monkeypatch.setattr(last_responses, "SECONDS", 600)
     files.write(paths.last_responses, b"", 0o644)
     with nginx_upgrade.lossless_reload(paths):
@@ -129,12 +133,12 @@ def test_other_programs_and_processes_that_have_ended_are_not_nginx():
     nginx_upgrade._signal(OLD, signal.SIGTERM)
 
 
-def test_the_requests_of_a_master_are_the_connections_of_its_workers():
+def test_the_connections_of_a_master_are_those_of_its_workers():
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         # The shell stands for the master, and cat for its worker: it ends with its input.
         command, descriptors = ["sh", "-c", "cat; :"], [connection.fileno()]
         with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=descriptors) as master, connection:
             assert wait_until(lambda: bool(nginx_upgrade._children(master.pid)), 10)
-            assert nginx_upgrade._requests(master.pid) == 1
-    assert nginx_upgrade._requests(master.pid) == 0
+            assert nginx_upgrade._connections(master.pid) == 1
+    assert nginx_upgrade._connections(master.pid) == 0

@@ -6,7 +6,9 @@ from host import times
 
 
 def test_a_balancer_waits_longer_than_a_request_may_take_and_closes_its_connections_before_the_server_does():
-    assert times.REQUEST_SECONDS < times.BALANCER_IDLE_SECONDS < times.SERVER_IDLE_SECONDS
+    for socket_timeout in (times.REQUEST_SECONDS, times.MAX_SOCKET_SECONDS):
+        idle = times.balancer_idle_seconds(socket_timeout)
+        assert max(times.REQUEST_SECONDS, socket_timeout) < idle < times.SERVER_IDLE_SECONDS
     assert times.LOCAL_BALANCER_IDLE_SECONDS < times.SERVER_IDLE_SECONDS
     assert times.REQUEST_SECONDS < times.BALANCER_READ_SECONDS
 

@@ -1,7 +1,6 @@
 """Uploads that were cut off: a full disk gets free again, and a part is never taken for the whole.
 
-This is the row "an upload that fails on a full disk" of the command plugins: the official one leaves the part that
-arrived.
+Pulumi's official command plugin leaves the part that arrived.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from components.server import host_program
-from host import failed_release, program, uploads
+from host import program, uploads
+from host.errors import ReleaseError
 from host.layers.machine import LEAST_BYTES
 from host.paths import Paths
 from tests.unit.host_server import FakeServer
@@ -40,7 +40,7 @@ def disk_has(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 
 
 def upload(paths: Paths, size: int) -> Path:
-    """The first ``size`` bytes of the release's tarball."""
+    """Writes the first ``size`` bytes of the release's tarball; returns its path."""
     tarball = paths.tarball(RELEASE)
     tarball.write_bytes(CONTENT[:size])
     return tarball
@@ -144,11 +144,11 @@ def test_a_release_removes_uploads_that_never_got_their_name_but_none_in_progres
 
 def test_a_failed_release_stays_kept_if_its_upload_is_only_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     server = FakeServer(tmp_path, monkeypatch)
-    [kept, current] = server.release_pages("0", "1")
+    [kept, _] = server.release_pages("0", "1")
     # Another `up` began to upload it again, and the disk was full.
     server.paths.tarball(kept).write_bytes(b"part")
     server.errors["socket"] = "unhealthy"
-    with pytest.raises(failed_release.ReleaseError):
+    with pytest.raises(ReleaseError):
         server.release(kept)
     assert (server.paths.releases / kept).is_dir()
-    assert server.page() == "1" and current
+    assert server.page() == "1"

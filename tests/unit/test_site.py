@@ -36,7 +36,7 @@ def closed_maps(text: str) -> dict[str, str]:
 def test_www_is_redirected_permanently_to_the_bare_domain():
     text = site(domain="rocket.test")
     assert "server_name www.rocket.test;" in text
-    assert "return 301 $scheme://rocket.test$request_uri;" in text
+    assert "return 301 $scheme://rocket.test$port_of_host$request_uri;" in text
 
 
 def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
@@ -49,7 +49,7 @@ def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
 @pytest.mark.parametrize(
     "directive",
     [
-        "proxy_set_header Host $host;",
+        "proxy_set_header Host $host$port_of_host;",
         "proxy_set_header X-Real-IP $remote_addr;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_set_header X-Forwarded-Proto $scheme;",

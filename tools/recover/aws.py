@@ -37,7 +37,7 @@ _KINDS = TAGGED | dict.fromkeys(RULES, "ec2:security-group-rule")
 
 
 def _route_id(inputs: Document) -> str:
-    """The provider makes the id of a route's table and a checksum of its destination."""
+    """The id that the provider gives to a route: the table's id and a checksum of the destination."""
     return f"r-{inputs['routeTableId']}{zlib.crc32(inputs['destinationCidrBlock'].encode())}"
 
 

@@ -102,7 +102,7 @@ def recover(pulumi: Pulumi) -> int:
 def require_assigned_address(pulumi: Pulumi, deployment: Mapping[str, Any]) -> None:
     """Before an `up` on DigitalOcean: raises SetupError if the provider would crash when it deletes the assignment.
 
-    That is so if somebody has detached or deleted the address of the stack, whose state is ``deployment``.
+    It would if somebody has detached or deleted the stack's address. ``deployment`` is the stack's state.
     """
     assignments = [one for one in state.resources(deployment) if one["type"] == digitalocean.ASSIGNMENT]
     if assignments and (missing := _DigitalOcean(pulumi).missing(assignments)):

@@ -32,7 +32,7 @@ def require_no_loss(
 ) -> None:
     """Before `up`: raises SetupError for files of servers that a failed `up` replaced and didn't delete yet.
 
-    ``deployment`` is the stack's state, which may have encrypted secrets. The program can't see these servers, and the
+    ``deployment`` is the stack's state; its secrets may be encrypted. The program can't see these servers, and the
     engine deletes them in any case.
     """
     if not any(server.is_pending for server in app_data.servers_in(app_data.resources_of(deployment))):

@@ -15,7 +15,7 @@ Deployment = dict[str, Any]
 
 
 def read(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> Deployment:
-    """What ``pulumi stack export`` has as ``deployment``; secrets are encrypted. Empty for a stack without a state.
+    """The field ``deployment`` of ``pulumi stack export``; secrets are encrypted. Empty for a stack without a state.
 
     A state in a file on this computer is read directly, because the engine would need half a second.
     """
@@ -23,12 +23,14 @@ def read(pulumi: Sequence[str], stack: str, env: Mapping[str, str]) -> Deploymen
     # The engine compresses the file if PULUMI_SELF_MANAGED_STATE_GZIP is set.
     if file is None or file.with_name(f"{file.name}.gz").is_file():
         return exported(pulumi, stack, env)
+    if not file.is_file():
+        return {}
     # The format is the engine's apitype.VersionedCheckpoint: sdk/go/common/apitype/core.go of pulumi/pulumi.
-    return (json.loads(file.read_bytes())["checkpoint"].get("latest") or {}) if file.is_file() else {}
+    return json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
 
 
 def exported(pulumi: Sequence[str], stack: str | None, env: Mapping[str, str], *, secrets: bool = False) -> Deployment:
-    """The same by the engine, for the selected stack if ``stack`` is None. ``secrets`` are in plain text.
+    """The same, read by the engine. None means the selected stack. With ``secrets``, they are in plain text.
 
     Raises SetupError with the engine's message.
     """

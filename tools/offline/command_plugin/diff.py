@@ -128,7 +128,7 @@ def previewed_update(resource: Resource, state: Properties, inputs: Properties) 
 
 
 def _without_assets(inputs: Properties) -> Properties:
-    """The inputs, of which the official plugin doesn't know those with assets or archives before a run."""
+    """The inputs; those with assets or archives are unknown, as in a preview of the official plugin."""
     return {name: _unknown_like(value) if has_asset(value) else value for name, value in inputs.items()}
 
 

@@ -25,7 +25,7 @@ def new_id(token: str, name: str) -> str:
 
 
 def previewed_id(token: str, name: str) -> str:
-    """The id in a preview. As with the official plugin, that of a command seems to be known."""
+    """The id in a preview. As in the official plugin, a command has one already, and a copy has none."""
     return new_id(token, name) if token in _COMMANDS else ""
 
 
@@ -60,7 +60,7 @@ def run(operation: Operation, arguments: Properties) -> Properties:
 
 
 def source_failures(inputs: Properties) -> list[Failure]:
-    """The failures of a copy's source: it can be a file, a folder or a text, but not empty, remote or composed."""
+    """The failures of a copy's source: it must be a file, a folder or a text that isn't empty."""
     source = revealed(inputs.get("source"))
     if not isinstance(source, dict) or is_unknown(source):
         return []

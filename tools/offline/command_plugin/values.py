@@ -78,7 +78,10 @@ def has_asset(value: Value) -> bool:
 
 
 def with_all_members(value: Value) -> Value:
-    """The value, whose assets and archives also have the members that aren't set, as those of the official plugin."""
+    """The value with all members of its assets and archives, as the official plugin returns them. Unset ones are empty.
+
+    An archive has no ``text``, and an asset has no ``assets``.
+    """
     if isinstance(value, list):
         return [with_all_members(element) for element in value]
     if not isinstance(value, dict):
