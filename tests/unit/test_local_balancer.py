@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from components.local import balancer_server
+from components.server.configuration import configuration
 from components.server.user_data import Identity
 from components.settings.common import MAX_SERVERS
 from host import local_balancer
-from tests.stack_settings import balancer_files
+from tests.stack_settings import balancer_files, make_settings
 
 
 def test_the_balancers_user_data_contains_nothing_of_the_servers_or_the_app():
@@ -39,6 +40,13 @@ def test_another_list_of_servers_changes_the_firewall_but_not_nginx():
     routes = re.findall(r"ip daddr (\S+) dnat to (\S+)", three["/etc/nftables.conf"])
     assert [placeholder for placeholder, _ in routes] == balancer_server.placeholder_addresses(3)
     assert Counter(server for _, server in routes) == dict.fromkeys(servers, 4)
+
+
+def test_the_balancer_keeps_a_silent_websocket_longer_than_a_server_does():
+    server = configuration(make_settings(socket_timeout=300), "/h.pyz").files
+    sites = [files["/etc/nginx/sites-available/gantry"] for files in (server, balancer_files(socket_timeout=300))]
+    limits = [max(map(int, re.findall(r"proxy_read_timeout (\d+)s;", site))) for site in sites]
+    assert limits == [300, 305]
 
 
 @pytest.mark.parametrize("count", [13, 20, 21, 50, MAX_SERVERS])
