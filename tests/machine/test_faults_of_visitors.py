@@ -80,6 +80,27 @@ def test_an_app_without_proxyfix_sees_the_visitors_address_and_host_and_nothing_
 
 # Visitors who hold connections, and floods.
 
+LARGE_PAGE = """
+@app.route("/large")
+def large():
+    return "x" * 16_000_000
+"""
+
+
+def test_slow_readers_who_claim_to_want_a_stream_hold_no_thread_of_the_app(server: PageAppServer):
+    assert server.release(app("good", LARGE_PAGE)).exit_code == 0
+    header = f"Host: {server.spec.address}\r\nAccept: text/event-stream\r\n"
+    with ExitStack() as connections:
+        # More than twice as many as the app has threads.
+        for _ in range(20):
+            connection = connections.enter_context(socket.create_connection((server.spec.address, 80), timeout=10))
+            connection.sendall(f"GET /large HTTP/1.1\r\n{header}\r\n".encode())
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        with server.clients() as clients:
+            time.sleep(2)
+    assert clients.pages["good"] > 100
+    assert not clients.failures
+
 
 def test_thousands_of_slow_connections_fail_no_other_visitors_request(server: PageAppServer):
     server.serve("good")

@@ -29,7 +29,8 @@ import os
 def app(environ, start):
     ends = {"/exit": lambda: os._exit(1), "/segv": lambda: os.kill(os.getpid(), 11)}
     ends.get(environ["PATH_INFO"], lambda: None)()
-    start("200 OK", [])
+    content_type = environ["QUERY_STRING"]
+    start("200 OK", [("Content-Type", content_type)] if content_type else [])
     return [environ["REMOTE_ADDR"].encode()]
 """
 # An app's own settings may use any name.
@@ -108,7 +109,24 @@ def test_an_app_gets_the_address_of_nginxs_header_and_its_own_hook_runs(tmp_path
             with closing(UnixConnection(path, 5)) as connection:
                 connection.request("GET", "/", headers=headers)
                 assert connection.getresponse().read().decode() == address
-        wait_until(lambda: (tmp_path / "app/own").read_text() == "with_address with_address ")
+        wait_until(lambda: (tmp_path / "app/own").read_text() == "behind_nginx behind_nginx ")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "buffering"),
+    [
+        ("text/html", "text/html", None),
+        ("text/event-stream", "text/event-stream; charset=utf-8", None),
+        ("Text/Event-Stream", "text/html", "yes"),
+        ("text/event-stream", "", "yes"),
+    ],
+)
+def test_a_visitor_who_claims_to_want_a_stream_gets_a_page_that_nginx_buffers(
+    tmp_path: Path, accept: str, content_type: str, buffering: str | None
+):
+    with gunicorn(tmp_path) as path, closing(UnixConnection(path, 5)) as connection:
+        connection.request("GET", f"/?{content_type.replace(' ', '')}", headers={"Accept": accept})
+        assert connection.getresponse().getheader("X-Accel-Buffering") == buffering
 
 
 @pytest.mark.parametrize(("hook", "arity"), [("child_exit(one)", 2), ("post_worker_init(one, two)", 1)])
