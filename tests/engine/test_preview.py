@@ -42,7 +42,7 @@ def test_the_preview_of_a_new_stack_names_every_resource_and_creates_none(stack:
 def test_a_preview_shows_the_configuration_as_text_and_no_secret(stack: Stack):
     stack.pulumi("config", "set", "--secret", "--path", "gantry:env.TOKEN", SECRET)
     diff = stack.pulumi("preview", "--diff").stdout
-    assert "return 301 $scheme://rocket.test$request_uri;" in diff
+    assert "return 301 $scheme://rocket.test$port_of_host$request_uri;" in diff
     assert "sudo gantry release" in diff
     assert SECRET not in diff
     assert "PRIVATE KEY" not in diff
