@@ -91,9 +91,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         state = from_struct(request.olds)
         olds = schema.completed(state, from_struct(request.old_inputs))
         news = _new_inputs(request)
-        # The inputs in a state of an earlier double lack all tags, and its outputs have them.
-        if "tagsAll" in news and "tagsAll" in state:
-            olds = {"tagsAll": state["tagsAll"], **olds}
+        # States of earlier doubles lack the inputs that the provider adds. Their outputs have them.
+        added_inputs = news.keys() - schema.input_names() - {DEFAULTS}
+        olds = {**{key: state[key] for key in added_inputs if key in state}, **olds}
         changes, replaces = schema.diff(olds, news)
         response, property_diff = provider_pb2.DiffResponse, provider_pb2.PropertyDiff
         detailed_diff = {

@@ -20,7 +20,7 @@ from tools.offline.command_plugin.values import SIGNATURE, Properties, Value, is
 Shape = Mapping[str, Any]
 # An input or a field of it. Lists have no index: "forwardingRules.targetPort" is the port of every rule.
 Path = str
-# What is wrong with a value; None where nothing is.
+# Takes a value, and returns its mistake as a text, or None.
 Rule = Callable[[Any], str | None]
 # Under this key the real providers list the inputs that they chose themselves.
 DEFAULTS = "__defaults"
@@ -78,11 +78,13 @@ class ResourceSchema:
         if self.name:
             defaults[self.name.input] = _generated_name(self.name, urn_name, olds)
         added = sorted(key for key in defaults if "." not in key and inputs.get(key) is None)
-        for path, value in defaults.items():
-            inputs = _with_default(inputs, path, value)
+        inputs = _with_defaults(inputs, defaults)
         if added:
             inputs = {**inputs, DEFAULTS: added}
         return inputs, [*self._name_mistakes(inputs), *self._mistakes(inputs)]
+
+    def input_names(self) -> set[str]:
+        return {key.removesuffix("!") for key in self.inputs}
 
     def unknown_outputs(self) -> set[str]:
         """The outputs that a preview of a new resource doesn't know, unless the program sets them."""
@@ -95,7 +97,8 @@ class ResourceSchema:
     def diff(self, olds: Properties, news: Properties) -> tuple[list[str], list[str]]:
         """The inputs that change, and those among them that replace the resource."""
         # States of earlier doubles lack the defaults that the real provider's states have.
-        olds, news = self._with_defaults(olds), self._with_defaults(self.completed(olds, news))
+        news = _with_defaults(self.completed(olds, news), self.defaults)
+        olds = _with_defaults(olds, self.defaults)
         keys = sorted({*olds, *news} - {DEFAULTS})
         changes = [key for key in keys if not self._same(key, olds, news)]
         replacing_paths = set(self.replaces)
@@ -107,11 +110,6 @@ class ResourceSchema:
     def deletes_before_replace(self, news: Properties) -> bool:
         """Whether the old resource must go first. It must if the new one has the same name."""
         return self.deletes_first or (self.name is not None and self.name.input not in _default_inputs(news))
-
-    def _with_defaults(self, inputs: Properties) -> Properties:
-        for path, value in self.defaults.items():
-            inputs = _with_default(inputs, path, value)
-        return inputs
 
     def _completed(self, olds: Properties, news: Properties, prefix: Path) -> Properties:
         kept = {key: old for key, old in olds.items() if prefix + key in self.computed and news.get(key) is None}
@@ -171,6 +169,12 @@ def _values_at(path: Path, inputs: Properties) -> Iterator[Value]:
             yield from _values_at(rest, element)
         elif not rest and element is not None:
             yield element
+
+
+def _with_defaults(inputs: Properties, defaults: Mapping[Path, Value]) -> Properties:
+    for path, value in defaults.items():
+        inputs = _with_default(inputs, path, value)
+    return inputs
 
 
 def _with_default(inputs: Properties, path: Path, default: Value) -> Properties:

@@ -56,7 +56,7 @@ class ResourceType(ABC):
 
     def import_inputs(self, live: Document) -> Document:
         """The inputs of a resource that Pulumi hasn't created, from what the cloud knows of it."""
-        names = {key.removesuffix("!") for key in self.schema.inputs}
+        names = self.schema.input_names()
         return {key: value for key, value in live.items() if key in names}
 
 

@@ -6,9 +6,10 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 PATHS = ("/", "/", "/post")
 PAUSE_SECONDS = 0.01
@@ -47,17 +48,27 @@ class Clients:
 @contextmanager
 def running_clients(address: str, paths: Sequence[str] = PATHS) -> Iterator[Clients]:
     """Run one client for each path while the block runs. Requests to /post are POST, all others GET."""
-    clients, end = Clients(), threading.Event()
-    threads = [threading.Thread(target=clients.run, args=(address, path, end), daemon=True) for path in paths]
+    clients = Clients()
+    try:
+        with running_threads([partial(clients.run, address, path) for path in paths]):
+            yield clients
+    finally:
+        print(f"clients: {clients.requests} requests, {len(clients.failures)} failed, pages {dict(clients.pages)}")
+
+
+@contextmanager
+def running_threads(targets: Sequence[Callable[[threading.Event], None]]) -> Iterator[None]:
+    """Run each target in a thread while the block runs. Its event tells it to end, and it has 40 s for that."""
+    end = threading.Event()
+    threads = [threading.Thread(target=target, args=(end,), daemon=True) for target in targets]
     for thread in threads:
         thread.start()
     try:
-        yield clients
+        yield
     finally:
         end.set()
         for thread in threads:
             thread.join(40)
-        print(f"clients: {clients.requests} requests, {len(clients.failures)} failed, pages {dict(clients.pages)}")
 
 
 def send_request(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, str]:

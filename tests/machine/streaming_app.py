@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
+from tests.machine.clients import running_threads
+
 # Between two messages of a client, and between two attempts to connect.
 PAUSE_SECONDS = 0.1
 _ON_GUNICORN = """
@@ -112,13 +114,6 @@ class SocketClient:
 @contextmanager
 def socket_clients(address: str, count: int) -> Iterator[list[SocketClient]]:
     """Clients with one WebSocket each, open while the block runs."""
-    clients, end = [SocketClient(f"ws://{address}/echo") for _ in range(count)], threading.Event()
-    threads = [threading.Thread(target=client.run, args=(end,), daemon=True) for client in clients]
-    for thread in threads:
-        thread.start()
-    try:
+    clients = [SocketClient(f"ws://{address}/echo") for _ in range(count)]
+    with running_threads([client.run for client in clients]):
         yield clients
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join(15)
