@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from pathlib import Path
@@ -108,5 +109,5 @@ def test_a_changed_variable_alone_must_pass_the_same_health_check(server: Diagno
     variables(server, "good")
     assert "no such colour" in server.failing_release(release, MARK="bad")
     assert variables(server, "good")
-    assert "unpack         0.00 s  already here" in server.release(release, MARK="better")
+    assert re.search(r"^unpack +\S+ s  already here$", server.release(release, MARK="better"), re.MULTILINE)
     variables(server, "better")
