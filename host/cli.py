@@ -31,6 +31,7 @@ from host import (
     variables,
     volume,
 )
+from host.certificates import cli as certificates
 from host.configure import Configuration, configure
 from host.console import say
 from host.deployment import Deployment
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--settle", type=float, default=times.SETTLE_SECONDS, help="seconds until a balancer has noticed failed checks"
     )
+    certificates.add_commands(add)
     command = add("status", _status, "print what the server serves and keeps, and its last releases")
     command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser

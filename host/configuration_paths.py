@@ -58,6 +58,9 @@ class ConfigurationPaths:
     nginx_limits = Below("etc/gantry/nginx-limits.conf")
     """The limits of uploads, which are computed on the server. The site includes them."""
 
+    https_listener = Below("etc/gantry/https.conf")
+    """The part of the site that serves HTTPS: empty until there is a certificate."""
+
     nginx_bodies = Below("var/lib/nginx/body")
     """Where Nginx keeps a request's body until the app gets it."""
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from host import commands, files, log_rotation, nginx_limits, nginx_upgrade, systemd, update_window
+from host import commands, files, https_listener, log_rotation, nginx_limits, nginx_upgrade, systemd, update_window
 from host.console import phase, say
 from host.errors import ReleaseError
 from host.lock import exclusive
@@ -25,11 +25,15 @@ NGINX_UNIT_PREFIXES = (f"{Paths().unit_drop_ins(systemd.NGINX)}/",)
 FIREWALL_PREFIXES = (FIREWALL, f"{Paths().firewall_rules}/", str(Paths().unlimited_rules))
 # The script and the unit that restore the rules.
 FIREWALL_KEEPER = (str(Paths().firewall_keeper), str(Paths().units / systemd.FIREWALL_UNIT))
+# Files that `gantry check` doesn't compare. Of Nginx's main file, only one number is Gantry's: the rest may be
+# somebody's own. The other one changes with the certificate.
+NOT_COMPARED = (str(Paths().nginx_main), str(Paths().https_listener))
 SUDO_PREFIX = "/etc/sudoers.d/"
 SSH_SETTINGS = str(Paths().ssh_settings)
 JOURNAL = str(Paths().journal_settings)
+_TIMERS = (systemd.LOGS_TIMER, systemd.UPDATES_TIMER, systemd.CERTIFICATE_TIMER)
 # Timers that run from now on, and with their new times after a change. Each has a link that starts it at a boot.
-TIMERS = {str(Paths().units / name): name for name in (systemd.LOGS_TIMER, systemd.UPDATES_TIMER)}
+TIMERS = {str(Paths().units / name): name for name in _TIMERS}
 TIMERS[str(Paths().update_slot)] = systemd.UPDATES_TIMER
 
 Run = Callable[[list[str]], object]
@@ -55,11 +59,14 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     """
     with exclusive(paths.lock, "`gantry configure`"), phase("configure") as notes:
         ownership.take_over(paths)
-        computed = {**nginx_limits.computed_files(paths), **update_window.computed_files(configuration.files)}
+        computed = {
+            **nginx_limits.computed_files(paths),
+            **update_window.computed_files(configuration.files),
+            **https_listener.computed_files(paths, configuration.files),
+        }
         configuration = Configuration({**configuration.files, **computed}, configuration.links)
         changed = apply(paths, configuration, run)
-        # Of Nginx's main file, only one number is Gantry's. The rest may be somebody's own.
-        own = {path: text for path, text in configuration.files.items() if path != str(Paths().nginx_main)}
+        own = {path: text for path, text in configuration.files.items() if path not in NOT_COMPARED}
         record = {"files": own, "links": dict(configuration.links)}
         files.write(paths.configuration_record, json.dumps(record).encode(), 0o600)
         notes.append(f"{len(changed)} changed" if changed else "unchanged")

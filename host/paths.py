@@ -1,4 +1,4 @@
-"""Every path on a server, defined once: here, and those of its configuration in ``host.configuration_paths``.
+"""Every path on a server, defined once: here, in ``host.configuration_paths`` and in ``host.certificate_paths``.
 
 The host program, `components/` and the templates take their paths from ``Paths``. A test moves the whole tree with
 ``root``.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.configuration_paths import Below, ConfigurationPaths
+from host.certificate_paths import CertificatePaths
+from host.configuration_paths import Below
 
 
 @dataclass(frozen=True)
-class Paths(ConfigurationPaths):
+class Paths(CertificatePaths):
     """The files and folders of a server below ``root``, which is ``/`` on a real server."""
 
     # Programs and their requirements.

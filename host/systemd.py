@@ -35,8 +35,11 @@ LOGS_TIMER = "gantry-logs.timer"
 # Install security updates.
 UPDATES_SERVICE = "gantry-updates.service"
 UPDATES_TIMER = "gantry-updates.timer"
+# Renew the certificate.
+CERTIFICATE_SERVICE = "gantry-certificate.service"
+CERTIFICATE_TIMER = "gantry-certificate.timer"
 # A pattern of the units that needrestart leaves to this program (cloud-init/needrestart.conf.j2, ``host.outdated``).
-OWN_UNITS = r"^(nginx|gantry-(web|port|process|cron|build|release|updates)@?.*)\.service$"
+OWN_UNITS = r"^(nginx|gantry-(web|port|process|cron|build|release|updates|certificate)@?.*)\.service$"
 # The mounts of the volume at Paths.volume, and of its folder at Paths.app_home, whose paths are these names.
 VOLUME_MOUNT = "var-lib-gantry-volume.mount"
 DATA_MOUNT = "var-lib-app.mount"

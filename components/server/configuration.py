@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.server import daemons, logins, updates
+from components.server import certificate, daemons, logins, updates
 from components.server.limits import (
     firewall,
     limits,
@@ -84,6 +84,7 @@ def configuration(
             str(PATHS.units / systemd.RESUME_UNIT): render("gantry.service.j2", gantry_command=PATHS.gantry_command),
             str(PATHS.health_settings): _health_check(settings),
             **daemons.files(),
+            **certificate.files(),
             **updates.files(updates.updates(settings)),
             **(logins.files() if restricted else {}),
         },
@@ -95,6 +96,7 @@ def configuration(
             },
             str(PATHS.host_program): host_program,
             **daemons.links(),
+            **certificate.links(),
             **log_links(),
             **updates.links(),
         },

@@ -45,7 +45,8 @@ def archive() -> bytes:
 
 
 def _sources() -> dict[str, bytes]:
-    files = sorted(SOURCES.rglob("*.py"))
+    # The lists of packages that the program installs are among its sources.
+    files = sorted([*SOURCES.rglob("*.py"), *SOURCES.rglob("*.txt")])
     sources = {path.relative_to(SOURCES.parent).as_posix(): path.read_bytes() for path in files}
     contents = json.dumps(program_files.program_files(), indent=1).encode()
     return {**sources, "__main__.py": sources["host/__main__.py"], program_files.NAME: contents}

@@ -56,7 +56,7 @@ def run(
         environment = Path(private) / "environment"
         environment.write_text(env_file({**inherited, **variables}))
         properties = [
-            *_sandbox(),
+            *sandbox(),
             *(_MAY_LINK if may_link else ()),
             f"User={BUILD_USER}",
             f"Group={BUILD_USER}",
@@ -86,6 +86,7 @@ def stop_all() -> None:
         systemd.systemctl("stop", *units)
 
 
-def _sandbox() -> list[str]:
+def sandbox() -> list[str]:
+    """The properties of a unit in the sandbox, one a line of the configuration's file."""
     lines = Paths().build_sandbox.read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]

@@ -13,6 +13,7 @@ FILES = {
     "requirements-dev.in": "requirements-dev.txt",
     "policy/requirements.in": "policy/requirements.txt",
     "tools/setup/uv.in": "tools/setup/uv.txt",
+    "host/certificates/certbot.in": "host/certificates/certbot.txt",
 }
 
 

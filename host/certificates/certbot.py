@@ -1,0 +1,153 @@
+"""certbot, the client that asks an ACME authority for the certificate: its installation, and its runs.
+
+It is locked by hash, and runs as a user of its own in the sandbox of the app's units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from host import commands, files, systemd
+from host.certificates.reachability import is_address
+from host.certificates.record import Request
+from host.errors import ReleaseError
+from host.packages import isolation, uv
+from host.packages.isolation import BUILD_USER
+from host.paths import Paths
+
+USER = "gantry-acme"
+REQUIREMENTS = "certbot.txt"
+# The name of the certificate in certbot's folders.
+NAME = "gantry"
+UNIT = "gantry-certbot.service"
+# Certificates for addresses are issued for some days only: https://letsencrypt.org/docs/profiles/
+SHORT_PROFILE = "shortlived"
+RUN_SECONDS = 300
+TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
+# Debian's own Python. The versions that apps ask for may be deleted with them.
+PYTHON = "/usr/bin/python3"
+# Sentences of certbot that say nothing about the cause.
+_NOISE = re.compile(
+    r"^(Saving debug log|Ask for help|See the logfile|Some challenges have failed|Hint:|Requesting a certificate|"
+    r"Account registered|An unexpected error occurred:|Certbot failed to authenticate|Renewing an existing)"
+)
+_DETAIL = re.compile(r"^\s*(?:Domain|Identifier):\s*(\S+)\s*\n\s*Type:\s*(\S+)\s*\n\s*Detail:\s*(.+)$", re.MULTILINE)
+
+
+def ensure(paths: Paths) -> Path:
+    """Install the locked certbot, unless it is there. Returns its program. Raises ReleaseError with uv's error."""
+    requirements = pkgutil.get_data("host.certificates", REQUIREMENTS)
+    assert requirements
+    folder = paths.certbot_venvs / hashlib.sha256(requirements).hexdigest()[:12]
+    program = folder / "bin/certbot"
+    mark = folder / ".complete"
+    if mark.exists():
+        return program
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.chown(folder, BUILD_USER, BUILD_USER)
+    try:
+        _install(paths, folder, requirements)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    files.seal(folder)
+    files.sync(folder)
+    mark.touch()
+    for old in paths.certbot_venvs.iterdir():
+        if old != folder:
+            shutil.rmtree(old)
+    return program
+
+
+def _install(paths: Paths, folder: Path, requirements: bytes) -> None:
+    listed = folder / "requirements.txt"
+    listed.write_bytes(requirements)
+    uv.run(
+        [str(paths.uv), "venv", "--quiet", "--allow-existing", "--python", PYTHON, str(folder)],
+        folder,
+        writable=folder,
+    )
+    # Only wheels, so that no code of packages runs.
+    install = [str(paths.uv), "pip", "install", "--quiet", "--no-build", "--require-hashes"]
+    install += ["--python", str(folder / "bin/python"), "--requirement", str(listed)]
+    uv.run(install, folder, writable=folder)
+
+
+def obtain(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) -> None:
+    """Ask the authority for a certificate for ``names``, unless the present one is for them and isn't due.
+
+    With ``anew``, ask in any case. Names that the authority refuses are left out, unless it refuses all. Raises
+    ReleaseError with the authority's reason.
+    """
+    program = ensure(paths)
+    prepare(paths)
+    trusted = paths.acme / "authorities.pem"
+    files.write(trusted, TRUSTED.read_bytes() + request.root.encode(), 0o644)
+    result = _run(paths, [str(program), *arguments(paths, request, names, anew=anew)], trusted)
+    if result.returncode != 0:
+        raise ReleaseError(problem(result.stdout + result.stderr))
+
+
+def arguments(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) -> list[str]:
+    """The arguments of certbot."""
+    words = ["certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
+    words += ["--server", request.directory, "--cert-name", NAME, "--renew-with-new-domains"]
+    words += ["--allow-subset-of-names", "--force-renewal" if anew else "--keep-until-expiring"]
+    words += ["--webroot", "--webroot-path", str(paths.acme_challenges)]
+    words += ["--config-dir", str(paths.acme_config)]
+    words += ["--work-dir", str(paths.acme / "work"), "--logs-dir", str(paths.acme / "logs")]
+    if any(map(is_address, names)):
+        words += ["--preferred-profile", SHORT_PROFILE]
+    for name in names:
+        words += ["--ip-address" if is_address(name) else "--domain", name]
+    return words
+
+
+def problem(output: str) -> str:
+    """The cause in certbot's output: what the authority said about each name, or else its last sentences."""
+    if details := _DETAIL.findall(output):
+        return "; ".join(f"{name}: {detail.strip()} ({kind})" for name, kind, detail in details)
+    lines = [line.strip() for line in output.splitlines()]
+    kept = [line for line in lines if line and not _NOISE.match(line) and not set(line) <= {"-", " "}]
+    return " ".join(kept[-3:])[:1000] or "certbot failed without a message"
+
+
+def prepare(paths: Paths) -> None:
+    """Make certbot's user and folders. Nginx's workers may read the challenges, and only certbot's user the rest."""
+    commands.run(["systemd-sysusers", "--inline", f'u {USER} - "Asks for certificates" {paths.acme}'])
+    for folder, mode in ((paths.acme, 0o755), (paths.acme_challenges, 0o755), (paths.acme_config, 0o700)):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(mode)
+    files.give(paths.acme, USER)
+
+
+def _run(paths: Paths, command: Sequence[str], trusted: Path) -> subprocess.CompletedProcess[str]:
+    properties = [
+        *isolation.sandbox(),
+        f"User={USER}",
+        f"Group={USER}",
+        "UMask=0022",
+        f"WorkingDirectory={paths.acme}",
+        f"ReadWritePaths={paths.acme}",
+        f"Environment=REQUESTS_CA_BUNDLE={trusted} PYTHONDONTWRITEBYTECODE=1",
+        f"RuntimeMaxSec={RUN_SECONDS}",
+    ]
+    words = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={UNIT}"]
+    words += [f"--property={text}" for text in properties]
+    try:
+        return subprocess.run(
+            [*words, "--", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            # The unit ends before that.
+            timeout=RUN_SECONDS + 30, env={**os.environ, "LANG": "C.UTF-8"},
+        )  # fmt: skip
+    except BaseException:
+        systemd.systemctl("stop", UNIT)
+        raise

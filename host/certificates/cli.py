@@ -1,0 +1,65 @@
+"""The commands of `gantry` for the certificate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from host.console import say
+from host.paths import Paths
+
+Run = Callable[[Paths, argparse.Namespace], int | None]
+Add = Callable[[str, Run, str], argparse.ArgumentParser]
+# How long `up` waits for DNS. It may have made the record a moment ago.
+DNS_SECONDS = 20.0
+
+
+def add_commands(add: Add) -> None:
+    command = add("certificate", _certificate, "get a certificate; standard input names the authority, as JSON")
+    command.add_argument("names", nargs="+", help="the site's names or its address, the site's own first")
+    command.add_argument("--wait", type=float, default=DNS_SECONDS, help="seconds to wait for DNS")
+    add("restore-certificate", _restore, "serve the kept certificate that standard input has, if there is none yet")
+    command = add("renew-certificate", _renew, "renew the certificate, or ask for missing names, if that is due")
+    command.add_argument("--now", action="store_true", help="ask for what is missing without a pause after a failure")
+
+
+def _certificate(paths: Paths, options: argparse.Namespace) -> None:
+    from host.certificates import obtain
+    from host.certificates.record import request_of
+
+    request = request_of({**json.load(sys.stdin), "names": options.names})
+    result = obtain.obtain(paths, request, wait=options.wait)
+    # The program of the stack reads standard output, which has secrets. People see standard error.
+    for line in obtain.lines(paths, result):
+        print(line, file=sys.stderr)
+    say(json.dumps(obtain.report(paths, result, time.time())))
+
+
+def _restore(paths: Paths, options: argparse.Namespace) -> None:
+    from host.certificates import archive, serving
+    from host.lock import exclusive
+
+    kept = json.load(sys.stdin)
+    if not kept:
+        say("there is no kept certificate yet")
+        return
+    restored = archive.restore(paths, kept)
+    with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
+        serving.install(paths)
+    say("the kept certificate is served" if restored else "this server has a certificate")
+
+
+def _renew(paths: Paths, options: argparse.Namespace) -> int:
+    from host.certificates import obtain
+
+    known = obtain.known(paths)
+    result = obtain.obtain(paths, known.request, wait=0) if known and options.now else obtain.renew(paths)
+    if result is None:
+        say("this site shall have no certificate: the setting tls isn't auto, or `make up` hasn't asked for one yet")
+        return 0
+    for line in obtain.lines(paths, result):
+        say(line)
+    return 1 if result.problem or result.request.essential(result.missing) else 0

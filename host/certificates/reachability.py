@@ -1,0 +1,100 @@
+"""Whether the authority will reach this server under a name. Asking it in vain would use up its rate limits."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from host import files
+from host.certificates.record import Request
+from host.paths import Paths
+
+# The path of a challenge: https://www.rfc-editor.org/rfc/rfc8555#section-8.3
+CHALLENGES = ".well-known/acme-challenge"
+ANSWER_SECONDS = 5.0
+PAUSE_SECONDS = 2.0
+
+# The addresses of a name, empty if it has none.
+Resolve = Callable[[str], Sequence[str]]
+# Whether a name leads to this server.
+Reaches = Callable[[str], bool]
+
+
+def unreachable(paths: Paths, request: Request, names: Iterable[str], *, wait: float = 0.0) -> dict[str, str]:
+    """The names of ``names`` that don't lead to this server, each with the reason and what to do.
+
+    Records of a zone that `up` has just changed may take some seconds: the first name is waited for.
+    """
+    deadline = time.monotonic() + wait
+    names = list(names)
+    while True:
+        found = {name: reason for name in names if (reason := _reason(paths, request, name))}
+        if request.names[0] not in found or time.monotonic() >= deadline:
+            return found
+        time.sleep(PAUSE_SECONDS)
+
+
+def _reason(paths: Paths, request: Request, name: str) -> str:
+    if is_address(name):
+        return ""
+    return reason(name, request.address, addresses_of(name), reaches=lambda name: _answers(paths, name))
+
+
+def reason(name: str, address: str, addresses: Sequence[str], reaches: Reaches) -> str:
+    """Why the authority wouldn't reach this server under ``name``, and what to do; empty if it would.
+
+    A name with another address may lead here through a CDN. One with this server's address counts, although the server
+    perhaps can't reach itself under it.
+    """
+    kind = "AAAA" if ":" in address else "A"
+    if not addresses:
+        return f"DNS doesn't know {name}; create the record: {name}. {kind} {address}"
+    if address in addresses or reaches(name):
+        return ""
+    return (
+        f"{name} leads to {', '.join(addresses)} and not to this server; change its record to: {name}. {kind} {address}"
+    )
+
+
+def addresses_of(name: str) -> list[str]:
+    try:
+        found = socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return sorted({str(entry[4][0]) for entry in found})
+
+
+def is_address(name: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return False
+
+
+def _answers(paths: Paths, name: str) -> bool:
+    """Whether a request for a challenge of this server, sent to ``name``, gets it."""
+    token = f"gantry-{os.urandom(8).hex()}"
+    file: Path = paths.acme_challenges / CHALLENGES / token
+    try:
+        files.write(file, token.encode(), 0o644)
+        with _OPENER.open(f"http://{name}/{CHALLENGES}/{token}", timeout=ANSWER_SECONDS) as answer:
+            return answer.read(len(token) + 1) == token.encode()
+    except (OSError, ValueError):
+        return False
+    finally:
+        file.unlink(missing_ok=True)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The name's server must not choose which address is asked next."""
+
+    def redirect_request(self, *_arguments: object, **_values: object) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)

@@ -1,0 +1,74 @@
+"""What the server remembers about its certificate: what it shall have, and why something is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from host import files
+from host.paths import Paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The certificate that the server shall have.
+
+    ``names`` begins with the site's own: its domain, or its IP address if it has none. ``address`` is where visitors
+    reach the server. ``directory`` is the URL of an ACME authority, and ``root`` the certificates (PEM) with which
+    its HTTPS is checked besides those that the server trusts anyway.
+    """
+
+    names: tuple[str, ...]
+    address: str
+    directory: str
+    root: str = ""
+
+    def essential(self, missing: Mapping[str, str]) -> dict[str, str]:
+        """The names in ``missing`` that somebody has asked for. The other one, with www., may never get a record."""
+        return {name: reason for name, reason in missing.items() if name != f"www.{self.names[0]}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The request, and the result of the last run.
+
+    ``missing`` has the names without a certificate, each with the reason and what to do. ``problem`` is the error of
+    the last request, empty after a success. ``tried`` is when that request was, and ``checked`` when names were last
+    looked at, in seconds since the epoch.
+    """
+
+    request: Request
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+    problem: str = ""
+    failures: int = 0
+    tried: float = 0.0
+    checked: float = 0.0
+
+    def failed(self, problem: str, now: float) -> Record:
+        return replace(self, problem=problem, failures=self.failures + 1, tried=now, checked=now)
+
+    def succeeded(self, now: float) -> Record:
+        return replace(self, problem="", failures=0, tried=now, checked=now)
+
+
+def read(paths: Paths) -> Record | None:
+    """None if no certificate was asked for."""
+    try:
+        document: dict[str, Any] = json.loads(paths.certificate_record.read_bytes())
+    except FileNotFoundError:
+        return None
+    request = request_of(document.pop("request"))
+    return Record(request=request, **document)
+
+
+def request_of(document: dict[str, Any]) -> Request:
+    """The request of a JSON document. Raises TypeError or KeyError if a field is missing, or unknown."""
+    fields = dict(document)
+    names: list[str] = fields.pop("names")
+    return Request(names=tuple(names), **fields)
+
+
+def write(paths: Paths, record: Record) -> None:
+    files.write(paths.certificate_record, json.dumps(asdict(record), indent=1).encode(), 0o600)
