@@ -93,7 +93,7 @@ class Declaration:
         reason = (
             "[secret], but breaks the rule that its help in Pulumi.yaml describes"
             if is_secret
-            else f"{text!r}, but {rule}"
+            else f"{_excerpt(text)!r}, but {rule}"
         )
         return f"{self.key} is {reason}; set it with: {self.set_command}"
 
@@ -163,6 +163,12 @@ def default_text(default: Default) -> str:
 def key_of(field_name: str) -> str:
     """The key of a field: ``healthPath`` for ``health_path``."""
     return re.sub("_(.)", lambda match: match[1].upper(), field_name)
+
+
+def _excerpt(text: str) -> str:
+    """The first line of a text. The rest of a file that was given by mistake, such as a private key, isn't shown."""
+    first, *rest = text.splitlines() or [""]
+    return f"{first}…" if rest else text
 
 
 def _json(text: str) -> object:
