@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from components.settings import common, room, validators
 from components.settings.common import CommonSettings, Conflict, TargetSettings
 from components.settings.declaration import setting
+from components.settings.https import AUTO, LETS_ENCRYPT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,13 @@ class LocalSettings(TargetSettings):
 
     def conflicts(self, common: CommonSettings) -> Iterator[Conflict]:
         yield from room.no_room(common, self.network, room.without_subnets)
+        if common.tls == AUTO and common.acme_directory == LETS_ENCRYPT:
+            yield (
+                ("tls", "acmeDirectory"),
+                "tls is 'auto', but Let's Encrypt can't reach a machine on this computer, so it can't issue a"
+                " certificate: name an authority of your own with: pulumi config set acmeDirectory <URL>; or turn it"
+                " off with: pulumi config set tls off",
+            )
 
 
 SETTINGS = LocalSettings

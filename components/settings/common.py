@@ -1,4 +1,4 @@
-"""The settings that every target knows, one declaration each: those of servers here, those of the app in app.py.
+"""The settings that every target knows, one declaration each: those of servers here, the others in app.py and https.py.
 
 A target's own are in components/<target>/settings.py.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.settings import linked_paths, proxies, validators, volumes
-from components.settings.app import AppSettings
 from components.settings.declaration import setting
+from components.settings.https import AUTO, OFF, HttpsSettings
 from host import times
 from host.paths import Paths
 
@@ -40,7 +40,7 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonSettings(AppSettings):
+class CommonSettings(HttpsSettings):
     """The settings of an app and of its servers, whatever the target."""
 
     servers: int = setting(
@@ -163,6 +163,7 @@ class CommonSettings(AppSettings):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Mistakes between these settings. The first key of each is the one to sort by."""
+        yield from super().conflicts()
         yield from linked_paths.conflicts(self.servers, self.linked_paths, per_server=self.linked_paths_per_server)
         yield from volumes.conflicts(self.servers, self.storage)
 
@@ -175,5 +176,23 @@ class Settings(CommonSettings):
 
     @property
     def https(self) -> bool:
-        """Whether visitors use HTTPS, which only a balancer has."""
-        return self.balancer and bool(self.domain) and self.target_settings.balancer_has_https
+        """Whether visitors use HTTPS: to a balancer with a certificate, or to a server with one."""
+        by_balancer = self.balancer and bool(self.domain) and self.target_settings.balancer_has_https
+        return by_balancer or self.tls != OFF
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Mistakes between all these settings, except those that only the target knows."""
+        yield from super().conflicts()
+        if self.balancer and self.tls == AUTO:
+            yield (
+                ("tls", "balancer", "servers"),
+                "tls is 'auto', but must be off with a balancer: visitors connect to the balancer, and see its"
+                " certificate, which a cloud's balancer gets with the setting zone; set it with: pulumi config set tls"
+                " off",
+            )
+        if self.hsts and not self.https:
+            yield (
+                ("hsts", "tls", "balancer", "servers", "domain", "zone"),
+                "hsts is true, but visitors use HTTP, where browsers ignore it: get HTTPS with: pulumi config set tls"
+                " auto; or turn it off with: pulumi config set hsts false",
+            )

@@ -15,7 +15,7 @@ from host.update_window import parse as parse_window
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 # How the default of healthStatus is written.
 ANY_HEALTHY_STATUS = "2xx or 3xx"
-_DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
+_DOMAIN = re.compile(r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}\Z")
 
 
 def text(rule: str, fits: Callable[[str], bool]) -> Scalar[str]:
@@ -146,6 +146,11 @@ def domain() -> Scalar[str]:
     return Scalar(type="string", rule=rule, parse=parse)
 
 
+def is_host_name(value: str) -> bool:
+    """Whether ``value`` is the name of a host with at least two parts, in lower case and without a dot at its end."""
+    return _DOMAIN.match(value) is not None and not value.rpartition(".")[2].isdecimal()
+
+
 def path() -> Scalar[str]:
     return text(
         "a path that starts with / and has no spaces, such as /healthz",
@@ -158,6 +163,14 @@ def url() -> Scalar[str]:
     return text(
         "a URL that starts with https:// or http://, without a password, such as https://mirror.example.org/python",
         lambda value: re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", value) is not None,
+    )
+
+
+def https_url() -> Scalar[str]:
+    """An address whose server shows a certificate. Previews show it, so it has no password."""
+    return text(
+        "a URL that starts with https://, without a password, such as https://ca.example.org/acme/directory",
+        lambda value: re.fullmatch(r"https://[^\s/@?#]+(/[^\s?#]*)?", value) is not None,
     )
 
 

@@ -47,10 +47,13 @@ def _section(key: str, by_owner: dict[str, Declaration]) -> Iterator[str]:
 
 def example_commands(declaration: Declaration) -> list[str]:
     """The commands that set the example."""
-    return [
-        shlex.join(["bin/pulumi", "config", "set", "--stack", "dev", *_path_flag(path), path, value])
-        for path, value in _leaves(declaration.key, declaration.example)
-    ]
+    return [_command(path, value) for path, value in _leaves(declaration.key, declaration.example)]
+
+
+def _command(path: str, value: str) -> str:
+    words = shlex.join(["bin/pulumi", "config", "set", "--stack", "dev", *_path_flag(path), path])
+    # Pulumi reads a value of several lines from a file.
+    return f"{words} < {path}.pem" if "\n" in value else f"{words} {shlex.quote(value)}"
 
 
 def _path_flag(path: str) -> list[str]:
@@ -61,7 +64,7 @@ def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:
     """The paths and values that `pulumi config set --path` takes for a structure."""
     if isinstance(value, dict):
         for name, item in cast(dict[str, object], value).items():
-            yield from _leaves(f"{path}.{name}", item)
+            yield from _leaves(f"{path}[{json.dumps(name)}]" if "." in name else f"{path}.{name}", item)
     elif isinstance(value, list):
         for index, item in enumerate(cast(list[object], value)):
             yield from _leaves(f"{path}[{index}]", item)

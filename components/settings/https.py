@@ -1,0 +1,82 @@
+"""The settings of the site's further names and of HTTPS. See common.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.settings import aliases, pem, validators
+from components.settings.app import AppSettings
+from components.settings.declaration import setting
+
+GROUP = "Names and HTTPS"
+OFF, AUTO = "off", "auto"
+# https://letsencrypt.org/docs/acme-protocol-updates/
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+# https://letsencrypt.org/docs/rate-limits/: names of one certificate
+MAX_NAMES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpsSettings(AppSettings):
+    """The second part of the common settings. The setting ``domain`` is in the first."""
+
+    aliases: dict[str, str] = setting(
+        aliases.names(),
+        default={},
+        example={"shop.example.net": "redirect", "app.example.org": "serve"},
+        help="Further host names of the site: redirect sends visitors to domain, with serve the app answers.",
+        group=GROUP,
+        secret="refused",
+        command=aliases.SET_COMMAND,
+    )
+    tls: str = setting(
+        validators.one_of((AUTO, OFF)),
+        default=OFF,
+        example=AUTO,
+        help="HTTPS of a server without a balancer: auto gets certificates from acmeDirectory and renews them.",
+        group=GROUP,
+        secret="refused",
+    )
+    acme_directory: str = setting(
+        validators.https_url(),
+        default=LETS_ENCRYPT,
+        example="https://ca.example.org/acme/acme/directory",
+        help="URL of the directory of the ACME authority that issues the certificates.",
+        group=GROUP,
+        secret="refused",
+    )
+    acme_root: str | None = setting(
+        validators.optional(pem.certificates()),
+        example=pem.EXAMPLE,
+        help="Root certificates, in PEM, that acmeDirectory's own HTTPS is checked with. Empty means the public ones.",
+        group=GROUP,
+        secret="refused",
+        command="pulumi config set acmeRoot < acmeRoot.pem",
+    )
+    hsts: bool = setting(
+        validators.flag(),
+        default=False,
+        example=True,
+        help="Whether browsers must use HTTPS for two years, also if the site has no HTTPS any more.",
+        group=GROUP,
+    )
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Mistakes between these settings. The first key of each is the one to sort by."""
+        yield from aliases.conflicts(self.domain, self.aliases)
+        if self.tls == OFF:
+            return
+        if self.domain is None:
+            yield (
+                ("tls", "domain"),
+                f"tls is {self.tls!r}, but domain is empty, and a certificate needs a name; set it with: pulumi config"
+                " set domain <value>",
+            )
+        if len(self.aliases) > MAX_NAMES - 2:
+            yield (
+                ("tls", "aliases"),
+                f"aliases has {len(self.aliases)} names, but must have at most {MAX_NAMES - 2}: one certificate has"
+                f" {MAX_NAMES} names, with domain and its www.; remove one with: pulumi config rm --path"
+                " 'aliases[\"<name>\"]'",
+            )
