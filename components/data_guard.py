@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import pulumi
 
@@ -19,20 +18,27 @@ from components.errors import UserError
 
 # The end of the hooks' names.
 HOOK = "app-data"
-READ_STATE = "pulumi:pulumi:readStackResourceOutputs"
 
 
 class DataGuard:
     """Knows the servers of the stack's state, as it was before this run.
 
-    ``names`` are the servers of the settings, on ``target``. ``lose_data`` are ids of servers whose data may be lost.
+    ``state`` has its resources. ``names`` are the servers of the settings, on ``target``. ``lose_data`` are ids of
+    servers whose data may be lost.
     """
 
     def __init__(
-        self, stack: str, *, target: str, names: Collection[str], lose_data: Sequence[str], can_have_volume: bool
+        self,
+        stack: str,
+        *,
+        state: Sequence[Resource],
+        target: str,
+        names: Collection[str],
+        lose_data: Sequence[str],
+        can_have_volume: bool,
     ) -> None:
         self._stack, self._lose_data, self._can_have_volume = stack, lose_data, can_have_volume
-        self._servers = app_data.servers_in(_state())
+        self._servers = app_data.servers_in(state)
         self._survey = data_loss.Survey()
         self._announced: set[str] = set()
         self._check_ids()
@@ -97,18 +103,3 @@ class DataGuard:
 
 def _label(server: StateServer) -> str:
     return server.urn.rpartition("::")[2]
-
-
-def _state() -> list[Resource]:
-    """The resources of the stack's state. Those that only wait for their deletion are missing."""
-    names = [f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}", pulumi.get_stack()]
-    error: Exception | None = None
-    for name in names:
-        try:
-            result: Any = pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
-        except Exception as failure:
-            # An older backend of files knows stacks only by their short names.
-            error = failure
-        else:
-            return [Resource(urn=urn, outputs=state["outputs"] or {}) for urn, state in result["outputs"].items()]
-    raise UserError(f"the state of this stack can't be read, so nobody knows which data would be lost: {error}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from components import target_loader, volumes
+from components import stack_state, target_loader, volumes
 from components.app.source import Release
 from components.data_guard import DataGuard
 from components.keys import SshKeyPair
 from components.rollout import login
 from components.rollout.bootstrap import NewServer
+from components.rollout.certificate import Certificate
+from components.rollout.certificate import url as certificate_url
 from components.rollout.login import Logins
 from components.rollout.rollout import ReleasedServer, Rollout
 from components.rollout.steps import RolloutArgs
@@ -27,6 +29,7 @@ from components.server.program_files import program_files
 from components.server.updates import updates
 from components.server.user_data import USER, user_data
 from components.settings.common import Settings, TargetSettings
+from components.settings.https import AUTO
 from components.target import (
     AddressArgs,
     Balancer,
@@ -80,8 +83,10 @@ def build(
     """
     variables = combined(settings.env, env or {})
     target = target_loader.load(settings.target)
+    state = stack_state.read()
     guard = DataGuard(
         stack,
+        state=state,
         target=settings.target,
         names=[f"{stack}-{number}" for number in range(settings.servers)],
         lose_data=settings.lose_data,
@@ -109,6 +114,13 @@ def build(
     volume = builder.volume()
     servers = {f"{stack}-{number}": builder.server(number, volume) for number in range(settings.servers)}
     rollout = builder.rollout_args(release, balancer, volume)
+    certificate = None
+    if settings.tls == AUTO:
+        certificate = Certificate(f"{stack}-0", settings, state)
+        rollout = replace(
+            rollout,
+            restore_certificate=certificate.restore(pulumi.Output.from_input(servers[f"{stack}-0"].instance_id)),
+        )
     entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout, volume)
     health = {
         "path": settings.health_path,
@@ -117,7 +129,16 @@ def build(
         "maintenance": settings.maintenance,
     }
     keys = {"deploy_key": key.private_key, "admin_key": admin.private_key}
-    return _roll_out(stack, servers, entrypoint=entrypoint, args=rollout, volume=volume, health=health, **keys)
+    return _roll_out(
+        stack,
+        servers,
+        entrypoint=entrypoint,
+        args=rollout,
+        volume=volume,
+        certificate=certificate,
+        health=health,
+        **keys,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +245,7 @@ def _roll_out(
     entrypoint: Entrypoint,
     args: RolloutArgs,
     volume: Volume | None,
+    certificate: Certificate | None,
     health: dict[str, Any],
     deploy_key: pulumi.Output[str],
     admin_key: pulumi.Output[str],
@@ -246,6 +268,12 @@ def _roll_out(
         for name, server in servers.items()
     ]
     machine = entrypoint.attach(released, rollout.finished)
+    url = entrypoint.url
+    if certificate:
+        # Visitors, and the authority, reach the server when the address has moved to it.
+        attached = [entrypoint] if isinstance(entrypoint, pulumi.Resource) else []
+        command = rollout.run(f"{stack}-0", certificate.request(entrypoint.address), attached)
+        url = certificate_url(url, command.stdout)
     reached = [
         _output(
             server.name,
@@ -264,7 +292,7 @@ def _roll_out(
             host_key=machine.host_key,
         ) | {"user": machine.admin}
     return Fleet(
-        url=entrypoint.url,
+        url=url,
         release=rollout.release,
         servers=[output | {"user": rollout.admins[output["name"]]} for output in reached],
         new_servers=_new_servers(servers),

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
 
-from components import data_guard, fleet
+from components import fleet, stack_state
 from components.app.source import Release
 from components.settings.common import Settings
 from tests.stack_settings import make_settings
@@ -80,7 +80,7 @@ class Recorder(Mocks):
         return registration.id, {**_outputs(args.name, number), **address, **args.inputs}
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        if args.token == data_guard.READ_STATE:
+        if args.token == stack_state.READ_STATE:
             return {"outputs": self.state}, []
         self.lookups.append(args)
         return _lookup_results(args)[args.token], []

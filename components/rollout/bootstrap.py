@@ -88,7 +88,11 @@ class Bootstrap:
         hooks: pulumi.ResourceHookBinding | None = None,
     ) -> remote.Command:
         """Add a command that waits for all steps so far and for ``depends_on``."""
-        options = pulumi.ResourceOptions(depends_on=[*self.resources, *depends_on], hooks=hooks)
+        options = pulumi.ResourceOptions(
+            depends_on=[*self.resources, *depends_on],
+            hooks=hooks,
+            additional_secret_outputs=["stdout"] if step.secret_output else None,
+        )
         command = self._command(step, self._connection_of(step), options)
         self._resources[step.role] = command
         return command

@@ -73,6 +73,10 @@ class Rollout(pulumi.ComponentResource):
         self.release = _known_after(self.finished, args.release.name)
         self.register_outputs({"release": self.release})
 
+    def run(self, server: str, step: steps.Command, depends_on: Sequence[pulumi.Resource]) -> remote.Command:
+        """Add a command that runs on a server after its release, and after ``depends_on``."""
+        return self._servers[server].run(step, depends_on)
+
     def _release_alone(self, name: str, attach: Attach | None) -> remote.Command:
         """Without a volume that is the release alone. Else the server prepares it, and gets the volume before it."""
         server = self._servers[name]

@@ -35,7 +35,10 @@ class Upload:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Runs ``text`` on a server. ``logging``: the output streams that `up` shows and an error contains."""
+    """Runs ``text`` on a server. ``logging``: the output streams that `up` shows and an error contains.
+
+    With ``secret_output``, its standard output is a secret.
+    """
 
     role: str
     text: pulumi.Input[str]
@@ -44,6 +47,7 @@ class Command:
     # Runs again when one of them changes.
     triggers: tuple[pulumi.Input[str], ...] = ()
     as_admin: bool = False
+    secret_output: bool = False
 
 
 Step = Upload | Command
@@ -68,6 +72,8 @@ class RolloutArgs:
     # Mounts the volume of a single server, whose release is prepared before that. None without a volume.
     mount_command: pulumi.Input[str] | None = None
     volume_id: pulumi.Input[str] | None = None
+    # Gives a single server the certificate that the state keeps. None without HTTPS.
+    restore_certificate: Command | None = None
     # Seconds that one server may need for the start, its health checks, the watch and the stop of older processes.
     server_seconds: int = 0
 
@@ -113,6 +119,7 @@ def before_release(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND
     """The steps of every server after READY and before its release."""
     return [
         *bootstrap_steps(args.host_program, args.configuration, logins=args.logins, configure=configure),
+        *([args.restore_certificate] if args.restore_certificate else []),
         *artifact_steps(args.release),
     ]
 

@@ -67,12 +67,6 @@ class HttpsSettings(AppSettings):
         yield from aliases.conflicts(self.domain, self.aliases)
         if self.tls == OFF:
             return
-        if self.domain is None:
-            yield (
-                ("tls", "domain"),
-                f"tls is {self.tls!r}, but domain is empty, and a certificate needs a name; set it with: pulumi config"
-                " set domain <value>",
-            )
         if len(self.aliases) > MAX_NAMES - 2:
             yield (
                 ("tls", "aliases"),

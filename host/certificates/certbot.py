@@ -91,7 +91,11 @@ def obtain(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) 
     prepare(paths)
     trusted = paths.acme / "authorities.pem"
     files.write(trusted, TRUSTED.read_bytes() + request.root.encode(), 0o644)
-    result = _run(paths, [str(program), *arguments(paths, request, names, anew=anew)], trusted)
+    command = [str(program), *arguments(paths, request, names, anew=anew)]
+    result = _run(paths, command, trusted)
+    # An authority may refuse a request because of its nonce, and certbot repeats it only once.
+    if result.returncode != 0 and "badNonce" in result.stdout + result.stderr:
+        result = _run(paths, command, trusted)
     if result.returncode != 0:
         raise ReleaseError(problem(result.stdout + result.stderr))
 

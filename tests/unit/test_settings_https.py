@@ -83,10 +83,10 @@ def test_a_single_server_on_a_cloud_gets_https(root: Path):
     assert (settings.tls, settings.https, settings.hsts) == ("auto", True, True)
 
 
-def test_https_needs_a_domain(root: Path):
-    [line] = mistake_lines(root, **AWS, tls="auto")
-    assert line.startswith("tls is 'auto', but domain is empty")
-    assert "pulumi config set domain" in line
+def test_https_without_a_domain_is_for_the_address(root: Path):
+    settings = read(root, **AWS, tls="auto")
+    assert settings.https
+    assert certificate_names(settings) == ()
 
 
 @pytest.mark.parametrize("values", [{"servers": 2}, {"balancer": True}])

@@ -1,0 +1,116 @@
+"""The certificate of a single server. It is asked for when visitors reach the server, at the end of `up`.
+
+The state keeps it, with its key and the account at the authority, for a server that replaces this one:
+docs/decisions/0032-the-state-keeps-the-certificate.md
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_command.remote import Logging
+
+from components.app_data import Resource
+from components.rollout.steps import Command
+from components.settings.common import Settings
+from components.settings.tls import certificate_names
+
+# The ends of the commands' names.
+ROLE, KEPT_ROLE = "certificate", "kept-certificate"
+RESTORE = "sudo gantry restore-certificate"
+_COMMAND = "command:remote:Command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the server printed at the end of an earlier `up`. ``stale`` is in seconds since the epoch."""
+
+    stale: float = 0.0
+    https: bool = False
+    archive: Mapping[str, Any] | None = None
+
+
+class Certificate:
+    """The two commands of the server ``name``, whose earlier ones are among the resources of the ``state``."""
+
+    def __init__(self, name: str, settings: Settings, state: Sequence[Resource]) -> None:
+        commands = {resource.name: resource.outputs for resource in state if resource.type == _COMMAND}
+        self._settings = settings
+        self._asked: Mapping[str, Any] = commands.get(f"{name}-{ROLE}", {})
+        self._kept: Mapping[str, Any] = commands.get(f"{name}-{KEPT_ROLE}", {})
+        self._report = report(str(self._asked.get("stdout") or ""))
+
+    def restore(self, instance_id: pulumi.Output[str]) -> Command:
+        """Gives a new server the certificate that the state keeps. It does nothing on a server that has one.
+
+        Its input stays the same as long as the server does, although the state gets newer certificates.
+        """
+        return Command(
+            role=KEPT_ROLE,
+            text=RESTORE,
+            stdin=pulumi.Output.secret(instance_id.apply(self._input_of)),
+            logging=Logging.STDERR,
+            as_admin=True,
+        )
+
+    def _input_of(self, instance_id: str) -> str:
+        triggers: list[Any] = self._kept.get("triggers") or []
+        if triggers[:1] == [instance_id]:
+            return str(self._kept.get("stdin") or "null")
+        return json.dumps(self._report.archive)
+
+    def request(self, address: pulumi.Output[str]) -> Command:
+        """Asks for the certificate. It runs again when the state's is out of date, or something was missing."""
+        settings = self._settings
+        names = certificate_names(settings)
+        words = pulumi.Output.from_input(" ".join(names)) if names else address
+        return Command(
+            role=ROLE,
+            text=pulumi.Output.format("sudo gantry certificate {}", words),
+            stdin=address.apply(
+                lambda address: json.dumps(
+                    {
+                        "address": address,
+                        "directory": settings.acme_directory,
+                        "root": settings.acme_root or "",
+                        "run": self._run(time.time()),
+                    },
+                    indent=1,
+                )
+            ),
+            logging=Logging.STDERR,
+            as_admin=True,
+            secret_output=True,
+        )
+
+    def _run(self, now: float) -> int:
+        """A number that differs from that of the last run if the server should be asked again."""
+        try:
+            last = int(json.loads(str(self._asked.get("stdin")))["run"])
+        except (ValueError, LookupError, TypeError):
+            return 1
+        return last + 1 if now >= self._report.stale else last
+
+
+def report(stdout: str) -> Report:
+    """The report in the output of `gantry certificate`; an empty one for other texts."""
+    try:
+        document: dict[str, Any] = json.loads(stdout)
+        return Report(stale=float(document["stale"]), https=bool(document["https"]), archive=document["archive"])
+    except (ValueError, LookupError, TypeError):
+        return Report()
+
+
+def url(plain: pulumi.Output[str], stdout: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The site's URL: ``plain``, or the same with https if the server's output says that this works."""
+
+    def choose(values: Sequence[str]) -> str:
+        address, printed = values
+        return address.replace("http://", "https://", 1) if report(printed).https else address
+
+    return pulumi.Output.unsecret(pulumi.Output.all(plain, stdout).apply(choose))
