@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import pulumi
 
-from components import stack_state, target_loader, volumes
+from components import described, stack_state, target_loader, volumes
 from components.app.source import Release
 from components.data_guard import DataGuard
 from components.keys import SshKeyPair
@@ -68,7 +68,6 @@ class Fleet:
     balancer: dict[str, Any] | None
     deploy_key: pulumi.Output[str]
     admin_key: pulumi.Output[str]
-    # What `make up` asks the site: path, host (empty: the URL's), status (empty: any 2xx or 3xx) and maintenance.
     health: dict[str, Any]
 
 
@@ -122,12 +121,6 @@ def build(
             restore_certificate=certificate.restore(pulumi.Output.from_input(servers[f"{stack}-0"].instance_id)),
         )
     entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout, volume)
-    health = {
-        "path": settings.health_path,
-        "host": settings.domain,
-        "status": settings.health_status,
-        "maintenance": settings.maintenance,
-    }
     keys = {"deploy_key": key.private_key, "admin_key": admin.private_key}
     return _roll_out(
         stack,
@@ -136,7 +129,7 @@ def build(
         args=rollout,
         volume=volume,
         certificate=certificate,
-        health=health,
+        health=described.health(settings),
         **keys,
     )
 
@@ -275,7 +268,7 @@ def _roll_out(
         command = rollout.run(f"{stack}-0", certificate.request(entrypoint.address), attached)
         url = certificate_url(url, command.stdout)
     reached = [
-        _output(
+        described.machine(
             server.name,
             address=server.connection.host,
             instance_id=server.instance_id,
@@ -285,7 +278,7 @@ def _roll_out(
     ]
     balancer = None
     if machine:
-        balancer = _output(
+        balancer = described.machine(
             f"{stack}-balancer",
             address=entrypoint.address,
             instance_id=machine.instance_id,
@@ -295,25 +288,10 @@ def _roll_out(
         url=url,
         release=rollout.release,
         servers=[output | {"user": rollout.admins[output["name"]]} for output in reached],
-        new_servers=_new_servers(servers),
+        new_servers=described.new_servers(servers),
         reached_servers=reached,
         balancer=balancer,
         deploy_key=deploy_key,
         admin_key=admin_key,
         health=health,
     )
-
-
-def _new_servers(servers: Mapping[str, Server]) -> list[dict[str, Any]]:
-    """The servers' outputs before the rollout."""
-    return [
-        _output(name, address=server.address, instance_id=server.instance_id, host_key=server.connection.host_key)
-        | {"first_host_key": True}
-        for name, server in servers.items()
-    ]
-
-
-def _output(
-    name: str, *, address: pulumi.Input[str], instance_id: pulumi.Output[str], host_key: pulumi.Input[str] | None
-) -> dict[str, Any]:
-    return {"name": name, "address": address, "instance_id": instance_id, "host_key": host_key}

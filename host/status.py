@@ -24,7 +24,22 @@ def status(paths: Paths) -> dict[str, Any]:
         "processes": processes.running() if name else [],
         "kept": state.kept_releases(paths),
         "updates": updates.report(paths, time.time()),
+        "certificate": _certificate(paths),
         "history": history.last_entries(paths, SHOWN_ENTRIES),
+    }
+
+
+def _certificate(paths: Paths) -> dict[str, Any] | None:
+    """None if the site shall have no certificate. ``late`` says that its renewal has failed for long."""
+    from host.certificates import issued, obtain
+
+    if (known := obtain.known(paths)) is None:
+        return None
+    certificate = issued.read(paths.certificate)
+    return {
+        "lines": obtain.lines(paths, known),
+        "late": bool(certificate and certificate.is_late(time.time())),
+        "problem": known.problem,
     }
 
 
@@ -41,6 +56,9 @@ def text(report: dict[str, Any]) -> str:
         lines.append(f"other processes: {' '.join(report['processes'])}")
     if report["updates"]:
         lines.append(f"security updates: {report['updates']}")
+    if certificate := report["certificate"]:
+        lines += ["WARNING: the certificate ends soon, and wasn't renewed"] if certificate["late"] else []
+        lines += certificate["lines"]
     lines.append(f"kept: {' '.join(report['kept']) or 'none'}")
     lines += [_line(entry) for entry in reversed(report["history"])]
     return "\n".join(lines)

@@ -67,6 +67,15 @@ def install(paths: Paths) -> bool:
     return True
 
 
+def serve_again(paths: Paths) -> None:
+    """Write the part of the site for the present certificate again, and reload Nginx. Raises ReleaseError.
+
+    The caller holds the server's lock.
+    """
+    _serve(paths, paths.certificate.readlink())
+    _reload(paths)
+
+
 def _serve(paths: Paths, folder: Path | None) -> None:
     if folder is None:
         paths.certificate.unlink(missing_ok=True)

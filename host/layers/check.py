@@ -10,7 +10,7 @@ from typing import Any
 from host import configure, lock, updates
 from host.console import say
 from host.errors import ReleaseError
-from host.layers import app, balancer, firewall, machine, nginx
+from host.layers import app, balancer, certificate, firewall, machine, nginx
 from host.layers import updates as updates_layer
 from host.layers.finding import Finding
 from host.paths import Paths
@@ -94,6 +94,7 @@ def walk(paths: Paths, seconds: float) -> Iterator[Finding]:
         yield from balancer.findings(paths, seconds)
     else:
         yield from app.findings(paths, seconds, nginx_runs=not found.problem)
+        yield from certificate.findings(paths)
     if edited := configure.edited(paths):
         yield Finding(layer="files", note=f"edited since the last `make up`: {', '.join(edited)}")
     yield machine.disk(paths)

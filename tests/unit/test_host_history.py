@@ -116,11 +116,14 @@ def test_the_status_for_people_has_the_newest_release_first_with_one_line_of_its
     new = {**entry, "release": "b", "source": "console", "result": "failed", "reason": "a fault", "revision": "v2"}
     report = {"release": "a", "active": True, "since": "2026-01-02T03:04:06Z", "processes": ["worker"]}
     report |= {"deployment": "a-1", "proven": "b-1", "kept": ["a"], "history": [old, new], "updates": "not run yet"}
+    report["certificate"] = {"lines": ["HTTPS for a.example until tomorrow"], "late": True, "problem": ""}
     assert status.text(report).splitlines() == [
         "release a is serving since 2026-01-02T03:04:06Z",
         "on probation: rolls back to b unless it is confirmed",
         "other processes: worker",
         "security updates: not run yet",
+        "WARNING: the certificate ends soon, and wasn't renewed",
+        "HTTPS for a.example until tomorrow",
         "kept: a",
         "2026-01-02T03:04:05Z  b (v2)    1.50 s  by ada from console  failed: a fault",
         "2026-01-02T03:04:05Z  a    1.50 s  by ada from 192.0.2.7  serving",
@@ -139,6 +142,7 @@ def test_the_status_of_a_server_without_a_release(paths: Paths):
         "kept": [],
         "history": [],
         "updates": "",
+        "certificate": None,
     }
     assert report == empty
     assert status.text(report) == "no release yet\nkept: none"

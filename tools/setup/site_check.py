@@ -54,6 +54,15 @@ class Site:
     host: str
     status: int | None = None
     maintenance: bool = False
+    # Certificates (PEM) that are trusted besides those of this computer.
+    roots: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Checks the site's certificate."""
+        context = ssl.create_default_context()
+        if self.roots:
+            context.load_verify_locations(cadata=self.roots)
+        return context
 
     def fault(self) -> Fault | None:
         """Asks once. Returns what is wrong with the answer, or None."""
@@ -75,7 +84,7 @@ class Site:
         secure = parts.scheme == "https"
         address, port = parts.hostname or "", parts.port or (443 if secure else 80)
         connection = (
-            http.client.HTTPSConnection(address, port, timeout=ANSWER_SECONDS, context=ssl.create_default_context())
+            http.client.HTTPSConnection(address, port, timeout=ANSWER_SECONDS, context=self.context())
             if secure
             else http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
         )
@@ -123,6 +132,7 @@ def site_of(outputs: Mapping[str, Any]) -> Site | None:
         host=health.get("host") or urlsplit(url).netloc,
         status=health.get("status"),
         maintenance=bool(health.get("maintenance")),
+        roots=health.get("roots") or "",
     )
 
 

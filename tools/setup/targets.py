@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from components.local.volume_store import DELETE_STORAGE
 from tools.recover import command as recovering
-from tools.setup import backend, failure, lost_data, site_check, stack_state
+from tools.setup import backend, certificate_check, failure, lost_data, site_check, stack_state
 from tools.setup.debian_packages import LOCAL_TARGET, TESTS, install_packages
 from tools.setup.engine_env import for_command
 from tools.setup.engine_events import VARIABLES, events
@@ -222,7 +222,18 @@ def _check_site(
         machines=lambda: site_check.machines_of(outputs),
         look=lambda machine: site_check.over_ssh(_outputs(pulumi, stack, env, "--show-secrets"))(machine),
     )
-    return (0, [*lines, url]) if answers else (1, lines)
+    if not answers:
+        return 1, lines
+    first = site_check.machines_of(outputs)[0]
+    lines.append(
+        certificate_check.warning(
+            site,
+            stack,
+            first.name,
+            last_error=lambda: certificate_check.error_of(first, _outputs(pulumi, stack, env, "--show-secrets")),
+        )
+    )
+    return 0, [*lines, url]
 
 
 def recover(stack: str, environ: Mapping[str, str], file: str | None = None) -> int:

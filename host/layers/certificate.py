@@ -1,0 +1,38 @@
+"""The certificate: whether it is there, how long it lasts, and the last error of the request for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from host.certificates import issued, obtain, serving
+from host.layers import listeners
+from host.layers.finding import Finding
+from host.paths import Paths
+
+LAYER = "certificate"
+PORT = 443
+
+
+def findings(paths: Paths) -> Iterator[Finding]:
+    """Without a certificate, the site serves HTTP, so that is a note. A late renewal is broken."""
+    known = obtain.known(paths)
+    if known is None:
+        return
+    certificate, now = issued.read(paths.certificate), time.time()
+    text = "; ".join(obtain.lines(paths, known))
+    if certificate and not listeners.on(PORT):
+        yield Finding(
+            layer=LAYER,
+            problem=f"there is a certificate, but nothing listens on port {PORT}",
+            remedy="sudo gantry check --repair",
+            repair=lambda: serving.serve_again(paths),
+        )
+    elif certificate and certificate.is_late(now):
+        yield Finding(
+            layer=LAYER,
+            problem=f"it ends soon, and wasn't renewed: {text}",
+            remedy="correct the cause, then: sudo gantry renew-certificate --now",
+        )
+    else:
+        yield Finding(layer=LAYER, note=text)

@@ -1,0 +1,85 @@
+"""Warns after `make up` if the site's certificate ends soon: authorities send no mails about that any more."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from components import ssh
+from tools.login import login_to
+from tools.setup.site_check import Machine, Site
+
+ANSWER_SECONDS, SSH_SECONDS = 5.0, 20.0
+# A server warns at the same part: host/certificates/issued.py.
+WARNING_PART = 1 / 5
+STATUS = ["sudo", "gantry", "status", "--json"]
+DAY_SECONDS = 24 * 3600
+
+# The last error of a server's requests for a certificate, empty if it knows none.
+LastError = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Validity:
+    """When a certificate begins and ends, in seconds since the epoch."""
+
+    begins: float
+    ends: float
+
+    def is_late(self, now: float) -> bool:
+        return self.ends - now < (self.ends - self.begins) * WARNING_PART
+
+
+def warning(site: Site, stack: str, server: str, last_error: LastError, now: float | None = None) -> str:
+    """The warning, or an empty text. ``last_error`` is called only if there is one."""
+    now = time.time() if now is None else now
+    validity = _validity(site)
+    if validity is None or not validity.is_late(now):
+        return ""
+    error = last_error()
+    return (
+        f"warning: the certificate of {site.url} ends in {_span(validity.ends - now)}, and wasn't renewed"
+        f"{f': {error}' if error else ''}\n  To see more: bin/ssh --stack {stack} {server} sudo gantry status"
+    )
+
+
+def _validity(site: Site) -> Validity | None:
+    """That of the certificate that the site shows; None without HTTPS, or without a trusted certificate."""
+    parts = urlsplit(site.url)
+    if parts.scheme != "https":
+        return None
+    host = parts.hostname or ""
+    try:
+        with (
+            socket.create_connection((host, parts.port or 443), timeout=ANSWER_SECONDS) as connection,
+            site.context().wrap_socket(connection, server_hostname=host) as secure,
+        ):
+            shown: Mapping[str, Any] = secure.getpeercert() or {}
+    except OSError:
+        # The check of the site says what is wrong.
+        return None
+    return Validity(*(ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter")))
+
+
+def _span(seconds: float) -> str:
+    if seconds < 2 * DAY_SECONDS:
+        return f"{max(0, seconds) / 3600:.0f} hours"
+    return f"{seconds / DAY_SECONDS:.0f} days"
+
+
+def error_of(machine: Machine, outputs: Mapping[str, Any]) -> str:
+    """What `gantry status` says about the last request for a certificate; empty if it can't be asked."""
+    try:
+        result = ssh.run(login_to(vars(machine), outputs), STATUS, timeout=SSH_SECONDS)
+        status: dict[str, Any] = json.loads(result.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""
+    certificate: dict[str, Any] = status.get("certificate") or {}
+    return str(certificate.get("problem") or "")
