@@ -16,7 +16,7 @@ from components.data_guard import DataGuard
 from components.keys import SshKeyPair
 from components.rollout import login
 from components.rollout.bootstrap import NewServer
-from components.rollout.certificate import Certificate
+from components.rollout.certificate import Certificate, with_default
 from components.rollout.certificate import url as certificate_url
 from components.rollout.login import Logins
 from components.rollout.rollout import ReleasedServer, Rollout
@@ -83,6 +83,7 @@ def build(
     variables = combined(settings.env, env or {})
     target = target_loader.load(settings.target)
     state = stack_state.read()
+    settings = with_default(settings, state)
     guard = DataGuard(
         stack,
         state=state,

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
 from pulumi_command.remote import Logging
 
-from components.app_data import Resource
+from components.app_data import Resource, servers_in
 from components.rollout.steps import Command
 from components.settings.common import Settings
+from components.settings.https import AUTO
 from components.settings.tls import certificate_names
 
 # The ends of the commands' names.
@@ -33,6 +34,28 @@ class Report:
     stale: float = 0.0
     https: bool = False
     archive: Mapping[str, Any] | None = None
+
+
+def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
+    """The settings with ``tls: auto`` if they leave it open and the stack is a new one with a single cloud server.
+
+    An existing stack stays as it is. The user learns how to change it, and also if HTTPS ends with a balancer.
+    """
+    has_certificate = any(resource.name.endswith(f"-{ROLE}") for resource in state if resource.type == _COMMAND)
+    if settings.balancer and has_certificate and not settings.https:
+        pulumi.log.warn(
+            "this site has HTTPS, and will have only HTTP: the balancer has no certificate. It gets one with the"
+            " settings domain and zone: pulumi config set zone <value>"
+        )
+    if settings.tls is not None or settings.balancer or settings.target == "local":
+        return settings
+    if has_certificate or not servers_in(state):
+        return replace(settings, tls=AUTO)
+    pulumi.log.info(
+        "this site has only HTTP. For HTTPS, with a certificate that renews itself: pulumi config set tls auto (or:"
+        " pulumi config set tls off)"
+    )
+    return settings
 
 
 class Certificate:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from components.settings import linked_paths, proxies, validators, volumes
 from components.settings.declaration import setting
-from components.settings.https import AUTO, OFF, HttpsSettings
+from components.settings.https import AUTO, HttpsSettings
 from host import times
 from host.paths import Paths
 
@@ -178,7 +178,7 @@ class Settings(CommonSettings):
     def https(self) -> bool:
         """Whether visitors use HTTPS: to a balancer with a certificate, or to a server with one."""
         by_balancer = self.balancer and bool(self.domain) and self.target_settings.balancer_has_https
-        return by_balancer or self.tls != OFF
+        return by_balancer or self.tls == AUTO
 
     def conflicts(self) -> Iterator[Conflict]:
         """Mistakes between all these settings, except those that only the target knows."""

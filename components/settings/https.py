@@ -30,11 +30,10 @@ class HttpsSettings(AppSettings):
         secret="refused",
         command=aliases.SET_COMMAND,
     )
-    tls: str = setting(
-        validators.one_of((AUTO, OFF)),
-        default=OFF,
+    tls: str | None = setting(
+        validators.optional(validators.one_of((AUTO, OFF))),
         example=AUTO,
-        help="HTTPS of a server without a balancer: auto gets certificates from acmeDirectory and renews them.",
+        help="HTTPS of a single server: auto, with a certificate from acmeDirectory, or off. Unset: auto if it is new.",
         group=GROUP,
         secret="refused",
     )
@@ -65,7 +64,7 @@ class HttpsSettings(AppSettings):
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Mistakes between these settings. The first key of each is the one to sort by."""
         yield from aliases.conflicts(self.domain, self.aliases)
-        if self.tls == OFF:
+        if self.tls != AUTO:
             return
         if len(self.aliases) > MAX_NAMES - 2:
             yield (

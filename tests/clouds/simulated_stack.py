@@ -67,7 +67,8 @@ def another_provider(cloud: SimulatedCloud) -> Iterator[None]:
 def new_stack(target: str, folder: Path, program: Path = ROOT, /, **settings: object) -> Stack:
     """A stack of a Pulumi ``program`` that isn't up yet. None removes a setting."""
     folder.mkdir(exist_ok=True)
-    defaults = {"target": target, "sshFrom": [f"{OPERATOR}/32"]}
+    # No authority could reach these machines. The dev stack's default is the same.
+    defaults = {"target": target, "sshFrom": [f"{OPERATOR}/32"], "tls": "off"}
     if program == ROOT:
         defaults |= {"app": "examples/rocket", "healthPath": "/healthz"}
     return Stack("sim", folder, {**defaults, **SETTINGS_OF_CLOUDS[target], **settings}, project=program)
