@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,20 +14,17 @@ from components.server.limits import (
     log_files,
     log_links,
     nginx_files,
-    site_values,
     unlimited_rules,
 )
+from components.server.site import site
 from components.server.templates import render, text
 from components.settings.common import Settings
 from components.ssh import DEPLOY
-from host import assets, ports, run_prefix, swap, systemd, times, web_server
+from host import ports, run_prefix, swap, systemd, times, web_server
 from host.health_check import DEFAULT_HOST
-from host.nginx_limits import MAX_UPLOAD_MB
 from host.packages.isolation import BUILD_USER
 from host.paths import Paths
 
-# The Retry-After header of the maintenance page.
-MAINTENANCE_RETRY_SECONDS = 300
 PATHS = Paths()
 WEB_UNIT = str(PATHS.units / systemd.WEB_UNIT.format(""))
 
@@ -67,7 +63,7 @@ def configuration(
     """
     return Configuration(
         files={
-            str(PATHS.site): _site(settings, balancer),
+            str(PATHS.site): site(settings, balancer),
             str(PATHS.firewall): _firewall(settings),
             **_firewall_rules(balancer),
             **unlimited_rules(limits(settings), balancer),
@@ -238,36 +234,3 @@ def _scripts() -> dict[str, str]:
         str(PATHS.steady_script): text("steady.sh"),
         **{str(PATHS.prefixes / tool): prefix for tool in run_prefix.TOOLS},
     }
-
-
-def _site(settings: Settings, balancer: Sequence[str]) -> str:
-    return render(
-        "site.nginx.conf.j2",
-        domain=settings.domain,
-        paths=PATHS,
-        asset_name=assets.NAME,
-        max_upload=f"{MAX_UPLOAD_MB}m",
-        balancer=balancer,
-        # A balancer always sends HTTP to the server. Only its header tells whether the visitor uses HTTPS.
-        scheme="$visitors_scheme" if balancer or settings.trusted_proxies else "$scheme",
-        **site_values(limits(settings)),
-        requests_per_second=settings.requests_per_second,
-        burst=times.BURST_SECONDS * (settings.requests_per_second or 0),
-        https=settings.https,
-        candidate_port=ports.CANDIDATE_PORT,
-        maintenance=settings.maintenance,
-        health_path=settings.health_path,
-        health_pattern=_quoted_pattern(settings.health_path),
-        retry_after=MAINTENANCE_RETRY_SECONDS,
-        idle_seconds=times.SERVER_IDLE_SECONDS,
-        app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
-        app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
-        log_flush_milliseconds=times.LOG_FLUSH_MILLISECONDS,
-    )
-
-
-def _quoted_pattern(path: str) -> str:
-    """A regular expression for exactly ``path``, to stand between double quotes in a file of Nginx."""
-    # Between the quotes, Nginx itself reads these two characters and a backslash before one of them.
-    special = {'"': r"\x22", "\\": r"\x5c"}
-    return "".join(special.get(character) or re.escape(character) for character in path)

@@ -12,6 +12,7 @@ from tests.stack_settings import make_settings
 FOLDER = Path(__file__).parent / "golden"
 COMMAND = "python3 -m tests.unit.golden_files"
 BALANCER = ("10.77.0.0/24",)
+ALIASES = {"shop.example.net": "redirect", "app.example.net": "serve"}
 
 
 def rendered_files() -> dict[str, str]:
@@ -19,6 +20,8 @@ def rendered_files() -> dict[str, str]:
     return {
         "site-single.txt": _file(PATHS.site),
         "site-domain.txt": _file(PATHS.site, domain="example.org"),
+        "site-aliases.txt": _file(PATHS.site, domain="example.org", aliases=ALIASES),
+        "site-tls.txt": _file(PATHS.site, domain="example.org", tls="auto", hsts=True, maintenance=True),
         "site-balanced.txt": _file(PATHS.site, balancer=BALANCER, domain="example.org"),
         "site-https.txt": _https_file(PATHS.site),
         "site-maintenance.txt": _file(PATHS.site, maintenance=True),

@@ -123,6 +123,7 @@ def test_every_variable_of_a_site_is_defined(name: str):
         for word in (directive.words[:-1] if directive in definitions else directive.words)
     ]
     defined |= {f"${name}" for name in re.findall(r"\(\?<(\w+)>", " ".join(words))}
+    defined |= {directive.words[1] for directive in directives if directive.words[0] == "set"}
     used = set(re.findall(r"\$\w+", " ".join(words)))
     used_headers = {variable for variable in used if variable.startswith("$http_")}
     assert used - defined - used_headers - NGINX_VARIABLES == set()
@@ -133,9 +134,11 @@ def test_every_variable_of_a_site_is_defined(name: str):
     ("name", "names"),
     [
         ("site-single.txt", [["_"]]),
-        ("site-domain.txt", [["www.example.org"], ["example.org"]]),
-        ("site-balanced.txt", [["www.example.org"], ["example.org"]]),
-        ("site-https.txt", [["www.example.org"], ["example.org"]]),
+        ("site-domain.txt", [["example.org"]]),
+        ("site-aliases.txt", [["example.org"]]),
+        ("site-tls.txt", [["example.org"]]),
+        ("site-balanced.txt", [["example.org"]]),
+        ("site-https.txt", [["example.org"]]),
         ("site-maintenance.txt", [["_"]]),
         ("site-balanced-maintenance.txt", [["_"]]),
     ],

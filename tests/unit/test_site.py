@@ -12,6 +12,7 @@ from components.server.configuration import configuration
 from host.paths import Paths
 from host.times import MOVED_SECONDS, WATCH_INTERVAL_SECONDS
 from tests.stack_settings import balancer_files, make_settings
+from tests.unit.test_golden import parse_nginx, servers_of
 
 SITE = "/etc/nginx/sites-available/gantry"
 RULES = "/etc/gantry/firewall"
@@ -28,6 +29,18 @@ def site(*balancer: str, **changes: Any) -> str:
     return files(*balancer, **changes)[SITE]
 
 
+def map_of(text: str, variable: str) -> list[str]:
+    """The lines of the map that sets a variable."""
+    [body] = re.findall(rf"^map [^\n]* \{variable} \{{\n(.*?)^\}}", text, re.DOTALL | re.MULTILINE)
+    return [line.strip() for line in body.splitlines()]
+
+
+def names_of(text: str) -> dict[str, str]:
+    """How each name is answered."""
+    lines = [re.fullmatch(r'"~\^(.*)\\z" (\w+);', line) for line in map_of(text, "$kind_of_host")]
+    return {match[1].replace("\\", ""): match[2] for match in lines if match}
+
+
 def closed_maps(text: str) -> dict[str, str]:
     """The bodies of the maps that decide who gets the maintenance page, by the variable that each one tests."""
     return dict(re.findall(r"^map (\"[^\"]*\"|[^\"\s]+) \$closed\w* \{(.*?)^\}", text, re.DOTALL | re.MULTILINE))
@@ -35,15 +48,98 @@ def closed_maps(text: str) -> dict[str, str]:
 
 def test_www_is_redirected_permanently_to_the_bare_domain():
     text = site(domain="rocket.test")
-    assert "server_name www.rocket.test;" in text
+    assert names_of(text) == {"rocket.test": "site", "www.rocket.test": "moved"}
     assert "return 301 $scheme://rocket.test$port_of_host$request_uri;" in text
+
+
+def test_aliases_are_served_or_redirected_and_other_names_are_misdirected():
+    text = site(
+        domain="rocket.test", aliases={"b.test": "serve", "a.test": "redirect", "long-" * 40 + "c.test": "serve"}
+    )
+    assert names_of(text) == {
+        "rocket.test": "site", "b.test": "site", "long-" * 40 + "c.test": "site", "www.rocket.test": "moved",
+        "a.test": "moved",
+    }  # fmt: skip
+    # A table of plain names would have room for about 50 letters, and Nginx wouldn't start.
+    assert all(line.strip().startswith(('"~^', "default other;")) for line in map_of(text, "$kind_of_host"))
 
 
 def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
     text = site()
     assert "server_name _;" in text
-    assert "301" not in text
-    assert "www" not in text
+    for word in ("301", "421", "308", "www", "ssl", "Strict-Transport-Security", "kind_of_host"):
+        assert word not in text
+
+
+def test_any_name_is_right_for_challenges_and_for_requests_of_this_server_and_of_its_balancer():
+    """The digits are those of a challenge, of a request of this server, and of a check of the balancer."""
+    for balancer, digits in (((), "00"), (("10.0.0.9",), "000")):
+        text = site(*balancer, domain="rocket.test")
+        checks = "$balancers_check" if balancer else ""
+        assert f'map "$is_challenge$is_own_request{checks}$kind_of_host" $is_misdirected {{' in text
+        assert map_of(text, "$is_misdirected") == ['default "";', f"{digits}other 1;"]
+    assert map_of(text, "$is_own_request") == ["default 0;", '"127.0.0.1 127.0.0.1" 1;', '"::1 ::1" 1;']
+    assert f"map {ADDRESSES} $is_own_request {{" in text
+    assert map_of(text, "$is_moved") == ['default "";', "0moved 1;"]
+
+
+TLS: dict[str, Any] = {"domain": "rocket.test", "tls": "auto"}
+
+
+def test_a_server_with_https_redirects_visitors_who_use_http_but_no_challenge_and_no_request_of_its_own():
+    text = site(**TLS)
+    assert 'map "$is_challenge$is_own_request$https_works$usual_scheme" $is_insecure {' in text
+    assert map_of(text, "$is_insecure") == ['default "";', "001http 1;"]
+    order = ['set $https_works "";', "include /etc/gantry/https.conf;", "return 421;", "return 308 ", "return 301 "]
+    positions = [text.index(line) for line in order]
+    assert positions == sorted(positions)
+    assert "return 308 https://$host$request_uri;" in text
+
+
+def test_the_host_programs_checks_and_trusted_proxies_say_which_scheme_visitors_use():
+    assert map_of(site(**TLS), "$usual_scheme") == ["default $scheme;", "1https https;"]
+    assert "proxy_set_header X-Forwarded-Proto $usual_scheme;" in site(**TLS)
+    behind_proxy = site(**TLS, trusted_proxies=("192.0.2.0/24",))
+    assert map_of(behind_proxy, "$visitors_scheme") == ["default $usual_scheme;", "1https https;"]
+    assert "$https_works$visitors_scheme" in behind_proxy
+    plain_proxy = site(domain="rocket.test", trusted_proxies=("192.0.2.0/24",))
+    assert map_of(plain_proxy, "$visitors_scheme") == ["default $scheme;", "1https https;"]
+
+
+def test_the_protocols_ciphers_and_groups_are_those_of_mozillas_intermediate_level():
+    text = site(**TLS)
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in text
+    [ciphers] = re.findall(r"ssl_ciphers (\S+);", text)
+    assert len(ciphers.split(":")) == 6
+    assert all(re.fullmatch(r"ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)-\w+", name) for name in ciphers.split(":"))
+    assert "ssl_ecdh_curve X25519MLKEM768:X25519:prime256v1:secp384r1;" in text
+    assert "stapling on" not in text
+
+
+def test_challenges_are_files_and_the_app_gets_requests_for_others():
+    text = site(**TLS, maintenance=True)
+    location = r"location \^~ /\.well-known/acme-challenge/ \{\s+root /var/lib/gantry-acme/challenges;"
+    assert re.search(location + r"\s+default_type text/plain;\s+try_files \$uri @app;\s+\}", text)
+    assert "gantry-acme" not in site(domain="rocket.test")
+
+
+def test_every_answer_over_https_has_the_header_of_hsts_if_that_is_set():
+    balanced = {"domain": "rocket.test", "balancer": True, "target": "aws", "zone": "rocket.test"}
+    for text, scheme in (
+        (site(**TLS, hsts=True, maintenance=True), "$usual_scheme"),
+        (site("10.0.0.1", **balanced, hsts=True, maintenance=True), "$visitors_scheme"),
+    ):
+        assert f"map {scheme} $transport_security {{" in text
+        assert map_of(text, "$transport_security") == ['default "";', 'https "max-age=63072000";']
+        header = ["add_header", "Strict-Transport-Security", "$transport_security", "always"]
+        server = servers_of(parse_nginx(text))[-1]
+        blocks = [server, *server.walk()]
+        with_headers = [block for block in blocks if any(line.words[0] == "add_header" for line in block.block)]
+        assert len(with_headers) == 4
+        # A block with such a directive has none of the blocks around it.
+        assert all(header in [line.words for line in block.block] for block in with_headers)
+        assert "proxy_hide_header Strict-Transport-Security;" in text
+    assert "Strict-Transport-Security" not in site(**TLS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Nginx's site on a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from components.server.limits import limits, site_values
+from components.server.templates import render
+from components.settings import aliases
+from components.settings.common import Settings
+from components.settings.https import OFF
+from host import assets, ports, times
+from host.nginx_limits import MAX_UPLOAD_MB
+from host.paths import Paths
+
+# The Retry-After header of the maintenance page.
+MAINTENANCE_RETRY_SECONDS = 300
+# Of TLS 1.2: https://ssl-config.mozilla.org/guidelines/6.0.json, "intermediate". OpenSSL chooses those of TLS 1.3.
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
+# Two years, as Mozilla recommends.
+HSTS_SECONDS = 63072000
+PATHS = Paths()
+
+
+def site(settings: Settings, balancer: Sequence[str]) -> str:
+    """The text of the site. ``balancer`` has the addresses and ranges of a balancer."""
+    return render(
+        "site.nginx.conf.j2",
+        domain=settings.domain,
+        paths=PATHS,
+        asset_name=assets.NAME,
+        max_upload=f"{MAX_UPLOAD_MB}m",
+        balancer=balancer,
+        scheme=_scheme(settings, balancer),
+        served_names=_patterns(settings, aliases.SERVE),
+        moved_names=_patterns(settings, aliases.REDIRECT),
+        tls=settings.tls != OFF,
+        ciphers=":".join(CIPHERS),
+        hsts=settings.hsts,
+        hsts_seconds=HSTS_SECONDS,
+        **site_values(limits(settings)),
+        requests_per_second=settings.requests_per_second,
+        burst=times.BURST_SECONDS * (settings.requests_per_second or 0),
+        https=settings.https,
+        candidate_port=ports.CANDIDATE_PORT,
+        maintenance=settings.maintenance,
+        health_path=settings.health_path,
+        health_pattern=_quoted_pattern(settings.health_path),
+        retry_after=MAINTENANCE_RETRY_SECONDS,
+        idle_seconds=times.SERVER_IDLE_SECONDS,
+        app_idle_milliseconds=times.APP_IDLE_MILLISECONDS,
+        app_connection_milliseconds=times.APP_CONNECTION_MILLISECONDS,
+        log_flush_milliseconds=times.LOG_FLUSH_MILLISECONDS,
+    )
+
+
+def _scheme(settings: Settings, balancer: Sequence[str]) -> str:
+    """Nginx's variable with the scheme that the visitor uses."""
+    if balancer or settings.trusted_proxies:
+        # They may send HTTP to the server. Only their header tells whether the visitor uses HTTPS.
+        return "$visitors_scheme"
+    return "$scheme" if settings.tls == OFF else "$usual_scheme"
+
+
+def _patterns(settings: Settings, choice: str) -> list[str]:
+    """Regular expressions for the names that the app answers under, or for those that are redirected to the domain."""
+    own = [settings.domain] if choice == aliases.SERVE else [f"www.{settings.domain}"]
+    further = sorted(name for name, chosen in settings.aliases.items() if chosen == choice)
+    return [re.escape(name) for name in filter(None, [*own, *further])]
+
+
+def _quoted_pattern(path: str) -> str:
+    """A regular expression for exactly ``path``, to stand between double quotes in a file of Nginx."""
+    # Between the quotes, Nginx itself reads these two characters and a backslash before one of them.
+    special = {'"': r"\x22", "\\": r"\x5c"}
+    return "".join(special.get(character) or re.escape(character) for character in path)
