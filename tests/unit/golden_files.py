@@ -21,6 +21,7 @@ def rendered_files() -> dict[str, str]:
         "site-single.txt": _file(PATHS.site),
         "site-domain.txt": _file(PATHS.site, domain="example.org"),
         "site-aliases.txt": _file(PATHS.site, domain="example.org", aliases=ALIASES),
+        "site-tls-address.txt": _file(PATHS.site, tls="auto"),
         "site-tls.txt": _file(PATHS.site, domain="example.org", tls="auto", hsts=True, maintenance=True),
         "site-balanced.txt": _file(PATHS.site, balancer=BALANCER, domain="example.org"),
         "site-https.txt": _https_file(PATHS.site),

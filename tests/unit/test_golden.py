@@ -136,6 +136,7 @@ def test_every_variable_of_a_site_is_defined(name: str):
         ("site-single.txt", [["_"]]),
         ("site-domain.txt", [["example.org"]]),
         ("site-aliases.txt", [["example.org"]]),
+        ("site-tls-address.txt", [["_"]]),
         ("site-tls.txt", [["example.org"]]),
         ("site-balanced.txt", [["example.org"]]),
         ("site-https.txt", [["example.org"]]),

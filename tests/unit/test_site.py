@@ -96,6 +96,12 @@ def test_a_server_with_https_redirects_visitors_who_use_http_but_no_challenge_an
     assert "return 308 https://$host$request_uri;" in text
 
 
+def test_a_server_without_a_domain_may_have_https_under_its_address():
+    text = site(tls="auto")
+    assert "return 308 https://$host$request_uri;" in text
+    assert "421" not in text and "301" not in text
+
+
 def test_the_host_programs_checks_and_trusted_proxies_say_which_scheme_visitors_use():
     assert map_of(site(**TLS), "$usual_scheme") == ["default $scheme;", "1https https;"]
     assert "proxy_set_header X-Forwarded-Proto $usual_scheme;" in site(**TLS)
