@@ -18,7 +18,7 @@ from host.paths import Paths
 
 FIREWALL = str(Paths().firewall)
 # The path of a file tells which service reads it.
-NGINX_PREFIXES = ("/etc/nginx/", str(Paths().nginx_limits))
+NGINX_PREFIXES = ("/etc/nginx/", str(Paths().nginx_limits), str(Paths().https_listener))
 UNIT_PREFIXES = ("/etc/systemd/",)
 # A reload of Nginx reads its configuration, but systemd applies these files only when it starts Nginx.
 NGINX_UNIT_PREFIXES = (f"{Paths().unit_drop_ins(systemd.NGINX)}/",)
