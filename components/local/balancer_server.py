@@ -65,6 +65,7 @@ def configuration(
                 # It stands behind no other balancer, and each server limits the rate of requests itself.
                 balancer=(),
                 requests_per_second=None,
+                tls=False,
                 **{**site_values(limits), "socket_seconds": times.balancer_idle_seconds(limits.socket_timeout)},
             ),
             str(PATHS.firewall): render("balancer.nft.j2", targets=targets) + firewall(limits),

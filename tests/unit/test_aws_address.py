@@ -29,7 +29,8 @@ def test_the_hook_belongs_to_a_resource_that_outlasts_the_association(single: Re
 def test_every_command_uses_the_elastic_ip_and_waits_for_its_association(single: Recorder):
     address = single.output["url"].removeprefix("http://").rstrip("/")
     commands = [resource for resource in single.registrations if resource.type.startswith("command:remote:")]
-    assert len(commands) == 6
+    # ready, logins, host-program, configure, kept-certificate, artifact, release and certificate.
+    assert len(commands) == 8
     for command in commands:
         assert command.inputs["connection"]["value"]["host"] == address, command.name
         assert command.waits_for(":EipAssociation"), command.name

@@ -22,7 +22,7 @@ def mistake_lines(root: Path, **values: Any) -> list[str]:
 
 def test_without_any_setting_there_are_no_aliases_and_no_https(root: Path):
     settings = read(root)
-    assert (settings.aliases, settings.tls, settings.acme_root, settings.hsts) == ({}, "off", None, False)
+    assert (settings.aliases, settings.tls, settings.acme_root, settings.hsts) == ({}, None, None, False)
     assert settings.acme_directory == "https://acme-v02.api.letsencrypt.org/directory"
     assert not settings.https
 
