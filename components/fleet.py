@@ -267,7 +267,7 @@ def _roll_out(
         # Visitors, and the authority, reach the server when the address has moved to it.
         attached = [entrypoint] if isinstance(entrypoint, pulumi.Resource) else []
         command = rollout.run(f"{stack}-0", certificate.request(entrypoint.address), attached)
-        url = certificate_url(url, command.stdout)
+        url = certificate_url(url, certificate.domain, command.stdout)
     reached = [
         described.machine(
             server.name,

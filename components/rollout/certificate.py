@@ -68,6 +68,10 @@ class Certificate:
         self._kept: Mapping[str, Any] = commands.get(f"{name}-{KEPT_ROLE}", {})
         self._report = report(str(self._asked.get("stdout") or ""))
 
+    @property
+    def domain(self) -> str | None:
+        return self._settings.domain
+
     def restore(self, instance_id: pulumi.Output[str]) -> Command:
         """Gives a new server the certificate that the state keeps. It does nothing on a server that has one.
 
@@ -129,11 +133,16 @@ def report(stdout: str) -> Report:
         return Report()
 
 
-def url(plain: pulumi.Output[str], stdout: pulumi.Output[str]) -> pulumi.Output[str]:
-    """The site's URL: ``plain``, or the same with https if the server's output says that this works."""
+def url(plain: pulumi.Output[str], domain: str | None, stdout: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The site's URL: ``plain``, or that with HTTPS if the server's output says that it works.
+
+    A certificate for a domain isn't valid for the address.
+    """
 
     def choose(values: Sequence[str]) -> str:
         address, printed = values
-        return address.replace("http://", "https://", 1) if report(printed).https else address
+        if not report(printed).https:
+            return address
+        return f"https://{domain}/" if domain else address.replace("http://", "https://", 1)
 
     return pulumi.Output.unsecret(pulumi.Output.all(plain, stdout).apply(choose))

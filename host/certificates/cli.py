@@ -30,7 +30,10 @@ def _certificate(paths: Paths, options: argparse.Namespace) -> None:
     from host.certificates import obtain
     from host.certificates.record import request_of
 
-    request = request_of({**json.load(sys.stdin), "names": options.names})
+    document = json.load(sys.stdin)
+    # It only lets `up` run this command again.
+    document.pop("run", None)
+    request = request_of({**document, "names": options.names})
     result = obtain.obtain(paths, request, wait=options.wait)
     # The program of the stack reads standard output, which has secrets. People see standard error.
     for line in obtain.lines(paths, result):
