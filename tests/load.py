@@ -47,6 +47,7 @@ def load(
     url: str,
     folder: Path,
     *,
+    host: str = "",
     method: str = "POST",
     connections: int = 8,
     seconds: int = 300,
@@ -66,6 +67,7 @@ def load(
         # stopped all of them for five seconds.
         "--timeout=10s",
         f"--script={script}",
+        *(["--header", f"Host: {host}"] if host else []),
         url,
     ]
     results = Load()

@@ -80,7 +80,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for name, text in FILES.items():
         (app / name).write_text(text)
     # One worker on each server starts sooner, and no test here depends on the number of workers.
-    settings = {"app": str(app), "domain": "rocket.test", "healthPath": "/healthz", "servers": 3, "workers": 1}
+    settings = {"app": str(app), "healthPath": "/healthz", "servers": 3, "workers": 1}
     settings["updateWindow"] = f"{hour_in(11)}:00-{hour_in(13)}:00"
     with Stack.temporary("fleet", folder, settings) as stack:
         yield stack

@@ -15,11 +15,13 @@ import pytest
 from components.local import launch
 from host import ports
 from tests.load import load
-from tests.stack import ROOT, Stack, copy_example_app, get, output
+from tests.stack import ROOT, Response, Stack, copy_example_app, output
+from tests.stack import get as send
 from tools.setup import site_check
 
 pytestmark = pytest.mark.machine
 
+DOMAIN = "rocket.test"
 SECRET = "correct-horse-battery-staple"
 RELEASES_UNDER_LOAD = 5
 
@@ -27,7 +29,7 @@ RELEASES_UNDER_LOAD = 5
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("single")
-    settings = {"app": str(copy_example_app(folder)), "domain": "rocket.test", "healthPath": "/healthz"}
+    settings = {"app": str(copy_example_app(folder)), "domain": DOMAIN, "healthPath": "/healthz"}
     with Stack.temporary("single", folder, settings) as stack:
         yield stack
 
@@ -41,7 +43,7 @@ def test_the_page_comes_from_nginx_in_front_of_the_app(url: str):
 def test_the_app_sees_the_clients_address_and_url(url: str):
     with socket.create_connection((host_of(url), 80)) as connection:
         client_address = connection.getsockname()[0]
-    assert json.loads(get(f"{url}visitor", host="rocket.test").text) == {
+    assert json.loads(get(f"{url}visitor").text) == {
         "address": client_address,
         "url": "http://rocket.test/visitor",
     }
@@ -50,6 +52,11 @@ def test_the_app_sees_the_clients_address_and_url(url: str):
 def test_www_is_redirected_permanently_to_the_bare_domain(url: str):
     response = get(f"{url}some/page", host="www.rocket.test")
     assert (response.status, response.headers["Location"]) == (301, "http://rocket.test/some/page")
+
+
+def test_other_names_and_the_servers_address_are_misdirected(url: str):
+    for host in ("other.test", host_of(url), "rocket.test.other.test"):
+        assert send(url, host=host).status == 421
 
 
 def test_only_ssh_and_http_are_reachable(stack: Stack, url: str):
@@ -140,7 +147,7 @@ def test_a_preview_of_an_edit_shows_the_release_alone_with_both_digests(stack: S
 
 
 def test_no_request_fails_over_releases_under_load(stack: Stack, url: str, tmp_path: Path):
-    with load(f"{url}echo", tmp_path, connections=16, pause_ms=0) as requests:
+    with load(f"{url}echo", tmp_path, host=DOMAIN, connections=16, pause_ms=0) as requests:
         for number in range(RELEASES_UNDER_LOAD):
             stack.edit("Hello Mars!", f"Hello Mars {number}!")
             stack.up()
@@ -198,6 +205,10 @@ def test_after_a_reboot_the_server_serves_the_same_page(stack: Stack, url: str):
     stack.ssh("sudo systemctl reboot", check=False)
     time.sleep(2)
     launch.wait_until(lambda: shows(url, "<p>shop</p>"), "the page to return", 60)
+
+
+def get(url: str, host: str = DOMAIN) -> Response:
+    return send(url, host=host)
 
 
 def shows(url: str, text: str) -> bool:
