@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Mapping
 
 from host.certificates import issued
-from host.certificates.issued import CHAIN, KEY
+from host.certificates.issued import CHAIN, KEY, Issued
 from host.paths import Paths
+
+# The authority chooses the names. No other text may get into Nginx's settings.
+_HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
 
 
 def computed_files(paths: Paths, configured: Mapping[str, str]) -> Mapping[str, str]:
     """The content of the file, by its path on a server. Empty if the ``configured`` site doesn't include it."""
     if str(Paths().https_listener) not in configured.get(str(Paths().site), ""):
         return {}
-    certificate = issued.read(paths.certificate)
-    return {str(Paths().https_listener): content(certificate.names if certificate else ())}
+    return {str(Paths().https_listener): content(issued.read(paths.certificate), time.time())}
 
 
-def content(names: Collection[str]) -> str:
-    """The directives for a certificate for ``names``; without names there is none, and the site has only HTTP.
+def content(certificate: Issued | None, now: float) -> str:
+    """The directives for a certificate. Without one, the site has only HTTP.
 
-    The site redirects to HTTPS if ``$https_works`` is set.
+    The site redirects to HTTPS if ``$https_works`` is set, which a certificate that has ended doesn't do.
     """
-    if not names:
+    if certificate is None:
         return "# There is no certificate yet: sudo gantry renew-certificate\n"
-    pattern = "|".join(re.escape(name) for name in sorted(names))
+    hosts = [] if certificate.has_ended(now) else sorted(map(_host, certificate.names))
+    # One expression with a hundred names would be longer than Nginx allows. $host is in lower case, without a port.
+    works = "".join(
+        f'if ($host = "{host}") {{\n    set $https_works 1;\n}}\n' for host in hosts if _HOST.fullmatch(host)
+    )
     folder = Paths().certificate
     return f"""# Written by the host program, for the certificate: host/https_listener.py
 listen 443 ssl default_server backlog=4096;
@@ -33,7 +40,9 @@ listen [::]:443 ssl default_server backlog=4096;
 http2 on;
 ssl_certificate {folder / CHAIN};
 ssl_certificate_key {folder / KEY};
-if ($host ~ "^(?:{pattern})$") {{
-    set $https_works 1;
-}}
-"""
+{works}"""
+
+
+def _host(name: str) -> str:
+    """The name as it stands in a URL."""
+    return f"[{name}]" if ":" in name else name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import ssl
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +47,11 @@ class Issued:
 
 
 def read(folder: Path) -> Issued | None:
-    """The certificate in ``folder``; None if there is none that can be read."""
+    """The certificate in ``folder``; None if there is none that can be read, or if it isn't for the folder's key."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(folder / CHAIN, folder / KEY, password="")
+    except (OSError, ValueError):
+        return None
     # Debian's package of the trusted certificates needs openssl, too.
     command = ["openssl", "x509", "-in", str(folder / CHAIN), "-noout", "-dates", "-dateopt", "iso_8601"]
     result = subprocess.run([*command, "-ext", "subjectAltName"], capture_output=True, text=True)
@@ -57,7 +64,14 @@ def parse(text: str) -> Issued:
     if not begins or not ends:
         raise ValueError("no dates of a certificate")
     names = re.findall(r"(?:DNS|IP Address):([^\s,]+)", text)
-    return Issued(names=frozenset(name.lower() for name in names), begins=_seconds(begins[1]), ends=_seconds(ends[1]))
+    return Issued(names=frozenset(map(_plain, names)), begins=_seconds(begins[1]), ends=_seconds(ends[1]))
+
+
+def _plain(name: str) -> str:
+    """The name in lower case, or the IPv6 address in its short form, as people write it."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(name))
+    return name.lower()
 
 
 def _seconds(text: str) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from host.certificates import certbot, issued
 from host.certificates.issued import CHAIN, KEY
 from host.errors import ReleaseError
 from host.paths import Paths
+from host.waiting import wait_until
 
+ADDRESS = ("127.0.0.1", 443)
 HANDSHAKE_SECONDS = 5.0
+# `nginx -s reload` ends before the new workers accept connections.
+RELOAD_SECONDS = 10.0
 LOCK_SECONDS = 120.0
 HOLDER = "the new certificate"
 
@@ -36,28 +41,29 @@ def live(paths: Paths) -> Path:
 
 
 def install(paths: Paths) -> bool:
-    """Let Nginx serve certbot's newest certificate. Returns False if it did already, or if there is none.
+    """Let Nginx serve certbot's newest certificate. Returns False if it does already, or if there is none that works.
 
     The caller holds the server's lock. Raises ReleaseError, and Nginx serves as before, if it refuses the certificate.
     """
     source = live(paths)
-    try:
-        chain, key = (source / CHAIN).read_bytes(), (source / KEY).read_bytes()
-    except FileNotFoundError:
+    certificate = issued.read(source)
+    if certificate is None or certificate.has_ended(time.time()):
         return False
+    chain, key = (source / CHAIN).read_bytes(), (source / KEY).read_bytes()
     folder = paths.certificates / hashlib.sha256(chain + key).hexdigest()[:12]
     before = paths.certificate.readlink() if paths.certificate.is_symlink() else None
-    if before == folder and not _listener_differs(paths, folder):
+    # A run that was killed may have written the files without reloading Nginx.
+    if before == folder and not _listener_differs(paths, folder) and _shows(_first(chain)):
         return False
     folder.mkdir(parents=True, exist_ok=True)
     paths.certificates.chmod(0o700)
     files.write(folder / CHAIN, chain, 0o644)
     files.write(folder / KEY, key, 0o600)
-    _serve(paths, folder)
     try:
+        _serve(paths, folder)
         _reload(paths)
-        _require_served(chain)
-    except ReleaseError:
+        _require_served(_first(chain))
+    except (ReleaseError, OSError):
         _serve(paths, before)
         _reload(paths)
         raise
@@ -85,8 +91,7 @@ def _serve(paths: Paths, folder: Path | None) -> None:
 
 
 def _listener(folder: Path | None) -> str:
-    certificate = issued.read(folder) if folder else None
-    return https_listener.content(certificate.names if certificate else ())
+    return https_listener.content(issued.read(folder) if folder else None, time.time())
 
 
 def _listener_differs(paths: Paths, folder: Path) -> bool:
@@ -99,18 +104,32 @@ def _reload(paths: Paths) -> None:
         systemd.require("reload-or-restart", "nginx")
 
 
-def _require_served(chain: bytes) -> None:
-    """Raises ReleaseError unless Nginx shows the first certificate of ``chain`` on this server."""
-    first = ssl.PEM_cert_to_DER_cert(chain.decode().partition("-----END CERTIFICATE-----")[0] + _END)
+def _require_served(first: bytes) -> None:
+    """Raises ReleaseError unless Nginx shows the certificate ``first``, in DER, on this server."""
+    if wait_until(lambda: _shows(first), RELOAD_SECONDS):
+        return
     try:
-        shown = _shown_certificate()
+        _shown_certificate()
     except OSError as error:
         raise ReleaseError(f"Nginx doesn't serve HTTPS with the new certificate: {error}") from None
-    if shown != first:
-        raise ReleaseError("Nginx doesn't serve the new certificate: sudo nginx -T shows its configuration")
+    raise ReleaseError(
+        f"port {ADDRESS[1]} has another certificate than the new one: sudo ss -ltnp 'sport = :{ADDRESS[1]}' shows the"
+        " program that has the port, and /var/log/nginx/error.log why Nginx didn't get it"
+    )
 
 
-_END = "-----END CERTIFICATE-----\n"
+def _shows(first: bytes) -> bool:
+    try:
+        return _shown_certificate() == first
+    except OSError:
+        return False
+
+
+def _first(chain: bytes) -> bytes:
+    """The first certificate of the chain, in DER."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    body = chain.decode(errors="replace").partition(begin)[2].partition(end)[0]
+    return ssl.PEM_cert_to_DER_cert(f"{begin}{body}{end}\n")
 
 
 def _shown_certificate() -> bytes:
@@ -118,7 +137,7 @@ def _shown_certificate() -> bytes:
     # The certificate is compared. Perhaps this server doesn't trust its authority.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection(("127.0.0.1", 443), timeout=HANDSHAKE_SECONDS) as connection,
+        socket.create_connection(ADDRESS, timeout=HANDSHAKE_SECONDS) as connection,
         context.wrap_socket(connection) as secure,
     ):
         return secure.getpeercert(binary_form=True) or b""
