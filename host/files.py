@@ -22,12 +22,27 @@ def write(path: Path, content: bytes, mode: int) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        os.fchmod(stream.fileno(), mode)
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        # A full disk must not get a file with each attempt.
+        temporary.unlink(missing_ok=True)
+        raise
     return True
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Make ``folder`` with ``mode``, also if it exists. Raises OSError if it is a link, perhaps of another user."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def point(link: Path, target: Path | str) -> None:

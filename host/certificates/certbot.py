@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from host import commands, files, systemd
-from host.certificates.reachability import is_address
+from host.certificates import issued
+from host.certificates.reachability import is_address, make_challenge_folder
 from host.certificates.record import Request
 from host.errors import ReleaseError
 from host.packages import isolation, uv
@@ -38,6 +39,9 @@ _NOISE = re.compile(
     r"^(Saving debug log|Ask for help|See the logfile|Some challenges have failed|Hint:|Requesting a certificate|"
     r"Account registered|An unexpected error occurred:|Certbot failed to authenticate|Renewing an existing)"
 )
+# A text that `up` shows: the authority says something about each of a hundred names.
+_MAX_NAMES, _MAX_CHARACTERS = 5, 1000
+_ISSUER = re.compile(r"^server = [\"']?([^\"'\n]+)", re.MULTILINE)
 _DETAIL = re.compile(r"^\s*(?:Domain|Identifier):\s*(\S+)\s*\n\s*Type:\s*(\S+)\s*\n\s*Detail:\s*(.+)$", re.MULTILINE)
 
 
@@ -55,6 +59,9 @@ def ensure(paths: Paths) -> Path:
     shutil.chown(folder, BUILD_USER, BUILD_USER)
     try:
         _install(paths, folder, requirements)
+    except ReleaseError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ReleaseError(f"certbot can't be installed: {error}") from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -81,17 +88,19 @@ def _install(paths: Paths, folder: Path, requirements: bytes) -> None:
     uv.run(install, folder, writable=folder)
 
 
-def obtain(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) -> None:
-    """Ask the authority for a certificate for ``names``, unless the present one is for them and isn't due.
+def obtain(paths: Paths, request: Request, names: Sequence[str], *, subset: bool) -> None:
+    """Ask the authority for a certificate for ``names``, unless the present one is its own, for them, and isn't due.
 
-    With ``anew``, ask in any case. Names that the authority refuses are left out, unless it refuses all. Raises
-    ReleaseError with the authority's reason.
+    With ``subset``, names that the authority refuses are left out, unless it refuses all. Raises ReleaseError with the
+    authority's reason.
     """
     program = ensure(paths)
+    _remove_incomplete(paths)
     prepare(paths)
     trusted = paths.acme / "authorities.pem"
     files.write(trusted, TRUSTED.read_bytes() + request.root.encode(), 0o644)
-    command = [str(program), *arguments(paths, request, names, anew=anew)]
+    anew = _issuer(paths) not in ("", request.directory)
+    command = [str(program), *arguments(paths, request, names, subset=subset, anew=anew)]
     result = _run(paths, command, trusted)
     # An authority may refuse a request because of its nonce, and certbot repeats it only once.
     if result.returncode != 0 and "badNonce" in result.stdout + result.stderr:
@@ -100,11 +109,38 @@ def obtain(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) 
         raise ReleaseError(problem(result.stdout + result.stderr))
 
 
-def arguments(paths: Paths, request: Request, names: Sequence[str], *, anew: bool) -> list[str]:
-    """The arguments of certbot."""
+def _issuer(paths: Paths) -> str:
+    """The directory of the authority that issued the newest certificate; empty if there is none."""
+    try:
+        settings = _renewal(paths).read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    issuer = _ISSUER.search(settings)
+    return issuer[1].strip() if issuer else ""
+
+
+def _renewal(paths: Paths) -> Path:
+    """certbot's settings for the certificate. It writes them last."""
+    return paths.acme_config / "renewal" / f"{NAME}.conf"
+
+
+def _remove_incomplete(paths: Paths) -> None:
+    """Remove what a run that was killed, or a full disk, has left of a certificate.
+
+    certbot would keep it, and issue others under other names. Nginx has a copy of the one that it serves.
+    """
+    folder = paths.acme_config / "live" / NAME
+    if not _issuer(paths) or issued.read(folder) is None:
+        for rest in (folder, paths.acme_config / "archive" / NAME, _renewal(paths)):
+            files.discard(rest)
+
+
+def arguments(paths: Paths, request: Request, names: Sequence[str], *, subset: bool, anew: bool) -> list[str]:
+    """The arguments of certbot. ``anew``: ask also if the present certificate isn't due."""
     words = ["certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email"]
     words += ["--server", request.directory, "--cert-name", NAME, "--renew-with-new-domains"]
-    words += ["--allow-subset-of-names", "--force-renewal" if anew else "--keep-until-expiring"]
+    words += ["--force-renewal" if anew else "--keep-until-expiring"]
+    words += ["--allow-subset-of-names"] if subset else []
     words += ["--webroot", "--webroot-path", str(paths.acme_challenges)]
     words += ["--config-dir", str(paths.acme_config)]
     words += ["--work-dir", str(paths.acme / "work"), "--logs-dir", str(paths.acme / "logs")]
@@ -118,18 +154,19 @@ def arguments(paths: Paths, request: Request, names: Sequence[str], *, anew: boo
 def problem(output: str) -> str:
     """The cause in certbot's output: what the authority said about each name, or else its last sentences."""
     if details := _DETAIL.findall(output):
-        return "; ".join(f"{name}: {detail.strip()} ({kind})" for name, kind, detail in details)
+        texts = [f"{name}: {detail.strip()[:_MAX_CHARACTERS]} ({kind})" for name, kind, detail in details[:_MAX_NAMES]]
+        others = len(details) - _MAX_NAMES
+        return "; ".join(texts) + (f"; and {others} more names" if others > 0 else "")
     lines = [line.strip() for line in output.splitlines()]
     kept = [line for line in lines if line and not _NOISE.match(line) and not set(line) <= {"-", " "}]
-    return " ".join(kept[-3:])[:1000] or "certbot failed without a message"
+    return " ".join(kept[-3:])[:_MAX_CHARACTERS] or "certbot failed without a message"
 
 
 def prepare(paths: Paths) -> None:
     """Make certbot's user and folders. Nginx's workers may read the challenges, and only certbot's user the rest."""
     commands.run(["systemd-sysusers", "--inline", f'u {USER} - "Asks for certificates" {paths.acme}'])
-    for folder, mode in ((paths.acme, 0o755), (paths.acme_challenges, 0o755), (paths.acme_config, 0o700)):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(mode)
+    make_challenge_folder(paths)
+    files.make_folder(paths.acme_config, 0o700)
     files.give(paths.acme, USER)
 
 
@@ -146,12 +183,19 @@ def _run(paths: Paths, command: Sequence[str], trusted: Path) -> subprocess.Comp
     ]
     words = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", f"--unit={UNIT}"]
     words += [f"--property={text}" for text in properties]
+    # A run of this program that was killed leaves the unit, and systemd has only one with this name.
+    systemd.systemctl("stop", UNIT)
     try:
         return subprocess.run(
-            [*words, "--", *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            # systemd replaces variables in the words of a command.
+            [*words, "--", *(word.replace("$", "$$") for word in command)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             # The unit ends before that.
             timeout=RUN_SECONDS + 30, env={**os.environ, "LANG": "C.UTF-8"},
         )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        systemd.systemctl("stop", UNIT)
+        raise ReleaseError(f"certbot took more than {RUN_SECONDS} s") from None
     except BaseException:
         systemd.systemctl("stop", UNIT)
         raise

@@ -7,8 +7,10 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 
 from host.console import say
+from host.errors import ReleaseError
 from host.paths import Paths
 
 Run = Callable[[Paths, argparse.Namespace], int | None]
@@ -30,36 +32,34 @@ def _certificate(paths: Paths, options: argparse.Namespace) -> None:
     from host.certificates import obtain
     from host.certificates.record import request_of
 
-    document = json.load(sys.stdin)
-    # It only lets `up` run this command again.
-    document.pop("run", None)
-    request = request_of({**document, "names": options.names})
-    result = obtain.obtain(paths, request, wait=options.wait)
+    request = request_of({**json.load(sys.stdin), "names": options.names})
     # The program of the stack reads standard output, which has secrets. People see standard error.
-    for line in obtain.lines(paths, result):
-        print(line, file=sys.stderr)
-    say(json.dumps(obtain.report(paths, result, time.time())))
+    with redirect_stdout(sys.stderr):
+        result = obtain.obtain(paths, request, wait=options.wait)
+        for line in obtain.lines(paths, result):
+            say(line)
+        report = obtain.report(paths, result, time.time())
+    say(json.dumps(report))
 
 
 def _restore(paths: Paths, options: argparse.Namespace) -> None:
-    from host.certificates import archive, serving
-    from host.lock import exclusive
+    from host.certificates import obtain
 
     kept = json.load(sys.stdin)
     if not kept:
         say("there is no kept certificate yet")
         return
-    restored = archive.restore(paths, kept)
-    with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
-        serving.install(paths)
-    say("the kept certificate is served" if restored else "this server has a certificate")
+    try:
+        say("the kept certificate is served" if obtain.restore(paths, kept) else "this server has a certificate")
+    except (ReleaseError, OSError) as error:
+        # The release must not fail because of it: `up` asks for a new one.
+        say(f"{error}\nthis server asks for a new certificate")
 
 
 def _renew(paths: Paths, options: argparse.Namespace) -> int:
     from host.certificates import obtain
 
-    known = obtain.known(paths)
-    result = obtain.obtain(paths, known.request, wait=0) if known and options.now else obtain.renew(paths)
+    result = obtain.renew(paths, at_once=options.now)
     if result is None:
         say("this site shall have no certificate: the setting tls isn't auto, or `make up` hasn't asked for one yet")
         return 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,31 +25,55 @@ CHECK_SECONDS, CHECK_PART = 6 * 3600.0, 1 / 20
 # After failures, the pauses between requests double. Let's Encrypt allows five failures an hour for a name:
 # https://letsencrypt.org/docs/rate-limits/
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 12 * 3600.0
+_MAX_DOUBLINGS = 10
+# After the authority has left a name out. Each request gets a certificate for the other names, and Let's Encrypt issues
+# only five with the same names in a week.
+REFUSED_SECONDS = 48 * 3600.0
+UNFINISHED = "it hasn't ended: it was killed, or it runs at this moment"
 
 
 def obtain(paths: Paths, request: Request, *, wait: float) -> Record:
     """Get a certificate for all names of ``request`` that lead here, and let Nginx serve it. Returns the result.
 
-    ``wait`` is for DNS, in seconds. The names that are missing, and the authority's error, are in the result.
+    ``wait`` is for DNS, in seconds. The names that are missing, and the authority's error, are in the result. So is
+    the run that holds the lock for too long.
     """
-    with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
-        before = record.read(paths)
-        # Another authority, such as a staging one, has issued the certificate that is there.
-        anew = before is not None and before.request.directory != request.directory
-        return _ask(paths, replace(before or Record(request=request), request=request), wait=wait, anew=anew)
+    try:
+        with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
+            before = record.read(paths) or Record(request=request)
+            refused = before.refused if before.request == request else {}
+            return _ask(paths, replace(before, request=request, refused=refused), wait=wait)
+    except ReleaseError as error:
+        return Record(request=request).failed(str(error), time.time())
 
 
-def renew(paths: Paths, now: float | None = None) -> Record | None:
-    """Do what is due: renew the certificate, or ask for names that are missing. None without ``tls: auto``."""
-    now = time.time() if now is None else now
+def renew(paths: Paths, *, at_once: bool = False) -> Record | None:
+    """Do what is due: renew the certificate, or ask for names that are missing. None without ``tls: auto``.
+
+    With ``at_once``, ask without a pause after a failure, and for names that the authority has refused.
+    """
     with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
         before = known(paths)
         if before is None:
             return None
-        certificate = issued.read(paths.certificate)
+        if at_once:
+            return _ask(paths, replace(before, refused={}))
+        certificate, now = issued.read(paths.certificate), time.time()
         if _is_pausing(before, now) or not _is_due(paths, before, certificate, now):
             return before
         return _ask(paths, before)
+
+
+def restore(paths: Paths, kept: Mapping[str, Any]) -> bool:
+    """Let a server without a certificate serve the kept one. Returns False if it has one.
+
+    Raises ReleaseError, and the site serves as before, if it can't be used.
+    """
+    with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
+        restored = archive.restore(paths, kept)
+        with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
+            serving.install(paths)
+        return restored
 
 
 def known(paths: Paths) -> Record | None:
@@ -66,16 +91,17 @@ def report(paths: Paths, result: Record, now: float) -> dict[str, Any]:
     """The result for `up`, as JSON. It has secrets: ``archive``.
 
     ``stale`` is when this result is out of date: a day after the server should have renewed the certificate, or at once
-    if something is missing. ``https`` says whether visitors get HTTPS. Times are seconds since the epoch.
+    if something is missing or the last request has failed. ``https`` says whether visitors get HTTPS. Times are seconds
+    since the epoch.
     """
     certificate = issued.read(paths.certificate)
     works = is_working(paths, result.request, now)
-    essential = result.request.essential(result.missing)
+    complete = works and not result.problem and not result.request.essential(result.missing)
     return {
         "https": works,
         "names": sorted(certificate.names) if certificate else [],
         "ends": certificate.ends if certificate else 0,
-        "stale": _stale(certificate) if certificate and works and not essential else 0,
+        "stale": _stale(certificate) if certificate and complete else 0,
         "missing": result.missing,
         "problem": result.problem,
         "archive": archive.pack(paths),
@@ -88,7 +114,9 @@ def lines(paths: Paths, result: Record) -> list[str]:
     found = list[str]()
     if certificate:
         names = ", ".join(sorted(certificate.names))
-        found.append(f"HTTPS for {names} until {history.utc(certificate.ends)}")
+        is_over = certificate.has_ended(time.time())
+        until = "ended at" if is_over else "until"
+        found.append(f"HTTPS for {names} {until} {history.utc(certificate.ends)}")
     found += [f"no certificate for {name}: {reason}" for name, reason in result.missing.items()]
     if result.problem:
         found.append(f"the last request for a certificate failed: {result.problem}")
@@ -97,50 +125,75 @@ def lines(paths: Paths, result: Record) -> list[str]:
     return found
 
 
-def _ask(paths: Paths, result: Record, *, wait: float = 0.0, anew: bool = False) -> Record:
-    request, now = result.request, time.time()
+def _ask(paths: Paths, before: Record, *, wait: float = 0.0) -> Record:
+    request, now = before.request, time.time()
     certificate = issued.read(paths.certificate)
     served = certificate.names if certificate else frozenset[str]()
-    lacking = [name for name in request.names if name not in served]
+    refused = _refused(before, now)
+    lacking = [name for name in request.names if name not in served and name not in refused]
     missing = reachability.unreachable(paths, request, lacking, wait=wait)
-    # A name that is served stays, although it perhaps leads elsewhere at this moment: certbot leaves it out if it must.
-    names = [name for name in request.names if name not in missing]
-    result = replace(result, missing=missing, checked=now)
-    record.write(paths, result)
-    if names:
-        try:
-            certbot.obtain(paths, request, names, anew=anew)
-            with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
-                serving.install(paths)
-        except ReleaseError as error:
-            result = result.failed(str(error), now)
-        else:
-            result = result.succeeded(now)
-            result = replace(result, missing={**missing, **_refused(paths, names)})
+    # A name that is served stays, although it perhaps leads elsewhere at this moment.
+    names = [name for name in request.names if name in served or (name in lacking and name not in missing)]
+    missing |= {name: _REFUSED for name in refused if name not in served}
+    result = replace(before, missing=missing, refused=refused, checked=now)
+    if not names:
         record.write(paths, result)
+        return result
+    # If this run is killed, the next one pauses, too.
+    record.write(paths, result.failed(UNFINISHED, now))
+    try:
+        got = _get(paths, request, names, certificate)
+    except (ReleaseError, OSError, subprocess.SubprocessError) as error:
+        result = result.failed(str(error), now)
+    else:
+        left_out = [name for name in names if name not in got]
+        result = replace(
+            result.succeeded(now),
+            missing=missing | dict.fromkeys(left_out, _REFUSED),
+            refused=refused | dict.fromkeys(left_out, now),
+        )
+    record.write(paths, result)
     return result
 
 
-def _refused(paths: Paths, names: Iterable[str]) -> dict[str, str]:
-    """The names that certbot left out because the authority refused them."""
-    certificate = issued.read(paths.certificate)
-    got = certificate.names if certificate else frozenset[str]()
-    log = "sudo tail -n 50 /var/lib/gantry-acme/logs/letsencrypt.log"
-    return {name: f"the authority refused it: {log} shows why" for name in names if name not in got}
+def _get(paths: Paths, request: Request, names: list[str], before: Issued | None) -> frozenset[str]:
+    """Ask for a certificate for ``names``, and let Nginx serve it. Returns its names. Raises ReleaseError."""
+    needed = set[str]()
+    if before and not before.is_late(time.time()):
+        needed = before.names.intersection(names)
+    # While the certificate in use is good, a renewal without one of its names would take something away.
+    certbot.obtain(paths, request, names, subset=needed != set(names))
+    certificate = issued.read(serving.live(paths))
+    if certificate is None:
+        raise ReleaseError("certbot has no certificate that can be read, or none that is for its key")
+    if lost := needed - certificate.names:
+        raise ReleaseError(f"the authority refused {', '.join(sorted(lost))}, so the present certificate stays")
+    with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
+        serving.install(paths)
+    return certificate.names
+
+
+_REFUSED = "the authority refused it: sudo tail -n 50 /var/lib/gantry-acme/logs/letsencrypt.log shows why"
+
+
+def _refused(before: Record, now: float) -> dict[str, float]:
+    """The names that the authority has refused too short a time ago to be asked again."""
+    return {name: at for name, at in before.refused.items() if at <= now < at + REFUSED_SECONDS}
 
 
 def _is_pausing(before: Record, now: float) -> bool:
     if not before.failures:
         return False
-    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (before.failures - 1))
+    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(before.failures - 1, _MAX_DOUBLINGS))
     return before.tried <= now < before.tried + pause
 
 
 def _is_due(paths: Paths, before: Record, certificate: Issued | None, now: float) -> bool:
     if certificate is None or before.problem:
         return True
-    if lacking := set(before.request.names) - certificate.names:
-        return len(reachability.unreachable(paths, before.request, lacking)) < len(lacking)
+    lacking = set(before.request.names) - certificate.names - set(_refused(before, now))
+    if len(reachability.unreachable(paths, before.request, lacking)) < len(lacking):
+        return True
     pause = min(CHECK_SECONDS, certificate.lifetime * CHECK_PART)
     return not before.checked <= now < before.checked + pause
 

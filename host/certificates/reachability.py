@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import os
 import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from host import files
@@ -19,6 +22,8 @@ from host.paths import Paths
 CHALLENGES = ".well-known/acme-challenge"
 ANSWER_SECONDS = 5.0
 PAUSE_SECONDS = 2.0
+# A DNS server that doesn't answer takes 10 s or more for each name, and one certificate may have a hundred names.
+NAMES_AT_ONCE = 20
 
 # The addresses of a name, empty if it has none.
 Resolve = Callable[[str], Sequence[str]]
@@ -34,7 +39,9 @@ def unreachable(paths: Paths, request: Request, names: Iterable[str], *, wait: f
     deadline = time.monotonic() + wait
     names = list(names)
     while True:
-        found = {name: reason for name in names if (reason := _reason(paths, request, name))}
+        with ThreadPoolExecutor(NAMES_AT_ONCE) as threads:
+            reasons = threads.map(partial(_reason, paths, request), names)
+            found = {name: reason for name, reason in zip(names, reasons, strict=True) if reason}
         if request.names[0] not in found or time.monotonic() >= deadline:
             return found
         time.sleep(PAUSE_SECONDS)
@@ -65,7 +72,7 @@ def reason(name: str, address: str, addresses: Sequence[str], reaches: Reaches) 
 def addresses_of(name: str) -> list[str]:
     try:
         found = socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return []
     return sorted({str(entry[4][0]) for entry in found})
 
@@ -76,18 +83,29 @@ def is_address(name: str) -> bool:
     return False
 
 
+def make_challenge_folder(paths: Paths) -> Path:
+    """The folder of the files for the authority. Nginx's workers may read it, whatever the umask of this process is."""
+    folder = paths.acme_challenges / CHALLENGES
+    for folder_or_parent in (paths.acme, paths.acme_challenges, folder.parent, folder):
+        files.make_folder(folder_or_parent, 0o755)
+    return folder
+
+
 def _answers(paths: Paths, name: str) -> bool:
     """Whether a request for a challenge of this server, sent to ``name``, gets it."""
     token = f"gantry-{os.urandom(8).hex()}"
     file: Path = paths.acme_challenges / CHALLENGES / token
     try:
+        make_challenge_folder(paths)
         files.write(file, token.encode(), 0o644)
         with _OPENER.open(f"http://{name}/{CHALLENGES}/{token}", timeout=ANSWER_SECONDS) as answer:
             return answer.read(len(token) + 1) == token.encode()
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
+        # The last one: the name's server doesn't speak HTTP.
         return False
     finally:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink()
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from host import files
@@ -36,7 +36,7 @@ class Record:
 
     ``missing`` has the names without a certificate, each with the reason and what to do. ``problem`` is the error of
     the last request, empty after a success. ``tried`` is when that request was, and ``checked`` when names were last
-    looked at, in seconds since the epoch.
+    looked at, in seconds since the epoch. ``refused`` has the names that the authority left out, each with the time.
     """
 
     request: Request
@@ -45,6 +45,7 @@ class Record:
     failures: int = 0
     tried: float = 0.0
     checked: float = 0.0
+    refused: dict[str, float] = field(default_factory=dict[str, float])
 
     def failed(self, problem: str, now: float) -> Record:
         return replace(self, problem=problem, failures=self.failures + 1, tried=now, checked=now)
@@ -54,20 +55,28 @@ class Record:
 
 
 def read(paths: Paths) -> Record | None:
-    """None if no certificate was asked for."""
+    """None if no certificate was asked for, or if the record can't be read: the next `up` asks again.
+
+    Another version of this program may have written it. Fields that this one doesn't know are left out.
+    """
     try:
         document: dict[str, Any] = json.loads(paths.certificate_record.read_bytes())
-    except FileNotFoundError:
+        values = _known_fields(Record, document)
+        values["request"] = request_of(document["request"])
+        return Record(**values)
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
         return None
-    request = request_of(document.pop("request"))
-    return Record(request=request, **document)
 
 
 def request_of(document: dict[str, Any]) -> Request:
-    """The request of a JSON document. Raises TypeError or KeyError if a field is missing, or unknown."""
-    fields = dict(document)
-    names: list[str] = fields.pop("names")
-    return Request(names=tuple(names), **fields)
+    """The request in a JSON document, which may have more fields. Raises TypeError or KeyError if one is missing."""
+    values = _known_fields(Request, document)
+    values["names"] = tuple(document["names"])
+    return Request(**values)
+
+
+def _known_fields(kind: type[Record | Request], document: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: document[field.name] for field in fields(kind) if field.name in document}
 
 
 def write(paths: Paths, record: Record) -> None:
