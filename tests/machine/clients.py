@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +17,12 @@ PAUSE_SECONDS = 0.01
 
 @dataclass
 class Clients:
-    """What all clients received: the number of responses by page, and a text for each failed request."""
+    """What all clients received: the number of responses by page, and a text for each failed request.
 
+    A response fails if its status isn't ``accepted``.
+    """
+
+    accepted: Collection[int] = (200,)
     pages: Counter[str] = field(default_factory=Counter[str])
     failures: list[str] = field(default_factory=list[str])
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -27,13 +31,12 @@ class Clients:
     def requests(self) -> int:
         return sum(self.pages.values()) + len(self.failures)
 
-    def run(self, address: str, path: str, end: threading.Event) -> None:
+    def run(self, connection: http.client.HTTPConnection, path: str, end: threading.Event) -> None:
         """Send requests over one keep-alive connection until ``end``."""
-        connection = http.client.HTTPConnection(address, timeout=30)
         while not end.wait(PAUSE_SECONDS):
             try:
                 status, page = send_request(connection, "POST" if path == "/post" else "GET", path)
-                failure = None if status == 200 else f"{path} {status}"
+                failure = None if status in self.accepted else f"{path} {status}"
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 page, failure = "", f"{path} {error!r}"
@@ -46,11 +49,21 @@ class Clients:
 
 
 @contextmanager
-def running_clients(address: str, paths: Sequence[str] = PATHS) -> Iterator[Clients]:
-    """Run one client for each path while the block runs. Requests to /post are POST, all others GET."""
-    clients = Clients()
+def running_clients(
+    address: str,
+    paths: Sequence[str] = PATHS,
+    connection: Callable[[], http.client.HTTPConnection] | None = None,
+    accepted: Collection[int] = (200,),
+) -> Iterator[Clients]:
+    """Run one client for each path while the block runs. Requests to /post are POST, all others GET.
+
+    ``connection`` makes a client's connection, which is opened later; by default that is one to ``address``. Responses
+    with another status than the ``accepted`` ones are failures.
+    """
+    clients = Clients(accepted)
+    connection = connection or partial(http.client.HTTPConnection, address, timeout=30)
     try:
-        with running_threads([partial(clients.run, address, path) for path in paths]):
+        with running_threads([partial(clients.run, connection(), path) for path in paths]):
             yield clients
     finally:
         print(f"clients: {clients.requests} requests, {len(clients.failures)} failed, pages {dict(clients.pages)}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
@@ -82,6 +83,8 @@ class SocketClient:
     """Keeps one WebSocket open, sends messages all the time, and connects again when the WebSocket is closed."""
 
     url: str
+    # Arguments of ``connect``.
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
     page: str = ""
     messages: int = 0
     # Seconds from the end of each connection to the first message on the next one; the errors of failed attempts.
@@ -92,7 +95,7 @@ class SocketClient:
         closed_at: float | None = None
         while not end.is_set():
             try:
-                with connect(self.url, proxy=None, open_timeout=10) as socket:
+                with connect(self.url, proxy=None, open_timeout=10, **self.options) as socket:
                     self.page = str(socket.recv(timeout=10))
                     if closed_at is not None:
                         self.gaps.append(time.monotonic() - closed_at)
@@ -112,8 +115,8 @@ class SocketClient:
 
 
 @contextmanager
-def socket_clients(address: str, count: int) -> Iterator[list[SocketClient]]:
-    """Clients with one WebSocket each, open while the block runs."""
-    clients = [SocketClient(f"ws://{address}/echo") for _ in range(count)]
+def socket_clients(url: str, count: int, **options: Any) -> Iterator[list[SocketClient]]:
+    """Clients with one WebSocket each, open while the block runs. ``options`` are arguments of ``connect``."""
+    clients = [SocketClient(url, options) for _ in range(count)]
     with running_threads([client.run for client in clients]):
         yield clients

@@ -24,7 +24,7 @@ def test_over_releases_clients_with_websockets_are_back_at_once_and_no_request_f
     server: PageAppServer, web_server: str, releases: int
 ):
     assert server.release(app("0", web_server)).exit_code == 0
-    with socket_clients(server.spec.address, 6) as sockets, server.clients() as clients:
+    with socket_clients(f"ws://{server.spec.address}/echo", 6) as sockets, server.clients() as clients:
         server.wait_until(lambda: all(socket.messages for socket in sockets), "the WebSockets")
         for page in range(1, releases + 1):
             result = server.release(app(str(page), web_server))
