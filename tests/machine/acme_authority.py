@@ -19,11 +19,15 @@ from tests.machine.local_machines import LocalMachines
 DAY = 86_400
 # Pebble listens on its own port; clients reach it through a proxy, which can be stopped without pebble's memory.
 _PORT, _PEBBLE_PORT, _MANAGEMENT_PORT, _DNS_PORT, _NAMES_PORT = 443, 14000, 15000, 8053, 8055
+# Paths of pebble: a client asks there for an account, and for a certificate.
+ACCOUNT, ORDER = "/sign-me-up", "/order-plz"
 _FOLDER = "/srv/acme"
 _PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
 _INSTALL = f"""set -eu
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qqy install --no-install-recommends pebble > /dev/null
+install() {{ apt-get -qqy install --no-install-recommends pebble > /dev/null; }}
+# The lists of packages in the base image may be old.
+install || {{ apt-get -qq update; install; }}
 mkdir {_FOLDER}
 cd {_FOLDER}
 cat > pebble.json
@@ -62,7 +66,8 @@ class Authority:
         machines.ssh(spec, "true")
         config = json.dumps({"pebble": _config(lifetime)}).encode()
         machines.send(spec, config, f"sudo bash -c '{_INSTALL}' {spec.address}")
-        variables = f"-E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT={rejected_nonces}"
+        # Every request has its names validated: by default, pebble remembers half of them.
+        variables = f"-E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_AUTHZREUSE=0 -E PEBBLE_WFE_NONCEREJECT={rejected_nonces}"
         run = _RUN.format(dns=_DNS_PORT, names=_NAMES_PORT, folder=_FOLDER, variables=variables)
         machines.send(spec, run.encode(), "sudo sh")
         authority = cls(machines=machines, spec=spec, root=machines.ssh(spec, f"sudo cat {_FOLDER}/root.pem") + "\n")
@@ -98,8 +103,12 @@ class Authority:
         self._ssh(f"sudo systemd-run --quiet --unit={self._proxy} {listen} {_PROXY} 127.0.0.1:{_PEBBLE_PORT}")
 
     def log(self) -> list[str]:
-        """What pebble has logged, by line: the requests, the validations and the rejected nonces."""
+        """What pebble has logged, by line: the requests and the validations."""
         return self._ssh("sudo journalctl --output=cat --unit=pebble").splitlines()
+
+    def requests(self, path: str) -> int:
+        """How often clients have posted to a path of pebble's, such as ``ORDER``, also in vain."""
+        return sum(f"POST {path} " in line for line in self.log())
 
     @property
     def _proxy(self) -> str:

@@ -52,7 +52,9 @@ def test_https_comes_when_it_can_and_a_new_server_has_the_certificate_of_the_old
     stack.up()
     assert stack.outputs()["url"] == f"https://{DOMAIN}/"
     assert stack.steps() == {}
-    assert get(f"http://{address_of(stack)}/some/page", host=DOMAIN).headers["Location"] == f"https://{DOMAIN}/some/page"
+    assert (
+        get(f"http://{address_of(stack)}/some/page", host=DOMAIN).headers["Location"] == f"https://{DOMAIN}/some/page"
+    )
     certificate = shown_certificate(stack, authority)
 
     before = orders(authority)
