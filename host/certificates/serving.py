@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from host import commands, files, https_listener, nginx_upgrade, systemd
@@ -23,8 +22,6 @@ HANDSHAKE_SECONDS = 5.0
 RELOAD_SECONDS = 10.0
 LOCK_SECONDS = 120.0
 HOLDER = "the new certificate"
-
-Handshake = Callable[[], bytes]
 
 
 def is_wanted(paths: Paths) -> bool:
