@@ -15,7 +15,7 @@ from typing import Any
 import pulumi
 from pulumi_command.remote import Logging
 
-from components.app_data import Resource, servers_in
+from components.app_data import Resource
 from components.rollout.steps import Command
 from components.settings.common import Settings
 from components.settings.https import AUTO
@@ -39,9 +39,11 @@ class Report:
 def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
     """The settings with ``tls: auto`` if they leave it open and the stack is a new one with a single cloud server.
 
-    An existing stack stays as it is. The user learns how to change it, and also if HTTPS ends with a balancer.
+    A stack whose first `up` has failed is still new. An existing one, with a release, stays as it is. The user learns
+    how to change it, and also if HTTPS ends with a balancer.
     """
-    has_certificate = any(resource.name.endswith(f"-{ROLE}") for resource in state if resource.type == _COMMAND)
+    commands = [resource for resource in state if resource.type == _COMMAND]
+    has_certificate = any(resource.name.endswith(f"-{ROLE}") for resource in commands)
     if settings.balancer and has_certificate and not settings.https:
         pulumi.log.warn(
             "this site has HTTPS, and will have only HTTP: the balancer has no certificate. It gets one with the"
@@ -49,7 +51,7 @@ def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
         )
     if settings.tls is not None or settings.balancer or settings.target == "local":
         return settings
-    if has_certificate or not servers_in(state):
+    if has_certificate or not any(resource.name.endswith("-release") for resource in commands):
         return replace(settings, tls=AUTO)
     pulumi.log.info(
         "this site has only HTTP. For HTTPS, with a certificate that renews itself: pulumi config set tls auto (or:"
