@@ -264,9 +264,10 @@ def _roll_out(
     machine = entrypoint.attach(released, rollout.finished)
     url = entrypoint.url
     if certificate:
-        # Visitors, and the authority, reach the server when the address has moved to it.
+        # Visitors, and the authority, reach the server when the address has moved to it, and the URL has DNS records.
         attached = [entrypoint] if isinstance(entrypoint, pulumi.Resource) else []
-        command = rollout.run(f"{stack}-0", certificate.request(entrypoint.address), attached)
+        address = pulumi.Output.all(entrypoint.address, url).apply(lambda values: str(values[0]))
+        command = rollout.run(f"{stack}-0", certificate.request(address), attached)
         url = certificate_url(url, certificate.domain, command.stdout)
     reached = [
         described.machine(

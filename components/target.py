@@ -165,6 +165,7 @@ class Entrypoint(Protocol):
     """What visitors' requests reach first: a balancer, or the address of a single server."""
 
     address: pulumi.Output[str]
+    # After ``attach``, it waits for the DNS records of the site.
     url: pulumi.Output[str]
 
     def connection_to(self, server: Server) -> remote.ConnectionArgs:
@@ -180,6 +181,11 @@ class Entrypoint(Protocol):
         release before it gets a request.
         """
         ...
+
+
+def after(value: pulumi.Output[str], resources: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
+    """The value, for resources that must wait for ``resources``. A preview knows it."""
+    return pulumi.Output.all(value, *[resource.urn for resource in resources]).apply(lambda values: str(values[0]))
 
 
 class KeepsServerAddresses:

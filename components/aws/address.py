@@ -14,7 +14,7 @@ from components.aws.dns import Zone
 from components.aws.network import Network
 from components.aws.rollout_hook import RolloutHook
 from components.rollout.rollout import ReleasedServer
-from components.target import AddressArgs, BalancerMachine, Server
+from components.target import AddressArgs, BalancerMachine, Server, after
 
 
 class Address(pulumi.ComponentResource):
@@ -47,9 +47,10 @@ class Address(pulumi.ComponentResource):
             lambda values: str(values[0])
         )
         zone = network.settings.zone
+        records: list[pulumi.Resource] = []
         if zone and args.domain:
-            Zone(network, zone).point_to_address(args.domain, elastic_ip.public_ip, [association])
-        self.url = pulumi.Output.format("http://{}/", args.domain if zone else elastic_ip.public_ip)
+            records = Zone(network, zone).point_to_address(args.domain, elastic_ip.public_ip, [association])
+        self.url = after(pulumi.Output.format("http://{}/", args.domain if zone else elastic_ip.public_ip), records)
         self.register_outputs({"address": self.address, "url": self.url})
 
     def _attached(self, name: str, args: AddressArgs[Network], elastic_ip: aws.ec2.Eip) -> list[pulumi.Resource]:

@@ -25,13 +25,17 @@ class Zone:
         self.zone_id = aws.route53.get_zone(name=name, private_zone=False, opts=network.invoke).zone_id
         self._opts = pulumi.ResourceOptions(provider=network.provider)
 
-    def point_to_address(self, domain: str, address: pulumi.Input[str], depends_on: Sequence[pulumi.Resource]) -> None:
+    def point_to_address(
+        self, domain: str, address: pulumi.Input[str], depends_on: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
         """Point the site's names to an address."""
         opts = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=depends_on))
-        for name in site_names(domain):
+        return [
             aws.route53.Record(
                 name, zone_id=self.zone_id, name=name, type="A", ttl=TTL_SECONDS, records=[address], opts=opts
             )
+            for name in site_names(domain)
+        ]
 
     def point_to_balancer(
         self, domain: str, balancer: aws.lb.LoadBalancer, depends_on: Sequence[pulumi.Resource]

@@ -11,7 +11,7 @@ from components import naming
 from components.digitalocean.dns import point_to
 from components.digitalocean.network import EVERYWHERE, Network, droplet_urn, show_in_project
 from components.rollout.rollout import ReleasedServer
-from components.target import AddressArgs, BalancerMachine, KeepsServerAddresses
+from components.target import AddressArgs, BalancerMachine, KeepsServerAddresses, after
 
 
 class Address(KeepsServerAddresses, pulumi.ComponentResource):
@@ -54,7 +54,8 @@ class Address(KeepsServerAddresses, pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=depends_on),
         )
         if network.settings.zone and domain:
-            point_to(self.address, zone=network.settings.zone, domain=domain, depends_on=[assignment])
+            records = point_to(self.address, zone=network.settings.zone, domain=domain, depends_on=[assignment])
+            self.url = after(self.url, records)
         # The reserved IP follows its droplet into the project. Its own move is refused while it is assigned:
         # https://github.com/digitalocean/terraform-provider-digitalocean/issues/1264
         show_in_project(network, urns=[droplet_urn(server.instance_id)], depends_on=[assignment])
