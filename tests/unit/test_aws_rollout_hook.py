@@ -96,6 +96,18 @@ def test_the_steps_are_those_of_a_rollout_and_finally_the_first_host_key_is_rest
     ]
 
 
+def test_a_new_server_gets_the_kept_certificate_before_its_release_and_before_the_address(
+    server: SshServer, tmp_path: Path
+):
+    kept = steps.Command(role="kept-certificate", text="sudo gantry restore-certificate", stdin="KEY", as_admin=True)
+    args = replace(rollout_args(tmp_path), restore_certificate=kept)
+    rollout_hook.roll_out(FIRST_LOGIN, ADMIN_KEY, steps.single_server(args, configure=server_commands.CONFIGURE))
+    place = server.commands.index(("sudo gantry restore-certificate", b"KEY"))
+    assert server.commands[place - 1][0].endswith("configure")
+    assert server.logins[place] == ("admin", ADMIN_KEY)
+    assert place < next(number for number, (text, _) in enumerate(server.commands) if "gantry release" in text)
+
+
 def test_the_host_program_and_the_configuration_need_the_login_of_people(server: SshServer, tmp_path: Path):
     roll_out(server, tmp_path)
     deploy, admin = ("deploy", "key"), ("admin", ADMIN_KEY)
