@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ Run = Callable[[Paths, argparse.Namespace], int | None]
 Add = Callable[[str, Run, str], argparse.ArgumentParser]
 # How long `up` waits for DNS. It may have made the record a moment ago.
 DNS_SECONDS = 20.0
+# systemd sets this variable for a unit.
+_UNIT = "INVOCATION_ID"
 
 
 def add_commands(add: Add) -> None:
@@ -59,10 +62,13 @@ def _restore(paths: Paths, options: argparse.Namespace) -> None:
 def _renew(paths: Paths, options: argparse.Namespace) -> int:
     from host.certificates import obtain
 
+    before = obtain.known(paths)
     result = obtain.renew(paths, at_once=options.now)
     if result is None:
         say("this site shall have no certificate: the setting tls isn't auto, or `make up` hasn't asked for one yet")
         return 0
-    for line in obtain.lines(paths, result):
-        say(line)
+    # Of the unit, which runs every five minutes, the journal gets each result once.
+    if result != before or _UNIT not in os.environ:
+        for line in obtain.lines(paths, result):
+            say(line)
     return 1 if result.problem or result.request.essential(result.missing) else 0

@@ -108,11 +108,14 @@ def test_a_kept_certificate_that_cant_be_used_fails_no_up(kept: object, server: 
     assert server.served == set()
 
 
-def test_a_timer_and_a_person_renew_and_learn_what_is_missing(server: CertificateServer, terminal: Terminal):
+def test_a_timer_and_a_person_renew_and_learn_what_is_missing(
+    server: CertificateServer, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+):
     status, out, _ = terminal.run("renew-certificate")
     assert (status, out.startswith("this site shall have no certificate")) == (0, True)
     server.error = "down"
     terminal.run("certificate", *request().names, stdin=document())
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
     assert terminal.run("renew-certificate")[0] == 1
     assert len(server.asked) == 1
     server.error = ""
@@ -122,10 +125,27 @@ def test_a_timer_and_a_person_renew_and_learn_what_is_missing(server: Certificat
 
 
 def test_a_missing_www_that_nobody_has_asked_for_is_no_failure_of_the_timer(
-    server: CertificateServer, terminal: Terminal
+    server: CertificateServer, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ):
     server.dns = {DOMAIN: [ADDRESS], ALIAS: [ADDRESS]}
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
     terminal.run("certificate", *request().names, stdin=document())
     status, out, _ = terminal.run("renew-certificate")
     assert status == 0
     assert f"no certificate for {WWW}" in out
+
+
+def test_the_journal_gets_each_result_once_although_the_timer_runs_every_five_minutes(
+    server: CertificateServer, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+):
+    server.error = "down"
+    terminal.run("certificate", *request().names, stdin=document())
+    monkeypatch.setenv("INVOCATION_ID", "0a1b")
+    assert terminal.run("renew-certificate") == (1, "", "")
+    server.now += 16 * 60
+    status, out, _ = terminal.run("renew-certificate")
+    assert (status, len(server.asked)) == (1, 2)
+    assert "down" in out
+    assert terminal.run("renew-certificate") == (1, "", "")
+    monkeypatch.delenv("INVOCATION_ID")
+    assert "down" in terminal.run("renew-certificate")[1]

@@ -27,6 +27,31 @@ def test_a_written_file_has_its_mode_and_no_temporary_file_is_left(tmp_path: Pat
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["file"]
 
 
+def test_a_file_that_a_full_disk_has_no_room_for_leaves_the_old_one_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "file"
+    files.write(path, b"old", 0o600)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        files.write(path, b"new", 0o600)
+    assert [(name, name.read_bytes()) for name in tmp_path.iterdir()] == [(path, b"old")]
+
+
+def test_a_folder_gets_its_mode_but_a_link_to_one_is_refused(tmp_path: Path):
+    folder, link = tmp_path / "parent/folder", tmp_path / "link"
+    for mode in (0o755, 0o700):
+        files.make_folder(folder, mode)
+        assert folder.stat().st_mode & 0o777 == mode
+    link.symlink_to(folder)
+    with pytest.raises(OSError, match="link"):
+        files.make_folder(link, 0o777)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_file_with_the_right_content_is_not_written_again(tmp_path: Path):
     files.write(tmp_path / "file", b"x", 0o600)
     inode = (tmp_path / "file").stat().st_ino
