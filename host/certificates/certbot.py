@@ -31,6 +31,8 @@ UNIT = "gantry-certbot.service"
 # Certificates for addresses are issued for some days only: https://letsencrypt.org/docs/profiles/
 SHORT_PROFILE = "shortlived"
 RUN_SECONDS = 300
+# certbot prints the authority's sentence, without the type badNonce: "JWS has an invalid anti-replay nonce".
+NONCE_REFUSED, NONCE_REPETITIONS = "anti-replay nonce", 2
 TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
 # Debian's own Python. The versions that apps ask for may be deleted with them.
 PYTHON = "/usr/bin/python3"
@@ -102,9 +104,10 @@ def obtain(paths: Paths, request: Request, names: Sequence[str], *, subset: bool
     anew = _issuer(paths) not in ("", request.directory)
     command = [str(program), *arguments(paths, request, names, subset=subset, anew=anew)]
     result = _run(paths, command, trusted)
-    # An authority may refuse a request because of its nonce, and certbot repeats it only once.
-    if result.returncode != 0 and "badNonce" in result.stdout + result.stderr:
-        result = _run(paths, command, trusted)
+    # An authority may refuse a request because of its nonce, and certbot repeats each request only once.
+    for _ in range(NONCE_REPETITIONS):
+        if result.returncode != 0 and NONCE_REFUSED in result.stdout + result.stderr:
+            result = _run(paths, command, trusted)
     if result.returncode != 0:
         raise ReleaseError(problem(result.stdout + result.stderr))
 
