@@ -116,7 +116,7 @@ class HttpsServer(PageAppServer):
     def https_clients(self, issuers: Iterable[str]) -> AbstractContextManager[Clients]:
         """Clients of the site's own name that trust only these authorities."""
         connection = partial(_Connection, self.spec.address, DOMAIN, context_of("".join(issuers)))
-        return running_clients(self.spec.address, connection=connection)
+        return running_clients(self.spec.address, ("/", "/post"), connection)
 
     def https_sockets(self, issuers: Iterable[str], count: int) -> AbstractContextManager[list[SocketClient]]:
         """The same with a WebSocket each."""
