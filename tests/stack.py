@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -225,10 +226,15 @@ def output(result: subprocess.CompletedProcess[str]) -> str:
     return result.stdout + result.stderr
 
 
-def get(url: str, host: str | None = None, method: str = "GET", timeout: float = 10) -> Response:
-    """Send one request. Redirects aren't followed."""
+def get(url: str, host: str | None = None, method: str = "GET", timeout: float = 10, roots: str = "") -> Response:
+    """Send one request. Redirects aren't followed. For https, ``roots`` (PEM) are the only trusted certificates."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
+    name = parts.hostname or ""
+    connection = (
+        http.client.HTTPSConnection(name, timeout=timeout, context=ssl.create_default_context(cadata=roots))
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(name, parts.port or 80, timeout=timeout)
+    )
     try:
         connection.request(method, parts.path or "/", headers={"Host": host} if host else {})
         response = connection.getresponse()

@@ -105,6 +105,11 @@ class MachineInfrastructure:
             self.remove_network(id)
         self._cleanup.close()
 
+    @property
+    def networks(self) -> list[bridge.Network]:
+        """The networks of the cloud's servers on this computer."""
+        return list(self._bridges.values())
+
     # The protocol Infrastructure.
 
     def create_network(self, id: str, cidr: str) -> None:

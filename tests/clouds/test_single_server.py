@@ -14,6 +14,8 @@ from tests.clouds import manual_changes
 from tests.clouds.infrastructure import OPERATOR, STRANGER
 from tests.clouds.simulated_stack import LARGER_SIZES
 from tests.clouds.testbed import CloudTestbed, can_connect, clouds_under_test, new_testbed
+from tests.machine.acme_authority import ORDER, Authority
+from tests.machine.local_machines import LocalMachines, create_ssh_key
 from tests.stack import get
 
 pytestmark = [pytest.mark.machine, pytest.mark.cloud]
@@ -30,8 +32,17 @@ REPAIR_STEPS = {
 
 @pytest.fixture(scope="module", params=clouds_under_test("aws"))
 def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudTestbed]:
-    with new_testbed(request.param, tmp_path_factory.mktemp("cloud")) as testbed:
+    # HTTPS by default, with an authority that can't be reached yet.
+    settings = {"tls": None, "acmeDirectory": "https://192.0.2.1/directory"}
+    with new_testbed(request.param, tmp_path_factory.mktemp("cloud"), **settings) as testbed:
         yield testbed
+
+
+@pytest.fixture(scope="module")
+def authority(testbed: CloudTestbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """A machine in the network of the stack, which is up."""
+    with LocalMachines.temporary(create_ssh_key(tmp_path_factory.mktemp("key") / "id")) as machines:
+        yield Authority.boot(machines, testbed.infrastructure.networks[-1].id)
 
 
 def test_up_succeeds_on_a_slow_cloud_that_throttles_and_fails_some_calls(testbed: CloudTestbed):
@@ -59,11 +70,28 @@ def test_the_server_reaches_its_metadata_and_the_users_of_app_builds_and_nginx_d
         assert "refused" in result.stderr, user
 
 
-def test_the_address_moves_to_a_new_server_once_that_serves(testbed: CloudTestbed):
+def test_a_new_stack_gets_https_for_its_address_as_soon_as_the_authority_can_be_reached(
+    testbed: CloudTestbed, authority: Authority
+):
+    plain = testbed.stack.outputs()["url"]
+    assert plain.startswith("http://")
+    roots = authority.root + authority.issuer
+    testbed.stack.configure(acmeDirectory=authority.directory, acmeRoot=roots)
+    testbed.stack.up()
+    url = testbed.stack.outputs()["url"]
+    assert url == plain.replace("http://", "https://")
+    assert get(url, roots=roots).text == "Hello World!\n"
+    assert get(plain).headers["Location"] == url
+    assert testbed.stack.steps() == {}
+
+
+def test_the_address_moves_to_a_new_server_once_that_serves(testbed: CloudTestbed, authority: Authority):
     url, [old_server] = testbed.stack.outputs()["url"], testbed.servers()
     testbed.stack.edit("Hello World!", "Hello Mars!")
     testbed.stack.configure(size=LARGER_SIZES[testbed.cloud.package])
-    with request_repeatedly(url) as results:
+    orders = authority.requests(ORDER)
+    assert orders > 0
+    with request_repeatedly(url, roots=authority.issuer) as results:
         testbed.stack.up()
         time.sleep(1)
     failures = {result: count for result, count in results.items() if not result.startswith("Hello")}
@@ -72,20 +100,24 @@ def test_the_address_moves_to_a_new_server_once_that_serves(testbed: CloudTestbe
     assert sum(failures.values()) <= 1, failures
     assert testbed.stack.outputs()["url"] == url
     assert testbed.servers()[0]["instance_id"] != old_server["instance_id"]
-    assert get(url).text == "Hello Mars!\n"
+    assert get(url, roots=authority.issuer).text == "Hello Mars!\n"
+    # The new server has the certificate of the old one.
+    assert authority.requests(ORDER) == orders
 
 
-def test_a_new_release_serves_and_the_stack_can_roll_back_to_the_previous_one(testbed: CloudTestbed):
+def test_a_new_release_serves_and_the_stack_can_roll_back_to_the_previous_one(
+    testbed: CloudTestbed, authority: Authority
+):
     outputs = testbed.stack.outputs()
     testbed.stack.edit("Hello Mars!", "Hello Venus!")
     testbed.stack.up()
-    assert get(outputs["url"]).text == "Hello Venus!\n"
+    assert get(outputs["url"], roots=authority.issuer).text == "Hello Venus!\n"
     testbed.stack.configure(release=outputs["release"])
     testbed.stack.up()
-    assert get(outputs["url"]).text == "Hello Mars!\n"
+    assert get(outputs["url"], roots=authority.issuer).text == "Hello Mars!\n"
 
 
-def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed):
+def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed, authority: Authority):
     url, [server] = testbed.stack.outputs()["url"], testbed.servers()
     manual_changes.open_ssh_to_everybody(testbed.cloud)
     assert can_connect(server["address"], 22, STRANGER)
@@ -94,13 +126,15 @@ def test_refresh_finds_manual_changes_and_up_undoes_them(testbed: CloudTestbed):
     testbed.stack.pulumi("refresh", "--yes", "--skip-preview")
     assert testbed.stack.plan() >= REPAIR_STEPS[testbed.cloud.package]
     testbed.stack.up()
-    assert get(url).text == "Hello Mars!\n"
+    assert get(url, roots=authority.issuer).text == "Hello Mars!\n"
     assert not can_connect(server["address"], 22, STRANGER)
     assert testbed.servers() == [server]
     assert testbed.stack.steps() == {}
 
 
-def test_a_server_whose_address_was_released_manually_gets_another_one(testbed: CloudTestbed):
+def test_a_server_whose_address_was_released_manually_gets_another_one_with_a_certificate_for_it(
+    testbed: CloudTestbed, authority: Authority
+):
     url, [server] = testbed.stack.outputs()["url"], testbed.servers()
     manual_changes.release_address(testbed.cloud)
     if testbed.cloud.package == "digitalocean":
@@ -111,14 +145,18 @@ def test_a_server_whose_address_was_released_manually_gets_another_one(testbed: 
     testbed.stack.up()
     outputs = testbed.stack.outputs()
     assert outputs["url"] != url
-    assert get(outputs["url"]).text == "Hello Mars!\n"
+    assert get(outputs["url"], roots=authority.issuer).text == "Hello Mars!\n"
     assert outputs["servers"][0]["instance_id"] == server["instance_id"]
     assert testbed.stack.ssh("hostname").stdout
     assert testbed.stack.steps() == {}
 
 
-def test_the_first_server_goes_on_serving_when_a_second_one_cannot_be_set_up(testbed: CloudTestbed):
-    url, page = testbed.stack.outputs()["url"], get(testbed.stack.outputs()["url"]).text
+def test_the_first_server_goes_on_serving_when_a_second_one_cannot_be_set_up(
+    testbed: CloudTestbed, authority: Authority
+):
+    url = testbed.stack.outputs()["url"].replace("https://", "http://")
+    # The balancer has no certificate, so the redirect to HTTPS ends with it.
+    page = "Hello Mars!\n"
     (testbed.stack.app / "requirements.txt").write_text("flask\nthere-is-no-such-package==1\n")
     testbed.stack.configure(servers=2, release=None)
     result = testbed.stack.up(check=False)
@@ -126,13 +164,14 @@ def test_the_first_server_goes_on_serving_when_a_second_one_cannot_be_set_up(tes
     assert (result.returncode != 0, get(url).text) == (True, page)
 
 
-def test_destroy_leaves_nothing_in_the_cloud(testbed: CloudTestbed):
+def test_destroy_leaves_nothing_in_the_cloud(testbed: CloudTestbed, authority: Authority):
+    authority.machines.destroy()
     testbed.stack.destroy()
     assert testbed.cloud.leftovers() == []
 
 
 @contextmanager
-def request_repeatedly(url: str) -> Iterator[Counter[str]]:
+def request_repeatedly(url: str, roots: str = "") -> Iterator[Counter[str]]:
     """Send one request after the other, each on a new connection with a timeout of two seconds.
 
     Counts the results: the text of a page, another status, or an error.
@@ -142,7 +181,7 @@ def request_repeatedly(url: str) -> Iterator[Counter[str]]:
     def send_requests() -> None:
         while not end.wait(0.02):
             try:
-                answer = get(url, timeout=2)
+                answer = get(url, timeout=2, roots=roots)
                 results[answer.text if answer.status == 200 else str(answer.status)] += 1
             except OSError as error:
                 results[repr(error)] += 1
