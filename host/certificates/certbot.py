@@ -11,6 +11,7 @@ import pkgutil
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def ensure(paths: Paths) -> Path:
     """Install the locked certbot, unless it is there. Returns its program. Raises ReleaseError with uv's error."""
     requirements = pkgutil.get_data("host.certificates", REQUIREMENTS)
     assert requirements
-    folder = paths.certbot_venvs / hashlib.sha256(requirements).hexdigest()[:12]
+    # An upgrade of Debian brings another Python, with which the old environment doesn't work.
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = paths.certbot_venvs / f"{hashlib.sha256(requirements).hexdigest()[:12]}-{version}"
     program = folder / "bin/certbot"
     mark = folder / ".complete"
     if mark.exists():

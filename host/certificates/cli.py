@@ -67,8 +67,10 @@ def _renew(paths: Paths, options: argparse.Namespace) -> int:
     if result is None:
         say("this site shall have no certificate: the setting tls isn't auto, or `make up` hasn't asked for one yet")
         return 0
-    # Of the unit, which runs every five minutes, the journal gets each result once.
-    if result != before or _UNIT not in os.environ:
+    # The unit runs every five minutes. The journal gets each result once, and a missing name isn't a failed unit.
+    in_unit = _UNIT in os.environ
+    if result != before or not in_unit:
         for line in obtain.lines(paths, result):
             say(line)
-    return 1 if result.problem or result.request.essential(result.missing) else 0
+    is_missing = result.problem or result.request.essential(result.missing)
+    return 1 if is_missing and not in_unit else 0

@@ -141,11 +141,11 @@ def test_the_journal_gets_each_result_once_although_the_timer_runs_every_five_mi
     server.error = "down"
     terminal.run("certificate", *request().names, stdin=document())
     monkeypatch.setenv("INVOCATION_ID", "0a1b")
-    assert terminal.run("renew-certificate") == (1, "", "")
+    assert terminal.run("renew-certificate") == (0, "", "")
     server.now += 16 * 60
     status, out, _ = terminal.run("renew-certificate")
-    assert (status, len(server.asked)) == (1, 2)
+    assert (status, len(server.asked)) == (0, 2)
     assert "down" in out
-    assert terminal.run("renew-certificate") == (1, "", "")
+    assert terminal.run("renew-certificate") == (0, "", "")
     monkeypatch.delenv("INVOCATION_ID")
     assert "down" in terminal.run("renew-certificate")[1]
