@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -113,14 +112,14 @@ class HttpsServer(PageAppServer):
         connection = partial(_Connection, self.spec.address, DOMAIN)
         return running_clients(self.spec.address, connection=connection, accepted=(200, 308))
 
-    def https_clients(self, issuers: Iterable[str]) -> AbstractContextManager[Clients]:
-        """Clients of the site's own name that trust only these authorities."""
-        connection = partial(_Connection, self.spec.address, DOMAIN, context_of("".join(issuers)))
+    def https_clients(self, issuer: str) -> AbstractContextManager[Clients]:
+        """Clients of the site's own name that trust only this authority."""
+        connection = partial(_Connection, self.spec.address, DOMAIN, context_of(issuer))
         return running_clients(self.spec.address, ("/", "/post"), connection)
 
-    def https_sockets(self, issuers: Iterable[str], count: int) -> AbstractContextManager[list[SocketClient]]:
+    def https_sockets(self, issuer: str, count: int) -> AbstractContextManager[list[SocketClient]]:
         """The same with a WebSocket each."""
-        options = {"ssl": context_of("".join(issuers)), "address": (self.spec.address, 443)}
+        options = {"ssl": context_of(issuer), "address": (self.spec.address, 443)}
         return socket_clients(f"wss://{DOMAIN}/echo", count, **options)
 
 
@@ -137,10 +136,10 @@ class _Connection(http.client.HTTPConnection):
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
 
 
-def context_of(issuers: str) -> ssl.SSLContext:
-    """Trusts only these certificates (PEM), also after their end: a test of short ones may be slow."""
+def context_of(issuer: str) -> ssl.SSLContext:
+    """Trusts only what this certificate (PEM) has issued, also after its end: a test of short ones may be slow."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=issuers)
+    context.load_verify_locations(cadata=issuer)
     context.verify_flags |= _NO_CHECK_TIME
     return context
 

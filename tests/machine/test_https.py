@@ -109,14 +109,10 @@ def test_a_name_without_a_record_costs_only_its_own_https(server: HttpsServer, a
 def test_a_short_certificate_is_renewed_under_load_although_the_authority_was_down(
     server: HttpsServer, authority: Authority
 ):
-    get_certificate(server, authority)
-    other = Authority.boot(server.machines, server.spec.network, lifetime=SHORT_LIFETIME)
-    for name in NAMES:
-        other.set_address(name, server.spec.address)
-    issuers = [authority.issuer, other.issuer]
-    with server.https_clients(issuers) as clients, server.https_sockets(issuers, 3) as sockets:
-        due = get_certificate(server, other).report["ends"] - SHORT_LIFETIME / 2
-        serial = server.serial()
+    other = authority.another(1, lifetime=SHORT_LIFETIME)
+    due = get_certificate(server, other).report["ends"] - SHORT_LIFETIME / 2
+    serial = server.serial()
+    with server.https_clients(other.issuer) as clients, server.https_sockets(other.issuer, 3) as sockets:
         other.stop()
         time.sleep(max(0, due + 1 - time.time()))
         status, output = server.renew()
@@ -130,9 +126,9 @@ def test_a_short_certificate_is_renewed_under_load_although_the_authority_was_do
         assert not server.status()["certificate"]["problem"]
         time.sleep(1)
     assert not clients.failures
-    assert clients.requests > 500
+    assert clients.requests > 300
     assert [socket.refusals for socket in sockets] == [[]] * 3
-    assert all(socket.messages > 100 for socket in sockets)
+    assert all(socket.messages > 30 for socket in sockets)
     print("pauses of the WebSockets:", [socket.gaps for socket in sockets])
     assert all(gap < 2 for socket in sockets for gap in socket.gaps)
 
