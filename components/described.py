@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 
 from components.settings.common import Settings
+from components.settings.given import GivenCertificate
 from components.target import Server
 
 
@@ -16,13 +17,16 @@ def health(settings: Settings) -> dict[str, Any]:
 
     ``roots`` are certificates (PEM) that it trusts besides the usual ones.
     """
+    roots = settings.acme_root
+    if isinstance(settings.tls, GivenCertificate) and settings.tls.issued_by_itself:
+        roots = settings.tls.chain
     described = {
         "path": settings.health_path,
         "host": settings.domain,
         "status": settings.health_status,
         "maintenance": settings.maintenance,
     }
-    return {**described, "roots": settings.acme_root} if settings.acme_root else described
+    return {**described, "roots": roots} if roots else described
 
 
 def new_servers(servers: Mapping[str, Server]) -> list[dict[str, Any]]:

@@ -14,10 +14,10 @@ from components import described, stack_state, target_loader, volumes
 from components.app.source import Release
 from components.data_guard import DataGuard
 from components.keys import SshKeyPair
+from components.rollout import certificate as certificates
 from components.rollout import login
 from components.rollout.bootstrap import NewServer
-from components.rollout.certificate import Certificate, with_default
-from components.rollout.certificate import url as certificate_url
+from components.rollout.certificate import ServerCertificate
 from components.rollout.login import Logins
 from components.rollout.rollout import ReleasedServer, Rollout
 from components.rollout.steps import RolloutArgs
@@ -29,7 +29,6 @@ from components.server.program_files import program_files
 from components.server.updates import updates
 from components.server.user_data import USER, user_data
 from components.settings.common import Settings, TargetSettings
-from components.settings.https import AUTO
 from components.target import (
     AddressArgs,
     Balancer,
@@ -83,7 +82,7 @@ def build(
     variables = combined(settings.env, env or {})
     target = target_loader.load(settings.target)
     state = stack_state.read()
-    settings = with_default(settings, state)
+    settings = certificates.with_default(settings, state)
     guard = DataGuard(
         stack,
         state=state,
@@ -114,13 +113,9 @@ def build(
     volume = builder.volume()
     servers = {f"{stack}-{number}": builder.server(number, volume) for number in range(settings.servers)}
     rollout = builder.rollout_args(release, balancer, volume)
-    certificate = None
-    if settings.tls == AUTO:
-        certificate = Certificate(f"{stack}-0", settings, state)
-        rollout = replace(
-            rollout,
-            restore_certificate=certificate.restore(pulumi.Output.from_input(servers[f"{stack}-0"].instance_id)),
-        )
+    if certificate := certificates.of(f"{stack}-0", settings, state):
+        instance_id = pulumi.Output.from_input(servers[f"{stack}-0"].instance_id)
+        rollout = replace(rollout, give_certificate=certificate.before_release(instance_id))
     entrypoint = balancer or builder.address(servers[f"{stack}-0"], rollout, volume)
     keys = {"deploy_key": key.private_key, "admin_key": admin.private_key}
     return _roll_out(
@@ -239,7 +234,7 @@ def _roll_out(
     entrypoint: Entrypoint,
     args: RolloutArgs,
     volume: Volume | None,
-    certificate: Certificate | None,
+    certificate: ServerCertificate | None,
     health: dict[str, Any],
     deploy_key: pulumi.Output[str],
     admin_key: pulumi.Output[str],
@@ -267,8 +262,8 @@ def _roll_out(
         # Visitors, and the authority, reach the server when the address has moved to it, and the URL has DNS records.
         attached = [entrypoint] if isinstance(entrypoint, pulumi.Resource) else []
         address = pulumi.Output.all(entrypoint.address, url).apply(lambda values: str(values[0]))
-        command = rollout.run(f"{stack}-0", certificate.request(address), attached)
-        url = certificate_url(url, certificate.domain, command.stdout)
+        request = certificate.request(address)
+        url = certificate.url(url, rollout.run(f"{stack}-0", request, attached).stdout if request else None)
     reached = [
         described.machine(
             server.name,

@@ -12,6 +12,7 @@ from host.paths import Paths
 
 # The authority chooses the names. No other text may get into Nginx's settings.
 _HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
+_WILDCARD = "*."
 
 
 def computed_files(paths: Paths, configured: Mapping[str, str]) -> Mapping[str, str]:
@@ -31,7 +32,9 @@ def content(certificate: Issued | None, now: float) -> str:
     hosts = [] if certificate.has_ended(now) else sorted(map(_host, certificate.names))
     # One expression with a hundred names would be longer than Nginx allows. $host is in lower case, without a port.
     works = "".join(
-        f'if ($host = "{host}") {{\n    set $https_works 1;\n}}\n' for host in hosts if _HOST.fullmatch(host)
+        f"if ($host {_condition(host)}) {{\n    set $https_works 1;\n}}\n"
+        for host in hosts
+        if _HOST.fullmatch(host.removeprefix(_WILDCARD))
     )
     folder = Paths().certificate
     return f"""# Written by the host program, for the certificate: host/https_listener.py
@@ -41,6 +44,13 @@ http2 on;
 ssl_certificate {folder / CHAIN};
 ssl_certificate_key {folder / KEY};
 {works}"""
+
+
+def _condition(host: str) -> str:
+    """A wildcard stands for one part of a name."""
+    if host.startswith(_WILDCARD):
+        return rf'~ "^[^.]+\.{re.escape(host.removeprefix(_WILDCARD))}$"'
+    return f'= "{host}"'
 
 
 def _host(name: str) -> str:

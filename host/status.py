@@ -31,10 +31,12 @@ def status(paths: Paths) -> dict[str, Any]:
 
 def _certificate(paths: Paths) -> dict[str, Any] | None:
     """None if the site shall have no certificate. ``late`` says that its renewal has failed for long."""
-    from host.certificates import issued, obtain
+    from host.certificates import given, issued, obtain
 
     if (known := obtain.known(paths)) is None:
-        return None
+        if (certificate := given.served(paths)) is None:
+            return None
+        return {"lines": [obtain.served(certificate)], "late": certificate.is_late(time.time()), "problem": ""}
     certificate = issued.read(paths.certificate)
     return {
         "lines": obtain.lines(paths, known),

@@ -86,6 +86,12 @@ class Stack:
         self.settings.update(settings)
         self._write_settings()
 
+    def set_from_input(self, path: str, text: str, *options: str) -> None:
+        """Set a value with `config set`, as a user does for one of several lines. ``configure`` forgets it."""
+        command = self.command("config", "set", "--path", *options, path)
+        result = self._run(command, cwd=self.project, stdin=text, timeout=TIMEOUT_SECONDS)
+        assert result.returncode == 0, output(result)
+
     @property
     def app(self) -> Path:
         """The app's folder, where the settings name one of this test's own."""

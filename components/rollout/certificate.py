@@ -10,20 +10,22 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 from pulumi_command.remote import Logging
 
 from components.app_data import Resource
 from components.rollout.steps import Command
+from components.settings import given
 from components.settings.common import Settings
+from components.settings.given import GivenCertificate
 from components.settings.https import AUTO
 from components.settings.tls import certificate_names
 
 # The ends of the commands' names.
-ROLE, KEPT_ROLE = "certificate", "kept-certificate"
-RESTORE = "sudo gantry restore-certificate"
+ROLE, KEPT_ROLE, GIVEN_ROLE = "certificate", "kept-certificate", "given-certificate"
+RESTORE, SERVE = "sudo gantry restore-certificate", "sudo gantry serve-certificate"
 _COMMAND = "command:remote:Command"
 
 
@@ -49,6 +51,9 @@ def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
             "this site has HTTPS, and will have only HTTP: the balancer has no certificate. It gets one with the"
             " settings domain and zone: pulumi config set zone <value>"
         )
+    if isinstance(settings.tls, GivenCertificate):
+        for warning in given.warnings(settings.tls, settings.domain):
+            pulumi.log.warn(warning)
     if settings.tls is not None or settings.balancer or settings.target == "local":
         return settings
     if has_certificate or not any(resource.name.endswith("-release") for resource in commands):
@@ -60,8 +65,53 @@ def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
     return settings
 
 
+class ServerCertificate(Protocol):
+    """How a single server gets its certificate."""
+
+    def before_release(self, instance_id: pulumi.Output[str]) -> Command:
+        """The command after the configuration, and before visitors reach a new server."""
+        ...
+
+    def request(self, address: pulumi.Output[str]) -> Command | None:
+        """The command at the end of `up`, when visitors reach the server at ``address``."""
+        ...
+
+    def url(self, plain: pulumi.Output[str], stdout: pulumi.Output[str] | None) -> pulumi.Output[str]:
+        """The site's URL: ``plain``, or that with HTTPS. ``stdout`` is that of ``request``."""
+        ...
+
+
+def of(name: str, settings: Settings, state: Sequence[Resource]) -> ServerCertificate | None:
+    """The certificate of the server ``name``; None if it serves only HTTP."""
+    if settings.tls == AUTO:
+        return Certificate(name, settings, state)
+    if isinstance(settings.tls, GivenCertificate):
+        return Given(settings.tls.chain, settings.tls.key, f"https://{settings.domain}/")
+    return None
+
+
+class Given:
+    """A certificate whose chain and key, in PEM, are known to this program. Only ``key`` is a secret."""
+
+    def __init__(self, chain: pulumi.Input[str], key: pulumi.Input[str], url: str) -> None:
+        document = pulumi.Output.all(chain, key).apply(lambda parts: json.dumps({"chain": parts[0], "key": parts[1]}))
+        self._input, self._url = pulumi.Output.secret(document), url
+
+    def before_release(self, instance_id: pulumi.Output[str]) -> Command:
+        return Command(role=GIVEN_ROLE, text=SERVE, stdin=self._input, as_admin=True)
+
+    def request(self, address: pulumi.Output[str]) -> None:
+        return None
+
+    def url(self, plain: pulumi.Output[str], stdout: pulumi.Output[str] | None) -> pulumi.Output[str]:
+        return pulumi.Output.from_input(self._url)
+
+
 class Certificate:
-    """The two commands of the server ``name``, whose earlier ones are among the resources of the ``state``."""
+    """A certificate of an authority: the two commands of the server ``name``.
+
+    Its earlier ones are among the resources of the ``state``.
+    """
 
     def __init__(self, name: str, settings: Settings, state: Sequence[Resource]) -> None:
         commands = {resource.name: resource.outputs for resource in state if resource.type == _COMMAND}
@@ -70,11 +120,7 @@ class Certificate:
         self._kept: Mapping[str, Any] = commands.get(f"{name}-{KEPT_ROLE}", {})
         self._report = report(str(self._asked.get("stdout") or ""))
 
-    @property
-    def domain(self) -> str | None:
-        return self._settings.domain
-
-    def restore(self, instance_id: pulumi.Output[str]) -> Command:
+    def before_release(self, instance_id: pulumi.Output[str]) -> Command:
         """Gives a new server the certificate that the state keeps. It does nothing on a server that has one.
 
         Its input stays the same as long as the server does, although the state gets newer certificates.
@@ -117,6 +163,21 @@ class Certificate:
             secret_output=True,
         )
 
+    def url(self, plain: pulumi.Output[str], stdout: pulumi.Output[str] | None) -> pulumi.Output[str]:
+        """With HTTPS if the server's output says that it works.
+
+        A certificate for a domain isn't valid for the address.
+        """
+
+        def choose(values: Sequence[str]) -> str:
+            address, printed = values
+            if not report(printed).https:
+                return address
+            domain = self._settings.domain
+            return f"https://{domain}/" if domain else address.replace("http://", "https://", 1)
+
+        return pulumi.Output.unsecret(pulumi.Output.all(plain, stdout).apply(choose))
+
     def _run(self, now: float) -> int:
         """A number that differs from that of the last run if the server should be asked again."""
         try:
@@ -133,18 +194,3 @@ def report(stdout: str) -> Report:
         return Report(stale=float(document["stale"]), https=bool(document["https"]), archive=document["archive"])
     except (ValueError, LookupError, TypeError):
         return Report()
-
-
-def url(plain: pulumi.Output[str], domain: str | None, stdout: pulumi.Output[str]) -> pulumi.Output[str]:
-    """The site's URL: ``plain``, or that with HTTPS if the server's output says that it works.
-
-    A certificate for a domain isn't valid for the address.
-    """
-
-    def choose(values: Sequence[str]) -> str:
-        address, printed = values
-        if not report(printed).https:
-            return address
-        return f"https://{domain}/" if domain else address.replace("http://", "https://", 1)
-
-    return pulumi.Output.unsecret(pulumi.Output.all(plain, stdout).apply(choose))

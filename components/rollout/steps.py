@@ -72,8 +72,8 @@ class RolloutArgs:
     # Mounts the volume of a single server, whose release is prepared before that. None without a volume.
     mount_command: pulumi.Input[str] | None = None
     volume_id: pulumi.Input[str] | None = None
-    # Gives a single server the certificate that the state keeps. None without HTTPS.
-    restore_certificate: Command | None = None
+    # Gives a single server the certificate of the settings, or the one that the state keeps. None without HTTPS.
+    give_certificate: Command | None = None
     # Seconds that one server may need for the start, its health checks, the watch and the stop of older processes.
     server_seconds: int = 0
 
@@ -119,7 +119,7 @@ def before_release(args: RolloutArgs, *, configure: str = commands.CONFIGURE_AND
     """The steps of every server after READY and before its release."""
     return [
         *bootstrap_steps(args.host_program, args.configuration, logins=args.logins, configure=configure),
-        *([args.restore_certificate] if args.restore_certificate else []),
+        *([args.give_certificate] if args.give_certificate else []),
         *artifact_steps(args.release),
     ]
 

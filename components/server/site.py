@@ -9,7 +9,6 @@ from components.server.limits import limits, site_values
 from components.server.templates import render
 from components.settings import aliases
 from components.settings.common import Settings
-from components.settings.https import AUTO
 from host import assets, ports, times
 from host.nginx_limits import MAX_UPLOAD_MB
 from host.paths import Paths
@@ -42,7 +41,7 @@ def site(settings: Settings, balancer: Sequence[str]) -> str:
         scheme=_scheme(settings, balancer),
         served_names=_patterns(settings, aliases.SERVE),
         moved_names=_patterns(settings, aliases.REDIRECT),
-        tls=settings.tls == AUTO,
+        tls=settings.server_has_https,
         ciphers=":".join(CIPHERS),
         hsts=settings.hsts,
         hsts_seconds=HSTS_SECONDS,
@@ -67,7 +66,7 @@ def _scheme(settings: Settings, balancer: Sequence[str]) -> str:
     if balancer or settings.trusted_proxies:
         # They may send HTTP to the server. Only their header tells whether the visitor uses HTTPS.
         return "$visitors_scheme"
-    return "$usual_scheme" if settings.tls == AUTO else "$scheme"
+    return "$usual_scheme" if settings.server_has_https else "$scheme"
 
 
 def _patterns(settings: Settings, choice: str) -> list[str]:

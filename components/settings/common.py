@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from components.settings import linked_paths, proxies, validators, volumes
 from components.settings.declaration import setting
-from components.settings.https import AUTO, HttpsSettings
+from components.settings.https import HttpsSettings
 from host import times
 from host.paths import Paths
 
@@ -178,15 +178,16 @@ class Settings(CommonSettings):
     def https(self) -> bool:
         """Whether visitors use HTTPS: to a balancer with a certificate, or to a server with one."""
         by_balancer = self.balancer and bool(self.domain) and self.target_settings.balancer_has_https
-        return by_balancer or self.tls == AUTO
+        return by_balancer or self.server_has_https
 
     def conflicts(self) -> Iterator[Conflict]:
         """Mistakes between all these settings, except those that only the target knows."""
         yield from super().conflicts()
-        if self.balancer and self.tls == AUTO:
+        if self.balancer and self.server_has_https:
+            value = repr(self.tls) if isinstance(self.tls, str) else "a certificate"
             yield (
                 ("tls", "balancer", "servers"),
-                "tls is 'auto', but must be off with a balancer: visitors connect to the balancer, and see its"
+                f"tls is {value}, but must be off with a balancer: visitors connect to the balancer, and see its"
                 " certificate, which a cloud's balancer gets with the setting zone; set it with: pulumi config set tls"
                 " off",
             )

@@ -43,7 +43,20 @@ class Structured(Generic[T]):
     read: Callable[[object], tuple[T, list[str]]]
 
 
-Validator = Scalar[T] | Structured[T]
+@dataclass(frozen=True, kw_only=True)
+class Either(Generic[T]):
+    """The validator of a plain value or a map. The schema has no type for it, because the engine would refuse one."""
+
+    plain: Scalar[Any]
+    map: Structured[Any]
+    type: SchemaType | None = None
+
+    @property
+    def rule(self) -> str:
+        return f"{self.plain.rule}, or {self.map.rule}"
+
+
+Validator = Scalar[T] | Structured[T] | Either[T]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +96,7 @@ class Declaration:
         if is_secret and self.secret == "refused":
             return self.default_value, [self._refused_as_secret()]
         value, mistakes = self._value(text or self.default_text)
-        if mistakes and isinstance(self.validator, Scalar):
+        if mistakes and isinstance(self._validator_of(text), Scalar):
             return self.default_value, [self.error_text(text, mistakes[0], is_secret=is_secret)]
         return value, mistakes
 
@@ -98,12 +111,18 @@ class Declaration:
         return f"{self.key} is {reason}; set it with: {self.set_command}"
 
     def _value(self, text: str) -> tuple[Any, list[str]]:
-        if isinstance(self.validator, Structured):
-            return self.validator.read(_json(text))
+        validator = self._validator_of(text)
+        if isinstance(validator, Structured):
+            return validator.read(decoded(text))
         try:
-            return self.validator.parse(text), []
+            return validator.parse(text), []
         except ValueError as error:
             return None, [str(error)]
+
+    def _validator_of(self, text: str) -> Scalar[Any] | Structured[Any]:
+        if not isinstance(self.validator, Either):
+            return self.validator
+        return self.validator.map if isinstance(decoded(text), dict) else self.validator.plain
 
     def _refused_as_secret(self) -> str:
         return (
@@ -113,7 +132,7 @@ class Declaration:
 
 
 def setting(
-    validator: Scalar[T] | Structured[T],
+    validator: Validator[T],
     *,
     help: str,
     example: Default,
@@ -171,7 +190,8 @@ def _excerpt(text: str) -> str:
     return f"{first}…" if rest else text
 
 
-def _json(text: str) -> object:
+def decoded(text: str) -> object:
+    """The value of a JSON document; None for other texts."""
     try:
         return json.loads(text)
     except ValueError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import aliases, pem, validators
+from components.settings import aliases, given, pem, validators
 from components.settings.app import AppSettings
-from components.settings.declaration import setting
+from components.settings.declaration import Either, setting
+from components.settings.given import GivenCertificate
 
 GROUP = "Names and HTTPS"
 OFF, AUTO = "off", "auto"
@@ -30,12 +31,14 @@ class HttpsSettings(AppSettings):
         secret="refused",
         command=aliases.SET_COMMAND,
     )
-    tls: str | None = setting(
-        validators.optional(validators.one_of((AUTO, OFF))),
+    tls: str | GivenCertificate | None = setting(
+        Either[str | GivenCertificate | None](
+            plain=validators.optional(validators.one_of((AUTO, OFF))), map=given.certificate()
+        ),
         example=AUTO,
-        help="HTTPS of a single server: auto, with a certificate from acmeDirectory, or off. Unset: auto if it is new.",
+        help="HTTPS of a single server: auto (from acmeDirectory), off, or your certificate. Unset: auto if it is new.",
         group=GROUP,
-        secret="refused",
+        secret="allowed",
     )
     acme_directory: str = setting(
         validators.https_url(),
@@ -61,9 +64,16 @@ class HttpsSettings(AppSettings):
         group=GROUP,
     )
 
+    @property
+    def server_has_https(self) -> bool:
+        """Whether a server itself serves HTTPS, once it has its certificate."""
+        return self.tls not in (None, OFF)
+
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Mistakes between these settings. The first key of each is the one to sort by."""
         yield from aliases.conflicts(self.domain, self.aliases)
+        if isinstance(self.tls, GivenCertificate):
+            yield from given.conflicts(self.tls, self.domain, self.aliases)
         if self.tls != AUTO:
             return
         if len(self.aliases) > MAX_NAMES - 2:

@@ -16,9 +16,9 @@ import pulumi
 
 from components import target_loader
 from components.errors import UserError
-from components.settings import processes, stack_file
+from components.settings import given, processes, stack_file
 from components.settings.common import CommonSettings, Settings, TargetSettings
-from components.settings.declaration import Declaration, Default, declarations, default_text
+from components.settings.declaration import Declaration, Default, declarations, decoded, default_text
 from components.targets import TARGETS
 
 
@@ -63,6 +63,7 @@ def read(root: Path, config: pulumi.Config) -> Draft:
     reader = _Reader(config)
     values = reader.values(CommonSettings)
     reader.refuse_changed_variables(root)
+    reader.refuse_a_plain_key(root)
     target = values["target"]
     target_settings = TargetSettings()
     # If the target isn't valid, it isn't known which keys are allowed.
@@ -131,7 +132,7 @@ class _Reader:
     def refuse_changed_variables(self, root: Path) -> None:
         """Adds a mistake for each variable that isn't what was typed into the stack's file below ``root``."""
         env = self.config.get_object("env") if "env" not in self.broken_keys() else None
-        file, project = root / f"Pulumi.{pulumi.get_stack()}.yaml", self.config.full_key("").rstrip(":")
+        file, project = self._file(root)
         variables = cast(dict[str, object], env) if isinstance(env, dict) else {}
         for name in stack_file.changed(file, project, variables):
             line = (
@@ -140,6 +141,18 @@ class _Reader:
                 f" set --path --type string env.{name} <value>"
             )
             self.mistakes.append(("env", line))
+
+    def refuse_a_plain_key(self, root: Path) -> None:
+        """Adds a mistake if the private key of the setting tls isn't secret in the stack's file below ``root``."""
+        if not (key := given.key_in(decoded(self.config.get("tls") or ""))):
+            return
+        file, project = self._file(root)
+        if not self._is_secret("tls") or stack_file.has_plain(file, project, "tls", given.KEY, key):
+            self.mistakes.append(("tls", given.plain_key()))
+
+    def _file(self, root: Path) -> tuple[Path, str]:
+        """The stack's file below ``root``, unless a user names another one, and the project's name."""
+        return root / f"Pulumi.{pulumi.get_stack()}.yaml", self.config.full_key("").rstrip(":")
 
     def refuse_settings_of_other_targets(self, target: str) -> None:
         """Adds a mistake for each setting that only other targets know."""

@@ -1,6 +1,7 @@
-"""Values of ``env`` in Pulumi.<stack>.yaml that the engine's YAML reader turns into others, such as 007 into 7.
+"""What Pulumi.<stack>.yaml has, and the program doesn't get.
 
-The program gets only what the reader made of them. The file still has what was typed, until the engine writes it.
+The engine's YAML reader turns values of ``env`` into others, such as 007 into 7. The file still has what was typed,
+until the engine writes it. Of a map with a secret, the program doesn't learn which of its values is the secret.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ def changed(file: Path, project: str, env: Mapping[str, object]) -> Iterator[str
         # Another file may have been used, whose values have nothing to do with this one.
         if name in typed and _is_another(typed[name], value):
             yield name
+
+
+def has_plain(file: Path, project: str, key: str, name: str, value: str) -> bool:
+    """Whether the file has this ``value`` in plain text, as the entry ``name`` of the map ``key``."""
+    entries = _map(file, project, key)
+    return any(entry == name and isinstance(node, yaml.ScalarNode) and node.value == value for entry, node in entries)
 
 
 def _is_date(value: object) -> bool:
@@ -53,13 +60,18 @@ def _readings(typed: str) -> set[int]:
 
 def _plain_values(file: Path, project: str) -> Iterator[tuple[str, str]]:
     """The values of env that have no quotes, by name, as they are in the file."""
+    yield from ((name, node.value) for name, node in _map(file, project, "env") if _is_plain(node))
+
+
+def _map(file: Path, project: str, key: str) -> Iterator[tuple[str, yaml.Node]]:
+    """The entries of a setting that is a map."""
     if not file.is_file():
         return
     with suppress(yaml.YAMLError):  # the stack may have another file: the engine has read that one
         document = yaml.SafeLoader(file.read_text(errors="replace")).get_single_node()
         for _, config in _entries(document, "config"):
-            for _, env in _entries(config, f"{project}:env", "env"):
-                yield from ((name, node.value) for name, node in _entries(env) if _is_plain(node))
+            for _, node in _entries(config, f"{project}:{key}", key):
+                yield from _entries(node)
 
 
 def _entries(node: yaml.Node | None, *names: str) -> Iterator[tuple[str, yaml.Node]]:

@@ -27,6 +27,7 @@ def add_commands(add: Add) -> None:
     command.add_argument("names", nargs="+", help="the site's names or its address, the site's own first")
     command.add_argument("--wait", type=float, default=DNS_SECONDS, help="seconds to wait for DNS")
     add("restore-certificate", _restore, "serve the kept certificate that standard input has, if there is none yet")
+    add("serve-certificate", _serve, "serve the certificate of the settings, which standard input has, as JSON")
     command = add("renew-certificate", _renew, "renew the certificate, or ask for missing names, if that is due")
     command.add_argument("--now", action="store_true", help="ask for what is missing without a pause after a failure")
 
@@ -57,6 +58,12 @@ def _restore(paths: Paths, options: argparse.Namespace) -> None:
     except (ReleaseError, OSError) as error:
         # The release must not fail because of it: `up` asks for a new one.
         say(f"{error}\nthis server asks for a new certificate")
+
+
+def _serve(paths: Paths, options: argparse.Namespace) -> None:
+    from host.certificates import given
+
+    say(given.serve(paths, json.load(sys.stdin)))
 
 
 def _renew(paths: Paths, options: argparse.Namespace) -> int:

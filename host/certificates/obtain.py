@@ -111,18 +111,19 @@ def report(paths: Paths, result: Record, now: float) -> dict[str, Any]:
 def lines(paths: Paths, result: Record) -> list[str]:
     """The result for people."""
     certificate = issued.read(paths.certificate)
-    found = list[str]()
-    if certificate:
-        names = ", ".join(sorted(certificate.names))
-        is_over = certificate.has_ended(time.time())
-        until = "ended at" if is_over else "until"
-        found.append(f"HTTPS for {names} {until} {history.utc(certificate.ends)}")
+    found = [served(certificate)] if certificate else list[str]()
     found += [f"no certificate for {name}: {reason}" for name, reason in result.missing.items()]
     if result.problem:
         found.append(f"the last request for a certificate failed: {result.problem}")
     if result.missing or result.problem:
         found.append("this server tries again by itself; to ask at once: sudo gantry renew-certificate --now")
     return found
+
+
+def served(certificate: Issued) -> str:
+    """The certificate for people."""
+    until = "ended at" if certificate.has_ended(time.time()) else "until"
+    return f"HTTPS for {', '.join(sorted(certificate.names))} {until} {history.utc(certificate.ends)}"
 
 
 def _ask(paths: Paths, before: Record, *, wait: float = 0.0) -> Record:

@@ -40,13 +40,20 @@ def live(paths: Paths) -> Path:
 def install(paths: Paths) -> bool:
     """Let Nginx serve certbot's newest certificate. Returns False if it does already, or if there is none that works.
 
-    The caller holds the server's lock. Raises ReleaseError, and Nginx serves as before, if it refuses the certificate.
+    The caller holds the server's lock. Raises ReleaseError as ``install_pair`` does.
     """
     source = live(paths)
     certificate = issued.read(source)
     if certificate is None or certificate.has_ended(time.time()):
         return False
-    chain, key = (source / CHAIN).read_bytes(), (source / KEY).read_bytes()
+    return install_pair(paths, (source / CHAIN).read_bytes(), (source / KEY).read_bytes())
+
+
+def install_pair(paths: Paths, chain: bytes, key: bytes) -> bool:
+    """Let Nginx serve the certificate with this chain and key, in PEM. Returns False if it does already.
+
+    The caller holds the server's lock. Raises ReleaseError, and Nginx serves as before, if it refuses the certificate.
+    """
     folder = paths.certificates / hashlib.sha256(chain + key).hexdigest()[:12]
     before = paths.certificate.readlink() if paths.certificate.is_symlink() else None
     # A run that was killed may have written the files without reloading Nginx.

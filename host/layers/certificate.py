@@ -5,22 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from host.certificates import issued, obtain, serving
+from host.certificates import given, issued, obtain, serving
 from host.layers import listeners
 from host.layers.finding import Finding
 from host.paths import Paths
 
 LAYER = "certificate"
 PORT = 443
+NEWER = "set a newer one with: pulumi config set --path tls.certificate < fullchain.pem; then the same for tls.key"
 
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """Without a certificate, the site serves HTTP, so that is a note. A late renewal is broken."""
     known = obtain.known(paths)
-    if known is None:
+    certificate, now = given.served(paths) if known is None else issued.read(paths.certificate), time.time()
+    if known is None and certificate is None:
         return
-    certificate, now = issued.read(paths.certificate), time.time()
-    text = "; ".join(obtain.lines(paths, known))
+    text = "; ".join(obtain.lines(paths, known)) if known else obtain.served(certificate) if certificate else ""
     if certificate and not listeners.on(PORT):
         yield Finding(
             layer=LAYER,
@@ -32,7 +33,7 @@ def findings(paths: Paths) -> Iterator[Finding]:
         yield Finding(
             layer=LAYER,
             problem=f"it ends soon, and wasn't renewed: {text}",
-            remedy="correct the cause, then: sudo gantry renew-certificate --now",
+            remedy="correct the cause, then: sudo gantry renew-certificate --now" if known else NEWER,
         )
     else:
         yield Finding(layer=LAYER, note=text)

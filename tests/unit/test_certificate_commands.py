@@ -198,7 +198,7 @@ def test_a_preview_knows_neither_the_server_nor_its_address_and_still_works():
     unknown = future(UNKNOWN), future(False), future(False)
     address: pulumi.Output[str] = pulumi.Output(set(), *unknown)
     commands = Certificate("prod-0", make_settings(**DIGITALOCEAN, tls=AUTO), [])
-    kept, request = commands.restore(address), commands.request(address)
+    kept, request = commands.before_release(address), commands.request(address)
     outputs = [pulumi.Output.from_input(value) for value in (kept.stdin, request.text, request.stdin)]
 
     async def check() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from host import configure, https_listener
+from host.certificates.issued import Issued
 from host.paths import Paths
 
 SITE, LISTENER = str(Paths().site), str(Paths().https_listener)
@@ -41,6 +42,17 @@ def test_only_visitors_of_the_certificates_names_are_redirected_to_https(tmp_pat
     hosts = re.findall(r'^if \(\$host = "(.*)"\) \{\n    set \$https_works 1;\n\}$', text, re.MULTILINE)
     assert hosts == ["rocket.test", "www.rocket.test"]
     assert text.count("https_works") == len(hosts)
+
+
+def test_a_wildcard_stands_for_one_part_of_a_name():
+    certificate = Issued(names=frozenset({"*.rocket.test", "rocket.test", "*.a$b"}), begins=0, ends=9)
+    text = https_listener.content(certificate, now=5)
+    [pattern] = re.findall(r'if \(\$host ~ "(.*)"\) \{\n    set \$https_works 1;', text)
+    assert 'if ($host = "rocket.test")' in text
+    assert all(re.search(pattern, name) for name in ("www.rocket.test", "a.rocket.test"))
+    for other in ("rocket.test", "a.b.rocket.test", ".rocket.test", "a.rocket.test.evil.test", "a.rocketxtest"):
+        assert not re.search(pattern, other), other
+    assert "$b" not in text
 
 
 def test_a_changed_certificate_alone_reloads_nginx(tmp_path: Path):

@@ -36,8 +36,9 @@ def schema() -> dict[str, dict[str, Any]]:
 
 def _entry(by_owner: Mapping[str, Declaration]) -> dict[str, Any]:
     first = next(iter(by_owner.values()))
-    entry: dict[str, Any] = {"type": first.validator.type, "default": schema_default(by_owner)}
-    if first.validator.type == "array":
+    kind = first.validator.type
+    entry: dict[str, Any] = {**({"type": kind} if kind else {}), "default": schema_default(by_owner)}
+    if kind == "array":
         entry["items"] = {"type": "string" if _holds_text(first) else "object"}
     return {**entry, "description": description(by_owner)}
 
