@@ -100,7 +100,7 @@ def test_a_new_server_gets_the_kept_certificate_before_its_release_and_before_th
     server: SshServer, tmp_path: Path
 ):
     kept = steps.Command(role="kept-certificate", text="sudo gantry restore-certificate", stdin="KEY", as_admin=True)
-    args = replace(rollout_args(tmp_path), restore_certificate=kept)
+    args = replace(rollout_args(tmp_path), give_certificate=kept)
     rollout_hook.roll_out(FIRST_LOGIN, ADMIN_KEY, steps.single_server(args, configure=server_commands.CONFIGURE))
     place = server.commands.index(("sudo gantry restore-certificate", b"KEY"))
     assert server.commands[place - 1][0].endswith("configure")
