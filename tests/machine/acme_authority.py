@@ -93,7 +93,10 @@ class Authority:
 
     def stop(self) -> None:
         """Refuse connections. Accounts and issued certificates stay known for ``start``."""
-        self._ssh(f"sudo systemctl stop {self._proxy}.socket {self._proxy}.service")
+        self._ssh(f"sudo systemctl stop {self._proxy}.socket")
+        # systemd has forgotten the service if there was no connection yet.
+        service = f"{self._proxy}.service"
+        self._ssh(f"! systemctl --quiet is-active {service} || sudo systemctl stop {service}")
 
     def start(self) -> None:
         """Accept connections."""
