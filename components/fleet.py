@@ -149,7 +149,7 @@ class _FleetBuilder(Generic[N]):
             network=self.network,
             health_path=self.settings.health_path,
             health_status=self.settings.health_status,
-            drain_seconds=times.GRACEFUL_SECONDS,
+            drain_seconds=times.removal_seconds(self.settings.request_timeout, self.settings.drain_timeout),
             domain=self.settings.domain,
             key=self.key,
             logins=self.logins,
@@ -215,16 +215,19 @@ class _FleetBuilder(Generic[N]):
             release_input=pulumi.Output.secret(release_input),
             canary=settings.canary,
             batch=settings.batch,
-            server_seconds=_server_seconds(settings),
+            server_seconds=server_seconds(settings),
             mount_command=volume.path.apply(lambda path: commands.mount_volume(path, settings)) if volume else None,
             volume_id=volume.volume_id if volume else None,
         )
 
 
-def _server_seconds(settings: Settings) -> int:
+def server_seconds(settings: Settings) -> int:
     """The longest time from the start of a web process to the end of a release on one server."""
     checks = 2 * settings.health_timeout + settings.watch
-    return settings.start_timeout + checks + settings.stop_timeout
+    # A deployment that is still being drained starts when it has ended. Rollouts have room for the default.
+    ending = times.ending_seconds(settings.request_timeout, settings.drain_timeout)
+    longer = max(0, ending - times.ending_seconds(times.REQUEST_SECONDS, times.DRAIN_SECONDS))
+    return settings.start_timeout + longer + checks + settings.stop_timeout
 
 
 def _roll_out(

@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_stop_option(command)
     command = add("unmount-volume", _unmount_volume, "stop the app and unmount its volume, before it is detached")
     _add_stop_option(command)
-    add("drain", _drain, "on a balancer: wait until its present connections to servers have ended")
+    command = add("drain", _drain, "on a balancer: wait until its present connections to servers have ended")
+    command.add_argument("--limit", type=float, default=times.REQUEST_SECONDS, help="the longest time, in seconds")
     command = add("wait-for-balancer", _wait_for_balancer, "wait until the balancer has found this server healthy")
     _add_check_options(command)
     command = add("close", _close, "reject requests that don't come from the balancer")
@@ -283,7 +284,7 @@ def _unmount_volume(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _drain(paths: Paths, options: argparse.Namespace) -> None:
-    local_balancer.drain()
+    local_balancer.drain(options.limit)
 
 
 def _wait_for_balancer(paths: Paths, options: argparse.Namespace) -> None:

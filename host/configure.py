@@ -60,7 +60,7 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
     with exclusive(paths.lock, "`gantry configure`"), phase("configure") as notes:
         ownership.take_over(paths)
         computed = {
-            **nginx_limits.computed_files(paths),
+            **nginx_limits.computed_files(paths, configuration.files),
             **update_window.computed_files(configuration.files),
             **https_listener.computed_files(paths, configuration.files),
         }
@@ -72,6 +72,8 @@ def configure(paths: Paths, configuration: Configuration, run: Run | None = None
         notes.append(f"{len(changed)} changed" if changed else "unchanged")
     for path in changed:
         say(f"  {path}")
+    if warning := nginx_limits.lack_of_space(paths, configuration.files):
+        say(f"  {warning}")
 
 
 def apply(paths: Paths, configuration: Configuration, run: Run | None = None) -> list[str]:

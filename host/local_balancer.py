@@ -7,7 +7,7 @@ import struct
 import time
 from pathlib import Path
 
-from host import listening, times
+from host import listening
 from host.console import phase
 
 # Nginx connects to addresses of this network, which is reserved for documentation. The firewall replaces them by the
@@ -16,7 +16,7 @@ PLACES = "192.0.2.{}"
 _NETWORK = socket.inet_aton(PLACES.format(0))[:3]
 
 
-def drain(limit: float = times.REQUEST_SECONDS, table: Path = Path("/proc/net/tcp")) -> None:
+def drain(limit: float, table: Path = Path("/proc/net/tcp")) -> None:
     """Wait until the present connections to servers have ended, at most ``limit`` seconds.
 
     After that, a server that was removed from the list has no requests left.

@@ -7,10 +7,39 @@ from __future__ import annotations
 
 # --- In-flight requests of a deployment that is drained or stopped.
 
-# How long a request may go on after its deployment was replaced: Gunicorn's graceful_timeout, and a balancer's drain.
+# The default of the setting drainTimeout, and the longest. After this time, a web process with open connections is told
+# to stop. The longest fits into a slot for updates. A rollback to a release that is being drained waits for the end.
+DRAIN_SECONDS = 30
+MAX_DRAIN_SECONDS = 300
+# A web process that was told to stop gets at least this time. A reboot for an update waits as long for connections.
 GRACEFUL_SECONDS = 30
-# systemd kills the web process after this time (TimeoutStopSec). The process needs some seconds more than its requests.
-WEB_STOP_SECONDS = GRACEFUL_SECONDS + 10
+
+
+def graceful_seconds(request_timeout: int, drain_timeout: int) -> int:
+    """Gunicorn's graceful_timeout: after the drain, a request has what is left of its time."""
+    return max(GRACEFUL_SECONDS, request_timeout - drain_timeout)
+
+
+def web_stop_seconds(request_timeout: int, drain_timeout: int) -> int:
+    """TimeoutStopSec: systemd ends the drain after this time, and kills a web process that was told to stop.
+
+    Both need some seconds more than the requests that they wait for.
+    """
+    return max(drain_timeout, graceful_seconds(request_timeout, drain_timeout)) + 10
+
+
+def ending_seconds(request_timeout: int, drain_timeout: int) -> int:
+    """The longest time from the switch to the end of the old web process. Only then the same deployment can start."""
+    return drain_timeout + web_stop_seconds(request_timeout, drain_timeout)
+
+
+def removal_seconds(request_timeout: int, drain_timeout: int) -> int:
+    """How long a server that is removed from a cloud's balancer finishes requests, before it is deleted.
+
+    SETTLE_SECONDS come before, and the shutdown after it. So a request has nearly all of its time.
+    """
+    return max(drain_timeout, request_timeout - 30)
+
 
 # How long an old worker of Nginx may still serve a download or a WebSocket (worker_shutdown_timeout).
 NGINX_SHUTDOWN_SECONDS = 3600
@@ -34,10 +63,22 @@ STEADY_SECONDS = 60
 
 # --- How long a request may take.
 
-# Gunicorn's timeout, and Nginx's default for proxy_read_timeout: the server answers with an error after this time.
+# The default of the setting requestTimeout, and of Nginx's proxy_read_timeout: Nginx answers with 504 after this time.
 REQUEST_SECONDS = 60
-# A balancer waits longer than the server, so that the server's own error reaches the visitor.
-BALANCER_READ_SECONDS = REQUEST_SECONDS + 15
+# Gunicorn kills a worker that hangs for as long, one or two seconds later. So the visitor gets the 504, and both logs
+# name the cause. It isn't shorter than Gunicorn's default: a worker may import the app, or wait for a busy processor.
+LEAST_WORKER_SECONDS = 30
+
+
+def worker_seconds(request_timeout: int) -> int:
+    """Gunicorn's timeout."""
+    return max(LEAST_WORKER_SECONDS, request_timeout)
+
+
+def balancer_read_seconds(request_timeout: int) -> int:
+    """The local balancer waits longer than the server, so that the server's own error reaches the visitor."""
+    return request_timeout + 15
+
 
 # Nginx ends a request whose header takes longer, or whose body pauses for longer.
 HEADER_SECONDS = 10
@@ -56,15 +97,16 @@ APP_CONNECTION_MILLISECONDS = 100
 MOVED_SECONDS = (APP_IDLE_MILLISECONDS + APP_CONNECTION_MILLISECONDS + 50) / 1000
 # Gunicorn's keepalive: far longer than Nginx keeps its connections to the app.
 GUNICORN_KEEPALIVE_SECONDS = 75
-# The longest setting socketTimeout.
+# The longest settings socketTimeout and requestTimeout. The balancers of DigitalOcean wait from 30 to 600 s.
 MAX_SOCKET_SECONDS = 590
+LEAST_BALANCER_IDLE_SECONDS = 30
 # Nginx's keepalive_timeout on a server behind a balancer. The balancer must close its idle connections earlier.
 SERVER_IDLE_SECONDS = MAX_SOCKET_SECONDS + 20
 
 
-def balancer_idle_seconds(socket_timeout: int) -> int:
+def balancer_idle_seconds(request_timeout: int, socket_timeout: int) -> int:
     """The idle timeout of a cloud's balancer: more than a request may take, and more than a WebSocket may be silent."""
-    return max(REQUEST_SECONDS, socket_timeout) + 5
+    return max(LEAST_BALANCER_IDLE_SECONDS, max(request_timeout, socket_timeout) + 5)
 
 
 # The local target's balancer to its servers (keepalive_timeout, keepalive_time). A server that is removed from the

@@ -27,10 +27,10 @@ def _wait_until_listening(deployment: str, process: str = "0") -> None:
     web_server.wait_until_listening(Paths(), deployment, int(process))
 
 
-def _wait_until_idle(deployment: str) -> None:
-    from host import web_server
+def _wait_until_idle(deployment: str, seconds: str = "") -> None:
+    from host import times, web_server
 
-    web_server.wait_until_idle(Paths(), deployment)
+    web_server.wait_until_idle(Paths(), deployment, float(seconds or times.DRAIN_SECONDS))
 
 
 def _stop_programs(process: str) -> None:
@@ -62,7 +62,7 @@ def _rotate_logs(days: str) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "wait-until-listening": _wait_until_listening,  # DEPLOYMENT PROCESS
-    "wait-until-idle": _wait_until_idle,  # DEPLOYMENT
+    "wait-until-idle": _wait_until_idle,  # DEPLOYMENT [SECONDS]
     "stop-programs": _stop_programs,  # PROCESS
     "run-prefix": _run_prefix,  # PROGRAM (poetry, pipenv or uv) and its arguments
     "swap": _swap,  # SIZE

@@ -150,7 +150,7 @@ def forward_file(paths: Paths, deployment: str) -> Path:
 
 
 def wait_until_idle(
-    paths: Paths, deployment: str, limit: float = times.GRACEFUL_SECONDS, table: Path = Path("/proc/net/unix")
+    paths: Paths, deployment: str, limit: float = times.DRAIN_SECONDS, table: Path = Path("/proc/net/unix")
 ) -> None:
     """Wait, at most ``limit`` seconds, until no client is connected to the web process."""
     # New requests already go to another deployment, and Nginx closes each connection soon after its last request.

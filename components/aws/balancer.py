@@ -126,7 +126,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
             internal=False,
             subnets=args.network.subnets,
             security_groups=[group],
-            idle_timeout=times.balancer_idle_seconds(args.limits.socket_timeout),
+            idle_timeout=times.balancer_idle_seconds(args.limits.request_timeout, args.limits.socket_timeout),
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             enable_deletion_protection=settings.protect,

@@ -88,7 +88,9 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                 healthy_threshold=times.CHECKS,
                 unhealthy_threshold=times.CHECKS,
             ),
-            http_idle_timeout_seconds=times.balancer_idle_seconds(args.limits.socket_timeout),
+            http_idle_timeout_seconds=times.balancer_idle_seconds(
+                args.limits.request_timeout, args.limits.socket_timeout
+            ),
             redirect_http_to_https=certificate is not None,
             # The minimum is TLS 1.2 in any case. The default policy also offers weaker ciphers.
             tls_cipher_policy="STRONG",

@@ -64,7 +64,7 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
                 program,
                 configuration,
                 logins=self._args.logins,
-                configure=balancer_server.CONFIGURE_AND_DRAIN,
+                configure=balancer_server.configure_and_drain(limits),
             ),
             depends_on=depends_on,
             admin_key=self._args.logins.admin_key,

@@ -21,7 +21,6 @@ from components.server.updates import Updates
 from components.server.user_data import BootFile, Identity
 from host import times
 from host.local_balancer import PLACES
-from host.nginx_limits import MAX_UPLOAD_MB
 
 PACKAGES = ("nginx", "nftables", "python3")
 # The balancer has the boot files of a server, without those for the app, and with another install script.
@@ -30,14 +29,22 @@ FILES = (
     *(file for file in server_user_data.FILES if file.source.rpartition("/")[2] not in _ONLY_FOR_APPS),
     BootFile(f"{PATHS.scripts}/install", "0755", "balancer/install.sh"),
 )
-# `drain` waits for the end of older connections. After that, a server that isn't listed gets no requests, and can be
-# deleted.
-CONFIGURE_AND_DRAIN = f"{commands.CONFIGURE_AND_CONFIRM} && sudo gantry drain"
 
 
 def user_data(identity: Identity) -> str:
     """cloud-init's user-data of a balancer that waits for its servers. It is a secret."""
     return server_user_data.user_data(identity, FILES, PACKAGES)
+
+
+def configure_and_drain(limits: Limits) -> str:
+    """The command that configures the balancer, and waits for the end of older connections.
+
+    After that, a server that isn't listed gets no requests, and can be deleted.
+    """
+    seconds = max(limits.request_timeout, limits.drain_timeout)
+    # With the default, the command of stacks that exist doesn't change.
+    option = f" --limit {seconds}" if seconds != times.REQUEST_SECONDS else ""
+    return f"{commands.CONFIGURE_AND_CONFIRM} && sudo gantry drain{option}"
 
 
 def configuration(
@@ -57,16 +64,19 @@ def configuration(
             str(PATHS.site): render(
                 "balancer.nginx.conf.j2",
                 placeholders=placeholders,
-                max_upload=f"{MAX_UPLOAD_MB}m",
                 paths=PATHS,
                 idle_seconds=times.LOCAL_BALANCER_IDLE_SECONDS,
                 connection_seconds=times.LOCAL_BALANCER_CONNECTION_SECONDS,
-                read_seconds=times.BALANCER_READ_SECONDS,
+                request_seconds=limits.request_timeout,
+                read_seconds=times.balancer_read_seconds(limits.request_timeout),
                 # It stands behind no other balancer, and each server limits the rate of requests itself.
                 balancer=(),
                 requests_per_second=None,
                 tls=False,
-                **{**site_values(limits), "socket_seconds": times.balancer_idle_seconds(limits.socket_timeout)},
+                **{
+                    **site_values(limits),
+                    "socket_seconds": times.balancer_idle_seconds(limits.request_timeout, limits.socket_timeout),
+                },
             ),
             str(PATHS.firewall): render("balancer.nft.j2", targets=targets) + firewall(limits),
             **unlimited_rules(limits),

@@ -106,8 +106,8 @@ def _gunicorn(settings: Settings) -> str:
         # An app that runs elsewhere may have this variable, which is Gunicorn's own.
         workers=settings.workers or 'int(os.environ.get("WEB_CONCURRENCY") or len(os.sched_getaffinity(0)) + 1)',
         threads=settings.threads,
-        request_seconds=times.REQUEST_SECONDS,
-        graceful_seconds=times.GRACEFUL_SECONDS,
+        worker_seconds=times.worker_seconds(settings.request_timeout),
+        graceful_seconds=times.graceful_seconds(settings.request_timeout, settings.drain_timeout),
         keepalive_seconds=times.GUNICORN_KEEPALIVE_SECONDS,
     )
 
@@ -176,7 +176,9 @@ def _units(settings: Settings) -> dict[str, str]:
         socket=PATHS.deployment_socket("%i"),
         gantry_command=PATHS.gantry_command,
         start_seconds=settings.start_timeout,
-        stop_seconds=times.WEB_STOP_SECONDS,
+        # Without a number, the host program waits for as long as the default says.
+        drain_seconds=settings.drain_timeout if settings.drain_timeout != times.DRAIN_SECONDS else None,
+        stop_seconds=times.web_stop_seconds(settings.request_timeout, settings.drain_timeout),
     )
     units = {
         systemd.WEB_UNIT: web,

@@ -17,6 +17,9 @@ PATHS = Paths()
 class Limits:
     """The settings of the same names. ``connections_per_address`` is None for no limit."""
 
+    max_upload: int
+    request_timeout: int
+    drain_timeout: int
     log_days: int
     connections_per_address: int | None
     trusted_proxies: tuple[str, ...]
@@ -25,6 +28,9 @@ class Limits:
 
 def limits(settings: CommonSettings) -> Limits:
     return Limits(
+        max_upload=settings.max_upload,
+        request_timeout=settings.request_timeout,
+        drain_timeout=settings.drain_timeout,
         log_days=settings.log_days,
         connections_per_address=settings.connections_per_address,
         trusted_proxies=settings.trusted_proxies,
@@ -52,6 +58,7 @@ def site_values(limits: Limits) -> dict[str, object]:
     """The values of the templates in site/ that servers and the balancer share."""
     return {
         "proxies": limits.trusted_proxies,
+        "max_upload": f"{limits.max_upload}m",
         "header_seconds": times.HEADER_SECONDS,
         "body_seconds": times.BODY_SECONDS,
         "socket_seconds": limits.socket_timeout,

@@ -10,7 +10,6 @@ from components.server.templates import render
 from components.settings import aliases
 from components.settings.common import Settings
 from host import assets, ports, times
-from host.nginx_limits import MAX_UPLOAD_MB
 from host.paths import Paths
 
 # The Retry-After header of the maintenance page.
@@ -36,7 +35,6 @@ def site(settings: Settings, balancer: Sequence[str]) -> str:
         domain=settings.domain,
         paths=PATHS,
         asset_name=assets.NAME,
-        max_upload=f"{MAX_UPLOAD_MB}m",
         balancer=balancer,
         scheme=_scheme(settings, balancer),
         served_names=_patterns(settings, aliases.SERVE),
@@ -46,6 +44,8 @@ def site(settings: Settings, balancer: Sequence[str]) -> str:
         hsts=settings.hsts,
         hsts_seconds=HSTS_SECONDS,
         **site_values(limits(settings)),
+        # None is Nginx's own default.
+        request_seconds=settings.request_timeout if settings.request_timeout != times.REQUEST_SECONDS else None,
         requests_per_second=settings.requests_per_second,
         burst=times.BURST_SECONDS * (settings.requests_per_second or 0),
         https=settings.https,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import linked_paths, proxies, validators, volumes
+from components.settings import linked_paths, proxies, timeouts, validators, volumes
 from components.settings.declaration import setting
 from components.settings.https import HttpsSettings
-from host import times
+from host import nginx_limits, times
 from host.paths import Paths
 
 # The local target's usual network (/24) has room for this many servers and as many replacements. The clouds allow more:
@@ -117,11 +117,31 @@ class CommonSettings(HttpsSettings):
         command="pulumi config set --path 'trustedProxies[0]' <network>",
     )
     socket_timeout: int = setting(
-        # The limits of DigitalOcean's balancers are 30 and 600 s.
-        validators.whole(times.REQUEST_SECONDS, times.MAX_SOCKET_SECONDS),
+        validators.whole(1, times.MAX_SOCKET_SECONDS),
         default=times.REQUEST_SECONDS,
         example=300,
-        help="Seconds for which a WebSocket or an event stream may be silent before it is closed.",
+        help="Seconds for which a WebSocket or an event stream may be silent. At least requestTimeout.",
+        group=SERVERS,
+    )
+    request_timeout: int = setting(
+        validators.whole(1, times.MAX_SOCKET_SECONDS),
+        default=times.REQUEST_SECONDS,
+        example=30,
+        help="Seconds that the app may take for an answer. Then the visitor gets 504.",
+        group=SERVERS,
+    )
+    drain_timeout: int = setting(
+        validators.whole(1, times.MAX_DRAIN_SECONDS),
+        default=times.DRAIN_SECONDS,
+        example=120,
+        help="Seconds after a release until the old web process is told to stop, although a WebSocket is open.",
+        group=SERVERS,
+    )
+    max_upload: int = setting(
+        validators.whole(1, nginx_limits.MOST_UPLOAD_MB),
+        default=nginx_limits.UPLOAD_MB,
+        example=200,
+        help="MB that the body of a request may have, such as an upload. A larger one gets 413.",
         group=SERVERS,
     )
     log_days: int = setting(
@@ -166,6 +186,7 @@ class CommonSettings(HttpsSettings):
         yield from super().conflicts()
         yield from linked_paths.conflicts(self.servers, self.linked_paths, per_server=self.linked_paths_per_server)
         yield from volumes.conflicts(self.servers, self.storage)
+        yield from timeouts.conflicts(self.request_timeout, self.socket_timeout)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,41 @@ def test_an_app_without_proxyfix_sees_the_visitors_address_and_host_and_nothing_
         assert not {"HTTP_FORWARDED", "HTTP_PROXY", "HTTP_X_FORWARDED_PREFIX"} & set(environ)
 
 
+# Requests that are too large or too slow.
+
+SIZE = """
+from flask import request
+@app.route("/size", methods=["POST"])
+def size():
+    return str(len(request.get_data()))
+"""
+
+
+def test_an_upload_over_the_limit_gets_413_and_an_answer_over_the_limit_gets_504(server: PageAppServer):
+    server.change_settings(max_upload=1, request_timeout=2, drain_timeout=5)
+    server.configure()
+    try:
+        assert server.release(app("good", SIZE)).exit_code == 0
+        megabyte = 1024 * 1024
+        assert answer(server, "POST", "/size", b"x" * megabyte) == (200, str(megabyte))
+        assert answer(server, "POST", "/size", b"x" * (megabyte + 1))[0] == 413
+        start = time.monotonic()
+        assert answer(server, "GET", "/slow")[0] == 504
+        assert 1.9 < time.monotonic() - start < 4
+        assert "upstream timed out" in server.ssh("sudo tail -n 3 /var/log/nginx/error.log")
+        assert answer(server, "GET", "/") == (200, "good")
+    finally:
+        server.change_settings(max_upload=32, request_timeout=60, drain_timeout=30)
+        server.configure()
+
+
+def answer(server: PageAppServer, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection(server.spec.address, timeout=10)) as connection:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
 # Visitors who hold connections, and floods.
 
 LARGE_PAGE = """

@@ -14,6 +14,8 @@ COMMAND = "python3 -m tests.unit.golden_files"
 BALANCER = ("10.77.0.0/24",)
 ALIASES = {"shop.example.net": "redirect", "app.example.net": "serve"}
 
+LIMITS: dict[str, Any] = {"max_upload": 200, "request_timeout": 120, "socket_timeout": 300, "drain_timeout": 100}
+
 
 def rendered_files() -> dict[str, str]:
     """The texts of all cases, by the name of the golden file."""
@@ -27,7 +29,9 @@ def rendered_files() -> dict[str, str]:
         "site-https.txt": _https_file(PATHS.site),
         "site-maintenance.txt": _file(PATHS.site, maintenance=True),
         "site-balanced-maintenance.txt": _file(PATHS.site, balancer=BALANCER, maintenance=True),
+        "site-limits.txt": _file(PATHS.site, **LIMITS),
         "web-unit.txt": _file(WEB_UNIT),
+        "web-unit-limits.txt": _file(WEB_UNIT, **LIMITS),
         "gunicorn.txt": _file(PATHS.gunicorn_settings),
         "gunicorn-workers.txt": _file(PATHS.gunicorn_settings, workers=7, threads=3),
     }

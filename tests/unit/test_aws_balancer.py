@@ -45,7 +45,7 @@ def test_no_server_is_removed_before_the_balancer_finds_the_new_ones_healthy(fle
 
 def test_health_checks_are_quick_and_the_drain_is_as_long_as_the_longest_request(fleet: Recorder):
     inputs = fleet.one(":TargetGroup").inputs
-    assert inputs["deregistrationDelay"] == times.GRACEFUL_SECONDS
+    assert inputs["deregistrationDelay"] == times.DRAIN_SECONDS
     assert inputs["healthCheck"] == {
         "protocol": "HTTP",
         "port": "traffic-port",

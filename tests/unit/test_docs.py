@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from host.nginx_limits import MAX_UPLOAD_MB
+from host import times
+from host.nginx_limits import UPLOAD_MB
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,5 +28,11 @@ def test_the_page_about_own_programs_shows_the_example_with_another_resource():
     assert set(shown) <= {line.strip() for line in example.read_text().splitlines()}
 
 
-def test_the_page_about_apps_names_the_upload_limit():
-    assert f"| size of an upload | {MAX_UPLOAD_MB} MB |" in (ROOT / "docs/your-app.md").read_text()
+def test_the_page_about_apps_names_the_defaults_of_the_limits():
+    page = (ROOT / "docs/your-app.md").read_text()
+    for name, value in (
+        ("size of an upload", f"{UPLOAD_MB} MB"),
+        ("time for an answer", f"{times.REQUEST_SECONDS} s"),
+        ("time for in-flight requests and WebSockets after a release", f"{times.DRAIN_SECONDS} s"),
+    ):
+        assert f"| {name} | {value} |" in page
