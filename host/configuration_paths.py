@@ -61,6 +61,9 @@ class ConfigurationPaths:
     https_listener = Below("etc/gantry/https.conf")
     """The part of the site that serves HTTPS: empty until there is a certificate."""
 
+    pages = Below("usr/local/share/gantry/pages")
+    """The pages for Nginx's own answers: an HTML and a JSON file for each."""
+
     nginx_bodies = Below("var/lib/nginx/body")
     """Where Nginx keeps a request's body until the app gets it."""
 

@@ -14,6 +14,7 @@ from components.local.server import Server
 from components.rollout import steps
 from components.rollout.bootstrap import Bootstrap, NewServer
 from components.rollout.rollout import ReleasedServer
+from components.server.program_files import program_files
 from components.server.user_data import USER
 from components.target import BalancerArgs, BalancerMachine, KeepsServerAddresses, ServerArgs, identity
 
@@ -55,7 +56,9 @@ class Balancer(KeepsServerAddresses, pulumi.ComponentResource):
         program, limits, updates = self._args.host_program, self._args.limits, self._args.updates
         addresses = pulumi.Output.all(*(server.private_address for server in servers))
         configuration = addresses.apply(
-            lambda values: balancer_server.configuration(program.copy, values, limits, updates).document()
+            lambda values: balancer_server.configuration(program.copy, values, limits, updates).document(
+                program_files()
+            )
         )
         bootstrap = Bootstrap(
             parent=self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.server import commands, daemons, logins, updates
+from components.server import commands, daemons, logins, pages, updates
 from components.server import user_data as server_user_data
 from components.server.configuration import PATHS, Configuration
 from components.server.limits import (
@@ -65,6 +65,10 @@ def configuration(
                 "balancer.nginx.conf.j2",
                 placeholders=placeholders,
                 paths=PATHS,
+                pages_url=pages.URL,
+                serves_app=False,
+                unavailable=pages.UNAVAILABLE,
+                timed_out=pages.UNAVAILABLE,
                 idle_seconds=times.LOCAL_BALANCER_IDLE_SECONDS,
                 connection_seconds=times.LOCAL_BALANCER_CONNECTION_SECONDS,
                 request_seconds=limits.request_timeout,
@@ -73,6 +77,9 @@ def configuration(
                 balancer=(),
                 requests_per_second=None,
                 tls=False,
+                domain=None,
+                hsts=False,
+                maintenance=False,
                 **{
                     **site_values(limits),
                     "socket_seconds": times.balancer_idle_seconds(limits.request_timeout, limits.socket_timeout),
@@ -82,6 +89,7 @@ def configuration(
             **unlimited_rules(limits),
             **log_files(limits),
             **nginx_files(),
+            **pages.files(),
             **daemons.files(),
             **updates.files(update_settings.of_balancer()),
             **logins.files([logins.READY]),

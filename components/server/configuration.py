@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.server import certificate, daemons, logins, updates
+from components.server import certificate, daemons, logins, pages, updates
 from components.server.limits import (
     firewall,
     limits,
@@ -77,6 +77,7 @@ def configuration(
             **_scripts(),
             **log_files(limits(settings)),
             **nginx_files(),
+            **pages.files(),
             str(PATHS.units / systemd.RESUME_UNIT): render("gantry.service.j2", gantry_command=PATHS.gantry_command),
             str(PATHS.health_settings): _health_check(settings),
             **daemons.files(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from components.server import pages
 from components.server.limits import limits, site_values
 from components.server.templates import render
 from components.settings import aliases
@@ -34,6 +35,10 @@ def site(settings: Settings, balancer: Sequence[str]) -> str:
         "site.nginx.conf.j2",
         domain=settings.domain,
         paths=PATHS,
+        pages_url=pages.URL,
+        serves_app=True,
+        unavailable=f"{pages.URL}/502" if balancer else pages.UNAVAILABLE,
+        timed_out=f"{pages.URL}/504",
         asset_name=assets.NAME,
         balancer=balancer,
         scheme=_scheme(settings, balancer),

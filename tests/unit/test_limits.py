@@ -91,7 +91,7 @@ def test_a_trusted_proxy_that_names_this_server_as_the_visitor_passes_neither_ma
     [("request", 1000), ("http_referer", 500), ("http_user_agent", 500), ("remote_user", 100)],
 )
 def test_a_value_that_a_visitor_chooses_has_few_bytes_in_the_access_log(variable: str, most_bytes: int):
-    [pattern] = re.findall(rf'map \${variable} \$\w+ \{{\s+default "-";\s+"~(.*)" \$\w+;', server_files()[SITE])
+    [pattern] = re.findall(rf'map \${variable} \$\w+_start \{{\s+default "-";\s+"~(.*)" \$\w+;', server_files()[SITE])
 
     def logged(value: bytes) -> bytes:
         match = re.match(pattern.replace("(?<", "(?P<").encode(), value)
