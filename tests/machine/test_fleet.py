@@ -22,7 +22,7 @@ from bench.faults import Machines, Planned
 from components.local import launch
 from tests.kills import kill_machine, kill_up_at_output
 from tests.load import load
-from tests.machine import django_app, maintenance_requests, raw_streams
+from tests.machine import django_app, maintenance_requests, raw_streams, refused_requests
 from tests.machine.fleet import (
     ALL_SERVERS,
     BROKEN,
@@ -246,7 +246,11 @@ def test_maintenance_answers_503_with_the_apps_page_but_health_checks_pass(stack
         assert (response.status, response.text) == (503, "<h1>Back soon</h1>\n")
         assert response.headers["Retry-After"] == "300"
     assert [get(f"{url}healthz").status for _ in range(6)] == [200] * 6
-    maintenance_requests.assert_only_the_health_path_passes(stack.outputs()["balancer"]["address"])
+    address = stack.outputs()["balancer"]["address"]
+    for expected in (400, 413, 414, 431):
+        page = refused_requests.answer(address, refused_requests.refused(address)[expected])
+        assert (page.status, page.title[:4]) == (expected, f"{expected} ")
+    maintenance_requests.assert_only_the_health_path_passes(address)
     stack.edit("Hello Pluto!", "Hello Ceres!")
     stack.configure(maintenance=None)
     stack.up()

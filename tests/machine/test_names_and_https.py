@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 import subprocess
@@ -15,8 +16,10 @@ import pytest
 from websockets.sync.client import connect
 
 from components.settings.common import Settings
+from tests.machine import refused_requests
 from tests.machine.page_app import PageAppServer, app
 from tests.machine.raw_streams import PAUSE_SECONDS, ROUTES
+from tests.machine.refused_requests import JSON, answer, request
 from tests.stack_settings import make_settings
 
 pytestmark = pytest.mark.machine
@@ -82,6 +85,11 @@ def without_check() -> ssl.SSLContext:
     return context
 
 
+def test_before_the_first_release_visitors_read_that_the_site_is_not_here_yet(server: NamedServer):
+    page = answer(server.spec.address, request(DOMAIN))
+    assert (page.status, page.title, page.headers["Retry-After"]) == (503, "503 Not here yet", "5")
+
+
 @pytest.fixture(scope="module")
 def named(server: NamedServer) -> NamedServer:
     """The server with its first release, without a certificate."""
@@ -125,6 +133,70 @@ def test_a_request_without_a_host_is_refused_or_is_for_the_domain(named: NamedSe
         with socket.create_connection((named.spec.address, 80), timeout=10) as connection:
             connection.sendall(b"GET / HTTP/" + version + b"\r\n\r\n")
             assert connection.recv(100).split()[1] == status
+
+
+OWN_ANSWERS = """
+@app.route("/status/<int:status>")
+def status(status):
+    return "from the app", status
+"""
+
+
+def test_each_request_that_nginx_refuses_gets_a_page_or_json(named: NamedServer):
+    address = named.spec.address
+    for status, refused in refused_requests.refused(DOMAIN).items():
+        page = answer(address, refused)
+        assert (page.status, page.title[:4], page.headers["Content-Type"]) == (status, f"{status} ", "text/html")
+    for status, refused in refused_requests.refused(DOMAIN, JSON).items():
+        # Nginx hasn't read the header of a request with a long address.
+        document = answer(address, refused)
+        assert document.status == status
+        assert status == 414 or json.loads(document.text)["status"] == status
+    bad = answer(address, b"NO METHOD\r\n\r\n")
+    assert (bad.status, bad.title) == (400, "400 Bad request")
+
+
+def test_the_app_answers_itself_and_has_pages_of_its_own(named: NamedServer):
+    address = named.spec.address
+    pages = {"413.html": "<title>413 of the app</title>\n", "503.html": "<title>503 of the app</title>\n"}
+    assert named.release(app("good", OWN_ANSWERS) | pages).exit_code == 0
+    for status in (400, 404, 413, 429, 500, 502, 503, 504):
+        for accept in ("text/html", JSON):
+            own = answer(address, request(DOMAIN, f"/status/{status}", accept=accept))
+            assert (own.status, own.text, own.headers["Retry-After"]) == (status, "from the app", None)
+    large = [answer(address, refused_requests.refused(DOMAIN, accept)[413]) for accept in ("", JSON)]
+    assert (large[0].title, json.loads(large[1].text)["status"]) == ("413 of the app", 413)
+    named.script("mv /var/lib/gantry/web.sock /var/lib/gantry/hidden.sock")
+    try:
+        page, document, head = (
+            answer(address, request(DOMAIN, method=method, accept=accept))
+            for method, accept in (("GET", "text/html,*/*"), ("GET", JSON), ("HEAD", "text/html"))
+        )
+        assert [each.status for each in (page, document, head)] == [503] * 3
+        assert [each.headers["Retry-After"] for each in (page, document, head)] == ["5"] * 3
+        assert (page.title, json.loads(document.text)["status"], head.text) == ("503 of the app", 503, "")
+    finally:
+        named.script("mv /var/lib/gantry/hidden.sock /var/lib/gantry/web.sock")
+    named.serve("good")
+
+
+def test_a_flood_and_maintenance_have_pages(named: NamedServer):
+    address = named.spec.address
+    try:
+        named.change_settings(requests_per_second=1)
+        named.configure()
+        for accept, title in (("text/html", "429 Too many requests"), (JSON, "")):
+            answers = [answer(address, request(DOMAIN, accept=accept)) for _ in range(40)]
+            limited = [each for each in answers if each.status == 429]
+            assert limited and {each.title for each in limited} == {title}
+        named.change_settings(requests_per_second=None, maintenance=True)
+        named.configure()
+        page, document = (answer(address, request(DOMAIN, accept=accept)) for accept in ("text/html", JSON))
+        assert (page.status, page.title, page.headers["Retry-After"]) == (503, "503 Under maintenance", "300")
+        assert (document.status, json.loads(document.text)["status"]) == (503, 503)
+    finally:
+        named.change_settings(requests_per_second=None, maintenance=False)
+        named.configure()
 
 
 def test_without_a_certificate_the_site_stays_on_http(named: NamedServer):

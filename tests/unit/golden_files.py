@@ -33,6 +33,8 @@ def rendered_files() -> dict[str, str]:
         "web-unit.txt": _file(WEB_UNIT),
         "web-unit-limits.txt": _file(WEB_UNIT, **LIMITS),
         "gunicorn.txt": _file(PATHS.gunicorn_settings),
+        "page-413.html": _file(PATHS.pages / "413.html"),
+        "page-413.json": _file(PATHS.pages / "413.json"),
         "gunicorn-workers.txt": _file(PATHS.gunicorn_settings, workers=7, threads=3),
     }
 
