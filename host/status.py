@@ -33,15 +33,15 @@ def _certificate(paths: Paths) -> dict[str, Any] | None:
     """None if the site shall have no certificate. ``late`` says that its renewal has failed for long."""
     from host.certificates import given, issued, obtain
 
-    if (known := obtain.known(paths)) is None:
+    if (record := obtain.current_record(paths)) is None:
         if (certificate := given.served(paths)) is None:
             return None
-        return {"lines": [obtain.served(certificate)], "late": certificate.is_late(time.time()), "problem": ""}
+        return {"lines": [obtain.description(certificate)], "late": certificate.is_late(time.time()), "problem": ""}
     certificate = issued.read(paths.certificate)
     return {
-        "lines": obtain.lines(paths, known),
+        "lines": obtain.lines(paths, record),
         "late": bool(certificate and certificate.is_late(time.time())),
-        "problem": known.problem,
+        "problem": record.problem,
     }
 
 

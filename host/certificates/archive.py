@@ -1,4 +1,4 @@
-"""The certificate with its key and the account at the authority, as a text that another server can be given."""
+"""The archive: the certificate, its key and the account at the authority, as JSON for another server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from host.certificates.issued import CHAIN, KEY
 from host.errors import ReleaseError
 from host.paths import Paths
 
-# The folders of certbot's configuration that it needs: accounts, the certificate, and what it was asked for. It keeps
-# all older certificates in archive/; only those that live/ points to are taken.
+# The folders that certbot needs: the accounts, the certificate, and the settings for its renewal. The folder archive/
+# has all older certificates, too. Only files that live/ points to are packed.
 _FOLDERS = ("accounts", "live", "renewal")
 _ARCHIVE = "archive"
 # certbot may be replacing files one by one at this moment.
@@ -31,9 +31,9 @@ class Archive(TypedDict):
 
 
 def pack(paths: Paths) -> Archive | None:
-    """None if there is no certificate that works. It is a secret."""
+    """Pack the newest certificate, its key and the account: a secret. Returns None if no certificate works."""
     top = paths.acme_config.resolve()
-    live = _live(top)
+    live = certbot.live(top)
     for attempt in range(_ATTEMPTS if live.is_dir() else 0):
         time.sleep(_PAUSE_SECONDS if attempt else 0)
         try:
@@ -44,10 +44,6 @@ def pack(paths: Paths) -> Archive | None:
         except (OSError, UnicodeDecodeError):
             continue
     return None
-
-
-def _live(top: Path) -> Path:
-    return top / "live" / certbot.NAME
 
 
 def _pair(folder: Path) -> tuple[bytes, bytes]:
@@ -77,7 +73,7 @@ def restore(paths: Paths, archive: Mapping[str, Any]) -> bool:
     outside of certbot's configuration, or no certificate that works.
     """
     top = paths.acme_config
-    if issued.read(_live(top)):
+    if issued.read(certbot.live(top)):
         return False
     # The new folder gets its name at the end: nobody finds a part of it after a run that was killed.
     new = top.with_name(f".{top.name}.restored")
@@ -89,7 +85,7 @@ def restore(paths: Paths, archive: Mapping[str, Any]) -> bool:
             files.write(new / name, content.encode(), 0o600)
         for name, target in archive["links"].items():
             files.point(new / name, target)
-        if issued.read(_live(new)) is None:
+        if issued.read(certbot.live(new)) is None:
             raise ReleaseError("the kept certificate can't be read, or isn't for the kept key")
         shutil.rmtree(top, ignore_errors=True)
         new.rename(top)

@@ -93,6 +93,11 @@ def _install(paths: Paths, folder: Path, requirements: bytes) -> None:
     uv.run(install, folder, writable=folder)
 
 
+def live(config: Path) -> Path:
+    """The folder with the newest certificate, below certbot's configuration."""
+    return config / "live" / NAME
+
+
 def obtain(paths: Paths, request: Request, names: Sequence[str], *, subset: bool) -> None:
     """Ask the authority for a certificate for ``names``, unless the present one is its own, for them, and isn't due.
 
@@ -135,7 +140,7 @@ def _remove_incomplete(paths: Paths) -> None:
 
     certbot would keep it, and issue others under other names. Nginx has a copy of the one that it serves.
     """
-    folder = paths.acme_config / "live" / NAME
+    folder = live(paths.acme_config)
     if not _issuer(paths) or issued.read(folder) is None:
         for rest in (folder, paths.acme_config / "archive" / NAME, _renewal(paths)):
             files.discard(rest)

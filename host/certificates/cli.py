@@ -69,7 +69,7 @@ def _serve(paths: Paths, options: argparse.Namespace) -> None:
 def _renew(paths: Paths, options: argparse.Namespace) -> int:
     from host.certificates import obtain
 
-    before = obtain.known(paths)
+    before = obtain.current_record(paths)
     result = obtain.renew(paths, at_once=options.now)
     if result is None:
         say("this site shall have no certificate: the setting tls isn't auto, or `make up` hasn't asked for one yet")

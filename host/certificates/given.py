@@ -28,11 +28,11 @@ def serve(paths: Paths, given: Given) -> str:
             serving.install_pair(paths, given["chain"].encode(), given["key"].encode())
         paths.certificate_record.unlink(missing_ok=True)
     certificate = served(paths)
-    return obtain.served(certificate) if certificate else ""
+    return obtain.description(certificate) if certificate else ""
 
 
 def served(paths: Paths) -> Issued | None:
     """The certificate of the settings that the site serves; None if it has none, or one of an authority."""
-    if not serving.is_wanted(paths) or obtain.known(paths):
+    if not serving.is_wanted(paths) or obtain.current_record(paths):
         return None
     return issued.read(paths.certificate)

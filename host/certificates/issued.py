@@ -18,7 +18,7 @@ CHAIN, KEY = "fullchain.pem", "privkey.pem"
 _LAST_PART, _LAST_PART_OF_SHORT = 1 / 3, 1 / 2
 _SHORT_SECONDS = 10 * 24 * 3600
 # With less than this part of its life left, people are warned: the renewal has failed for some time.
-_WARNING_PART = 1 / 5
+WARNING_PART = 1 / 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Issued:
 
     def is_late(self, now: float) -> bool:
         """Whether so little of its life is left that people must know."""
-        return self.ends - now < self.lifetime * _WARNING_PART
+        return self.ends - now < self.lifetime * WARNING_PART
 
     def has_ended(self, now: float) -> bool:
         return now >= self.ends

@@ -19,24 +19,25 @@ from host.paths import Paths
 HOLDER = "the request for a certificate"
 # One run waits for another one, which may ask the authority.
 WAIT_SECONDS = certbot.RUN_SECONDS + 60.0
-# How often the authority is asked whether the certificate shall be renewed earlier (ARI, RFC 9773), and the same for
-# a short certificate as a part of its life.
+# The pause between two questions to the authority whether to renew earlier (ARI, RFC 9773). A short certificate has a
+# shorter pause: this part of its life.
 CHECK_SECONDS, CHECK_PART = 6 * 3600.0, 1 / 20
 # After failures, the pauses between requests double. Let's Encrypt allows five failures an hour for a name:
 # https://letsencrypt.org/docs/rate-limits/
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 12 * 3600.0
 _MAX_DOUBLINGS = 10
-# After the authority has left a name out. Each request gets a certificate for the other names, and Let's Encrypt issues
-# only five with the same names in a week.
+# The pause after the authority has refused a name. Each request gets a certificate for the other names, and Let's
+# Encrypt issues only five with the same names in a week.
 REFUSED_SECONDS = 48 * 3600.0
+_REFUSED = "the authority refused it: sudo tail -n 50 /var/lib/gantry-acme/logs/letsencrypt.log shows why"
 UNFINISHED = "it hasn't ended: it was killed, or it runs at this moment"
 
 
 def obtain(paths: Paths, request: Request, *, wait: float) -> Record:
     """Get a certificate for all names of ``request`` that lead here, and let Nginx serve it. Returns the result.
 
-    ``wait`` is for DNS, in seconds. The names that are missing, and the authority's error, are in the result. So is
-    the run that holds the lock for too long.
+    ``wait`` is how long to wait for DNS, in seconds. It raises no error: the result has the missing names, and the
+    error of the authority or of the lock.
     """
     try:
         with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
@@ -53,7 +54,7 @@ def renew(paths: Paths, *, at_once: bool = False) -> Record | None:
     With ``at_once``, ask without a pause after a failure, and for names that the authority has refused.
     """
     with exclusive(paths.certificate_lock, HOLDER, WAIT_SECONDS):
-        before = known(paths)
+        before = current_record(paths)
         if before is None:
             return None
         if at_once:
@@ -76,12 +77,12 @@ def restore(paths: Paths, kept: Mapping[str, Any]) -> bool:
         return restored
 
 
-def known(paths: Paths) -> Record | None:
-    """What the server remembers, while it shall have a certificate."""
+def current_record(paths: Paths) -> Record | None:
+    """The record; None if the site has no HTTPS, or if no certificate was asked for."""
     return record.read(paths) if serving.is_wanted(paths) else None
 
 
-def is_working(paths: Paths, request: Request, now: float) -> bool:
+def _is_working(paths: Paths, request: Request, now: float) -> bool:
     """Whether visitors of the site's own name get HTTPS."""
     certificate = issued.read(paths.certificate)
     return bool(certificate and request.names[0] in certificate.names and not certificate.has_ended(now))
@@ -95,7 +96,7 @@ def report(paths: Paths, result: Record, now: float) -> dict[str, Any]:
     since the epoch.
     """
     certificate = issued.read(paths.certificate)
-    works = is_working(paths, result.request, now)
+    works = _is_working(paths, result.request, now)
     complete = works and not result.problem and not result.request.essential(result.missing)
     return {
         "https": works,
@@ -109,19 +110,19 @@ def report(paths: Paths, result: Record, now: float) -> dict[str, Any]:
 
 
 def lines(paths: Paths, result: Record) -> list[str]:
-    """The result for people."""
+    """The result for people, one line each for the certificate, for a missing name, for the error and the remedy."""
     certificate = issued.read(paths.certificate)
-    found = [served(certificate)] if certificate else list[str]()
-    found += [f"no certificate for {name}: {reason}" for name, reason in result.missing.items()]
+    texts = [description(certificate)] if certificate else list[str]()
+    texts += [f"no certificate for {name}: {reason}" for name, reason in result.missing.items()]
     if result.problem:
-        found.append(f"the last request for a certificate failed: {result.problem}")
+        texts.append(f"the last request for a certificate failed: {result.problem}")
     if result.missing or result.problem:
-        found.append("this server tries again by itself; to ask at once: sudo gantry renew-certificate --now")
-    return found
+        texts.append("this server tries again by itself; to ask at once: sudo gantry renew-certificate --now")
+    return texts
 
 
-def served(certificate: Issued) -> str:
-    """The certificate for people."""
+def description(certificate: Issued) -> str:
+    """The certificate for people: its names, and when it ends."""
     until = "ended at" if certificate.has_ended(time.time()) else "until"
     return f"HTTPS for {', '.join(sorted(certificate.names))} {until} {history.utc(certificate.ends)}"
 
@@ -143,11 +144,11 @@ def _ask(paths: Paths, before: Record, *, wait: float = 0.0) -> Record:
     # If this run is killed, the next one pauses, too.
     record.write(paths, result.failed(UNFINISHED, now))
     try:
-        got = _get(paths, request, names, certificate)
+        issued_names = _get(paths, request, names, certificate)
     except (ReleaseError, OSError, subprocess.SubprocessError) as error:
         result = result.failed(str(error), now)
     else:
-        left_out = [name for name in names if name not in got]
+        left_out = [name for name in names if name not in issued_names]
         result = replace(
             result.succeeded(now),
             missing=missing | dict.fromkeys(left_out, _REFUSED),
@@ -164,7 +165,7 @@ def _get(paths: Paths, request: Request, names: list[str], before: Issued | None
         needed = before.names.intersection(names)
     # While the certificate in use is good, a renewal without one of its names would take something away.
     certbot.obtain(paths, request, names, subset=needed != set(names))
-    certificate = issued.read(serving.live(paths))
+    certificate = issued.read(certbot.live(paths.acme_config))
     if certificate is None:
         raise ReleaseError("certbot has no certificate that can be read, or none that is for its key")
     if lost := needed - certificate.names:
@@ -172,9 +173,6 @@ def _get(paths: Paths, request: Request, names: list[str], before: Issued | None
     with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
         serving.install(paths)
     return certificate.names
-
-
-_REFUSED = "the authority refused it: sudo tail -n 50 /var/lib/gantry-acme/logs/letsencrypt.log shows why"
 
 
 def _refused(before: Record, now: float) -> dict[str, float]:

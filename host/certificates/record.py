@@ -1,4 +1,4 @@
-"""What the server remembers about its certificate: what it shall have, and why something is missing."""
+"""The record of a server's certificate: the request for it, and the result of the last run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from host.paths import Paths
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The certificate that the server shall have.
+    """The certificate that the server asks for.
 
     ``names`` begins with the site's own: its domain, or its IP address if it has none. ``address`` is where visitors
     reach the server. ``directory`` is the URL of an ACME authority, and ``root`` the certificates (PEM) with which
@@ -26,7 +26,7 @@ class Request:
     root: str = ""
 
     def essential(self, missing: Mapping[str, str]) -> dict[str, str]:
-        """The names in ``missing`` that somebody has asked for. The other one, with www., may never get a record."""
+        """``missing`` without the www. of the site's own name: it may never get a record."""
         return {name: reason for name, reason in missing.items() if name != f"www.{self.names[0]}"}
 
 
@@ -35,8 +35,9 @@ class Record:
     """The request, and the result of the last run.
 
     ``missing`` has the names without a certificate, each with the reason and what to do. ``problem`` is the error of
-    the last request, empty after a success. ``tried`` is when that request was, and ``checked`` when names were last
-    looked at, in seconds since the epoch. ``refused`` has the names that the authority left out, each with the time.
+    the last request to the authority, empty after a success. ``failures`` counts the failed requests since the last
+    success. ``refused`` has the names that the authority refused, each with the time. ``tried`` is the time of the
+    last request, and ``checked`` that of the last look at DNS. Times are seconds since the epoch.
     """
 
     request: Request
@@ -55,9 +56,9 @@ class Record:
 
 
 def read(paths: Paths) -> Record | None:
-    """None if no certificate was asked for, or if the record can't be read: the next `up` asks again.
+    """None if no certificate was asked for, or if the record can't be read: then the next `up` asks again.
 
-    Another version of this program may have written it. Fields that this one doesn't know are left out.
+    Another version of the host program may have written it. Fields that this version doesn't know are left out.
     """
     try:
         document: dict[str, Any] = json.loads(paths.certificate_record.read_bytes())

@@ -32,17 +32,12 @@ def is_wanted(paths: Paths) -> bool:
         return False
 
 
-def live(paths: Paths) -> Path:
-    """certbot's folder with the newest certificate."""
-    return paths.acme_config / "live" / certbot.NAME
-
-
 def install(paths: Paths) -> bool:
     """Let Nginx serve certbot's newest certificate. Returns False if it does already, or if there is none that works.
 
     The caller holds the server's lock. Raises ReleaseError as ``install_pair`` does.
     """
-    source = live(paths)
+    source = certbot.live(paths.acme_config)
     certificate = issued.read(source)
     if certificate is None or certificate.has_ended(time.time()):
         return False

@@ -16,12 +16,15 @@ NEWER = "set a newer one with: pulumi config set --path tls.certificate < fullch
 
 
 def findings(paths: Paths) -> Iterator[Finding]:
-    """Without a certificate, the site serves HTTP, so that is a note. A late renewal is broken."""
-    known = obtain.known(paths)
-    certificate, now = given.served(paths) if known is None else issued.read(paths.certificate), time.time()
-    if known is None and certificate is None:
+    """A missing certificate is a note, because the site serves HTTP. One that ends soon is broken."""
+    record, now = obtain.current_record(paths), time.time()
+    certificate = issued.read(paths.certificate) if record else given.served(paths)
+    if record:
+        text = "; ".join(obtain.lines(paths, record))
+    elif certificate:
+        text = obtain.description(certificate)
+    else:
         return
-    text = "; ".join(obtain.lines(paths, known)) if known else obtain.served(certificate) if certificate else ""
     if certificate and not listeners.on(PORT):
         yield Finding(
             layer=LAYER,
@@ -33,7 +36,7 @@ def findings(paths: Paths) -> Iterator[Finding]:
         yield Finding(
             layer=LAYER,
             problem=f"it ends soon, and wasn't renewed: {text}",
-            remedy="correct the cause, then: sudo gantry renew-certificate --now" if known else NEWER,
+            remedy="correct the cause, then: sudo gantry renew-certificate --now" if record else NEWER,
         )
     else:
         yield Finding(layer=LAYER, note=text)

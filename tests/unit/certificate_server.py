@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host import files
-from host.certificates import certbot, issued, reachability, serving
+from host.certificates import certbot, issued, obtain, reachability, serving
 from host.certificates.issued import CHAIN, KEY
 from host.certificates.reachability import is_address
-from host.certificates.record import Request
+from host.certificates.record import Record, Request
 from host.errors import ReleaseError
 from host.paths import Paths
 
@@ -145,13 +145,25 @@ class CertificateServer:
         if self.error or (refused and "--allow-subset-of-names" not in command) or refused == set(names):
             text = self.error or "".join(REFUSAL.format(name=name) for name in sorted(refused))
             return subprocess.CompletedProcess(command, 1, text, "")
-        present = issued.read(serving.live(paths))
+        present = issued.read(certbot.live(paths.acme_config))
         due = present is None or present.names != set(names) or self.now >= present.renewal
         if due or "--force-renewal" in command:
             versions = len(list(paths.acme_config.glob("archive/gantry/cert*.pem")))
             granted = [name for name in names if name not in refused]
             write_certbots(paths, granted, version=versions + 1, directory=directory, days=self.days)
         return subprocess.CompletedProcess(command, 0, "", "")
+
+
+def ask(server: CertificateServer, *names: str, directory: str = DIRECTORY) -> Record:
+    """What `up` does at its end; by default, for all names."""
+    return obtain.obtain(server.paths, request(*names, directory=directory), wait=0)
+
+
+def renew(server: CertificateServer) -> Record:
+    """What the timer does on a server that has asked for a certificate."""
+    result = obtain.renew(server.paths)
+    assert result
+    return result
 
 
 def _values(command: Sequence[str], *options: str) -> list[str]:

@@ -104,7 +104,7 @@ def test_without_a_certificate_that_works_nothing_changes(paths: Paths, nginx: H
     write_certbots(paths, [DOMAIN], days=0)
     assert not serving.install(paths)
     write_certbots(paths, [DOMAIN])
-    (serving.live(paths) / KEY).unlink()
+    (certbot.live(paths.acme_config) / KEY).unlink()
     assert not serving.install(paths)
     assert nginx.reloads == 0
     assert not paths.https_listener.exists()

@@ -1,4 +1,4 @@
-"""Warns after `make up` if the site's certificate ends soon: authorities send no mails about that any more."""
+"""Warns after `make up` if the site's certificate ends soon."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components import ssh
+from host.certificates.issued import WARNING_PART
 from tools.login import login_to
 from tools.setup.site_check import Machine, Site
 
 ANSWER_SECONDS, SSH_SECONDS = 5.0, 20.0
-# A server warns at the same part: host/certificates/issued.py.
-WARNING_PART = 1 / 5
 STATUS = ["sudo", "gantry", "status", "--json"]
 DAY_SECONDS = 24 * 3600
 
@@ -51,7 +50,7 @@ def warning(site: Site, stack: str, server: str, last_error: LastError, now: flo
 
 
 def _validity(site: Site) -> Validity | None:
-    """That of the certificate that the site shows; None without HTTPS, or without a trusted certificate."""
+    """The validity of the site's certificate; None if the site has no HTTPS, or a certificate that isn't trusted."""
     parts = urlsplit(site.url)
     if parts.scheme != "https":
         return None
