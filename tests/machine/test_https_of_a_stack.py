@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.acme_authority import Authority
+from tests.machine.acme_authority import ORDER, Authority
 from tests.machine.local_machines import LocalMachines
 from tests.stack import Stack, copy_example_app, get, output
 
@@ -57,12 +57,12 @@ def test_https_comes_when_it_can_and_a_new_server_has_the_certificate_of_the_old
     )
     certificate = shown_certificate(stack, authority)
 
-    before = orders(authority)
+    before = authority.requests(ORDER)
     assert before > 0
     stack.up("--replace", server_urn(stack))
     assert shown_certificate(stack, authority) == certificate
     assert stack.outputs()["url"] == f"https://{DOMAIN}/"
-    assert orders(authority) == before
+    assert authority.requests(ORDER) == before
     # The host program's health checks, and the check of each layer.
     assert "broken" not in stack.ssh("sudo gantry check").stdout
 
@@ -85,8 +85,3 @@ def shown_certificate(stack: Stack, authority: Authority) -> bytes:
         context.wrap_socket(connection, server_hostname=DOMAIN) as secure,
     ):
         return secure.getpeercert(binary_form=True) or b""
-
-
-def orders(authority: Authority) -> int:
-    """How many certificates the authority was asked for."""
-    return len([line for line in authority.log() if "order" in line.lower() and "POST" in line])

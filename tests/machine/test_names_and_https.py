@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from components.settings.common import Settings
 from tests.machine import refused_requests
+from tests.machine.https_server import without_check
 from tests.machine.page_app import PageAppServer, app
 from tests.machine.raw_streams import PAUSE_SECONDS, ROUTES
 from tests.machine.refused_requests import JSON, answer, request
@@ -77,12 +78,6 @@ class NamedServer(PageAppServer):
 
 
 SERVER_CLASS = NamedServer
-
-
-def without_check() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def test_before_the_first_release_visitors_read_that_the_site_is_not_here_yet(server: NamedServer):
