@@ -27,7 +27,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def authority(stack: Stack, machines: LocalMachines) -> Authority:
-    """On the network of the stack, which is up without HTTPS."""
+    """An authority on the network of the stack, which is up without HTTPS."""
     stack.up()
     return Authority.boot(machines, stack.resource("https")["network_id"])
 
