@@ -1,4 +1,4 @@
-"""How a stack's outputs describe its machines, and what `make up` asks the site."""
+"""The values of a stack's outputs: its servers, a balancer that is a machine, and the health check of `make up`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ READ_STATE = "pulumi:pulumi:readStackResourceOutputs"
 
 
 def read() -> list[Resource]:
-    """The resources of the state, with secrets in plain text. Those that only wait for their deletion are missing.
+    """The resources of the state, with secrets in plain text. Resources that only wait for their deletion are missing.
 
     Raises UserError if the state can't be read.
     """

@@ -10,7 +10,7 @@ PATHS = Paths()
 
 
 def files() -> dict[str, str]:
-    """Contents by absolute path. The units do nothing on a server that shall have no certificate."""
+    """Contents by absolute path. The units do nothing on a server that has asked for no certificate."""
     return {
         str(PATHS.units / systemd.CERTIFICATE_SERVICE): render(
             "certificate.service.j2", gantry_command=PATHS.gantry_command, record=PATHS.certificate_record

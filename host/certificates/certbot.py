@@ -42,7 +42,7 @@ _NOISE = re.compile(
     r"^(Saving debug log|Ask for help|See the logfile|Some challenges have failed|Hint:|Requesting a certificate|"
     r"Account registered|An unexpected error occurred:|Certbot failed to authenticate|Renewing an existing)"
 )
-# A text that `up` shows: the authority says something about each of a hundred names.
+# `up` shows this text. The authority may give a reason for each of a hundred names.
 _MAX_NAMES, _MAX_CHARACTERS = 5, 1000
 _ISSUER = re.compile(r"^server = [\"']?([^\"'\n]+)", re.MULTILINE)
 _DETAIL = re.compile(r"^\s*(?:Domain|Identifier):\s*(\S+)\s*\n\s*Type:\s*(\S+)\s*\n\s*Detail:\s*(.+)$", re.MULTILINE)
@@ -136,9 +136,9 @@ def _renewal(paths: Paths) -> Path:
 
 
 def _remove_incomplete(paths: Paths) -> None:
-    """Remove what a run that was killed, or a full disk, has left of a certificate.
+    """Remove the rest of a certificate that a killed run or a full disk has left.
 
-    certbot would keep it, and issue others under other names. Nginx has a copy of the one that it serves.
+    Otherwise certbot keeps it, and stores new certificates under other names. Nginx has a copy of its certificate.
     """
     folder = live(paths.acme_config)
     if not _issuer(paths) or issued.read(folder) is None:
@@ -163,7 +163,7 @@ def arguments(paths: Paths, request: Request, names: Sequence[str], *, subset: b
 
 
 def problem(output: str) -> str:
-    """The cause in certbot's output: what the authority said about each name, or else its last sentences."""
+    """The cause in certbot's output: the authority's reason for each name, or else the last three sentences."""
     if details := _DETAIL.findall(output):
         texts = [f"{name}: {detail.strip()[:_MAX_CHARACTERS]} ({kind})" for name, kind, detail in details[:_MAX_NAMES]]
         others = len(details) - _MAX_NAMES

@@ -1,4 +1,4 @@
-"""A certificate that the settings have: no authority is asked for it, and this server doesn't renew it."""
+"""The certificate of the settings: this server asks no authority for it, and doesn't renew it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Given(TypedDict):
 
 
 def serve(paths: Paths, given: Given) -> str:
-    """Let Nginx serve the certificate, and ask no authority any more. Returns the certificate for people.
+    """Let Nginx serve the certificate, and ask no authority any more. Returns its description for people.
 
     Raises ReleaseError, and Nginx serves as before, if it refuses the certificate.
     """

@@ -17,7 +17,7 @@ CHAIN, KEY = "fullchain.pem", "privkey.pem"
 # authority names a time: https://eff-certbot.readthedocs.io/en/stable/using.html#renewing-certificates
 _LAST_PART, _LAST_PART_OF_SHORT = 1 / 3, 1 / 2
 _SHORT_SECONDS = 10 * 24 * 3600
-# With less than this part of its life left, people are warned: the renewal has failed for some time.
+# Servers and `make up` warn when less than this part of its life is left: the renewal has failed for some time.
 WARNING_PART = 1 / 5
 
 

@@ -32,9 +32,9 @@ Reaches = Callable[[str], bool]
 
 
 def unreachable(paths: Paths, request: Request, names: Iterable[str], *, wait: float = 0.0) -> dict[str, str]:
-    """The names of ``names`` that don't lead to this server, each with the reason and what to do.
+    """Those ``names`` that don't lead to this server, each with the reason and what to do.
 
-    Records of a zone that `up` has just changed may take some seconds: the first name is waited for.
+    A record that `up` has just made may take some seconds. So this waits for the first name, up to ``wait`` seconds.
     """
     deadline = time.monotonic() + wait
     names = list(names)
@@ -56,8 +56,8 @@ def _reason(paths: Paths, request: Request, name: str) -> str:
 def reason(name: str, address: str, addresses: Sequence[str], reaches: Reaches) -> str:
     """Why the authority wouldn't reach this server under ``name``, and what to do; empty if it would.
 
-    A name with another address may lead here through a CDN. One with this server's address counts, although the server
-    perhaps can't reach itself under it.
+    A name with another address may lead here through a CDN. A name with this server's address isn't tried, because
+    some servers can't reach themselves under their own address.
     """
     kind = "AAAA" if ":" in address else "A"
     if not addresses:
@@ -70,6 +70,7 @@ def reason(name: str, address: str, addresses: Sequence[str], reaches: Reaches) 
 
 
 def addresses_of(name: str) -> list[str]:
+    """The IPv4 and IPv6 addresses of a name, sorted; empty if it has none, or if DNS doesn't answer."""
     try:
         found = socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
