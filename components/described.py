@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from components.settings.common import Settings
-from components.settings.given import GivenCertificate
+from components.settings.own_certificate import OwnCertificate
 from components.target import Server
 
 
@@ -18,7 +18,7 @@ def health(settings: Settings) -> dict[str, Any]:
     ``roots`` are certificates (PEM) that it trusts besides the usual ones.
     """
     roots = settings.acme_root
-    if isinstance(settings.tls, GivenCertificate) and settings.tls.issued_by_itself:
+    if isinstance(settings.tls, OwnCertificate) and settings.tls.issued_by_itself:
         roots = settings.tls.chain
     described = {
         "path": settings.health_path,

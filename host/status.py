@@ -31,10 +31,10 @@ def status(paths: Paths) -> dict[str, Any]:
 
 def _certificate(paths: Paths) -> dict[str, Any] | None:
     """None if the site shall have no certificate. ``late`` says that its renewal has failed for long."""
-    from host.certificates import given, issued, obtain
+    from host.certificates import issued, obtain, own_certificate
 
     if (record := obtain.current_record(paths)) is None:
-        if (certificate := given.served(paths)) is None:
+        if (certificate := own_certificate.served(paths)) is None:
             return None
         return {"lines": [obtain.description(certificate)], "late": certificate.is_late(time.time()), "problem": ""}
     certificate = issued.read(paths.certificate)

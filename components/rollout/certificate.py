@@ -17,14 +17,14 @@ from pulumi_command.remote import Logging
 
 from components.app_data import Resource
 from components.rollout.steps import Command
-from components.settings import given
+from components.settings import own_certificate
 from components.settings.common import Settings
-from components.settings.given import GivenCertificate
 from components.settings.https import AUTO
+from components.settings.own_certificate import OwnCertificate
 from components.settings.tls import certificate_names
 
 # The ends of the commands' names.
-ROLE, KEPT_ROLE, GIVEN_ROLE = "certificate", "kept-certificate", "given-certificate"
+ROLE, KEPT_ROLE, OWN_ROLE = "certificate", "kept-certificate", "own-certificate"
 RESTORE, SERVE = "sudo gantry restore-certificate", "sudo gantry serve-certificate"
 _COMMAND = "command:remote:Command"
 
@@ -51,8 +51,8 @@ def with_default(settings: Settings, state: Sequence[Resource]) -> Settings:
             "this site has HTTPS, and will have only HTTP: the balancer has no certificate. It gets one with the"
             " settings domain and zone: pulumi config set zone <value>"
         )
-    if isinstance(settings.tls, GivenCertificate):
-        for warning in given.warnings(settings.tls, settings.domain):
+    if isinstance(settings.tls, OwnCertificate):
+        for warning in own_certificate.warnings(settings.tls, settings.domain):
             pulumi.log.warn(warning)
     if settings.tls is not None or settings.balancer or settings.target == "local":
         return settings
@@ -85,12 +85,12 @@ def of(name: str, settings: Settings, state: Sequence[Resource]) -> ServerCertif
     """The certificate of the server ``name``; None if it serves only HTTP."""
     if settings.tls == AUTO:
         return Certificate(name, settings, state)
-    if isinstance(settings.tls, GivenCertificate):
-        return Given(settings.tls.chain, settings.tls.key, f"https://{settings.domain}/")
+    if isinstance(settings.tls, OwnCertificate):
+        return FixedCertificate(settings.tls.chain, settings.tls.key, f"https://{settings.domain}/")
     return None
 
 
-class Given:
+class FixedCertificate:
     """A certificate whose chain and key, in PEM, are known to this program. Only ``key`` is a secret."""
 
     def __init__(self, chain: pulumi.Input[str], key: pulumi.Input[str], url: str) -> None:
@@ -98,7 +98,7 @@ class Given:
         self._input, self._url = pulumi.Output.secret(document), url
 
     def before_release(self, instance_id: pulumi.Output[str]) -> Command:
-        return Command(role=GIVEN_ROLE, text=SERVE, stdin=self._input, as_admin=True)
+        return Command(role=OWN_ROLE, text=SERVE, stdin=self._input, as_admin=True)
 
     def request(self, address: pulumi.Output[str]) -> None:
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.settings import aliases, given, pem, validators
+from components.settings import aliases, own_certificate, pem, validators
 from components.settings.app import AppSettings
 from components.settings.declaration import Either, setting
-from components.settings.given import GivenCertificate
+from components.settings.own_certificate import OwnCertificate
 
 GROUP = "Names and HTTPS"
 OFF, AUTO = "off", "auto"
@@ -31,9 +31,9 @@ class HttpsSettings(AppSettings):
         secret="refused",
         command=aliases.SET_COMMAND,
     )
-    tls: str | GivenCertificate | None = setting(
-        Either[str | GivenCertificate | None](
-            plain=validators.optional(validators.one_of((AUTO, OFF))), map=given.certificate()
+    tls: str | OwnCertificate | None = setting(
+        Either[str | OwnCertificate | None](
+            plain=validators.optional(validators.one_of((AUTO, OFF))), map=own_certificate.certificate()
         ),
         example=AUTO,
         help="HTTPS of a single server: auto (from acmeDirectory), off, or your certificate. Unset: auto if it is new.",
@@ -72,8 +72,8 @@ class HttpsSettings(AppSettings):
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Mistakes between these settings. The first key of each is the one to sort by."""
         yield from aliases.conflicts(self.domain, self.aliases)
-        if isinstance(self.tls, GivenCertificate):
-            yield from given.conflicts(self.tls, self.domain, self.aliases)
+        if isinstance(self.tls, OwnCertificate):
+            yield from own_certificate.conflicts(self.tls, self.domain, self.aliases)
         if self.tls != AUTO:
             return
         if len(self.aliases) > MAX_NAMES - 2:

@@ -16,7 +16,7 @@ import pulumi
 
 from components import target_loader
 from components.errors import UserError
-from components.settings import given, processes, stack_file
+from components.settings import own_certificate, processes, stack_file
 from components.settings.common import CommonSettings, Settings, TargetSettings
 from components.settings.declaration import Declaration, Default, declarations, decoded, default_text
 from components.targets import TARGETS
@@ -144,11 +144,11 @@ class _Reader:
 
     def refuse_a_plain_key(self, root: Path) -> None:
         """Adds a mistake if the private key of the setting tls isn't secret in the stack's file below ``root``."""
-        if not (key := given.key_in(decoded(self.config.get("tls") or ""))):
+        if not (key := own_certificate.key_in(decoded(self.config.get("tls") or ""))):
             return
         file, project = self._file(root)
-        if not self._is_secret("tls") or stack_file.has_plain(file, project, "tls", given.KEY, key):
-            self.mistakes.append(("tls", given.plain_key()))
+        if not self._is_secret("tls") or stack_file.has_plain(file, project, "tls", own_certificate.KEY, key):
+            self.mistakes.append(("tls", own_certificate.plain_key()))
 
     def _file(self, root: Path) -> tuple[Path, str]:
         """The stack's file below ``root``, unless a user names another one, and the project's name."""

@@ -61,9 +61,9 @@ def _restore(paths: Paths, options: argparse.Namespace) -> None:
 
 
 def _serve(paths: Paths, options: argparse.Namespace) -> None:
-    from host.certificates import given
+    from host.certificates import own_certificate
 
-    say(given.serve(paths, json.load(sys.stdin)))
+    say(own_certificate.serve(paths, json.load(sys.stdin)))
 
 
 def _renew(paths: Paths, options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from host.certificates import given, issued, obtain, serving
+from host.certificates import issued, obtain, own_certificate, serving
 from host.layers import listeners
 from host.layers.finding import Finding
 from host.paths import Paths
@@ -18,7 +18,7 @@ NEWER = "set a newer one with: pulumi config set --path tls.certificate < fullch
 def findings(paths: Paths) -> Iterator[Finding]:
     """A missing certificate is a note, because the site serves HTTP. One that ends soon is broken."""
     record, now = obtain.current_record(paths), time.time()
-    certificate = issued.read(paths.certificate) if record else given.served(paths)
+    certificate = issued.read(paths.certificate) if record else own_certificate.served(paths)
     if record:
         text = "; ".join(obtain.lines(paths, record))
     elif certificate:

@@ -10,14 +10,14 @@ from host.lock import exclusive
 from host.paths import Paths
 
 
-class Given(TypedDict):
+class Pair(TypedDict):
     """Both are texts in PEM. ``key`` is a secret."""
 
     chain: str
     key: str
 
 
-def serve(paths: Paths, given: Given) -> str:
+def serve(paths: Paths, pair: Pair) -> str:
     """Let Nginx serve the certificate, and ask no authority any more. Returns its description for people.
 
     Raises ReleaseError, and Nginx serves as before, if it refuses the certificate.
@@ -25,7 +25,7 @@ def serve(paths: Paths, given: Given) -> str:
     # A renewal that runs now would serve the authority's certificate again.
     with exclusive(paths.certificate_lock, serving.HOLDER, obtain.WAIT_SECONDS):
         with exclusive(paths.lock, serving.HOLDER, serving.LOCK_SECONDS):
-            serving.install_pair(paths, given["chain"].encode(), given["key"].encode())
+            serving.install_pair(paths, pair["chain"].encode(), pair["key"].encode())
         paths.certificate_record.unlink(missing_ok=True)
     certificate = served(paths)
     return obtain.description(certificate) if certificate else ""

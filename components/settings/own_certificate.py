@@ -28,7 +28,7 @@ RSA_BITS = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
-class GivenCertificate:
+class OwnCertificate:
     """``chain`` begins with the certificate of the site. ``key`` is its private key, without a passphrase.
 
     ``names`` are in lower case, and may begin with ``*.``.
@@ -48,7 +48,7 @@ class GivenCertificate:
         return name in self.names or f"*.{name.partition('.')[2]}" in self.names
 
 
-def certificate() -> Structured[GivenCertificate | None]:
+def certificate() -> Structured[OwnCertificate | None]:
     return Structured(
         type="object", rule=f"a map with {CERTIFICATE} and {KEY} in PEM, of which {KEY} is secret", read=_read
     )
@@ -68,16 +68,16 @@ def plain_key() -> str:
 
 
 def conflicts(
-    given: GivenCertificate, domain: str | None, aliases: Collection[str], now: datetime | None = None
+    own: OwnCertificate, domain: str | None, aliases: Collection[str], now: datetime | None = None
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """The mistakes that the certificate isn't valid now, or not for the site's names."""
     now = now or datetime.now(UTC)
-    if now >= given.ends:
-        yield ("tls",), f"tls.{CERTIFICATE} ended on {_time(given.ends)}: set a newer one with: {_set_both()}"
-    elif now < given.begins:
+    if now >= own.ends:
+        yield ("tls",), f"tls.{CERTIFICATE} ended on {_time(own.ends)}: set a newer one with: {_set_both()}"
+    elif now < own.begins:
         yield (
             ("tls",),
-            f"tls.{CERTIFICATE} isn't valid before {_time(given.begins)}: wait until then, or correct this computer's"
+            f"tls.{CERTIFICATE} isn't valid before {_time(own.begins)}: wait until then, or correct this computer's"
             f" clock ({_time(now)})",
         )
     if domain is None:
@@ -87,39 +87,39 @@ def conflicts(
             f" with: pulumi config set domain <value>; or remove the certificate with: {REMOVE}",
         )
         return
-    if lacking := [name for name in (domain, *sorted(aliases)) if not given.covers(name)]:
+    if lacking := [name for name in (domain, *sorted(aliases)) if not own.covers(name)]:
         yield (
             ("tls", "domain", "aliases"),
-            f"tls.{CERTIFICATE} is for {_list(given.names)}, but must also be for {', '.join(lacking)}: set one for all"
+            f"tls.{CERTIFICATE} is for {_list(own.names)}, but must also be for {', '.join(lacking)}: set one for all"
             f" names of the site with: {_set_both()}",
         )
 
 
-def warnings(given: GivenCertificate, domain: str | None, now: datetime | None = None) -> Iterator[str]:
+def warnings(own: OwnCertificate, domain: str | None, now: datetime | None = None) -> Iterator[str]:
     """What is right now, but not for long, or not for all visitors."""
     now = now or datetime.now(UTC)
-    left = given.ends - now
+    left = own.ends - now
     if left < timedelta(days=WARNING_DAYS):
         span = f"{left.days} days" if left.days > 1 else f"{left.total_seconds() / 3600:.0f} hours"
         yield (
-            f"tls.{CERTIFICATE} ends in {span}, on {_time(given.ends)}, and Gantry doesn't renew it: set a newer one"
+            f"tls.{CERTIFICATE} ends in {span}, on {_time(own.ends)}, and Gantry doesn't renew it: set a newer one"
             f" with: {_set_both()}"
         )
-    if domain and not given.covers(f"www.{domain}"):
+    if domain and not own.covers(f"www.{domain}"):
         yield (
             f"tls.{CERTIFICATE} isn't for www.{domain}: browsers show an error for https://www.{domain}/ and never"
             " reach the redirect to the bare domain"
         )
-    if given.issued_by_itself:
+    if own.issued_by_itself:
         yield f"tls.{CERTIFICATE} is issued by itself: browsers show an error unless it is installed there"
-    elif given.lacks_issuer:
+    elif own.lacks_issuer:
         yield (
             f"tls.{CERTIFICATE} has only the site's certificate, without that of its issuer: many clients refuse it;"
             " set the whole chain, which authorities often call fullchain.pem"
         )
 
 
-def _read(value: object) -> tuple[GivenCertificate | None, list[str]]:
+def _read(value: object) -> tuple[OwnCertificate | None, list[str]]:
     parts = cast(dict[str, object], value)
     mistakes = [
         f"tls.{name} is no part of a certificate; remove it with: pulumi config rm --path 'tls[\"{name}\"]'"
@@ -140,7 +140,7 @@ def _read(value: object) -> tuple[GivenCertificate | None, list[str]]:
         return None, [str(error)]
 
 
-def _checked(chain_text: str, key: str) -> GivenCertificate:
+def _checked(chain_text: str, key: str) -> OwnCertificate:
     """Raises ValueError with the first mistake."""
     from cryptography import x509
     from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -170,7 +170,7 @@ def _checked(chain_text: str, key: str) -> GivenCertificate:
     except x509.ExtensionNotFound:
         access = ()
     has_issuers = any(entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS for entry in access)
-    return GivenCertificate(
+    return OwnCertificate(
         chain=chain_text,
         key=key,
         names=names,

@@ -12,9 +12,9 @@ import pytest
 from components.app_data import Resource
 from components.described import health
 from components.rollout import certificate
-from components.settings.given import GivenCertificate
+from components.settings.own_certificate import OwnCertificate
 from host import status
-from host.certificates import certbot, given, obtain, record, serving
+from host.certificates import certbot, obtain, own_certificate, record, serving
 from host.errors import ReleaseError
 from host.layers import certificate as layer
 from host.layers import listeners
@@ -24,7 +24,7 @@ from tests.issuer import Issuer
 from tests.mocks import Recorder, build_fleet, build_stack, is_secret
 from tests.stack_settings import make_settings
 
-GIVEN = GivenCertificate(
+OWN = OwnCertificate(
     chain="CHAIN\n",
     key="hunter2\n",
     names=frozenset({"rocket.test"}),
@@ -33,14 +33,14 @@ GIVEN = GivenCertificate(
     issued_by_itself=False,
     lacks_issuer=False,
 )
-COMMAND = "dev-0-given-certificate"
+COMMAND = "dev-0-own-certificate"
 ISSUER = Issuer.new()
 REQUEST = record.Request(names=("rocket.test",), address="192.0.2.10", directory="https://ca.example.org/dir")
 
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Recorder:
-    return build_stack(tmp_path, stack="dev", domain="rocket.test", tls=GIVEN)
+    return build_stack(tmp_path, stack="dev", domain="rocket.test", tls=OWN)
 
 
 def test_a_server_gets_the_certificate_after_its_configuration_and_before_its_release(recorder: Recorder):
@@ -65,7 +65,7 @@ def test_the_url_is_that_of_the_domain_with_https_and_health_checks_too(recorder
 
 def test_another_certificate_changes_only_the_input_of_that_command(tmp_path: Path, recorder: Recorder):
     other = build_stack(
-        tmp_path, stack="dev", domain="rocket.test", tls=GivenCertificate(**{**vars(GIVEN), "key": "other"})
+        tmp_path, stack="dev", domain="rocket.test", tls=OwnCertificate(**{**vars(OWN), "key": "other"})
     )
     changed = [
         (one.name, key)
@@ -79,7 +79,7 @@ def test_another_certificate_changes_only_the_input_of_that_command(tmp_path: Pa
 def test_a_new_server_on_aws_has_the_certificate_before_it_gets_the_address(tmp_path: Path):
     site = {"domain": "shop.example.org", "zone": "example.org"}
     aws = {"target": "aws", "region": "eu-central-1", "ssh_from": ("203.0.113.7/32",)}
-    recorder = build_stack(tmp_path, stack="dev", tls=GIVEN, **aws, **site)
+    recorder = build_stack(tmp_path, stack="dev", tls=OWN, **aws, **site)
     assert recorder.output["url"] == "https://shop.example.org/"
     assert COMMAND in recorder.custom("dev-0-release").dependency_names
 
@@ -97,9 +97,9 @@ def test_without_https_nothing_is_served(tmp_path: Path):
 
 
 def test_make_up_trusts_a_certificate_that_is_issued_by_itself():
-    itself = GivenCertificate(**{**vars(GIVEN), "issued_by_itself": True})
+    itself = OwnCertificate(**{**vars(OWN), "issued_by_itself": True})
     assert health(make_settings(domain="rocket.test", tls=itself))["roots"] == "CHAIN\n"
-    assert "roots" not in health(make_settings(domain="rocket.test", tls=GIVEN))
+    assert "roots" not in health(make_settings(domain="rocket.test", tls=OWN))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return paths
 
 
-def issue(*, ends: float = 60) -> given.Given:
+def issue(*, ends: float = 60) -> own_certificate.Pair:
     pair = ISSUER.issue("rocket.test", "*.rocket.test", ends=ends)
     return {"chain": ISSUER.chain(pair), "key": pair.key_pem}
 
@@ -125,14 +125,14 @@ def served_key(paths: Paths) -> str:
 
 def test_a_server_serves_the_certificate_and_only_root_can_read_its_key(paths: Paths):
     certificate = issue()
-    text = given.serve(paths, certificate)
+    text = own_certificate.serve(paths, certificate)
     assert text.startswith("HTTPS for *.rocket.test, rocket.test until 20")
     assert served_key(paths) == certificate["key"]
     assert (paths.certificate / "privkey.pem").stat().st_mode & 0o777 == 0o600
     assert paths.certificates.stat().st_mode & 0o777 == 0o700
     assert r'if ($host ~ "^[^.]+\.rocket\.test$")' in paths.https_listener.read_text()
     newer = issue()
-    given.serve(paths, newer)
+    own_certificate.serve(paths, newer)
     assert served_key(paths) == newer["key"]
     assert len(list(paths.certificates.iterdir())) == 1
 
@@ -142,16 +142,16 @@ def test_a_certificate_that_nginx_refuses_is_taken_back(paths: Paths, monkeypatc
         raise ReleaseError("refused")
 
     certificate = issue()
-    given.serve(paths, certificate)
+    own_certificate.serve(paths, certificate)
     monkeypatch.setattr(serving, "_require_served", refuse)
     with pytest.raises(ReleaseError, match="refused"):
-        given.serve(paths, issue())
+        own_certificate.serve(paths, issue())
     assert served_key(paths) == certificate["key"]
 
 
 def test_the_timer_asks_no_authority_any_more(paths: Paths):
     record.write(paths, record.Record(request=REQUEST))
-    given.serve(paths, issue())
+    own_certificate.serve(paths, issue())
     # The unit that renews needs this file, too.
     assert not paths.certificate_record.exists()
     assert obtain.renew(paths) is None
@@ -160,13 +160,13 @@ def test_the_timer_asks_no_authority_any_more(paths: Paths):
 def test_the_status_and_the_check_name_the_certificate_and_warn_when_it_ends_soon(paths: Paths):
     assert status._certificate(paths) is None
     assert list(layer.findings(paths)) == []
-    given.serve(paths, issue())
+    own_certificate.serve(paths, issue())
     shown = status._certificate(paths)
     assert shown and not shown["late"]
     assert shown["lines"][0].startswith("HTTPS for *.rocket.test, rocket.test until 20")
     [finding] = layer.findings(paths)
     assert finding.note == shown["lines"][0]
-    given.serve(paths, issue(ends=0.1))
+    own_certificate.serve(paths, issue(ends=0.1))
     shown = status._certificate(paths)
     assert shown and shown["late"]
     [finding] = layer.findings(paths)
@@ -175,14 +175,14 @@ def test_the_status_and_the_check_name_the_certificate_and_warn_when_it_ends_soo
 
 
 def test_a_site_without_https_has_no_certificate_in_its_status(paths: Paths):
-    given.serve(paths, issue())
+    own_certificate.serve(paths, issue())
     paths.site.write_text("listen 80;\n")
     assert status._certificate(paths) is None
     assert list(layer.findings(paths)) == []
 
 
 def test_until_the_authoritys_own_certificate_is_served_up_asks_again(paths: Paths, monkeypatch: pytest.MonkeyPatch):
-    given.serve(paths, issue())
+    own_certificate.serve(paths, issue())
     monkeypatch.setattr(obtain.reachability, "unreachable", lambda *_, **__: {})
 
     def fail(*_: object, **__: object) -> None:
@@ -191,6 +191,6 @@ def test_until_the_authoritys_own_certificate_is_served_up_asks_again(paths: Pat
     monkeypatch.setattr(certbot, "obtain", fail)
     result = obtain.obtain(paths, REQUEST, wait=0)
     report = obtain.report(paths, result, time.time())
-    # The given one is still served, so visitors still have HTTPS.
+    # The own one is still served, so visitors still have HTTPS.
     assert report["https"] and report["problem"] == "the authority is down"
     assert report["stale"] == 0

@@ -10,9 +10,9 @@ import pulumi
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from components.settings import given
+from components.settings import own_certificate
 from components.settings.common import Settings
-from components.settings.given import GivenCertificate
+from components.settings.own_certificate import OwnCertificate
 from tests.issuer import Issuer, Pair, issue, key_pem
 from tests.stack_settings import mistakes, read
 
@@ -40,26 +40,26 @@ def lines(root: Path, value: object, secret: Sequence[str] = ("tls",), **values:
     return [line.removeprefix("  - ") for line in text.splitlines()[1:]]
 
 
-def certificate(root: Path, pair: Pair, **values: Any) -> GivenCertificate:
+def certificate(root: Path, pair: Pair, **values: Any) -> OwnCertificate:
     found = read_tls(root, tls(pair, **values.pop("parts", {})), **values).tls
-    assert isinstance(found, GivenCertificate)
+    assert isinstance(found, OwnCertificate)
     return found
 
 
 def warnings(root: Path, pair: Pair, **values: Any) -> list[str]:
-    return list(given.warnings(certificate(root, pair, **values), "example.org"))
+    return list(own_certificate.warnings(certificate(root, pair, **values), "example.org"))
 
 
 @pytest.mark.parametrize("key", [None, rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())])
 def test_a_server_serves_https_with_a_certificate_of_its_own(root: Path, key: Any):
     pair = ISSUER.issue(*NAMES, key=key)
     settings = read_tls(root, tls(pair), **AWS, hsts=True)
-    assert isinstance(settings.tls, GivenCertificate)
+    assert isinstance(settings.tls, OwnCertificate)
     assert settings.https and settings.server_has_https
     assert (settings.tls.chain, settings.tls.key, settings.tls.names) == (
         ISSUER.chain(pair), pair.key_pem, frozenset(NAMES)
     )  # fmt: skip
-    assert list(given.warnings(settings.tls, "example.org")) == []
+    assert list(own_certificate.warnings(settings.tls, "example.org")) == []
 
 
 def test_the_key_is_not_in_the_representation_of_the_settings(root: Path):
@@ -106,41 +106,57 @@ def test_a_secret_certificate_doesnt_hide_that_the_key_is_in_plain_text(root: Pa
 @pytest.mark.parametrize(
     ("value", "start", "command"),
     [
-        (tls(SITE, certificate=None), "tls.certificate is missing", given.SET_CERTIFICATE),
-        (tls(SITE, key=None), "tls.key is missing", given.SET_KEY),
-        (tls(SITE, key=""), "tls.key is missing", given.SET_KEY),
-        (tls(SITE, key=7), "tls.key isn't text", given.SET_KEY),
+        (tls(SITE, certificate=None), "tls.certificate is missing", own_certificate.SET_CERTIFICATE),
+        (tls(SITE, key=None), "tls.key is missing", own_certificate.SET_KEY),
+        (tls(SITE, key=""), "tls.key is missing", own_certificate.SET_KEY),
+        (tls(SITE, key=7), "tls.key isn't text", own_certificate.SET_KEY),
         (tls(SITE, chain=CHAIN), "tls.chain is no part of a certificate", "pulumi config rm --path 'tls[\"chain\"]'"),
-        (tls(SITE, certificate="hunter2"), "tls.certificate must be one or more cert", given.SET_CERTIFICATE),
-        (tls(SITE, certificate=SITE.pem[:99]), "tls.certificate must be one or more cert", given.SET_CERTIFICATE),
+        (tls(SITE, certificate="hunter2"), "tls.certificate must be one or more cert", own_certificate.SET_CERTIFICATE),
+        (
+            tls(SITE, certificate=SITE.pem[:99]),
+            "tls.certificate must be one or more cert",
+            own_certificate.SET_CERTIFICATE,
+        ),
         (tls(SITE, certificate=CHAIN + SITE.key_pem), "tls.certificate has a private key", "make a new key"),
-        (tls(SITE, key="hunter2"), "tls.key is no private key in PEM", given.SET_KEY),
-        (tls(SITE, key=SITE.key_pem[:99]), "tls.key is no private key in PEM", given.SET_KEY),
-        (tls(SITE, key=CHAIN), "tls.key is no private key in PEM", given.SET_KEY),
+        (tls(SITE, key="hunter2"), "tls.key is no private key in PEM", own_certificate.SET_KEY),
+        (tls(SITE, key=SITE.key_pem[:99]), "tls.key is no private key in PEM", own_certificate.SET_KEY),
+        (tls(SITE, key=CHAIN), "tls.key is no private key in PEM", own_certificate.SET_KEY),
         (tls(SITE, key=key_pem(SITE.key, "hunter2")), "tls.key is encrypted with a passphrase", "openssl pkey -in"),
-        (tls(SITE, key=ISSUER.root.key_pem), "tls.key doesn't belong to tls.certificate (CN=example", given.SET_KEY),
+        (
+            tls(SITE, key=ISSUER.root.key_pem),
+            "tls.key doesn't belong to tls.certificate (CN=example",
+            own_certificate.SET_KEY,
+        ),
         (
             tls(SITE, certificate=ISSUER.intermediate.pem + SITE.pem),
             "tls.certificate: the certificate of tls.key is number 2 of 2, but must be the first",
-            given.SET_CERTIFICATE,
+            own_certificate.SET_CERTIFICATE,
         ),
         (
             tls(SITE, certificate=SITE.pem + ISSUER.root.pem + ISSUER.intermediate.pem),
             "tls.certificate: certificate 1 of 3 (CN=example.org) isn't issued by the next one (CN=Test Root)",
-            given.SET_CERTIFICATE,
+            own_certificate.SET_CERTIFICATE,
         ),
         (
             tls(SITE, certificate=CHAIN + Issuer.new().root.pem),
             "tls.certificate: certificate 2 of 3 (CN=Test Intermediate) isn't issued by the next one (CN=Test Root)",
-            given.SET_CERTIFICATE,
+            own_certificate.SET_CERTIFICATE,
         ),
         (
             tls(ISSUER.issue(*NAMES, key=rsa.generate_private_key(65537, 1024))),
             "tls.key is an RSA key of 1024 bits, but must have at least 2048",
             "make a new key",
         ),
-        (tls(issue("example.org", issuer=ISSUER.intermediate)), "tls.certificate has no names", given.SET_CERTIFICATE),
-        (tls(ISSUER.issue(*NAMES, begins=-9, ends=-0.01)), "tls.certificate ended on 20", given.SET_CERTIFICATE),
+        (
+            tls(issue("example.org", issuer=ISSUER.intermediate)),
+            "tls.certificate has no names",
+            own_certificate.SET_CERTIFICATE,
+        ),
+        (
+            tls(ISSUER.issue(*NAMES, begins=-9, ends=-0.01)),
+            "tls.certificate ended on 20",
+            own_certificate.SET_CERTIFICATE,
+        ),
         (tls(ISSUER.issue(*NAMES, begins=0.1)), "tls.certificate isn't valid before 20", "clock"),
     ],
 )
@@ -210,7 +226,7 @@ def test_behind_a_balancer_there_is_no_certificate_of_ones_own_yet(root: Path, v
 def test_a_certificate_that_ends_soon_is_a_warning(root: Path, days: float, span: str):
     [line] = warnings(root, ISSUER.issue(*NAMES, ends=days))
     assert line.startswith(f"tls.certificate ends in {span}, on 20")
-    assert given.SET_CERTIFICATE in line and given.SET_KEY in line
+    assert own_certificate.SET_CERTIFICATE in line and own_certificate.SET_KEY in line
     assert warnings(root, ISSUER.issue(*NAMES, ends=21.01)) == []
 
 

@@ -21,11 +21,11 @@ ISSUER = Issuer.new()
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     settings = {"app": str(copy_example_app(tmp_path)), "domain": DOMAIN, "healthPath": "/healthz"}
-    with Stack.temporary("given", tmp_path, settings) as stack:
+    with Stack.temporary("own", tmp_path, settings) as stack:
         yield stack
 
 
-def test_a_given_certificate_is_served_and_changed_without_a_failed_request_and_without_a_shown_key(
+def test_a_certificate_of_the_settings_is_served_and_changed_without_a_failed_request_and_without_a_shown_key(
     stack: Stack, tmp_path: Path
 ):
     first, second = ISSUER.issue(DOMAIN, f"*.{DOMAIN}"), ISSUER.issue(DOMAIN, f"*.{DOMAIN}")
@@ -40,7 +40,7 @@ def test_a_given_certificate_is_served_and_changed_without_a_failed_request_and_
     assert stack.steps() == {}
 
     give(stack, second)
-    assert stack.steps() == {"given-0-given-certificate": "update"}
+    assert stack.steps() == {"own-0-own-certificate": "update"}
     preview = output(stack.pulumi("preview", "--diff"))
     assert not [key for pair in (first, second) for key in pair.key_pem.splitlines() if key in preview]
     with load(f"https://{address_of(stack)}/", tmp_path, host=DOMAIN, method="GET") as visits:
