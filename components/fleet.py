@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -197,9 +198,16 @@ class _FleetBuilder(Generic[N]):
         config = configuration(settings, program, restricted=True)
         document: pulumi.Input[str] = config.document(program_files())
         if balancer:
-            document = balancer.sender_ranges.apply(
-                lambda senders: configuration(settings, program, senders, restricted=True).document(program_files())
-            )
+            # Only a site with a domain refuses other names, and the URL with the domain waits for DNS records.
+            named = settings.domain and not settings.target_settings.has_zone
+            url = balancer.url if named else pulumi.Output.from_input("")
+
+            def balanced(values: Sequence[Any]) -> str:
+                senders, host = values[0], str(urlsplit(str(values[1])).hostname or "")
+                balanced_config = configuration(settings, program, senders, balancer_host=host, restricted=True)
+                return balanced_config.document(program_files())
+
+            document = pulumi.Output.all(balancer.sender_ranges, url).apply(balanced)
         release_input = self.variables.apply(
             lambda variables: commands.release_input(
                 variables, release=release.name, stack=self.stack, revision=release.revision

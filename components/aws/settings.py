@@ -110,8 +110,12 @@ class AwsSettings(TargetSettings):
             )
 
     @property
-    def balancer_has_https(self) -> bool:
+    def has_zone(self) -> bool:
         return self.zone is not None
+
+    @property
+    def balancer_has_https(self) -> bool:
+        return self.has_zone
 
 
 def _capacity(network: str) -> int:

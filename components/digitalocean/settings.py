@@ -63,8 +63,12 @@ class DigitalOceanSettings(TargetSettings):
         yield from room.no_room(common, self.network, room.without_subnets)
 
     @property
-    def balancer_has_https(self) -> bool:
+    def has_zone(self) -> bool:
         return self.zone is not None
+
+    @property
+    def balancer_has_https(self) -> bool:
+        return self.has_zone
 
 
 SETTINGS = DigitalOceanSettings

@@ -52,18 +52,23 @@ class Configuration:
 
 
 def configuration(
-    settings: Settings, host_program: str, balancer: Sequence[str] = (), *, restricted: bool = False
+    settings: Settings,
+    host_program: str,
+    balancer: Sequence[str] = (),
+    *,
+    balancer_host: str = "",
+    restricted: bool = False,
 ) -> Configuration:
     """The configuration for ``settings``; ``host_program`` is the path of root's copy of the program on the server.
 
     With ``restricted``, the login for releases loses all of root's rights that releases don't need.
 
     ``balancer`` has the addresses and ranges of a balancer, which may send HTTP requests. All other clients may, too,
-    until `gantry close` has run.
+    until `gantry close` has run. ``balancer_host`` is the host in the balancer's URL.
     """
     return Configuration(
         files={
-            str(PATHS.site): site(settings, balancer),
+            str(PATHS.site): site(settings, balancer, balancer_host),
             str(PATHS.firewall): _firewall(settings),
             **_firewall_rules(balancer),
             **unlimited_rules(limits(settings), balancer),

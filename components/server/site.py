@@ -29,8 +29,16 @@ HSTS_SECONDS = 63072000
 PATHS = Paths()
 
 
-def site(settings: Settings, balancer: Sequence[str]) -> str:
-    """The text of the site. ``balancer`` has the addresses and ranges of a balancer."""
+# The address in the stack's URL as Host, followed by the address that the server was reached at. On this computer, the
+# two are the same. In a cloud, visitors use another one, which the server doesn't know.
+SAME_ADDRESS, ANY_ADDRESS = r"\[?([0-9a-f:.]+)\]? \1", r"(?:[0-9.]+|\[[0-9a-f:.]+\]) .*"
+
+
+def site(settings: Settings, balancer: Sequence[str], balancer_host: str = "") -> str:
+    """The text of the site. ``balancer`` has the addresses and ranges of a balancer.
+
+    ``balancer_host`` is the host in the balancer's URL. Without a DNS zone, that URL is the one that users get.
+    """
     return render(
         "site.nginx.conf.j2",
         domain=settings.domain,
@@ -42,7 +50,8 @@ def site(settings: Settings, balancer: Sequence[str]) -> str:
         asset_name=assets.NAME,
         balancer=balancer,
         scheme=_scheme(settings, balancer),
-        served_names=_patterns(settings, aliases.SERVE),
+        served_names=[*_patterns(settings, aliases.SERVE), *([re.escape(balancer_host)] if balancer_host else [])],
+        own_address=_own_address(settings, balancer),
         moved_names=_patterns(settings, aliases.REDIRECT),
         tls=settings.server_has_https,
         ciphers=":".join(CIPHERS),
@@ -79,6 +88,13 @@ def _patterns(settings: Settings, choice: str) -> list[str]:
     own = [settings.domain] if choice == aliases.SERVE else [f"www.{settings.domain}"]
     further = sorted(name for name, chosen in settings.aliases.items() if chosen == choice)
     return [re.escape(name) for name in filter(None, [*own, *further])]
+
+
+def _own_address(settings: Settings, balancer: Sequence[str]) -> str:
+    """A regular expression for the address in the stack's output ``url``; empty if that has a name."""
+    if balancer or settings.target_settings.has_zone:
+        return ""
+    return SAME_ADDRESS if settings.target == "local" else ANY_ADDRESS
 
 
 def _quoted_pattern(path: str) -> str:

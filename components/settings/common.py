@@ -34,6 +34,11 @@ class TargetSettings:
         yield from ()
 
     @property
+    def has_zone(self) -> bool:
+        """Whether the target makes the domain's DNS records, so that the URL has the domain."""
+        return False
+
+    @property
     def balancer_has_https(self) -> bool:
         """Whether a balancer on this target has a certificate, so that visitors use HTTPS."""
         return False

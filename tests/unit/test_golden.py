@@ -28,6 +28,7 @@ NGINX_VARIABLES = {
     "$request_method",
     "$request_time",
     "$request_uri",
+    "$server_addr",
     "$server_port",
     "$scheme",
     "$status",

@@ -61,7 +61,24 @@ def test_aliases_are_served_or_redirected_and_other_names_are_misdirected():
         "a.test": "moved",
     }  # fmt: skip
     # A table of plain names would have room for about 50 letters, and Nginx wouldn't start.
-    assert all(line.strip().startswith(('"~^', "default other;")) for line in map_of(text, "$kind_of_host"))
+    assert all(line.strip().startswith(('"~^', "default $kind_of_address;")) for line in map_of(text, "$kind_of_host"))
+
+
+def test_the_host_in_the_stacks_url_is_one_of_the_site():
+    aws: dict[str, Any] = {"target": "aws", "domain": "rocket.test", "region": "eu-central-1"}
+    zoned = {**aws, "zone": "rocket.test"}
+    # A regular expression for the host and the address that the server was reached at.
+    for changes, reached in (({"domain": "rocket.test"}, "10.0.0.2 10.0.0.2"), (aws, "203.0.113.7 10.0.0.2")):
+        [_, line] = map_of(site(**changes), "$kind_of_address")
+        pattern = line.removeprefix('"~').removesuffix('" site;').replace(r"\z", r"\Z")
+        assert re.search(pattern, reached)
+        assert re.search(pattern, "[fd00::2] fd00::2")
+        assert not re.search(pattern, "other.test 10.0.0.2")
+        assert bool(re.search(pattern, "127.0.0.1 10.0.0.2")) == ("target" in changes)
+    assert "$kind_of_address" not in site(**zoned)
+    names = configuration(make_settings(**aws), "/h.pyz", ["10.0.0.0/16"], balancer_host="lb.example").files[SITE]
+    assert names_of(names)["lb.example"] == "site"
+    assert "$kind_of_address" not in names
 
 
 def test_without_a_domain_any_name_is_served_and_nothing_is_redirected():
