@@ -43,8 +43,21 @@ def request(host: str, path: str = "/", *, method: str = "GET", accept: str = "t
     return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\n\r\n".encode()
 
 
-def answer(address: str, request: bytes) -> Answer:
-    """What a server answers to these bytes."""
+def answer(address: str, request: bytes, tries: int = 5) -> Answer:
+    """What a server answers to these bytes.
+
+    Nginx closes the connection of a request that it hasn't read to the end, and the kernel then resets it. The answer
+    is lost if this client hasn't read it by then, so it tries again.
+    """
+    try:
+        return _answer(address, request)
+    except (ConnectionResetError, BrokenPipeError):
+        if tries == 1:
+            raise
+        return answer(address, request, tries - 1)
+
+
+def _answer(address: str, request: bytes) -> Answer:
     with socket.create_connection((address, 80), timeout=20) as connection:
         connection.sendall(request)
         method = request.split(b" ")[0].decode()
