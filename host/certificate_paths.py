@@ -18,7 +18,7 @@ class CertificatePaths(ConfigurationPaths):
     """The folders with certificates and their keys, named by a digest. Only root can read them."""
 
     certificate_record = Below("var/lib/gantry/certificate.json")
-    """What the certificate is for, and the result of the last request, in JSON."""
+    """The request for the certificate, and the result of the last run, in JSON."""
 
     certificate_lock = Below("var/lib/gantry/certificate.lock")
     """Held by the one run that may ask the authority."""

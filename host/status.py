@@ -31,18 +31,12 @@ def status(paths: Paths) -> dict[str, Any]:
 
 def _certificate(paths: Paths) -> dict[str, Any] | None:
     """None if the site shall have no certificate. ``late`` says that its renewal has failed for long."""
-    from host.certificates import issued, obtain, own_certificate
+    from host.certificates import overview
 
-    if (record := obtain.current_record(paths)) is None:
-        if (certificate := own_certificate.served(paths)) is None:
-            return None
-        return {"lines": [obtain.description(certificate)], "late": certificate.is_late(time.time()), "problem": ""}
-    certificate = issued.read(paths.certificate)
-    return {
-        "lines": obtain.lines(paths, record),
-        "late": bool(certificate and certificate.is_late(time.time())),
-        "problem": record.problem,
-    }
+    if (found := overview.read(paths)) is None:
+        return None
+    problem = found.record.problem if found.record else ""
+    return {"lines": found.lines, "late": found.is_late(time.time()), "problem": problem}
 
 
 def text(report: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ _COMMAND = "command:remote:Command"
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the server printed at the end of an earlier `up`. ``stale`` is in seconds since the epoch."""
+    """The result of `gantry certificate` in an earlier `up`. ``stale`` is in seconds since the epoch."""
 
     stale: float = 0.0
     https: bool = False
@@ -86,15 +86,15 @@ def of(name: str, settings: Settings, state: Sequence[Resource]) -> ServerCertif
     if settings.tls == AUTO:
         return Certificate(name, settings, state)
     if isinstance(settings.tls, OwnCertificate):
-        return FixedCertificate(settings.tls.chain, settings.tls.key, f"https://{settings.domain}/")
+        return FixedCertificate(settings.tls, f"https://{settings.domain}/")
     return None
 
 
 class FixedCertificate:
-    """A certificate whose chain and key, in PEM, are known to this program. Only ``key`` is a secret."""
+    """A certificate of the settings. Its chain and its key are in PEM, and only the key is a secret."""
 
-    def __init__(self, chain: pulumi.Input[str], key: pulumi.Input[str], url: str) -> None:
-        document = pulumi.Output.all(chain, key).apply(lambda parts: json.dumps({"chain": parts[0], "key": parts[1]}))
+    def __init__(self, certificate: OwnCertificate, url: str) -> None:
+        document = json.dumps({"chain": certificate.chain, "key": certificate.key})
         self._input, self._url = pulumi.Output.secret(document), url
 
     def before_release(self, instance_id: pulumi.Output[str]) -> Command:

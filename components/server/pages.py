@@ -17,7 +17,7 @@ UNAVAILABLE = f"=503 {URL}/503"
 
 @dataclass(frozen=True)
 class Page:
-    """What a visitor reads. The name of the file is the status, or that of the situation."""
+    """The text of one page. Its file is named by the status, or by the situation."""
 
     name: str
     status: int

@@ -1,4 +1,4 @@
-"""What Pulumi.<stack>.yaml has, and the program doesn't get.
+"""Reads from Pulumi.<stack>.yaml what Pulumi doesn't tell the program.
 
 The engine's YAML reader turns values of ``env`` into others, such as 007 into 7. The file still has what was typed,
 until the engine writes it. Of a map with a secret, the program doesn't learn which of its values is the secret.

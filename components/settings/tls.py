@@ -1,4 +1,4 @@
-"""What a server's certificate must contain. Pure functions."""
+"""The names in a server's certificate. Pure functions."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ It is locked by hash, and runs as a user of its own in the sandbox of the app's 
 from __future__ import annotations
 
 import hashlib
-import os
 import pkgutil
 import re
 import shutil
@@ -64,11 +63,10 @@ def ensure(paths: Paths) -> Path:
     shutil.chown(folder, BUILD_USER, BUILD_USER)
     try:
         _install(paths, folder, requirements)
-    except ReleaseError as error:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ReleaseError(f"certbot can't be installed: {error}") from None
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, ReleaseError):
+            raise ReleaseError(f"certbot can't be installed: {error}") from None
         raise
     files.seal(folder)
     files.sync(folder)
@@ -202,7 +200,7 @@ def _run(paths: Paths, command: Sequence[str], trusted: Path) -> subprocess.Comp
             [*words, "--", *(word.replace("$", "$$") for word in command)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             # The unit ends before that.
-            timeout=RUN_SECONDS + 30, env={**os.environ, "LANG": "C.UTF-8"},
+            timeout=RUN_SECONDS + 30,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         systemd.systemctl("stop", UNIT)

@@ -25,8 +25,6 @@ PAUSE_SECONDS = 2.0
 # A DNS server that doesn't answer takes 10 s or more for each name, and one certificate may have a hundred names.
 NAMES_AT_ONCE = 20
 
-# The addresses of a name, empty if it has none.
-Resolve = Callable[[str], Sequence[str]]
 # Whether a name leads to this server.
 Reaches = Callable[[str], bool]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from host.certificates import issued, obtain, own_certificate, serving
+from host.certificates import overview, serving
 from host.layers import listeners
 from host.layers.finding import Finding
 from host.paths import Paths
@@ -17,26 +17,22 @@ NEWER = "set a newer one with: pulumi config set --path tls.certificate < fullch
 
 def findings(paths: Paths) -> Iterator[Finding]:
     """A missing certificate is a note, because the site serves HTTP. One that ends soon is broken."""
-    record, now = obtain.current_record(paths), time.time()
-    certificate = issued.read(paths.certificate) if record else own_certificate.served(paths)
-    if record:
-        text = "; ".join(obtain.lines(paths, record))
-    elif certificate:
-        text = obtain.description(certificate)
-    else:
+    found = overview.read(paths)
+    if found is None:
         return
-    if certificate and not listeners.on(PORT):
+    text = "; ".join(found.lines)
+    if found.certificate and not listeners.on(PORT):
         yield Finding(
             layer=LAYER,
             problem=f"there is a certificate, but nothing listens on port {PORT}",
             remedy="sudo gantry check --repair",
             repair=lambda: serving.serve_again(paths),
         )
-    elif certificate and certificate.is_late(now):
+    elif found.is_late(time.time()):
         yield Finding(
             layer=LAYER,
             problem=f"it ends soon, and wasn't renewed: {text}",
-            remedy="correct the cause, then: sudo gantry renew-certificate --now" if record else NEWER,
+            remedy="correct the cause, then: sudo gantry renew-certificate --now" if found.record else NEWER,
         )
     else:
         yield Finding(layer=LAYER, note=text)

@@ -160,7 +160,7 @@ def ask(server: CertificateServer, *names: str, directory: str = DIRECTORY) -> R
 
 
 def renew(server: CertificateServer) -> Record:
-    """What the timer does on a server that has asked for a certificate."""
+    """Runs the timer's command on a server that has asked for a certificate."""
     result = obtain.renew(server.paths)
     assert result
     return result

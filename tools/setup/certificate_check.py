@@ -8,12 +8,11 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from components import ssh
-from host.certificates.issued import WARNING_PART
+from host.certificates.issued import Issued
 from tools.login import login_to
 from tools.setup.site_check import Machine, Site
 
@@ -25,32 +24,21 @@ DAY_SECONDS = 24 * 3600
 LastError = Callable[[], str]
 
 
-@dataclass(frozen=True)
-class Validity:
-    """When a certificate begins and ends, in seconds since the epoch."""
-
-    begins: float
-    ends: float
-
-    def is_late(self, now: float) -> bool:
-        return self.ends - now < (self.ends - self.begins) * WARNING_PART
-
-
 def warning(site: Site, stack: str, server: str, last_error: LastError, now: float | None = None) -> str:
     """The warning, or an empty text. ``last_error`` is called only if there is one."""
     now = time.time() if now is None else now
-    validity = _validity(site)
-    if validity is None or not validity.is_late(now):
+    certificate = _certificate(site)
+    if certificate is None or not certificate.is_late(now):
         return ""
     error = last_error()
     return (
-        f"warning: the certificate of {site.url} ends in {_span(validity.ends - now)}, and wasn't renewed"
+        f"warning: the certificate of {site.url} ends in {_span(certificate.ends - now)}, and wasn't renewed"
         f"{f': {error}' if error else ''}\n  To see more: bin/ssh --stack {stack} {server} sudo gantry status"
     )
 
 
-def _validity(site: Site) -> Validity | None:
-    """The validity of the site's certificate; None if the site has no HTTPS, or a certificate that isn't trusted."""
+def _certificate(site: Site) -> Issued | None:
+    """The site's certificate, without its names; None if the site has no HTTPS, or a certificate that isn't trusted."""
     parts = urlsplit(site.url)
     if parts.scheme != "https":
         return None
@@ -64,7 +52,8 @@ def _validity(site: Site) -> Validity | None:
     except OSError:
         # The check of the site says what is wrong.
         return None
-    return Validity(*(ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter")))
+    begins, ends = (float(ssl.cert_time_to_seconds(str(shown[name]))) for name in ("notBefore", "notAfter"))
+    return Issued(names=frozenset(), begins=begins, ends=ends)
 
 
 def _span(seconds: float) -> str:
